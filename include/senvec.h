@@ -1,0 +1,192 @@
+/* senvec: sentence vectors on CPUs.
+ *
+ * The public interface. Open a model once, share it between threads; give every thread a session of its own:
+ *
+ *     senvec_error err;
+ *     senvec_model *model;
+ *     senvec_session *session;
+ *     if (senvec_model_open("path/to/all-MiniLM-L6-v2", NULL, &model, &err) != SENVEC_OK) {
+ *         fprintf(stderr, "%s\n", err.message);
+ *         return 1;
+ *     }
+ *     senvec_session_open(model, NULL, &session, &err);
+ *     senvec_text texts[2] = {{"a sentence", 10}, {"another", 7}};
+ *     float vectors[2 * 384];
+ *     senvec_embed(session, texts, 2, vectors, 384, NULL, &err);
+ *     senvec_session_free(session);
+ *     senvec_model_free(model);
+ *
+ * Rules that hold for every function here:
+ * - A function that can fail returns SENVEC_OK (0) or a negative status. On failure its outputs are untouched, and `err`, if it
+ *   isn't NULL, holds one line that says what failed, where, why and what to do about it.
+ * - Nothing prints, exits or aborts. Nothing that is returned has to be given to free(); each object has its own `_free`, which
+ *   accepts NULL.
+ * - A model is immutable once open: any number of threads and sessions may use it. A session serves one call at a time and owns
+ *   all the memory that the call needs, so a warm call allocates nothing. A model must outlive its sessions.
+ * - Results: a text's vector has the same bits alone or in any batch, in any order, with any number of threads, for a given
+ *   precision and ISA tier.
+ */
+#ifndef SENVEC_H
+#define SENVEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SENVEC_API __attribute__((visibility("default")))
+
+#define SENVEC_VERSION_MAJOR 0
+#define SENVEC_VERSION_MINOR 1
+#define SENVEC_VERSION_PATCH 0
+#define SENVEC_VERSION "0.1.0"
+
+/* ---------------------------------------------------------------- status */
+
+/* Every status: name, value, text. One list, so that names and texts can't drift apart. */
+#define SENVEC_STATUS_MAP(X)                                                                                                   \
+    X(SENVEC_OK, 0, "done")                                                                                                    \
+    X(SENVEC_INVALID_ARGUMENT, -1, "invalid argument")                                                                         \
+    X(SENVEC_OUT_OF_MEMORY, -2, "out of memory")                                                                               \
+    X(SENVEC_NOT_FOUND, -3, "not found")                                                                                       \
+    X(SENVEC_IO, -4, "input or output failed")                                                                                 \
+    X(SENVEC_FORMAT, -5, "malformed data")                                                                                     \
+    X(SENVEC_UNSUPPORTED, -6, "not supported")                                                                                 \
+    X(SENVEC_TOO_LARGE, -7, "a limit is exceeded")                                                                             \
+    X(SENVEC_INTEGRITY, -8, "integrity check failed")                                                                          \
+    X(SENVEC_NETWORK, -9, "network request failed")                                                                            \
+    X(SENVEC_CANCELLED, -10, "cancelled")                                                                                      \
+    X(SENVEC_SYSTEM, -11, "the operating system refused")
+
+typedef enum senvec_status {
+#define SENVEC_STATUS_ENUM(name, value, text) name = value,
+    SENVEC_STATUS_MAP(SENVEC_STATUS_ENUM)
+#undef SENVEC_STATUS_ENUM
+} senvec_status;
+
+/* What went wrong. Owned by the caller; written only when a call fails. */
+typedef struct senvec_error {
+    senvec_status code;
+    uint64_t offset;    /* byte offset in the input, where one is known; else 0 */
+    char message[1000]; /* one line, NUL-terminated UTF-8, no newline */
+} senvec_error;
+
+/* The name of a status ("SENVEC_IO") and its text ("input or output failed"); "unknown status" for any other value. Static
+ * strings. */
+SENVEC_API const char *senvec_status_name(senvec_status status);
+SENVEC_API const char *senvec_status_text(senvec_status status);
+
+/* The library's version, as SENVEC_VERSION was when it was built. */
+SENVEC_API const char *senvec_version(void);
+
+/* ----------------------------------------------------------------- model */
+
+typedef enum senvec_precision {
+    SENVEC_PRECISION_AUTO = 0, /* the fastest that this build has for this CPU and keeps the accuracy promise */
+    SENVEC_PRECISION_FP32 = 1,
+    SENVEC_PRECISION_BF16 = 2,
+    SENVEC_PRECISION_INT8 = 3,
+} senvec_precision;
+
+typedef enum senvec_log_level { SENVEC_LOG_ERROR = 0, SENVEC_LOG_WARNING = 1, SENVEC_LOG_INFO = 2 } senvec_log_level;
+
+/* Receives one line without a newline. May be called from any thread that is inside a senvec call. */
+typedef void senvec_log_fn(void *context, senvec_log_level level, const char *line);
+
+/* Where memory comes from. `alloc` returns `size` bytes aligned to at least `alignment` (a power of two, at most 4096) or NULL;
+ * `free` accepts what `alloc` returned, with the same size. Both must be thread safe. */
+typedef struct senvec_allocator {
+    void *(*alloc)(void *context, size_t size, size_t alignment);
+    void (*free)(void *context, void *block, size_t size);
+    void *context;
+} senvec_allocator;
+
+/* Zero means "the default" in every field, so `senvec_model_options options = {0};` is a full set. */
+typedef struct senvec_model_options {
+    senvec_precision precision; /* default: SENVEC_PRECISION_AUTO */
+    const char *cpu;            /* ISA mask, e.g. "ref", "avx2", "avx512"; default: $SENVEC_CPU, else all that was detected */
+    size_t max_seq_length;      /* tokens, [CLS] and [SEP] included; default: the model's own; at most its position table */
+    const senvec_allocator *allocator; /* default: the C library's; copied */
+    senvec_log_fn *log;                /* default: silent */
+    void *log_context;
+} senvec_model_options;
+
+typedef struct senvec_model senvec_model;
+
+/* Opens a sentence-transformers directory with a BERT encoder (modules.json, config.json, model.safetensors, tokenizer.json or
+ * vocab.txt, ...). `options` may be NULL. Weights are mapped from the file where they can be, so it must not change while the
+ * model is open.
+ * Errors: NOT_FOUND (no such directory or file), FORMAT (a broken file; err->offset where known), UNSUPPORTED (another
+ * architecture, activation, module or tokenizer: the message names it), TOO_LARGE, OUT_OF_MEMORY, INVALID_ARGUMENT. */
+SENVEC_API senvec_status senvec_model_open(const char *directory, const senvec_model_options *options, senvec_model **out,
+                                           senvec_error *err);
+SENVEC_API void senvec_model_free(senvec_model *model);
+
+/* Facts about an open model. Strings live as long as the model. */
+typedef struct senvec_model_info {
+    const char *directory;
+    const char *tier;            /* ISA tier in use: "ref", "avx2", "avx512", ... */
+    senvec_precision precision;  /* the precision in use, never AUTO */
+    const char *pooling;         /* "mean", "cls" or "max" */
+    int normalized;              /* 1: vectors have length 1 */
+    size_t dimensions;           /* floats in a vector (H) */
+    size_t max_seq_length;       /* tokens kept of a text, [CLS] and [SEP] included */
+    size_t layers, heads, inner; /* L, A, I */
+    size_t vocabulary;           /* V */
+    uint64_t parameters;
+    uint64_t linear_macs;  /* multiply-accumulates of the linear layers for one token */
+    uint64_t memory_bytes; /* allocated by the model, mapped files not counted */
+    uint64_t mapped_bytes; /* mapped from files */
+} senvec_model_info;
+
+SENVEC_API void senvec_model_describe(const senvec_model *model, senvec_model_info *out);
+
+/* --------------------------------------------------------------- session */
+
+typedef struct senvec_session_options {
+    size_t threads; /* default: what the CPU quota and the affinity mask allow; at most 256 */
+} senvec_session_options;
+
+typedef struct senvec_session senvec_session;
+
+/* Makes a session and its threads. `options` may be NULL. Errors: OUT_OF_MEMORY, SYSTEM (no thread), INVALID_ARGUMENT. */
+SENVEC_API senvec_status senvec_session_open(const senvec_model *model, const senvec_session_options *options,
+                                             senvec_session **out, senvec_error *err);
+SENVEC_API void senvec_session_free(senvec_session *session);
+
+/* Threads that work for the session, the caller's included. */
+SENVEC_API size_t senvec_session_threads(const senvec_session *session);
+
+/* A text: `length` bytes of UTF-8, no terminator needed; may hold NUL bytes. Invalid bytes are read as U+FFFD (one for each
+ * maximal invalid part, as Python's errors="replace" does) and counted. `data` may be NULL where `length` is 0. */
+typedef struct senvec_text {
+    const char *data;
+    size_t length;
+} senvec_text;
+
+/* What a call did. */
+typedef struct senvec_embed_stats {
+    uint64_t tokens;       /* computed, [CLS] and [SEP] included */
+    uint64_t truncated;    /* texts cut to max_seq_length */
+    uint64_t invalid_utf8; /* texts with at least one invalid byte */
+} senvec_embed_stats;
+
+/* Embeds `count` texts: vector i goes to out[i * stride], `dimensions` floats; stride is in floats and at least `dimensions`.
+ * Any count, 0 included. An empty text gives the vector of [CLS] [SEP], as sentence-transformers does. `stats` may be NULL;
+ * otherwise the call's figures are added to it. A warm call allocates nothing.
+ * Errors: INVALID_ARGUMENT (a NULL pointer, a stride too small). */
+SENVEC_API senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, size_t count, float *out,
+                                      size_t stride, senvec_embed_stats *stats, senvec_error *err);
+
+/* Tokenizes one text to ids, [CLS] and [SEP] included, cut to max_seq_length. `ids` has room for `capacity` ids; *count gets
+ * the number that was written. `stats` as above. Thread safe. Errors: TOO_LARGE (capacity below the number of ids;
+ * max_seq_length always suffices), INVALID_ARGUMENT. */
+SENVEC_API senvec_status senvec_tokenize(const senvec_model *model, senvec_text text, uint32_t *ids, size_t capacity,
+                                         size_t *count, senvec_embed_stats *stats, senvec_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

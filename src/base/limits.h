@@ -1,0 +1,25 @@
+/* Every maximum of the project, in one table. A value from a file, a user or the network is compared with these before use. */
+#ifndef SV_BASE_LIMITS_H
+#define SV_BASE_LIMITS_H
+
+/* Model files. */
+#define SV_MAX_JSON_BYTES (64u << 20)          /* config.json, tokenizer.json, ...: the largest public ones are about 20 MB */
+#define SV_MAX_SAFETENSORS_HEADER (100u << 20) /* the format's own maximum */
+#define SV_MAX_TENSORS 65536u
+#define SV_MAX_TENSOR_RANK 8u
+#define SV_MAX_HIDDEN 8192u
+#define SV_MAX_INNER 65536u
+#define SV_MAX_LAYERS 256u
+#define SV_MAX_HEADS 256u
+#define SV_MAX_VOCABULARY (1u << 22)
+#define SV_MAX_POSITIONS 65536u
+
+/* Text. */
+#define SV_MAX_TOKEN_BYTES 1024u      /* one entry of a vocabulary */
+#define SV_MAX_LINE_BYTES (64u << 20) /* one line of input to `embed` */
+
+/* Engine. */
+#define SV_MAX_THREADS 256u
+#define SV_MAX_PATH 4096u
+
+#endif
