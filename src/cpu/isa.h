@@ -30,12 +30,14 @@ sv_isa_flags sv_isa_detect(void);
  */
 senvec_status sv_isa_parse(const char *mask, sv_isa_flags *out, senvec_error *err);
 
-/* detected & mask, where the mask is `mask` if that isn't NULL, else $SENVEC_CPU if set, else everything.
+/* detected & mask, where the mask is `mask` if that isn't NULL, else $SENVEC_CPU if set and not empty, else everything.
  * Error: INVALID_ARGUMENT (says whether the option or the variable was wrong). */
 senvec_status sv_isa_choose(const char *mask, sv_isa_flags *out, senvec_error *err);
 
-/* The name of a single flag, or NULL. Walk with sv_isa_name_at(0..) until NULL to list all known tiers in ladder order. */
+/* The name of a single flag, or NULL. */
 const char *sv_isa_name(sv_isa_flags flag);
-sv_isa_flags sv_isa_at(size_t index); /* 0 past the end */
+
+/* All known tiers in ladder order, from index 0; 0 past the end. */
+sv_isa_flags sv_isa_at(size_t index);
 
 #endif
