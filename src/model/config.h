@@ -22,7 +22,7 @@ typedef struct sv_config {
                               sentence-transformers does */
     sv_pooling pooling;
     bool normalize;
-    char weights_prefix_directory[64]; /* folder of the Transformer module inside the model directory: "" or "0_Transformer" */
+    char transformer_directory[64]; /* folder of the Transformer module inside the model directory: "" or "0_Transformer" */
 } sv_config;
 
 /* Reads modules.json, config.json, sentence_bert_config.json, the Pooling module's config.json; a directory without

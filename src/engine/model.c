@@ -1,0 +1,130 @@
+/* Opening a model: configuration, tokenizer, weights, packing; and what can be said of it. */
+#include "engine/model.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+
+static senvec_status choose_precision(senvec_precision wanted, senvec_precision *out, senvec_error *err) {
+    switch (wanted) {
+    case SENVEC_PRECISION_AUTO:
+    case SENVEC_PRECISION_FP32:
+        *out = SENVEC_PRECISION_FP32;
+        return SENVEC_OK;
+    case SENVEC_PRECISION_BF16:
+    case SENVEC_PRECISION_INT8:
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "precision %s: this build computes in fp32 only; use auto or fp32",
+                       wanted == SENVEC_PRECISION_BF16 ? "bf16" : "int8");
+    }
+    return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "precision %d: not one of senvec_precision", (int)wanted);
+}
+
+/* The caller's limit on tokens, within what the position table has. */
+static senvec_status limit_length(sv_config *config, size_t wanted, senvec_error *err) {
+    if (wanted == 0)
+        return SENVEC_OK;
+    if (wanted < 2 || wanted > config->positions)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "max_seq_length %zu: this model takes 2 to %zu tokens", wanted,
+                       config->positions);
+    config->max_seq_length = wanted;
+    return SENVEC_OK;
+}
+
+static senvec_status load(senvec_model *model, const char *directory, const senvec_model_options *options, senvec_error *err) {
+    if (!sv_path_is_directory(directory))
+        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no such model folder", directory);
+    sv_isa_flags flags;
+    SENVEC_TRY(sv_isa_choose(options->cpu, &flags, err));
+    SENVEC_TRY(choose_precision(options->precision, &model->precision, err));
+    SENVEC_TRY(sv_arena_string(&model->arena, directory, strlen(directory), &model->directory, err));
+    SENVEC_TRY(sv_config_load(directory, &model->config, err));
+    SENVEC_TRY(limit_length(&model->config, options->max_seq_length, err));
+
+    char transformer[SV_MAX_PATH];
+    SENVEC_TRY(sv_path_join(directory, model->config.transformer_directory, transformer, err));
+    SENVEC_TRY(sv_tokenizer_load(transformer, &model->allocator, &model->tokenizer, err));
+    size_t vocabulary = sv_tokenizer_vocabulary(model->tokenizer);
+    if (vocabulary > model->config.vocabulary)
+        return sv_fail(err, SENVEC_FORMAT, 0,
+                       "%s: the tokenizer has %zu tokens, but the embedding table only %zu rows (vocab_size in config.json); "
+                       "the files belong to different models",
+                       directory, vocabulary, model->config.vocabulary);
+    SENVEC_TRY(sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err));
+    return sv_encoder_init(&model->encoder, &model->config, &model->weights, sv_kernels_choose(flags), &model->arena, err);
+}
+
+senvec_status senvec_model_open(const char *directory, const senvec_model_options *options, senvec_model **out,
+                                senvec_error *err) {
+    static const senvec_model_options defaults = {0};
+    if (!directory || !out)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_model_open: %s is NULL", directory ? "out" : "directory");
+    if (!options)
+        options = &defaults;
+    const senvec_allocator *allocator = options->allocator ? options->allocator : &sv_default_allocator;
+    void *memory;
+    SENVEC_TRY(sv_alloc(allocator, 1, sizeof(senvec_model), "a model", &memory, err));
+    senvec_model *model = memory;
+    *model = (senvec_model){.allocator = *allocator, .log = {options->log, options->log_context}};
+    sv_arena_init(&model->arena, allocator);
+    senvec_status status = load(model, directory, options, err);
+    if (status != SENVEC_OK) {
+        senvec_model_free(model);
+        return status;
+    }
+    sv_log_line(&model->log, SENVEC_LOG_INFO, "%s: open, %s kernels", directory, model->encoder.kernels->tier);
+    *out = model;
+    return SENVEC_OK;
+}
+
+void senvec_model_free(senvec_model *model) {
+    if (!model)
+        return;
+    sv_tokenizer_free(model->tokenizer);
+    sv_weights_close(&model->weights);
+    sv_arena_release(&model->arena);
+    senvec_allocator allocator = model->allocator;
+    sv_free(&allocator, model, 1, sizeof *model);
+}
+
+void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
+    const sv_config *config = &model->config;
+    *out = (senvec_model_info){
+        .directory = model->directory,
+        .tier = model->encoder.kernels->tier,
+        .precision = model->precision,
+        .pooling = sv_pooling_name(config->pooling),
+        .normalized = config->normalize,
+        .dimensions = config->hidden,
+        .max_seq_length = config->max_seq_length,
+        .layers = config->layers,
+        .heads = config->heads,
+        .inner = config->inner,
+        .vocabulary = config->vocabulary,
+        .parameters = model->weights.parameters,
+        .linear_macs = model->encoder.linear_macs,
+        .memory_bytes = sizeof *model + model->arena.bytes + sv_tokenizer_memory(model->tokenizer),
+        .mapped_bytes = model->weights.mapped_bytes,
+    };
+}
+
+senvec_status senvec_tokenize(const senvec_model *model, senvec_text text, uint32_t *ids, size_t capacity, size_t *count,
+                              senvec_embed_stats *stats, senvec_error *err) {
+    if (!model || !count || (!ids && capacity) || (!text.data && text.length))
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_tokenize: a pointer is NULL");
+    size_t longest = model->config.max_seq_length;
+    size_t room = capacity < longest ? capacity : longest;
+    sv_tokens tokens = {0};
+    if (room >= 2)
+        tokens = sv_tokenizer_encode(model->tokenizer, text.data, text.length, ids, room);
+    if (room < longest && (room < 2 || tokens.truncated))
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "senvec_tokenize: the text has over %zu tokens; give room for %zu", capacity,
+                       longest);
+    *count = tokens.count;
+    if (stats) {
+        stats->tokens += tokens.count;
+        stats->truncated += tokens.truncated;
+        stats->invalid_utf8 += tokens.invalid_utf8;
+    }
+    return SENVEC_OK;
+}

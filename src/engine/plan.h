@@ -1,0 +1,36 @@
+/* Which texts are computed together, and by whom.
+ *
+ * A panel is a run of consecutive texts that goes through all layers as one ragged batch. Vectors don't depend on the plan, so
+ * it is free to follow speed alone. */
+#ifndef SV_ENGINE_PLAN_H
+#define SV_ENGINE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Texts that are tokenized and planned at a time. Enough panels that the threads end together, few enough that memory stays
+ * small. */
+#define SV_WINDOW_TEXTS 512
+
+/* Tokens of a panel to aim at: its activations stay in the L2 cache, and the weights that stream past are shared by enough
+ * rows. */
+#define SV_PANEL_TOKENS 64
+
+typedef struct sv_panel {
+    size_t first, count; /* texts */
+} sv_panel;
+
+typedef struct sv_plan {
+    sv_panel panels[SV_WINDOW_TEXTS];
+    size_t count;
+    bool together; /* every panel by all threads together, one after the other; else each panel by one thread */
+} sv_plan;
+
+/* The most tokens that a panel may have where no text is over `longest`. */
+size_t sv_plan_capacity(size_t longest);
+
+/* Plans `count` (1 .. SV_WINDOW_TEXTS) texts of lengths[i] tokens each for `threads` threads. `square_cost` is how many
+ * token-squared of attention cost as much as one token of linear layers: H * 2 * L / linear MACs. */
+void sv_plan_make(sv_plan *plan, const size_t *lengths, size_t count, size_t longest, size_t threads, double square_cost);
+
+#endif
