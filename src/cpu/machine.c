@@ -309,7 +309,7 @@ void sv_machine_describe(sv_machine *out) {
     *out = (sv_machine){0};
     struct utsname name;
     if (uname(&name) == 0)
-        snprintf(out->kernel, sizeof out->kernel, "%s %.60s %.30s", name.sysname, name.release, name.machine);
+        snprintf(out->kernel, sizeof out->kernel, "%.20s %.60s %.30s", name.sysname, name.release, name.machine);
     out->affinity_cpus = affinity_cpus();
     ask_hypervisor(out);
     sv_machine_read("", out);
