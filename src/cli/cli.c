@@ -1,0 +1,85 @@
+/* Messages and signals.
+ *
+ * A signal ends the program from inside of its handler: embedding a batch or reading a terminal can take long, and a flag that
+ * is looked at between batches would leave Ctrl-C unanswered. unlink, write and _exit are all that is needed and are allowed
+ * there. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/progress.h"
+
+static const char *command_name;
+static char signal_path[SV_MAX_PATH]; /* "": nothing to remove */
+
+void sv_cli_set_command(const char *name) {
+    command_name = name;
+}
+
+static void say(const char *format, va_list arguments) {
+    char line[1200];
+    int length = vsnprintf(line, sizeof line, format, arguments);
+    if (length < 0)
+        return;
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    sv_progress_clear();
+    fprintf(stderr, "senvec%s%s: %s\n", command_name ? " " : "", command_name ? command_name : "", line);
+}
+
+void sv_cli_say(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+}
+
+int sv_cli_usage_error(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+    return SV_EXIT_USAGE;
+}
+
+int sv_cli_fail(const senvec_error *err) {
+    sv_cli_say("%s", err->message);
+    return err->code == SENVEC_INVALID_ARGUMENT ? SV_EXIT_USAGE : SV_EXIT_FAILED;
+}
+
+/* Signals stay out while the path changes, so that the handler never sees half of it. */
+void sv_cli_remove_on_signal(const char *path) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    snprintf(signal_path, sizeof signal_path, "%s", path ? path : "");
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void leave(int signal) {
+    if (signal_path[0])
+        unlink(signal_path);
+    sv_progress_clear_in_signal();
+    _exit(128 + signal);
+}
+
+void sv_cli_catch_signals(void) {
+    const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++) {
+        struct sigaction action, inherited;
+        sigaction(ending[i], NULL, &inherited);
+        if (inherited.sa_handler == SIG_IGN) /* under nohup */
+            continue;
+        memset(&action, 0, sizeof action);
+        action.sa_handler = leave;
+        sigfillset(&action.sa_mask);
+        sigaction(ending[i], &action, NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+}

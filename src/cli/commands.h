@@ -1,0 +1,12 @@
+/* The commands: argv[0] is the command's name; each returns an exit code (cli.h). */
+#ifndef SV_CLI_COMMANDS_H
+#define SV_CLI_COMMANDS_H
+
+int sv_cmd_doctor(int argc, char **argv);
+int sv_cmd_embed(int argc, char **argv);
+int sv_cmd_info(int argc, char **argv);
+int sv_cmd_pull(int argc, char **argv);
+int sv_cmd_study(int argc, char **argv);
+int sv_cmd_tokenize(int argc, char **argv);
+
+#endif

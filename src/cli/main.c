@@ -1,0 +1,88 @@
+/* senvec: the command line. One table of commands; each lives in cmd_<name>.c and declares its options there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "senvec.h"
+
+typedef struct command {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+} command;
+
+/* In the order of --help. */
+static const command commands[] = {
+    {NULL, NULL, NULL},
+};
+
+enum { MAX_COMMANDS = 32 };
+
+static int print_help(void) {
+    printf("Usage: senvec COMMAND [OPTION]... [ARGUMENT]...\n\n"
+           "Sentence vectors on CPUs, and the study that measures them.\n\n"
+           "Commands:\n");
+    for (const command *c = commands; c->name; c++)
+        printf("  %-10s %s\n", c->name, c->summary);
+    printf("\n'senvec help COMMAND' says more about one of them. 'senvec --version' prints the version.\n");
+    return SV_EXIT_DONE;
+}
+
+static int fail_unknown(const char *name) {
+    const char *names[MAX_COMMANDS + 1] = {NULL};
+    for (size_t i = 0; i < MAX_COMMANDS && commands[i].name; i++)
+        names[i] = commands[i].name;
+    const char *closest = sv_closest(name, names);
+    const char *kind = name[0] == '-' ? "option" : "command";
+    if (closest)
+        return sv_cli_usage_error("unknown %s '%s'; did you mean '%s'?", kind, name, closest);
+    return sv_cli_usage_error("unknown %s '%s'; 'senvec --help' lists the commands", kind, name);
+}
+
+static int run_command(const char *name, int argc, char **argv) {
+    for (const command *c = commands; c->name; c++) {
+        if (strcmp(c->name, name) == 0) {
+            sv_cli_set_command(c->name);
+            return c->run(argc, argv);
+        }
+    }
+    return fail_unknown(name);
+}
+
+static int dispatch(int argc, char **argv) {
+    if (argc < 2)
+        return sv_cli_usage_error("a command is missing; 'senvec --help' lists them");
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0) {
+        printf("senvec %s\n", senvec_version());
+        return SV_EXIT_DONE;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || (strcmp(name, "help") == 0 && argc == 2))
+        return print_help();
+    if (strcmp(name, "help") == 0)
+        return run_command(argv[2], 2, (char *[]){argv[2], (char[]){"--help"}, NULL});
+    return run_command(name, argc - 1, argv + 1);
+}
+
+/* A caller may have closed one of the three; a file that then gets its number would be printed into. */
+static void hold_standard_descriptors(void) {
+    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
+            _exit(SV_EXIT_FAILED);
+}
+
+int main(int argc, char **argv) {
+    hold_standard_descriptors();
+    sv_cli_catch_signals();
+    int code = dispatch(argc, argv);
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == SV_EXIT_DONE) {
+        sv_cli_say("standard output: writing failed: %s", strerror(errno ? errno : EIO));
+        code = SV_EXIT_FAILED;
+    }
+    return code;
+}

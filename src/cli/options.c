@@ -1,0 +1,309 @@
+/* The option parser. Written here rather than on getopt_long because that one prints messages of its own, accepts abbreviated
+ * names, and leaves checks and help text to a second and third list that drift apart from the first. */
+#include "cli/options.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum { MAX_OPTIONS = 64, MAX_WORD = 32, HELP_COLUMN = 30 };
+
+/* ----------------------------------------------------------------- values */
+
+bool sv_parse_count(const char *text, size_t *out) {
+    size_t value = 0;
+    if (!*text)
+        return false;
+    for (const char *c = text; *c; c++) {
+        if (*c < '0' || *c > '9' || __builtin_mul_overflow(value, (size_t)10, &value) ||
+            __builtin_add_overflow(value, (size_t)(*c - '0'), &value))
+            return false;
+    }
+    *out = value;
+    return true;
+}
+
+bool sv_parse_real(const char *text, double *out) {
+    if (!*text || strspn(text, "0123456789.e-+") != strlen(text) || *text == '-' || *text == '+')
+        return false;
+    char *end;
+    double value = strtod(text, &end);
+    if (*end || !isfinite(value))
+        return false;
+    *out = value;
+    return true;
+}
+
+static bool parse_choice(const sv_option *option, const char *text) {
+    for (int i = 0; option->choices[i]; i++) {
+        if (strcmp(option->choices[i], text) == 0) {
+            *option->target.choice = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "npy, jsonl, f32 or csv" */
+static void list_choices(const char *const *choices, char *out, size_t size) {
+    size_t used = 0;
+    for (size_t i = 0; choices[i] && used < size; i++) {
+        const char *joint = i == 0 ? "" : choices[i + 1] ? ", " : " or ";
+        used += (size_t)snprintf(out + used, size - used, "%s%s", joint, choices[i]);
+    }
+}
+
+/* Stores the value of an option that takes one; on failure *complaint says what would have been right. */
+static bool store_value(const sv_option *option, const char *text, char *complaint, size_t size) {
+    size_t count;
+    double real;
+    switch (option->kind) {
+    case SV_KIND_TEXT:
+        *option->target.text = text;
+        return true;
+    case SV_KIND_COUNT:
+        if (sv_parse_count(text, &count) && (double)count >= option->least && (double)count <= option->most) {
+            *option->target.count = count;
+            return true;
+        }
+        snprintf(complaint, size, "a whole number from %.0f to %.0f", option->least, option->most);
+        return false;
+    case SV_KIND_REAL:
+        if (sv_parse_real(text, &real) && real >= option->least && real <= option->most) {
+            *option->target.real = real;
+            return true;
+        }
+        snprintf(complaint, size, "a number from %g to %g", option->least, option->most);
+        return false;
+    case SV_KIND_CHOICE:
+        if (parse_choice(option, text))
+            return true;
+        list_choices(option->choices, complaint, size);
+        return false;
+    default:
+        return false;
+    }
+}
+
+/* ------------------------------------------------------------ suggestions */
+
+static size_t least_of(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* Edits between two words: insert, delete, replace, or swap two neighbours (optimal string alignment). Words of MAX_WORD bytes
+ * or more count as far apart. */
+static size_t edit_distance(const char *a, const char *b) {
+    size_t m = strlen(a), n = strlen(b);
+    if (m >= MAX_WORD || n >= MAX_WORD)
+        return MAX_WORD;
+    size_t d[MAX_WORD][MAX_WORD]; /* d[i][j]: from the first i bytes of a to the first j of b */
+    for (size_t i = 0; i <= m; i++)
+        d[i][0] = i;
+    for (size_t j = 0; j <= n; j++)
+        d[0][j] = j;
+    for (size_t i = 1; i <= m; i++) {
+        for (size_t j = 1; j <= n; j++) {
+            size_t replaced = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            d[i][j] = least_of(replaced, least_of(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least_of(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    }
+    return d[m][n];
+}
+
+const char *sv_closest(const char *word, const char *const *words) {
+    const char *best = NULL;
+    size_t length = strlen(word);
+    size_t best_distance = length < 4 ? 2 : 3; /* the first that is too far */
+    for (size_t i = 0; words[i]; i++) {
+        bool begins = length >= 2 && strncmp(word, words[i], length) == 0; /* "--prec" */
+        size_t distance = begins ? 1 : edit_distance(word, words[i]);
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = words[i];
+        }
+    }
+    return best;
+}
+
+/* ------------------------------------------------------------------- help */
+
+/* `text` from column `column` on, its further lines indented alike. */
+static void print_indented(const char *text, int column) {
+    for (const char *c = text; *c; c++) {
+        putchar(*c);
+        if (*c == '\n')
+            printf("%*s", column, "");
+    }
+}
+
+/* The default that the target holds, in brackets; nothing for an empty one. */
+static void print_default(const sv_option *option) {
+    switch (option->kind) {
+    case SV_KIND_TEXT:
+        if (*option->target.text)
+            printf(" [%s]", *option->target.text);
+        break;
+    case SV_KIND_COUNT:
+        if (*option->target.count)
+            printf(" [%zu]", *option->target.count);
+        break;
+    case SV_KIND_REAL:
+        if (*option->target.real > 0)
+            printf(" [%g]", *option->target.real);
+        break;
+    case SV_KIND_CHOICE:
+        if (*option->target.choice >= 0)
+            printf(" [%s]", option->choices[*option->target.choice]);
+        break;
+    default:
+        break;
+    }
+}
+
+static void print_option(const sv_option *option) {
+    char head[160];
+    size_t used = (size_t)(option->letter ? snprintf(head, sizeof head, "  -%c, --%s", option->letter, option->name)
+                                          : snprintf(head, sizeof head, "      --%s", option->name));
+    if (option->kind == SV_KIND_CHOICE) {
+        for (size_t i = 0; option->choices[i] && used < sizeof head; i++)
+            used += (size_t)snprintf(head + used, sizeof head - used, "%s%s", i ? "|" : " ", option->choices[i]);
+    } else if (option->value) {
+        used += (size_t)snprintf(head + used, sizeof head - used, " %s", option->value);
+    }
+    if (used + 2 > HELP_COLUMN)
+        printf("%s\n%*s", head, HELP_COLUMN, "");
+    else
+        printf("%-*s", HELP_COLUMN, head);
+    print_indented(option->help, HELP_COLUMN);
+    print_default(option);
+    putchar('\n');
+}
+
+static void print_help(const sv_usage *usage) {
+    bool unused;
+    const sv_option help = SV_OPTION_FLAG('h', "help", &unused, "show this");
+    printf("Usage: senvec %s\n\n%s\n\nOptions:\n", usage->synopsis, usage->about);
+    for (const sv_option *option = usage->options; option->kind != SV_KIND_END; option++)
+        print_option(option);
+    print_option(&help);
+    if (usage->notes)
+        printf("\n%s\n", usage->notes);
+}
+
+/* ---------------------------------------------------------------- parsing */
+
+static const sv_option *find_name(const sv_option *options, const char *name, size_t length) {
+    for (; options->kind != SV_KIND_END; options++)
+        if (strlen(options->name) == length && memcmp(options->name, name, length) == 0)
+            return options;
+    return NULL;
+}
+
+static const sv_option *find_letter(const sv_option *options, char letter) {
+    for (; options->kind != SV_KIND_END; options++)
+        if (options->letter && options->letter == letter)
+            return options;
+    return NULL;
+}
+
+static int fail_unknown(const sv_usage *usage, const char *argument, const char *name) {
+    const char *names[MAX_OPTIONS + 2];
+    size_t count = 0;
+    for (const sv_option *option = usage->options; option->kind != SV_KIND_END && count < MAX_OPTIONS; option++)
+        names[count++] = option->name;
+    names[count++] = "help";
+    names[count] = NULL;
+    const char *closest = name ? sv_closest(name, names) : NULL;
+    if (closest)
+        return sv_cli_usage_error("unknown option '%s'; did you mean '--%s'?", argument, closest);
+    return sv_cli_usage_error("unknown option '%s'; '--help' lists them", argument);
+}
+
+/* One argument that begins with "--". *index moves on if it takes the next argument as its value. */
+static int parse_long(const sv_usage *usage, int argc, char **argv, int *index) {
+    char *argument = argv[*index];
+    char *name = argument + 2;
+    char *equals = strchr(name, '=');
+    size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    if (length == 4 && !equals && memcmp(name, "help", 4) == 0) {
+        print_help(usage);
+        return SV_EXIT_DONE;
+    }
+    const sv_option *option = find_name(usage->options, name, length);
+    if (!option) {
+        if (equals)
+            *equals = '\0';
+        return fail_unknown(usage, argument, name);
+    }
+    if (option->kind == SV_KIND_FLAG) {
+        if (equals)
+            return sv_cli_usage_error("option '--%s' takes no value", option->name);
+        *option->target.flag = true;
+        return SV_RUN;
+    }
+    if (!equals && *index + 1 >= argc)
+        return sv_cli_usage_error("option '--%s' needs a value", option->name);
+    const char *value = equals ? equals + 1 : argv[++*index];
+    char complaint[256];
+    if (!store_value(option, value, complaint, sizeof complaint))
+        return sv_cli_usage_error("option '--%s' takes %s, not '%s'", option->name, complaint, value);
+    return SV_RUN;
+}
+
+/* One argument of letters: flags, and at the end perhaps one option with its value. */
+static int parse_letters(const sv_usage *usage, int argc, char **argv, int *index) {
+    for (const char *letter = argv[*index] + 1; *letter; letter++) {
+        const sv_option *option = find_letter(usage->options, *letter);
+        if (!option && *letter == 'h') {
+            print_help(usage);
+            return SV_EXIT_DONE;
+        }
+        if (!option)
+            return fail_unknown(usage, (char[]){'-', *letter, '\0'}, NULL);
+        if (option->kind == SV_KIND_FLAG) {
+            *option->target.flag = true;
+            continue;
+        }
+        if (!letter[1] && *index + 1 >= argc)
+            return sv_cli_usage_error("option '-%c' needs a value", *letter);
+        const char *value = letter[1] ? letter + 1 : argv[++*index];
+        char complaint[256];
+        if (!store_value(option, value, complaint, sizeof complaint))
+            return sv_cli_usage_error("option '-%c' takes %s, not '%s'", *letter, complaint, value);
+        break;
+    }
+    return SV_RUN;
+}
+
+int sv_options_parse(const sv_usage *usage, int argc, char **argv, sv_operands *out) {
+    size_t operands = 0;
+    bool only_operands = false;
+    for (int i = 1; i < argc; i++) {
+        char *argument = argv[i];
+        int code = SV_RUN;
+        if (only_operands || argument[0] != '-' || !argument[1])
+            argv[1 + operands++] = argument;
+        else if (strcmp(argument, "--") == 0)
+            only_operands = true;
+        else if (argument[1] == '-')
+            code = parse_long(usage, argc, argv, &i);
+        else
+            code = parse_letters(usage, argc, argv, &i);
+        if (code != SV_RUN)
+            return code;
+    }
+    if (operands < usage->least_operands)
+        return sv_cli_usage_error("something is missing; usage: senvec %s", usage->synopsis);
+    if (operands > usage->most_operands)
+        return sv_cli_usage_error("'%s' is one argument too many; usage: senvec %s", argv[1 + usage->most_operands],
+                                  usage->synopsis);
+    *out = (sv_operands){operands, argv + 1};
+    return SV_RUN;
+}

@@ -1,0 +1,99 @@
+/* Command line options, declared once: from one table come the parsing, the checks and the text of --help.
+ *
+ *     size_t count = 200;
+ *     const sv_option options[] = {
+ *         SV_OPTION_COUNT('n', "count", "N", &count, 1, 1000000, "timed calls"),
+ *         SV_OPTIONS_END,
+ *     };
+ *     const sv_usage usage = {.synopsis = "bench [OPTION]... [FILE]...", .about = "Times ...", .options = options,
+ *                             .max_operands = SIZE_MAX};
+ *     sv_operands operands;
+ *     int code = sv_options_parse(&usage, argc, argv, &operands);
+ *     if (code != SV_RUN)
+ *         return code;
+ *
+ * A target holds its default before parsing, and --help says so; of an option that is given twice the last one counts. */
+#ifndef SV_CLI_OPTIONS_H
+#define SV_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum sv_option_kind {
+    SV_KIND_END,
+    SV_KIND_FLAG,
+    SV_KIND_TEXT,
+    SV_KIND_COUNT,
+    SV_KIND_REAL,
+    SV_KIND_CHOICE,
+} sv_option_kind;
+
+typedef struct sv_option {
+    sv_option_kind kind;
+    char letter;       /* 0: none */
+    const char *name;  /* without dashes */
+    const char *value; /* what --help calls the value; a choice shows its choices */
+    const char *help;  /* may hold newlines */
+    union {
+        bool *flag;
+        const char **text; /* points into argv afterwards */
+        size_t *count;
+        double *real;
+        int *choice; /* index in `choices` */
+    } target;
+    double least, most;         /* of a count or a real, both inclusive */
+    const char *const *choices; /* NULL-terminated */
+} sv_option;
+
+#define SV_OPTION_FLAG(letter_, name_, target_, help_)                                                                         \
+    { .kind = SV_KIND_FLAG, .letter = letter_, .name = name_, .help = help_, .target.flag = target_ }
+#define SV_OPTION_TEXT(letter_, name_, value_, target_, help_)                                                                 \
+    { .kind = SV_KIND_TEXT, .letter = letter_, .name = name_, .value = value_, .help = help_, .target.text = target_ }
+/* A whole number, digits only. */
+#define SV_OPTION_COUNT(letter_, name_, value_, target_, least_, most_, help_)                                                 \
+    {                                                                                                                          \
+        .kind = SV_KIND_COUNT, .letter = letter_, .name = name_, .value = value_, .help = help_, .target.count = target_,      \
+        .least = least_, .most = most_                                                                                         \
+    }
+/* A decimal number. */
+#define SV_OPTION_REAL(letter_, name_, value_, target_, least_, most_, help_)                                                  \
+    {                                                                                                                          \
+        .kind = SV_KIND_REAL, .letter = letter_, .name = name_, .value = value_, .help = help_, .target.real = target_,        \
+        .least = least_, .most = most_                                                                                         \
+    }
+/* One word of a list. A target of -1 stands for "not given". */
+#define SV_OPTION_CHOICE(letter_, name_, target_, choices_, help_)                                                             \
+    { .kind = SV_KIND_CHOICE, .letter = letter_, .name = name_, .help = help_, .target.choice = target_, .choices = choices_ }
+#define SV_OPTIONS_END                                                                                                         \
+    { .kind = SV_KIND_END }
+
+typedef struct sv_usage {
+    const char *synopsis;     /* "embed [OPTION]... [FILE]...", the command's name first */
+    const char *about;        /* what it does, below the synopsis */
+    const sv_option *options; /* up to SV_OPTIONS_END; --help is added */
+    const char *notes;        /* below the options: examples, formats; NULL: nothing */
+    size_t least_operands, most_operands;
+} sv_usage;
+
+/* What is not an option, in order; points into argv. */
+typedef struct sv_operands {
+    size_t count;
+    char **items;
+} sv_operands;
+
+/* Not an exit code: the command line is right, go on. */
+#define SV_RUN (-1)
+
+/* Parses argv[1..]: --name VALUE, --name=VALUE, -n VALUE, -nVALUE, flags together (-ab); "--" ends the options, "-" is an
+ * operand; operands may stand anywhere. Reorders argv. Returns SV_RUN, or the exit code to leave with: 0 after --help (on
+ * stdout), 2 after a line on stderr that says what is wrong. */
+int sv_options_parse(const sv_usage *usage, int argc, char **argv, sv_operands *out);
+
+/* Strict numbers: the whole text, no sign, no space. */
+bool sv_parse_count(const char *text, size_t *out);
+bool sv_parse_real(const char *text, double *out);
+
+/* The word of a NULL-terminated list that looks most like `word`, or NULL if none is close. */
+const char *sv_closest(const char *word, const char *const *words);
+
+#endif
