@@ -100,7 +100,7 @@ static senvec_status next_in_array(sv_json_source *source, sv_reader *reader, bo
     }
     if (byte != '"' && byte != '{')
         return fail_here(reader, byte == -1 ? "the file ends inside its JSON array" : "neither an object nor a string", err);
-    size_t length;
+    size_t length = 0;
     SENVEC_TRY(measure_value(reader, &length, err));
     senvec_text json = {reader->data + reader->start, length};
     SENVEC_TRY(decode(source, reader, json, reader->line, sv_reader_offset(reader), text, err));
