@@ -1,0 +1,246 @@
+/* Status texts, error lines, memory, files. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+static void status_names_and_texts(void **state) {
+    (void)state;
+    assert_string_equal(senvec_status_name(SENVEC_OK), "SENVEC_OK");
+    assert_string_equal(senvec_status_name(SENVEC_FORMAT), "SENVEC_FORMAT");
+    assert_string_equal(senvec_status_text(SENVEC_IO), "input or output failed");
+    assert_string_equal(senvec_status_name((senvec_status)-99), "unknown status");
+    assert_string_equal(senvec_status_text((senvec_status)7), "unknown status");
+    assert_string_equal(senvec_version(), SENVEC_VERSION);
+}
+
+static void an_error_is_one_line(void **state) {
+    (void)state;
+    senvec_error err;
+    assert_int_equal(sv_fail(&err, SENVEC_FORMAT, 12, "%s: broken", "a\nb\x1b[0m"), SENVEC_FORMAT);
+    assert_string_equal(err.message, "a?b?[0m: broken");
+    assert_int_equal(err.code, SENVEC_FORMAT);
+    assert_int_equal(err.offset, 12);
+    assert_int_equal(sv_fail(NULL, SENVEC_IO, 0, "nobody listens"), SENVEC_IO);
+}
+
+static void a_long_error_is_cut(void **state) {
+    (void)state;
+    senvec_error err;
+    sv_fail(&err, SENVEC_IO, 0, "%2000d", 1);
+    assert_int_equal(strlen(err.message), sizeof err.message - 1);
+}
+
+static void allocation_overflow_is_refused(void **state) {
+    (void)state;
+    senvec_error err;
+    void *block = &err;
+    assert_int_equal(sv_alloc(&sv_default_allocator, SIZE_MAX / 2, 3, "a table", &block, &err), SENVEC_OUT_OF_MEMORY);
+    assert_int_equal(sv_alloc(&sv_default_allocator, SIZE_MAX, 1, "a table", &block, &err), SENVEC_OUT_OF_MEMORY);
+    assert_ptr_equal(block, &err); /* untouched on failure */
+    assert_non_null(strstr(err.message, "a table"));
+}
+
+/* Counts what is live, and fails the allocation number `fail_at`. */
+typedef struct counter {
+    size_t live, calls, fail_at;
+} counter;
+
+static void *counting_alloc(void *context, size_t size, size_t alignment) {
+    counter *count = context;
+    if (++count->calls == count->fail_at)
+        return NULL;
+    count->live++;
+    return sv_default_allocator.alloc(NULL, size, alignment);
+}
+
+static void counting_free(void *context, void *block, size_t size) {
+    ((counter *)context)->live--;
+    sv_default_allocator.free(NULL, block, size);
+}
+
+static void an_arena_gives_all_back(void **state) {
+    (void)state;
+    counter count = {0};
+    senvec_allocator allocator = {counting_alloc, counting_free, &count};
+    sv_arena arena;
+    sv_arena_init(&arena, &allocator);
+    for (size_t size = 0; size < 300; size += 7) {
+        void *block;
+        assert_int_equal(sv_arena_alloc(&arena, size, 3, "test", &block, NULL), SENVEC_OK);
+        assert_int_equal((uintptr_t)block % SV_CACHE_LINE, 0);
+        for (size_t i = 0; i < size * 3; i++)
+            assert_int_equal(((unsigned char *)block)[i], 0);
+        memset(block, 0xff, size * 3);
+    }
+    const char *text;
+    assert_int_equal(sv_arena_string(&arena, "abcdef", 3, &text, NULL), SENVEC_OK);
+    assert_string_equal(text, "abc");
+    assert_true(count.live > 0);
+    count.fail_at = count.calls + 1;
+    void *block;
+    senvec_error err;
+    assert_int_equal(sv_arena_alloc(&arena, 1, 1, "the last straw", &block, &err), SENVEC_OUT_OF_MEMORY);
+    sv_arena_release(&arena);
+    assert_int_equal(count.live, 0);
+    assert_int_equal(arena.bytes, 0);
+}
+
+static char folder[] = "/tmp/senvec-base-test-XXXXXX";
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[SV_MAX_PATH];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    return system(command);
+}
+
+static void write_text(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void assert_content(const char *path, const char *text) {
+    sv_file_map map;
+    assert_int_equal(sv_file_map_open(path, &map, NULL), SENVEC_OK);
+    assert_int_equal(map.size, strlen(text));
+    if (map.size)
+        assert_memory_equal(map.data, text, map.size);
+    sv_file_map_close(&map);
+    assert_null(map.data);
+}
+
+static void an_atomic_file_appears_whole_or_not_at_all(void **state) {
+    (void)state;
+    char path[SV_MAX_PATH];
+    sv_path_join(folder, "out", path, NULL);
+    write_text(path, "old");
+
+    sv_atomic_file file;
+    assert_int_equal(sv_atomic_file_open(&file, path, NULL), SENVEC_OK);
+    fputs("new", file.stream);
+    assert_content(path, "old");
+    sv_atomic_file_abort(&file);
+    assert_content(path, "old");
+    assert_int_equal(access(file.temporary, F_OK), -1);
+
+    assert_int_equal(sv_atomic_file_open(&file, path, NULL), SENVEC_OK);
+    fputs("new", file.stream);
+    assert_int_equal(sv_atomic_file_commit(&file, NULL), SENVEC_OK);
+    sv_atomic_file_abort(&file); /* harmless after a commit */
+    assert_content(path, "new");
+    struct stat facts;
+    stat(path, &facts);
+    mode_t mask = umask(0);
+    umask(mask);
+    assert_int_equal(facts.st_mode & 0777, 0666 & ~mask);
+}
+
+static void atomic_file_errors(void **state) {
+    (void)state;
+    sv_atomic_file file;
+    senvec_error err;
+    assert_int_equal(sv_atomic_file_open(&file, "/nonexistent/folder/file", &err), SENVEC_IO);
+    assert_non_null(strstr(err.message, "/nonexistent/folder/file"));
+    assert_int_equal(sv_atomic_file_open(&file, folder, &err), SENVEC_IO);
+    assert_non_null(strstr(err.message, "is a folder"));
+    sv_atomic_file_abort(&file);
+    char path[SV_MAX_PATH + 10];
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    assert_int_equal(sv_atomic_file_open(&file, path, &err), SENVEC_TOO_LARGE);
+}
+
+static void a_failed_write_is_noticed_and_removed(void **state) {
+    (void)state;
+    char path[SV_MAX_PATH];
+    sv_path_join(folder, "full", path, NULL);
+    sv_atomic_file file;
+    senvec_error err;
+    assert_int_equal(sv_atomic_file_open(&file, path, NULL), SENVEC_OK);
+    assert_non_null(freopen("/dev/full", "w", file.stream));
+    fputs("lost", file.stream);
+    assert_int_equal(sv_atomic_file_commit(&file, &err), SENVEC_IO);
+    assert_non_null(strstr(err.message, strerror(ENOSPC)));
+    assert_false(sv_path_is_file(path));
+    assert_false(sv_path_is_file(file.temporary));
+}
+
+static void mapping_errors(void **state) {
+    (void)state;
+    sv_file_map map = {0};
+    senvec_error err;
+    assert_int_equal(sv_file_map_open("/nonexistent", &map, &err), SENVEC_NOT_FOUND);
+    assert_int_equal(sv_file_map_open(folder, &map, &err), SENVEC_IO);
+    char path[SV_MAX_PATH];
+    sv_path_join(folder, "empty", path, NULL);
+    write_text(path, "");
+    assert_content(path, "");
+}
+
+static void directories(void **state) {
+    (void)state;
+    char path[SV_MAX_PATH], file[SV_MAX_PATH];
+    senvec_error err;
+    sv_path_join(folder, "a/b/c", path, NULL);
+    assert_int_equal(sv_make_directories(path, NULL), SENVEC_OK);
+    assert_int_equal(sv_make_directories(path, NULL), SENVEC_OK);
+    assert_true(sv_path_is_directory(path));
+    sv_path_join(path, "file", file, NULL);
+    write_text(file, "x");
+    assert_int_equal(sv_make_directories(file, &err), SENVEC_IO);
+    assert_int_equal(sv_path_join(path, "", file, NULL), SENVEC_OK);
+    assert_int_equal(file[strlen(file) - 1], '/');
+    assert_int_equal(sv_path_join("", "name", file, NULL), SENVEC_OK);
+    assert_string_equal(file, "name");
+}
+
+static void keep_line(void *context, senvec_log_level level, const char *line) {
+    snprintf(context, 100, "%d %s", (int)level, line);
+}
+
+static void log_lines(void **state) {
+    (void)state;
+    char kept[100] = "";
+    sv_log silent = {0}, log = {keep_line, kept};
+    sv_log_line(&silent, SENVEC_LOG_ERROR, "nobody listens");
+    sv_log_line(&log, SENVEC_LOG_WARNING, "%d threads", 3);
+    assert_string_equal(kept, "1 3 threads");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(status_names_and_texts),
+        cmocka_unit_test(an_error_is_one_line),
+        cmocka_unit_test(a_long_error_is_cut),
+        cmocka_unit_test(allocation_overflow_is_refused),
+        cmocka_unit_test(an_arena_gives_all_back),
+        cmocka_unit_test(an_atomic_file_appears_whole_or_not_at_all),
+        cmocka_unit_test(atomic_file_errors),
+        cmocka_unit_test(a_failed_write_is_noticed_and_removed),
+        cmocka_unit_test(mapping_errors),
+        cmocka_unit_test(directories),
+        cmocka_unit_test(log_lines),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
