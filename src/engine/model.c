@@ -51,7 +51,10 @@ static senvec_status load(senvec_model *model, const char *directory, const senv
                        "the files belong to different models",
                        directory, vocabulary, model->config.vocabulary);
     SENVEC_TRY(sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err));
-    return sv_encoder_init(&model->encoder, &model->config, &model->weights, sv_kernels_choose(flags), &model->arena, err);
+    SENVEC_TRY(sv_encoder_init(&model->encoder, &model->config, &model->weights, sv_kernels_choose(flags), &model->arena, err));
+    /* Packed now: without this, the file's copy of them would stay resident. */
+    sv_weights_drop_matrices(&model->weights, &model->config);
+    return SENVEC_OK;
 }
 
 senvec_status senvec_model_open(const char *directory, const senvec_model_options *options, senvec_model **out,

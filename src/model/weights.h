@@ -1,5 +1,5 @@
-/* The weights of a BERT encoder by role, as float matrices: views into the mapped file where it holds aligned F32, else copies
- * in the arena. Linear weights are (out, in), as PyTorch stores them. */
+/* The weights of a BERT encoder by role, as float matrices: views into the mapped file where it holds aligned F32, else copies.
+ * Linear weights are (out, in), as PyTorch stores them. */
 #ifndef SV_MODEL_WEIGHTS_H
 #define SV_MODEL_WEIGHTS_H
 
@@ -21,17 +21,25 @@ typedef struct sv_weights {
     const float *word, *position, *token_type;     /* (V, H), (positions, H), (token_types, H) */
     const float *embedding_gamma, *embedding_beta; /* (H) */
     sv_layer_weights *layers;                      /* (L) */
-    uint64_t parameters;                           /* of everything above */
-    uint64_t mapped_bytes;                         /* the file's size if any view points into it */
-    sv_safetensors *file;                          /* kept open for the views */
+    uint64_t parameters;                           /* of everything above; a pooler in the file is not used and not counted */
+    uint64_t mapped_bytes;                         /* the file's size if any view points into it, else 0 */
+    sv_safetensors *file;                          /* kept open for the views; NULL if there are none */
+    sv_arena matrices;                             /* the layers' matrices, where they are copies */
 } sv_weights;
 
 /* Opens model.safetensors in `directory` (the Transformer module's) and binds every tensor by name, with or without a "bert."
  * prefix, with "gamma"/"beta" accepted for "weight"/"bias" of a LayerNorm. Each shape is checked against `config`; NaN and
- * infinity are refused. Errors: as sv_safetensors_open, FORMAT (a missing or misshapen tensor, a NaN: names it), OUT_OF_MEMORY.
- */
+ * infinity are refused. Copies of tables and vectors are made in `arena`, those of the layers' matrices in an arena of the
+ * struct's own. Reading the tables to check them leaves none of their pages resident.
+ * Errors: as sv_safetensors_open, FORMAT (a missing or misshapen tensor, a NaN: names it), UNSUPPORTED (weights in another file
+ * format, or in several files), OUT_OF_MEMORY. */
 senvec_status sv_weights_open(const char *directory, const sv_config *config, sv_arena *arena, sv_weights *out,
                               senvec_error *err);
+
+/* For a caller that has packed the layers' matrices (query, key, value, attention_out, up, down): frees their copies, takes
+ * their views' pages out of resident memory, and sets the pointers to NULL. Vectors and tables stay. */
+void sv_weights_drop_matrices(sv_weights *weights, const sv_config *config);
+
 /* A zeroed struct is accepted. The arena is the caller's. */
 void sv_weights_close(sv_weights *weights);
 
