@@ -5,6 +5,13 @@
 #include "kernels/tiers.h"
 
 const sv_kernels *sv_kernels_choose(sv_isa_flags flags) {
+    const sv_kernels *chosen = &sv_kernels_ref;
+#if defined(__x86_64__)
+    if (!(flags & SV_ISA_AVX2))
+        return chosen;
+    chosen = &sv_kernels_avx2;
+#else
     (void)flags;
-    return &sv_kernels_ref;
+#endif
+    return chosen;
 }

@@ -5,5 +5,8 @@
 #include "kernels/kernels.h"
 
 extern const sv_kernels sv_kernels_ref;
+#if defined(__x86_64__)
+extern const sv_kernels sv_kernels_avx2;
+#endif
 
 #endif

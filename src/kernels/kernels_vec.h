@@ -1,0 +1,387 @@
+/* The float kernels of every vector tier, written once over the words of a small vector header (x86/vec_avx2.h, ...). A tier's
+ * .c file includes its vector header, sets MR (rows of the GEMM tile), TILE_NAME, TABLE and TIER, and then includes this file,
+ * which defines the table. Everything else in here is static, so no code of one tier can be linked into another.
+ *
+ * GEMM, and why it is laid out so:
+ * - A tile is MR rows x NR = 2 * LANES columns of C, held in registers. The rows are split into equal chunks of at most MR (14
+ *   rows are 5 + 5 + 4, not 6 + 6 + 2), and each chunk height is compiled by itself from the one body `tile`.
+ * - Packed W is walked once, panel by panel, since it is what comes from far away; all rows are multiplied by a block of a
+ * panel while that block sits in L1. A block is at most K_BLOCK steps of k, so that it leaves room there for the rows of A
+ * passing by. Between blocks the sums wait in C: stored and loaded again they are the same bits.
+ * - While a block is in use, the next one is prefetched, an even share by each chunk.
+ * - Bias and GELU follow at once for a chunk of rows, in L1.
+ *
+ * Attention is two such GEMMs for a block of NR queries of one head:
+ *     S' (n, NR) = K (n, d) x packed Q    keys are rows and queries are lanes, so that softmax goes down the rows: no sums
+ *                                         across lanes, no masks for missing keys
+ *     O (NR, d)  = P (NR, n) x packed V   where P is S' read by columns
+ * Queries and columns of V beyond the end are zeros in the packed forms. */
+#ifndef SV_KERNELS_KERNELS_VEC_H
+#define SV_KERNELS_KERNELS_VEC_H
+
+#include <assert.h>
+#include <math.h>
+#include <stdbool.h>
+
+#include "kernels/tiers.h"
+
+#define NR (2 * LANES)
+#define K_BLOCK 256
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+static inline size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* ------------------------------------------------------------ exp and GELU */
+
+/* 2^x for x <= 0, 0 for x < -126; relative error at most 1.1 ulp.
+ * n = round(x) by adding and subtracting 1.5 * 2^23, which leaves n in the low bits of the sum; then 2^(x - n) on [-1/2, 1/2]
+ * by a minimax polynomial. Fitted by tools/fit_kernels.py: relative error 2.0e-9 before rounding. */
+static inline vf v_exp2(vf x) {
+    const vf shifter = v_set(0x1.8p23f);
+    const vf shifted = v_add(x, shifter);
+    const vf f = v_sub(x, v_sub(shifted, shifter));
+    vf p = v_set(1.53533614e-04f);
+    p = v_fma(p, f, v_set(1.33988746e-03f));
+    p = v_fma(p, f, v_set(9.61843736e-03f));
+    p = v_fma(p, f, v_set(5.55033247e-02f));
+    p = v_fma(p, f, v_set(2.40226479e-01f));
+    p = v_fma(p, f, v_set(6.93147203e-01f));
+    p = v_fma(p, f, v_set(1.0f));
+    return v_zero_below(v_scale(p, shifted), x, v_set(-126.0f));
+}
+
+/* x/2 (1 + erf(x/sqrt 2)) as x E + x/2, E = erf(x/sqrt 2)/2 = x P(x^2)/Q(x^2) on [-5.4, 5.4]. */
+static inline vf v_gelu(vf x) {
+    const vf z = v_max(v_set(-5.4f), v_min(v_set(5.4f), x));
+    const vf t = v_mul(z, z);
+    vf p = v_set(2.35909972e-08f), q = v_set(1.21982403e-06f);
+    p = v_fma(p, t, v_set(6.32372255e-06f));
+    q = v_fma(q, t, v_set(7.11730310e-05f));
+    p = v_fma(p, t, v_set(1.60695407e-04f));
+    q = v_fma(q, t, v_set(1.83865716e-03f));
+    p = v_fma(p, t, v_set(4.62896650e-03f));
+    q = v_fma(q, t, v_set(2.81801200e-02f));
+    p = v_fma(p, t, v_set(3.30294106e-02f));
+    q = v_fma(q, t, v_set(2.49458918e-01f));
+    p = v_fma(p, t, v_set(3.98942275e-01f));
+    q = v_fma(q, t, v_set(1.0f));
+    return v_fma(x, v_div(v_mul(z, p), q), v_mul(x, v_set(0.5f)));
+}
+
+static void gelu(float *x, size_t count) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        v_store(x + i, v_gelu(v_load(x + i)));
+    if (i < count)
+        v_store_first(x + i, v_gelu(v_load_first(x + i, count - i)), count - i);
+}
+
+/* ------------------------------------------------------------------ GEMM */
+
+/* `count` float of the vectors x[0..nv): those that aren't there are zeros, or aren't written. */
+ALWAYS_INLINE void load_row(vf *x, const float *p, const size_t nv, size_t count) {
+    UNROLL
+    for (size_t j = 0; j < nv; j++)
+        x[j] = count >= (j + 1) * LANES ? v_load(p + j * LANES)
+               : count > j * LANES      ? v_load_first(p + j * LANES, count - j * LANES)
+                                        : v_zero();
+}
+
+ALWAYS_INLINE void store_row(float *p, const vf *x, const size_t nv, size_t count) {
+    UNROLL
+    for (size_t j = 0; j < nv; j++)
+        if (count >= (j + 1) * LANES)
+            v_store(p + j * LANES, x[j]);
+        else if (count > j * LANES)
+            v_store_first(p + j * LANES, x[j], count - j * LANES);
+}
+
+typedef struct tile_args {
+    const float *a; /* (rows, k): element (r, i) at a[r * row + i * step] */
+    size_t row, step;
+    const float *b; /* (k, nv * LANES), packed */
+    size_t k;
+    float *c; /* (rows, columns) */
+    size_t ldc;
+    size_t columns;       /* 1 to nv * LANES */
+    bool accumulate;      /* C += instead of C = */
+    const char *prefetch; /* what will be wanted next */
+    size_t prefetch_step; /* bytes of it for each step of k */
+} tile_args;
+
+typedef void tile_fn(const tile_args *);
+
+/* C = A x B on `rows` x nv vectors. `columnwise` says that A is stored by columns (row is 1), else by rows (step is 1). */
+ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, const bool columnwise) {
+    vf sum[MR][2];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t j = 0; j < nv; j++)
+            sum[r][j] = v_zero();
+    }
+    if (t->accumulate) {
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            load_row(sum[r], t->c + r * t->ldc, nv, t->columns);
+    }
+
+    const float *a = t->a, *b = t->b;
+    const size_t row = columnwise ? 1 : t->row, step = columnwise ? t->step : 1;
+    const char *prefetch = t->prefetch;
+    const size_t prefetch_step = t->prefetch_step;
+    for (size_t i = t->k; i; i--) {
+        vf w[2];
+        UNROLL
+        for (size_t j = 0; j < nv; j++)
+            w[j] = v_load(b + j * LANES);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            const vf x = v_set(a[r * row]);
+            UNROLL
+            for (size_t j = 0; j < nv; j++)
+                sum[r][j] = v_fma(x, w[j], sum[r][j]);
+        }
+        a += step;
+        b += nv * LANES;
+        if (!columnwise) {
+            __builtin_prefetch(prefetch);
+            prefetch += prefetch_step;
+        }
+    }
+
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        store_row(t->c + r * t->ldc, sum[r], nv, t->columns);
+}
+
+#define TILE(rows)                                                                                                             \
+    static void wide_##rows(const tile_args *t) {                                                                              \
+        tile(t, rows, 2, false);                                                                                               \
+    }                                                                                                                          \
+    static void narrow_##rows(const tile_args *t) {                                                                            \
+        tile(t, rows, 1, false);                                                                                               \
+    }                                                                                                                          \
+    static void columnwise_##rows(const tile_args *t) {                                                                        \
+        tile(t, rows, 2, true);                                                                                                \
+    }
+TILE(1)
+TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) static tile_fn *const wide[MR] = {wide_1, wide_2, wide_3, wide_4, wide_5, wide_6};
+static tile_fn *const narrow[MR] = {narrow_1, narrow_2, narrow_3, narrow_4, narrow_5, narrow_6};
+static tile_fn *const columnwise[MR] = {columnwise_1, columnwise_2, columnwise_3, columnwise_4, columnwise_5, columnwise_6};
+
+static size_t gemm_packed_size(size_t n, size_t k) {
+    return (n + NR - 1) / NR * NR * k;
+}
+
+/* packed (k, nr) <- rows of w (columns, k), columns <= nr, nr a multiple of LANES. */
+static void pack_panel(float *packed, const size_t nr, const float *w, size_t ldw, size_t columns, size_t k) {
+    for (size_t first = 0; first < nr; first += LANES)
+        for (size_t i = 0; i < k; i += LANES) {
+            vf r[LANES];
+            for (size_t j = 0; j < LANES; j++)
+                r[j] = first + j < columns ? v_load_first(w + (first + j) * ldw + i, smaller(k - i, LANES)) : v_zero();
+            v_transpose(r);
+            for (size_t j = 0; j < smaller(k - i, LANES); j++)
+                v_store(packed + (i + j) * nr + first, r[j]);
+        }
+}
+
+static void gemm_pack(float *packed, const float *w, size_t ldw, size_t n, size_t k) {
+    for (size_t first = 0; first < n; first += NR)
+        pack_panel(packed + first * k, NR, w + first * ldw, ldw, smaller(n - first, NR), k);
+}
+
+static void epilogue(const sv_gemm_f32_args *g, float *c, size_t rows, size_t first, size_t columns) {
+    if (!g->bias && !g->gelu)
+        return;
+    vf bias[2] = {v_zero(), v_zero()};
+    if (g->bias)
+        load_row(bias, g->bias + first, 2, columns);
+    for (size_t r = 0; r < rows; r++, c += g->ldc) {
+        vf y[2];
+        load_row(y, c, 2, columns);
+        for (size_t j = 0; j < 2; j++) {
+            y[j] = v_add(y[j], bias[j]);
+            if (g->gelu)
+                y[j] = v_gelu(y[j]);
+        }
+        store_row(c, y, 2, columns);
+    }
+}
+
+static void gemm_run(const sv_gemm_f32_args *g) {
+    assert(g->panel >= g->k * NR);
+    if (!g->m)
+        return;
+    const size_t chunks = (g->m + MR - 1) / MR;
+    const size_t blocks = g->k > K_BLOCK ? (g->k + K_BLOCK - 1) / K_BLOCK : 1;
+    for (size_t first = 0; first < g->n; first += NR) {
+        const float *w = g->w + first / NR * g->panel;
+        const size_t columns = smaller(g->n - first, NR);
+        for (size_t block = 0; block < blocks; block++) {
+            const size_t k0 = g->k * block / blocks, k1 = g->k * (block + 1) / blocks;
+            tile_args t = {
+                .row = g->lda,
+                .b = w + k0 * NR,
+                .k = k1 - k0,
+                .ldc = g->ldc,
+                .columns = columns,
+                .accumulate = g->accumulate || block,
+                .prefetch = (const char *)(w + k1 * NR),
+                .prefetch_step = NR * sizeof(float) / chunks,
+            };
+            for (size_t chunk = 0; chunk < chunks; chunk++) {
+                const size_t row = g->m * chunk / chunks, rows = g->m * (chunk + 1) / chunks - row;
+                t.a = g->a + row * g->lda + k0;
+                t.c = g->c + row * g->ldc + first;
+                wide[rows - 1](&t);
+                t.prefetch += t.k * t.prefetch_step;
+                if (block + 1 == blocks)
+                    epilogue(g, t.c, rows, first, columns);
+            }
+        }
+    }
+}
+
+/* ------------------------------------------------------------- attention */
+
+static size_t attention_scratch(size_t n, size_t d) {
+    return NR * d + NR * n + (d + NR - 1) / NR * NR * n;
+}
+
+/* s (n, nv * LANES) <- exp(scale * (s - the largest of its column)); inverse[column] <- 1 / the column's sum. */
+static void softmax_columns(float *s, const size_t nv, size_t n, float scale, float *inverse) {
+    const vf factor = v_set(scale * (float)M_LOG2E);
+    for (size_t j = 0; j < nv; j++) {
+        float *column = s + j * LANES;
+        vf highest = v_set(-INFINITY);
+        for (size_t i = 0; i < n; i++)
+            highest = v_max(highest, v_load(column + i * nv * LANES));
+        const vf offset = v_sub(v_zero(), v_mul(highest, factor));
+        vf total = v_zero();
+        for (size_t i = 0; i < n; i++) {
+            vf p = v_exp2(v_fma(v_load(column + i * nv * LANES), factor, offset));
+            v_store(column + i * nv * LANES, p);
+            total = v_add(total, p);
+        }
+        v_store(inverse + j * LANES, v_div(v_set(1.0f), total));
+    }
+}
+
+static void run_tiles(tile_fn *const *tiles, tile_args *t, size_t rows) {
+    const float *a = t->a;
+    float *c = t->c;
+    const size_t chunks = (rows + MR - 1) / MR;
+    for (size_t chunk = 0; chunk < chunks; chunk++) {
+        const size_t row = rows * chunk / chunks;
+        t->a = a + row * t->row;
+        t->c = c + row * t->ldc;
+        tiles[rows * (chunk + 1) / chunks - row - 1](t);
+    }
+}
+
+static void attention(const sv_attention_f32_args *g) {
+    assert(g->scale > 0);
+    float *q = g->scratch;    /* (d, NR) */
+    float *s = q + NR * g->d; /* (n, NR) */
+    float *v = s + NR * g->n; /* (ceil(d / NR), n, NR) */
+    for (size_t head = 0; head < g->heads; head++) {
+        const size_t at = head * g->d;
+        for (size_t first = 0; first < g->d; first += NR)
+            for (size_t i = 0; i < g->n; i++) {
+                vf x[2];
+                load_row(x, g->v + i * g->ld + at + first, 2, smaller(g->d - first, NR));
+                store_row(v + first * g->n + i * NR, x, 2, NR);
+            }
+        for (size_t query = 0; query < g->n; query += NR) {
+            const size_t queries = smaller(g->n - query, NR), nv = queries > LANES ? 2 : 1, nr = nv * LANES;
+            pack_panel(q, nr, g->q + query * g->ld + at, g->ld, queries, g->d);
+            run_tiles(nv == 2 ? wide : narrow,
+                      &(tile_args){.a = g->k + at, .row = g->ld, .b = q, .k = g->d, .c = s, .ldc = nr, .columns = nr}, g->n);
+            float inverse[NR];
+            softmax_columns(s, nv, g->n, g->scale, inverse);
+            float *out = g->out + query * g->ld_out + at;
+            for (size_t first = 0; first < g->d; first += NR) {
+                const size_t columns = smaller(g->d - first, NR);
+                run_tiles(columnwise,
+                          &(tile_args){.a = s,
+                                       .row = 1,
+                                       .step = nr,
+                                       .b = v + first * g->n,
+                                       .k = g->n,
+                                       .c = out + first,
+                                       .ldc = g->ld_out,
+                                       .columns = columns},
+                          queries);
+                for (size_t r = 0; r < queries; r++) {
+                    vf y[2];
+                    load_row(y, out + r * g->ld_out + first, 2, columns);
+                    for (size_t j = 0; j < 2; j++)
+                        y[j] = v_mul(y[j], v_set(inverse[r]));
+                    store_row(out + r * g->ld_out + first, y, 2, columns);
+                }
+            }
+        }
+    }
+}
+
+/* ------------------------------------------------------------- LayerNorm */
+
+static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, const float *residual, size_t ldr,
+                      const float *gamma, const float *beta, float eps, size_t rows, size_t h) {
+    const size_t whole = h / LANES * LANES, rest = h - whole;
+    for (size_t row = 0; row < rows; row++, out += ld_out, x += ldx, residual = residual ? residual + ldr : NULL) {
+        vf sums = v_zero();
+        for (size_t i = 0; i < h; i += LANES) {
+            const size_t count = smaller(h - i, LANES);
+            vf y = count == LANES ? v_load(x + i) : v_load_first(x + i, count);
+            if (residual)
+                y = v_add(y, count == LANES ? v_load(residual + i) : v_load_first(residual + i, count));
+            sums = v_add(sums, y);
+            if (count == LANES)
+                v_store(out + i, y);
+            else
+                v_store_first(out + i, y, count);
+        }
+        const vf mean = v_set(v_sum(sums) / (float)h);
+        vf squares = v_zero();
+        for (size_t i = 0; i < whole; i += LANES) {
+            const vf centred = v_sub(v_load(out + i), mean);
+            squares = v_fma(centred, centred, squares);
+        }
+        if (rest) {
+            const vf centred = v_first(v_sub(v_load_first(out + whole, rest), mean), rest);
+            squares = v_fma(centred, centred, squares);
+        }
+        const vf scale = v_set(1.0f / sqrtf(v_sum(squares) / (float)h + eps));
+        for (size_t i = 0; i < whole; i += LANES) {
+            const vf normal = v_mul(v_sub(v_load(out + i), mean), scale);
+            v_store(out + i, v_fma(normal, v_load(gamma + i), v_load(beta + i)));
+        }
+        if (rest) {
+            const vf normal = v_mul(v_sub(v_load_first(out + whole, rest), mean), scale);
+            v_store_first(out + whole, v_fma(normal, v_load_first(gamma + whole, rest), v_load_first(beta + whole, rest)),
+                          rest);
+        }
+    }
+}
+
+const sv_kernels TABLE = {
+    .tier = TIER,
+    .gemm_f32 = {.name = TILE_NAME, .mr = MR, .nr = NR, .packed_size = gemm_packed_size, .pack = gemm_pack, .run = gemm_run},
+    .attention_f32 = attention,
+    .attention_f32_scratch = attention_scratch,
+    .layernorm_f32 = layernorm,
+    .gelu_f32 = gelu,
+};
+
+#endif
