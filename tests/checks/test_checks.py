@@ -1,0 +1,123 @@
+"""Each check notices what it is there to notice: a tree or library with one planted fault must fail, naming the fault."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+
+
+class Tree(unittest.TestCase):
+    def setUp(self):
+        self.root = Path(tempfile.mkdtemp(prefix="senvec-"))
+        self.addCleanup(shutil.rmtree, self.root)
+        self.write("include/senvec.h", "int senvec_one(void);\n")
+        self.write("src/base/memory.h", '#include "senvec.h"\n')
+        self.write("src/text/words.c", '#include "base/memory.h"\n#include <stdio.h>\n')
+
+    def write(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def run_check(self, script, *arguments):
+        done = subprocess.run([sys.executable, TOOLS / script, *(arguments or [self.root])], capture_output=True, text=True)
+        return done.returncode, done.stdout
+
+    def assert_fails(self, script, *mentions):
+        code, output = self.run_check(script)
+        self.assertEqual(code, 1, output)
+        self.assertEqual(output.count("\n"), 2, output)
+        for mention in mentions:
+            self.assertIn(mention, output)
+
+
+class Layers(Tree):
+    def test_clean_tree_passes(self):
+        self.assertEqual(self.run_check("check_layers.py"), (0, "2 files, 0 problems\n"))
+
+    def test_upward(self):
+        self.write("src/base/file.c", '#include "senvec.h"\n\n#include "text/words.h"\n')
+        self.write("src/text/words.h", "")
+        self.assert_fails("check_layers.py", "src/base/file.c:3", "base is layer 1, text is layer 3")
+
+    def test_sibling(self):
+        self.write("src/format/npy.h", "")
+        self.write("src/text/words.h", '  #  include "../format/npy.h"\n')
+        self.assert_fails("check_layers.py", "src/text/words.h:1", "text is layer 3, format is layer 3")
+
+    def test_engine_only_through_its_header(self):
+        self.write("src/engine/session.h", "")
+        self.write("src/cli/main.c", '#include "engine/session.h"\n')
+        self.assert_fails("check_layers.py", "src/cli/main.c:1", "through senvec.h only")
+
+    def test_unknown_folder_and_missing_file(self):
+        self.write("src/misc/a.c", "")
+        self.assert_fails("check_layers.py", "src/misc has no layer")
+        shutil.rmtree(self.root / "src/misc")
+        self.write("src/text/more.c", '#include "nothing.h"\n')
+        self.assert_fails("check_layers.py", "isn't in this tree")
+
+
+class Text(Tree):
+    def test_clean_tree_passes(self):
+        self.write("src/base/good.c", "/* printf(, exit( and strcpy( in a comment */\nchar *s = \"exit(1) system(\";\nint t;\n")
+        self.assertEqual(self.run_check("check_text.py"), (0, "4 files, 0 problems\n"))
+
+    def test_each_rule(self):
+        for name, text, mention in [
+            ("src/text/a.c", "int a;\n\tint b;\n", "src/text/a.c:2: a tab"),
+            ("src/text/a.c", "int a; \n", "a.c:1: blanks"),
+            ("docs/a.md", "a \n", "a.md:1: blanks"),
+            ("src/text/a.c", "int a;", "no newline"),
+            ("src/text/a.c", "int " + "a" * 128 + ";\n", "133 columns"),
+            ("src/text/a.c", "\n" * 701, "at most 700: split it"),
+            ("src/text/memory.h", "", "memory.h: has the name of src/base/memory.h"),
+            ("src/cli/a.c", "/* x\n */ strcpy(a, b);\n", "a.c:2: strcpy is banned"),
+            ("src/text/a.c", "void f(void) { exit(1); }\n", "neither prints nor ends the process: exit"),
+            ("src/text/a.c", 'int x = fprintf(stderr, "a");\n', "neither prints"),
+            ("docs/a.md", "see " + "/home" + "/somebody/x\n", "a path of one machine"),
+            ("tool.py", "P = '" + "/tmp" + "/x'\n", "a path of one machine"),
+            ("requirements.txt", "--index-url https://" + "pypi" + ".org/simple\n", "the host of a package registry"),
+        ]:
+            with self.subTest(mention):
+                self.write(name, text)
+                self.assert_fails("check_text.py", mention)
+                os.unlink(self.root / name)
+
+    def test_programs_may_print(self):
+        self.write("src/cli/a.c", 'void f(void) { printf("a"); exit(1); }\n')
+        self.assertEqual(self.run_check("check_text.py")[0], 0)
+
+
+class Symbols(Tree):
+    def check_library(self, source):
+        self.write("a.c", source)
+        commands = [["gcc", "-shared", "-fPIC", "-fno-builtin", "a.c", "-o", "liba.so"], ["gcc", "-c", "a.c", "-o", "a.o"],
+                    ["ar", "rcs", "liba.a", "a.o"]]
+        for command in commands:
+            subprocess.run(command, cwd=self.root, check=True)
+        done = subprocess.run([TOOLS / "check_symbols.sh", self.root / "liba.so", self.root / "liba.a"],
+                              capture_output=True, text=True)
+        return done.returncode, done.stdout
+
+    def test_good(self):
+        code, output = self.check_library("static int x(void) { return 1; }\nint senvec_one(void) { return x(); }\n")
+        self.assertEqual((code, output), (0, "1 exported symbols\n"))
+
+    def test_stray_export(self):
+        code, output = self.check_library("int senvec_one(void) { return 1; }\nint sv_two(void) { return 2; }\n")
+        self.assertEqual(code, 1)
+        self.assertIn("liba.so exports: sv_two", output)
+
+    def test_forbidden_call(self):
+        code, output = self.check_library("void exit(int);\nint senvec_one(void) { exit(1); return 1; }\n")
+        self.assertEqual(code, 1)
+        self.assertIn("liba.so calls: exit", output)
+
+
+if __name__ == "__main__":
+    unittest.main()
