@@ -64,7 +64,7 @@ static void read_group(const char *group, limits *l) {
         limit_quota(l, quota, period);
     if (read_line(group, "cpu.cfs_quota_us", line, sizeof line) &&
         read_line(group, "cpu.cfs_period_us", period_line, sizeof period_line))
-        limit_quota(l, atof(line), atof(period_line));
+        limit_quota(l, strtod(line, NULL), strtod(period_line, NULL));
     if (read_line(group, "memory.max", line, sizeof line) || read_line(group, "memory.limit_in_bytes", line, sizeof line))
         limit_memory(l, line);
 }
