@@ -266,10 +266,9 @@ static void softmax_columns(float *s, const size_t nv, size_t n, float scale, fl
         vf highest = v_set(-INFINITY);
         for (size_t i = 0; i < n; i++)
             highest = v_max(highest, v_load(column + i * nv * LANES));
-        const vf offset = v_sub(v_zero(), v_mul(highest, factor));
         vf total = v_zero();
         for (size_t i = 0; i < n; i++) {
-            vf p = v_exp2(v_fma(v_load(column + i * nv * LANES), factor, offset));
+            vf p = v_exp2(v_mul(v_sub(v_load(column + i * nv * LANES), highest), factor));
             v_store(column + i * nv * LANES, p);
             total = v_add(total, p);
         }

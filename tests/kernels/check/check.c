@@ -1,0 +1,239 @@
+/* kernels_check: every kernel of every ISA tier against the ref tier and against oracles in double precision.
+ *
+ *     kernels_check [--seed N] [--tier NAME] [--test NAME] [--bench]
+ *
+ * The tiers are walked as a user's mask would: with no flag first, then one flag more each round, and a table that has been
+ * seen isn't tested again. A tier that this CPU lacks is reported as SKIP, never as passed; the last line names those that ran.
+ * With
+ * --bench each kernel is also timed, after its test has passed. */
+#include "check.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cpu/peak.h"
+
+static const check_test tests[] = {
+    {"gemm_f32", test_gemm, bench_gemm},
+    {"attention_f32", test_attention, bench_attention},
+    {"layernorm_f32", test_layernorm, bench_layernorm},
+    {"gelu_f32", test_gelu, bench_gelu},
+};
+
+static struct {
+    char what[256]; /* in the making */
+    size_t cases, failures, shown;
+    double worst; /* largest error over its bound */
+    char worst_what[256];
+    uint64_t random;
+} state;
+
+/* --------------------------------------------------------------- reports */
+
+void check_begin(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(state.what, sizeof state.what, format, arguments);
+    va_end(arguments);
+    state.cases++;
+}
+
+void check_fail(const char *format, ...) {
+    state.failures++;
+    if (state.shown++ >= 20)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    printf("FAIL %s: ", state.what);
+    vprintf(format, arguments);
+    printf("\n");
+    va_end(arguments);
+}
+
+void check_close(float got, double want, double bound, const char *what, size_t row, size_t column) {
+    if (isnan(want) || isinf(want)) {
+        if (isnan(want) ? !isnan(got) : got != (float)want)
+            check_fail("%s: (%zu, %zu) is %g, should be %g", what, row, column, got, want);
+        return;
+    }
+    const double error = fabs((double)got - want);
+    if (!(error <= bound))
+        check_fail("%s: (%zu, %zu) is %.9g, should be %.9g within %.2g", what, row, column, got, want, bound);
+    else if (bound > 0 && error / bound > state.worst) {
+        state.worst = error / bound;
+        memcpy(state.worst_what, state.what, sizeof state.what);
+    }
+}
+
+uint64_t random_bits(void) {
+    uint64_t z = state.random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+const sv_kernels *check_ref(void) {
+    return sv_kernels_choose(0);
+}
+
+/* Names the crash; what else a broken kernel may have done is unknown, so this ends the program. */
+static void crash(int signal) {
+    const char *name = signal == SIGSEGV  ? "SIGSEGV (touched memory outside of its arguments)"
+                       : signal == SIGILL ? "SIGILL (an instruction this CPU lacks)"
+                       : signal == SIGBUS ? "SIGBUS"
+                                          : "SIGFPE";
+    char line[400];
+    const int length = snprintf(line, sizeof line, "FAIL %s: %s\n", state.what, name);
+    if (write(STDOUT_FILENO, line, (size_t)length) < 0)
+        _exit(2);
+    _exit(1);
+}
+
+/* ----------------------------------------------------------------- bench */
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double bench_ns(void (*call)(void *), void *context, unsigned milliseconds) {
+    enum { SAMPLES = 25 };
+    const uint64_t budget = (uint64_t)milliseconds * 1000000;
+    uint64_t start = sv_clock_ns();
+    call(context); /* warm up */
+    const uint64_t once = sv_clock_ns() - start + 1;
+    const size_t repeat = budget / SAMPLES / once + 1;
+    double samples[SAMPLES];
+    size_t count = 0;
+    for (start = sv_clock_ns(); count < SAMPLES && (!count || sv_clock_ns() - start < 2 * budget); count++) {
+        const uint64_t from = sv_clock_ns();
+        for (size_t i = 0; i < repeat; i++)
+            call(context);
+        samples[count] = (double)(sv_clock_ns() - from) / (double)repeat;
+    }
+    qsort(samples, count, sizeof samples[0], by_value);
+    return samples[count / 2];
+}
+
+void bench_print(const char *name, double ns, double macs, double peak_gmacs, double ref_ns) {
+    printf("  %-44s %12.0f ns", name, ns);
+    if (macs > 0)
+        printf(" %8.2f GMAC/s %5.1f %% of peak", macs / ns, 100 * macs / ns / peak_gmacs);
+    printf(" %7.1f x ref\n", ref_ns / ns);
+    fflush(stdout);
+}
+
+/* ------------------------------------------------------------------ main */
+
+typedef struct options {
+    uint64_t seed;
+    const char *tier, *test;
+    bool bench;
+} options;
+
+static void run_table(const sv_kernels *kernels, sv_isa_flags flags, const options *o) {
+    double peak = 0;
+    if (o->bench) {
+        const char *loop;
+        peak = sv_peak_gmacs(SV_PEAK_FP32, flags, 1, 200, &loop);
+        printf("%s: peak of one thread %.2f GMAC/s (%s)\n", kernels->tier, peak, loop);
+    }
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+        if (o->test && strcmp(o->test, tests[i].name))
+            continue;
+        state.random = o->seed;
+        state.cases = 0;
+        state.worst = 0;
+        const size_t failures = state.failures;
+        tests[i].run(kernels);
+        const bool passed = state.failures == failures;
+        printf("%s %-7s %-14s %6zu cases", passed ? "ok  " : "FAIL", kernels->tier, tests[i].name, state.cases);
+        if (state.worst > 0)
+            printf(", largest error %.2f of its bound", state.worst);
+        printf("\n");
+        fflush(stdout);
+        if (o->bench && passed)
+            tests[i].bench(kernels, peak);
+    }
+}
+
+static bool wanted(const sv_kernels *kernels, const options *o) {
+    return !o->tier || !strcmp(o->tier, kernels->tier);
+}
+
+/* The list "a, b" gets one more name. */
+static void append(char *list, size_t size, const char *name) {
+    const size_t used = strlen(list);
+    snprintf(list + used, size - used, "%s%s", used ? ", " : "", name);
+}
+
+#if defined(CHECK_EMULATED)
+/* The program that tests one table compiled against an emulation of its instructions. */
+extern const sv_kernels sv_kernels_avx512_emulated;
+
+static void run_all(const options *o, char *ran, char *skipped, size_t size) {
+    (void)skipped;
+    run_table(&sv_kernels_avx512_emulated, 0, o);
+    append(ran, size, sv_kernels_avx512_emulated.tier);
+}
+#else
+static void run_all(const options *o, char *ran, char *skipped, size_t size) {
+    const sv_isa_flags detected = sv_isa_detect();
+    const sv_kernels *seen = check_ref();
+    if (wanted(seen, o)) {
+        run_table(seen, 0, o);
+        append(ran, size, seen->tier);
+    }
+    sv_isa_flags flags = 0;
+    for (size_t i = 0; sv_isa_at(i); i++) {
+        flags |= sv_isa_at(i);
+        const sv_kernels *kernels = sv_kernels_choose(flags);
+        if (kernels == seen)
+            continue;
+        seen = kernels;
+        if (!wanted(kernels, o))
+            continue;
+        if (sv_kernels_choose(flags & detected) == kernels) {
+            run_table(kernels, flags & detected, o);
+            append(ran, size, kernels->tier);
+        } else {
+            printf("SKIP %-7s this CPU or operating system lacks it\n", kernels->tier);
+            append(skipped, size, kernels->tier);
+        }
+    }
+}
+#endif
+
+int main(int argc, char **argv) {
+    options o = {.seed = (uint64_t)time(NULL)};
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--bench"))
+            o.bench = true;
+        else if (!strcmp(argv[i], "--seed") && i + 1 < argc)
+            o.seed = strtoull(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "--tier") && i + 1 < argc)
+            o.tier = argv[++i];
+        else if (!strcmp(argv[i], "--test") && i + 1 < argc)
+            o.test = argv[++i];
+        else {
+            fprintf(stderr, "usage: kernels_check [--seed N] [--tier NAME] [--test NAME] [--bench]\n");
+            return 2;
+        }
+    }
+    const int signals[] = {SIGSEGV, SIGILL, SIGBUS, SIGFPE};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaction(signals[i], &(struct sigaction){.sa_handler = crash}, NULL);
+
+    printf("seed %llu\n", (unsigned long long)o.seed);
+    char ran[200] = "", skipped[200] = "";
+    run_all(&o, ran, skipped, sizeof ran);
+    printf("ran: %s; skipped: %s; failures: %zu\n", *ran ? ran : "nothing", *skipped ? skipped : "none", state.failures);
+    return state.failures || !*ran ? 1 : 0;
+}

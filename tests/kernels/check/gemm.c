@@ -1,0 +1,297 @@
+/* gemm_f32: pack and run.
+ *
+ * The sum of an output is one chain of fused multiply-adds in one order on every tier, so without GELU all tiers agree with ref
+ * bit for bit, NaN payloads aside; that is compared first. The oracle then says that the chain itself is right: a chain of k
+ * fused multiply-adds is off by at most k U times the sum of the products' magnitudes. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "check.h"
+
+typedef struct problem {
+    size_t m, n, k;
+    matrix a, w, bias, c; /* c: what C holds before */
+    bool with_bias, accumulate, gelu;
+} problem;
+
+/* With strides larger than the rows in some cases. */
+static problem problem_open(size_t m, size_t n, size_t k, pattern p) {
+    const size_t gap = random_below(3);
+    problem q = {
+        .m = m,
+        .n = n,
+        .k = k,
+        .a = matrix_open(m, k, k + gap),
+        .w = matrix_open(n, k, k + random_below(3)),
+        .bias = matrix_open(1, n, n),
+        .c = matrix_open(m, n, n + gap),
+        .with_bias = random_below(4) != 0,
+        .accumulate = random_below(3) == 0,
+        .gelu = random_below(3) == 0,
+    };
+    matrix_fill(&q.a, p);
+    matrix_fill(&q.w, p);
+    matrix_fill(&q.bias, p);
+    matrix_fill(&q.c, p);
+    return q;
+}
+
+static void problem_close(problem *q) {
+    matrix_close(&q->a);
+    matrix_close(&q->w);
+    matrix_close(&q->bias);
+    matrix_close(&q->c);
+}
+
+static matrix pack(const sv_kernels *kernels, const problem *q) {
+    const sv_gemm_f32 *g = &kernels->gemm_f32;
+    matrix packed = matrix_open_aligned(g->packed_size(q->n, q->k));
+    g->pack(packed.at, q->w.at, q->w.ld, q->n, q->k);
+    matrix_check_canaries(&packed, "packed W");
+    return packed;
+}
+
+static sv_gemm_f32_args whole(const sv_kernels *kernels, const problem *q, const matrix *packed, const matrix *c) {
+    return (sv_gemm_f32_args){
+        .a = q->a.at,
+        .lda = q->a.ld,
+        .w = packed->at,
+        .panel = q->k * kernels->gemm_f32.nr,
+        .bias = q->with_bias ? q->bias.at : NULL,
+        .c = c->at,
+        .ldc = c->ld,
+        .m = q->m,
+        .n = q->n,
+        .k = q->k,
+        .accumulate = q->accumulate,
+        .gelu = q->gelu,
+    };
+}
+
+/* C in one call. */
+static matrix run_whole(const sv_kernels *kernels, const problem *q, const matrix *packed) {
+    matrix c = matrix_copy(&q->c);
+    const sv_gemm_f32_args args = whole(kernels, q, packed, &c);
+    kernels->gemm_f32.run(&args);
+    matrix_check_canaries(&c, "C");
+    return c;
+}
+
+/* C by rows alone, by single panels, and with k cut in three: each call the smallest that is allowed. */
+static matrix run_in_pieces(const sv_kernels *kernels, const problem *q, const matrix *packed) {
+    matrix c = matrix_copy(&q->c);
+    const size_t nr = kernels->gemm_f32.nr;
+    size_t cuts[4] = {0, random_below(q->k + 1), random_below(q->k + 1), q->k};
+    if (cuts[1] > cuts[2]) {
+        const size_t first = cuts[2];
+        cuts[2] = cuts[1];
+        cuts[1] = first;
+    }
+    for (size_t row = 0; row < q->m; row++)
+        for (size_t column = 0; column < q->n; column += nr)
+            for (size_t piece = 0; piece < 3; piece++) {
+                sv_gemm_f32_args args = whole(kernels, q, packed, &c);
+                args.a += row * args.lda + cuts[piece];
+                args.w += column / nr * args.panel + cuts[piece] * nr;
+                args.c += row * args.ldc + column;
+                args.m = 1;
+                args.n = q->n - column < nr ? q->n - column : nr;
+                args.k = cuts[piece + 1] - cuts[piece];
+                args.accumulate = args.accumulate || piece > 0;
+                args.bias = args.bias && piece == 2 ? args.bias + column : NULL;
+                args.gelu = args.gelu && piece == 2;
+                kernels->gemm_f32.run(&args);
+            }
+    matrix_check_canaries(&c, "C in pieces");
+    return c;
+}
+
+static void check_oracle(const problem *q, const matrix *c) {
+    for (size_t row = 0; row < q->m; row++)
+        for (size_t column = 0; column < q->n; column++) {
+            double sum = q->accumulate ? q->c.at[row * q->c.ld + column] : 0, magnitude = fabs(sum);
+            for (size_t i = 0; i < q->k; i++) {
+                const double product = (double)q->a.at[row * q->a.ld + i] * q->w.at[column * q->w.ld + i];
+                sum += product;
+                magnitude += fabs(product);
+            }
+            if (q->with_bias) {
+                sum += q->bias.at[column];
+                magnitude += fabs(q->bias.at[column]);
+            }
+            if (magnitude > 0x1p126) /* a float may have overflowed on the way; the comparison with ref has seen it */
+                continue;
+            double bound = (double)(q->k + 2) * (U * magnitude + 0x1p-150);
+            if (q->gelu) {
+                bound = 1.13 * bound + gelu_bound(fabs(sum) + bound); /* the slope of GELU is below 1.13 */
+                sum = gelu_oracle(sum);
+            }
+            check_close(c->at[row * c->ld + column], sum, bound, "C against the oracle", row, column);
+        }
+}
+
+static void test_problem(const sv_kernels *kernels, problem *q, bool in_pieces, const char *label) {
+    check_begin("%s %s m=%zu n=%zu k=%zu lda=%zu ldc=%zu%s%s%s %s", kernels->tier, kernels->gemm_f32.name, q->m, q->n, q->k,
+                q->a.ld, q->c.ld, q->with_bias ? " bias" : "", q->accumulate ? " accumulate" : "", q->gelu ? " gelu" : "",
+                label);
+    matrix packed = pack(kernels, q);
+    matrix c = run_whole(kernels, q, &packed);
+    if (in_pieces) {
+        matrix pieces = run_in_pieces(kernels, q, &packed);
+        matrix_check_same(&pieces, &c, "C in pieces");
+        matrix_close(&pieces);
+    }
+    if (!q->gelu && kernels != check_ref()) {
+        matrix ref_packed = pack(check_ref(), q);
+        matrix ref = run_whole(check_ref(), q, &ref_packed);
+        matrix_check_same(&c, &ref, "C against ref");
+        matrix_close(&ref);
+        matrix_close(&ref_packed);
+    }
+    check_oracle(q, &c);
+    matrix_close(&c);
+    matrix_close(&packed);
+}
+
+/* One NaN, infinity or overflow somewhere in A or W must show exactly where the formula says, which the ref tier knows. */
+static void test_special(const sv_kernels *kernels) {
+    const float specials[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f};
+    for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++)
+        for (size_t in_w = 0; in_w < 2; in_w++) {
+            problem q = problem_open(kernels->gemm_f32.mr + 2, kernels->gemm_f32.nr + 3, 37, RANDOM);
+            q.gelu = false;
+            matrix *m = in_w ? &q.w : &q.a;
+            m->at[random_below(m->rows) * m->ld + random_below(m->columns)] = specials[i];
+            char label[64];
+            snprintf(label, sizeof label, "%g in %s", specials[i], in_w ? "W" : "A");
+            test_problem(kernels, &q, true, label);
+            problem_close(&q);
+        }
+}
+
+void test_gemm(const sv_kernels *kernels) {
+    const size_t mr = kernels->gemm_f32.mr, nr = kernels->gemm_f32.nr;
+    const size_t ms[] = {0, 1, 2, mr > 1 ? mr - 1 : 3, mr, mr + 1, 2 * mr, 2 * mr + 1, 23};
+    const size_t ns[] = {0, 1, nr / 2 - 1, nr / 2, nr / 2 + 1, nr - 1, nr, nr + 1, 2 * nr + nr / 2, 53};
+    const size_t ks[] = {0, 1, 2, 3, 7, 8, 16, 31, 32, 33, 255, 256, 257, 301};
+    for (size_t i = 0; i < sizeof ms / sizeof *ms; i++)
+        for (size_t j = 0; j < sizeof ns / sizeof *ns; j++)
+            for (size_t repeat = 0; repeat < 3; repeat++) {
+                const pattern p = random_below(2) ? RANDOM : (pattern)random_below(PATTERNS);
+                problem q = problem_open(ms[i], ns[j], ks[random_below(sizeof ks / sizeof *ks)], p);
+                test_problem(kernels, &q, true, pattern_names[p]);
+                problem_close(&q);
+            }
+    static const size_t models[][2] = {{384, 1536}, {768, 3072}, {32, 128}}; /* hidden, inner */
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        const size_t h = models[i][0], inner = models[i][1];
+        const size_t shapes[][2] = {{3 * h, h}, {h, h}, {inner, h}, {h, inner}};
+        for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++) {
+            problem q = problem_open(3, shapes[j][0], shapes[j][1], RANDOM);
+            test_problem(kernels, &q, i != 1, "random");
+            problem_close(&q);
+        }
+    }
+    test_special(kernels);
+}
+
+/* ----------------------------------------------------------------- bench */
+
+/* The linear layers of all-MiniLM-L6-v2 in the order of a forward pass: 42 MB of weights that come from beyond the caches, a
+ * few rows of activations that don't. */
+enum { LAYERS = 6, HIDDEN = 384, INNER = 1536, SHAPES = 4, MOST_ROWS = 512, ROUNDS = 15 };
+
+static const struct {
+    const char *name;
+    size_t n, k;
+    bool gelu;
+} shapes[SHAPES] = {
+    {"qkv", 3 * HIDDEN, HIDDEN, false},
+    {"attention out", HIDDEN, HIDDEN, false},
+    {"up + gelu", INNER, HIDDEN, true},
+    {"down", HIDDEN, INNER, false},
+};
+
+typedef struct bench_buffers {
+    float *a, *c, *bias;           /* (MOST_ROWS, INNER), (MOST_ROWS, INNER), (INNER) */
+    float *packed[LAYERS][SHAPES]; /* (n, k) */
+} bench_buffers;
+
+static float *random_floats(size_t count) {
+    float *p = aligned_alloc(64, (count * sizeof *p + 63) / 64 * 64);
+    if (!p) {
+        perror("kernels_check");
+        exit(1);
+    }
+    for (size_t i = 0; i < count; i++)
+        p[i] = random_float(RANDOM);
+    return p;
+}
+
+static double time_shape(const sv_gemm_f32 *gemm, const bench_buffers *b, size_t layer, size_t shape, size_t m) {
+    const size_t n = shapes[shape].n, k = shapes[shape].k;
+    const sv_gemm_f32_args args = {.a = b->a,
+                                   .lda = k,
+                                   .w = b->packed[layer][shape],
+                                   .panel = k * gemm->nr,
+                                   .bias = b->bias,
+                                   .c = b->c,
+                                   .ldc = n,
+                                   .m = m,
+                                   .n = n,
+                                   .k = k,
+                                   .gelu = shapes[shape].gelu};
+    const uint64_t start = sv_clock_ns();
+    gemm->run(&args);
+    return (double)(sv_clock_ns() - start);
+}
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void bench_gemm(const sv_kernels *kernels, double peak_gmacs) {
+    const bool is_ref = kernels == check_ref();
+    const size_t ms[] = {1, 14, 28, 42, 48, 128, 256, MOST_ROWS};
+    bench_buffers b = {.a = random_floats((size_t)MOST_ROWS * INNER),
+                       .c = random_floats((size_t)MOST_ROWS * INNER),
+                       .bias = random_floats(INNER)};
+    double ref_ns[SHAPES]; /* of one row */
+    for (size_t shape = 0; shape < SHAPES; shape++) {
+        /* Random floats are a packed matrix too; N is a multiple of every nr here. */
+        for (size_t layer = 0; layer < LAYERS; layer++)
+            b.packed[layer][shape] = random_floats(shapes[shape].n * shapes[shape].k);
+        ref_ns[shape] = time_shape(&check_ref()->gemm_f32, &b, 0, shape, 4) / 4;
+    }
+    for (size_t i = 0; i < sizeof ms / sizeof *ms && !(is_ref && ms[i] > 14); i++) {
+        double times[SHAPES][ROUNDS] = {{0}}, total = 0, ref_total = 0, macs = 0;
+        const size_t rounds = is_ref ? 1 : ROUNDS;
+        for (size_t round = 0; round < rounds; round++)
+            for (size_t layer = 0; layer < LAYERS; layer++)
+                for (size_t shape = 0; shape < SHAPES; shape++)
+                    times[shape][round] += time_shape(&kernels->gemm_f32, &b, layer, shape, ms[i]) / LAYERS;
+        for (size_t shape = 0; shape < SHAPES; shape++) {
+            qsort(times[shape], rounds, sizeof(double), by_value);
+            const double ns = times[shape][rounds / 2], shape_macs = (double)(ms[i] * shapes[shape].n * shapes[shape].k);
+            char name[80];
+            snprintf(name, sizeof name, "%s m=%zu n=%zu k=%zu", shapes[shape].name, ms[i], shapes[shape].n, shapes[shape].k);
+            bench_print(name, ns, shape_macs, peak_gmacs, ref_ns[shape] * (double)ms[i]);
+            total += ns;
+            ref_total += ref_ns[shape] * (double)ms[i];
+            macs += shape_macs;
+        }
+        char name[80];
+        snprintf(name, sizeof name, "a layer m=%zu", ms[i]);
+        bench_print(name, total, macs, peak_gmacs, ref_total);
+    }
+    free(b.a);
+    free(b.c);
+    free(b.bias);
+    for (size_t layer = 0; layer < LAYERS; layer++)
+        for (size_t shape = 0; shape < SHAPES; shape++)
+            free(b.packed[layer][shape]);
+}
