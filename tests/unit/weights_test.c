@@ -286,11 +286,13 @@ static void test_nan_anywhere(void **state) {
     wide.vocabulary = 3;
     wide.hidden = 512;
     const char *path = test_path("wide/model.safetensors"), *directory = test_path("wide");
-    for (size_t i = 0; i<3 * 512; i += i % 64> 2 && i % 64 < 60 ? 7 : 1) {
+    static const char header[] =
+        "{\"embeddings.word_embeddings.weight\":{\"dtype\":\"F32\",\"shape\":[3,512],\"data_offsets\":[0,6144]}}";
+    for (size_t i = 0; i != 3 * 512; i++) {
+        if (i % 64 > 2 && i % 64 < 61)
+            continue;
         table[0][i] = NAN;
-        test_write_safetensors(
-            path, "{\"embeddings.word_embeddings.weight\":{\"dtype\":\"F32\",\"shape\":[3,512],\"data_offsets\":[0,6144]}}",
-            table, sizeof table);
+        test_write_safetensors(path, header, table, sizeof table);
         table[0][i] = 0;
         sv_arena arena;
         sv_arena_init(&arena, NULL);
@@ -300,7 +302,7 @@ static void test_nan_anywhere(void **state) {
         char reason[40];
         snprintf(reason, sizeof reason, "a NaN at element %zu;", i);
         assert_non_null(strstr(err.message, reason));
-        assert_int_equal(err.offset, 8 + 94 + 4 * i);
+        assert_int_equal(err.offset, 8 + strlen(header) + 4 * i);
         sv_arena_release(&arena);
     }
 }
