@@ -48,10 +48,10 @@ static uint32_t shorten(float value, int *power) {
     if (digits >= 1e9)
         digits = scale(exact, --up);
     double room = 0.4999999 * distance_to_neighbour(bits);
-    uint32_t whole = (uint32_t)(digits + 0.5), best = whole, unit = 10;
+    uint32_t best = (uint32_t)(digits + 0.5);
     *power = -up;
-    for (int dropped = 1; dropped <= DIGITS; dropped++, unit *= 10) {
-        uint32_t fewer = (whole + unit / 2) / unit;
+    for (int dropped = 1; dropped <= DIGITS; dropped++) {
+        uint32_t fewer = (uint32_t)(digits / powers[dropped] + 0.5);
         if (fabs(scale(fewer, dropped - up) - exact) > room)
             break;
         best = fewer;
