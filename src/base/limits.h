@@ -19,6 +19,10 @@
 #define SV_MAX_WORD_CHARS 1024u       /* max_input_chars_per_word of a tokenizer; BERT has 100 */
 #define SV_MAX_LINE_BYTES (64u << 20) /* one line of input to `embed` */
 
+/* Download. */
+#define SV_MAX_HUB_FILES 10000u /* in one repository or package */
+#define SV_MAX_HUB_FILE_BYTES (UINT64_C(64) << 30)
+
 /* Engine. */
 #define SV_MAX_THREADS 256u
 #define SV_MAX_PATH 4096u
