@@ -42,15 +42,6 @@ static bool is_plain_part(const char *part, size_t length) {
     return length > 0 && part[0] != '.' && strspn(part, PLAIN_CHARACTERS) >= length;
 }
 
-bool sv_hub_file_name_is_safe(const char *name) {
-    const char *slash = strchr(name, '/');
-    size_t folder = slash ? (size_t)(slash - name) : 0;
-    const char *file = slash ? slash + 1 : name;
-    if (strcmp(name, ".gitattributes") == 0)
-        return true;
-    return strlen(name) < SV_HUB_FILE_NAME_SIZE && (!slash || is_plain_part(name, folder)) && is_plain_part(file, strlen(file));
-}
-
 static bool ends_with(const char *text, const char *end) {
     size_t length = strlen(text), end_length = strlen(end);
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
@@ -59,9 +50,11 @@ static bool ends_with(const char *text, const char *end) {
 /* At the top: configuration, vocabulary, weights. Below: the modules' own, whose folders are numbered ("1_Pooling"); others
  * hold the model in formats for other programs (onnx/, openvino/). */
 bool sv_hub_file_is_wanted(const char *name) {
-    if (!sv_hub_file_name_is_safe(name))
+    const char *slash = strchr(name, '/'), *file = slash ? slash + 1 : name;
+    if (strlen(name) >= SV_HUB_FILE_NAME_SIZE || !is_plain_part(file, strlen(file)) ||
+        (slash && !is_plain_part(name, (size_t)(slash - name))))
         return false;
-    if (!strchr(name, '/'))
+    if (!slash)
         return (ends_with(name, ".json") && strcmp(name, "senvec.json") != 0) || strcmp(name, "vocab.txt") == 0 ||
                strcmp(name, "model.safetensors") == 0;
     size_t digits = strspn(name, "0123456789");
@@ -161,8 +154,10 @@ static senvec_status fetch(const sv_hub_name *name, const sv_hub_known *known, c
         status = sv_stamp_write(staging, stamp, err);
     if (status == SENVEC_OK)
         status = sv_cache_install(staging, directory, err);
-    if (status == SENVEC_OK)
-        sv_cache_remove(remote, NULL); /* parts of an earlier, interrupted call */
+    if (status == SENVEC_OK) { /* parts of earlier, interrupted calls */
+        sv_cache_remove(remote, NULL);
+        sv_cache_remove(package, NULL);
+    }
     json_decref(stamp);
     return status;
 }

@@ -26,8 +26,6 @@ typedef struct sv_hub_name {
 /* Whether a file of a repository or package belongs to a model, by its name in there. Such a name is safe: relative, of plain
  * characters, at most one folder deep, no "..". */
 bool sv_hub_file_is_wanted(const char *name);
-/* Whether a name could lead out of the folder it is put into, or hide there. */
-bool sv_hub_file_name_is_safe(const char *name);
 
 /* A model whose bytes are known beforehand, and the package that carries it. */
 typedef struct sv_hub_known {

