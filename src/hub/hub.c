@@ -186,7 +186,7 @@ senvec_status sv_hub_pull_known(const char *name, const sv_hub_known *known, con
         senvec_error cause;
         SENVEC_TRY(sv_cache_models(models, err));
         if (sv_make_directories(models, &cause) != SENVEC_OK)
-            return sv_fail(err, cause.code, 0, "%s; set SENVEC_CACHE to a folder that can be written", cause.message);
+            return sv_fail(err, SENVEC_IO, 0, "%s; set SENVEC_CACHE to a folder that can be written", cause.message);
         SENVEC_TRY(sv_cache_sibling(&parsed, "lock", lock_path, err));
         SENVEC_TRY(sv_cache_lock(lock_path, options, &lock, err));
         done = !options->force && sv_stamp_holds(target);

@@ -3,8 +3,8 @@
  *     hub_pull resolve NAME                      prints the folder
  *     hub_pull pull NAME FORCE WEIGHTS TOKENIZER prints the folder, and "fetched" or "there"
  *
- * WEIGHTS and TOKENIZER are the SHA-256 that model.safetensors and tokenizer.json of the known model must have, FORCE is 0 or 1. Notices go
- * to stderr after "notice: ". A failure is one line there, "STATUS: message", and exit code 1. */
+ * WEIGHTS and TOKENIZER are the SHA-256 that model.safetensors and tokenizer.json of the known model must have, FORCE is 0
+ * or 1. Notices go to stderr after "notice: ". A failure is one line there, "STATUS: message", and exit code 1. */
 #include <stdio.h>
 #include <string.h>
 

