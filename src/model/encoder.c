@@ -17,56 +17,75 @@
 
 /* ------------------------------------------------------------------------------------------------------------------ packing */
 
-static senvec_status pack_linear(sv_linear *out, const sv_kernels *kernels, const float *w, const float *bias, size_t n,
-                                 size_t k, sv_arena *arena, senvec_error *err) {
-    void *packed;
-    SENVEC_TRY(sv_arena_alloc(arena, kernels->gemm_f32.packed_size(n, k), sizeof(float), "packed weights", &packed, err));
+/* `count` floats, rounded up to whole cache lines. */
+static size_t whole_lines(size_t count) {
+    size_t per_line = SV_CACHE_LINE / sizeof(float);
+    return (count + per_line - 1) / per_line * per_line;
+}
+
+/* Hands out consecutive pieces of one block, each aligned to a cache line. */
+static float *carve(float **next, size_t count) {
+    float *piece = *next;
+    *next += whole_lines(count);
+    return piece;
+}
+
+static sv_linear pack_linear(const sv_kernels *kernels, const float *w, const float *bias, size_t n, size_t k, float **next) {
+    float *packed = carve(next, kernels->gemm_f32.packed_size(n, k));
     kernels->gemm_f32.pack(packed, w, k, n, k);
-    *out = (sv_linear){.packed = packed, .bias = bias, .n = n, .k = k};
-    return SENVEC_OK;
+    return (sv_linear){.packed = packed, .bias = bias, .n = n, .k = k};
 }
 
 /* Query, key and value as one layer of 3H outputs. `joined` is (3H, H) floats of scratch. */
-static senvec_status pack_qkv(sv_linear *out, const sv_kernels *kernels, const sv_layer_weights *from, size_t h, float *joined,
-                              sv_arena *arena, senvec_error *err) {
-    void *bias;
-    SENVEC_TRY(sv_arena_alloc(arena, 3 * h, sizeof(float), "packed weights", &bias, err));
+static sv_linear pack_qkv(const sv_kernels *kernels, const sv_layer_weights *from, size_t h, float *joined, float **next) {
     const float *matrices[3] = {from->query, from->key, from->value};
     const float *biases[3] = {from->query_bias, from->key_bias, from->value_bias};
+    float *bias = carve(next, 3 * h);
     for (size_t i = 0; i < 3; i++) {
         memcpy(joined + i * h * h, matrices[i], h * h * sizeof(float));
-        memcpy((float *)bias + i * h, biases[i], h * sizeof(float));
+        memcpy(bias + i * h, biases[i], h * sizeof(float));
     }
-    return pack_linear(out, kernels, joined, bias, 3 * h, h, arena, err);
+    return pack_linear(kernels, joined, bias, 3 * h, h, next);
+}
+
+/* Floats that one layer takes when it is packed. */
+static size_t packed_layer_size(const sv_kernels *kernels, size_t h, size_t inner) {
+    size_t (*size)(size_t n, size_t k) = kernels->gemm_f32.packed_size;
+    return whole_lines(size(3 * h, h)) + whole_lines(3 * h) + whole_lines(size(h, h)) + whole_lines(size(inner, h)) +
+           whole_lines(size(h, inner));
 }
 
 senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, const sv_weights *weights,
                               const sv_kernels *kernels, sv_arena *arena, senvec_error *err) {
     size_t h = config->hidden, inner = config->inner;
-    void *layers;
+    void *layers, *block, *joined;
     SENVEC_TRY(sv_arena_alloc(arena, config->layers, sizeof(sv_encoder_layer), "layers", &layers, err));
-    void *joined;
+    /* One block for all of it: large enough for huge pages, and read from front to back. */
+    SENVEC_TRY(sv_arena_alloc(arena, config->layers * packed_layer_size(kernels, h, inner), sizeof(float), "packed weights",
+                              &block, err));
     SENVEC_TRY(sv_alloc(&arena->allocator, 3 * h * h, sizeof(float), "packing scratch", &joined, err));
-    *encoder = (sv_encoder){.config = *config, .kernels = kernels, .weights = weights, .layers = layers};
-    senvec_status status = SENVEC_OK;
-    for (size_t i = 0; i < config->layers && status == SENVEC_OK; i++) {
+    *encoder = (sv_encoder){
+        .config = *config,
+        .kernels = kernels,
+        .weights = weights,
+        .layers = layers,
+        .linear_macs = (uint64_t)config->layers * (4 * h * h + 2 * h * inner),
+    };
+    float *next = block;
+    for (size_t i = 0; i < config->layers; i++) {
         const sv_layer_weights *from = &weights->layers[i];
         sv_encoder_layer *to = &encoder->layers[i];
+        to->qkv = pack_qkv(kernels, from, h, joined, &next);
+        to->attention_out = pack_linear(kernels, from->attention_out, from->attention_out_bias, h, h, &next);
+        to->up = pack_linear(kernels, from->up, from->up_bias, inner, h, &next);
+        to->down = pack_linear(kernels, from->down, from->down_bias, h, inner, &next);
         to->attention_gamma = from->attention_gamma;
         to->attention_beta = from->attention_beta;
         to->output_gamma = from->output_gamma;
         to->output_beta = from->output_beta;
-        status = pack_qkv(&to->qkv, kernels, from, h, joined, arena, err);
-        if (status == SENVEC_OK)
-            status = pack_linear(&to->attention_out, kernels, from->attention_out, from->attention_out_bias, h, h, arena, err);
-        if (status == SENVEC_OK)
-            status = pack_linear(&to->up, kernels, from->up, from->up_bias, inner, h, arena, err);
-        if (status == SENVEC_OK)
-            status = pack_linear(&to->down, kernels, from->down, from->down_bias, h, inner, arena, err);
     }
     sv_free(&arena->allocator, joined, 3 * h * h, sizeof(float));
-    encoder->linear_macs = (uint64_t)config->layers * (4 * h * h + 2 * h * inner);
-    return status;
+    return SENVEC_OK;
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- workspace */
@@ -75,10 +94,8 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
                                 size_t members, const senvec_allocator *allocator, senvec_error *err) {
     const sv_config *config = &encoder->config;
     size_t h = config->hidden;
-    size_t scratch = encoder->kernels->attention_f32_scratch(longest, h / config->heads);
     /* Whole cache lines for each member, so that all are aligned and none shares a line. */
-    size_t per_line = SV_CACHE_LINE / sizeof(float);
-    scratch = (scratch + per_line - 1) / per_line * per_line;
+    size_t scratch = whole_lines(encoder->kernels->attention_f32_scratch(longest, h / config->heads));
     *workspace = (sv_workspace){.tokens = tokens, .members = members, .scratch_size = scratch};
     const struct {
         float **buffer;

@@ -1,0 +1,137 @@
+/* What the engine reaches from strings, beside what the silicon can do: texts/s, tokens/s and percent of the measured peak for
+ * texts of several lengths; one text alone; scaling with threads. Not a test: `./run bench` runs it.
+ *
+ * usage: engine_bench MODEL_DIR [THREADS [CPU_MASK]]
+ *
+ * The variants are measured in turn, ROUNDS times, and medians are printed, since shared machines drift. The peak is measured
+ * in the same rounds. Percent of peak counts the linear layers' multiply-accumulates only; with attention's in parentheses. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cpu/machine.h"
+#include "cpu/peak.h"
+#include "senvec.h"
+
+#define ROUNDS 7
+#define ROUND_NS (SV_NS_PER_S * 4 / 10)
+#define MAX_TEXTS 512
+
+static const char *const words[] = {"the",     "design", "of",     "a",       "distributed", "system", "needs",   "careful",
+                                    "testing", "and",    "people", "who",     "know",        "how",    "to",      "measure",
+                                    "latency", "under",  "load",   "without", "guessing",    "what",   "matters", "most"};
+#define WORDS (sizeof words / sizeof *words)
+
+typedef struct variant {
+    const char *name;
+    size_t count;       /* texts a call */
+    size_t first, last; /* words of a text, uniformly from first to last */
+    size_t threads;     /* 0: all */
+    senvec_text texts[MAX_TEXTS];
+    double tokens;          /* a call */
+    double square;          /* sum of squared token counts of a call */
+    double seconds[ROUNDS]; /* of one call */
+} variant;
+
+static int compare(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t count) {
+    qsort(values, count, sizeof *values, compare);
+    return values[count / 2];
+}
+
+static unsigned next_random(uint64_t *seed) {
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(*seed >> 33);
+}
+
+static void make_texts(variant *v, const senvec_model *model, size_t longest) {
+    uint64_t seed = 1;
+    uint32_t *ids = malloc(longest * sizeof *ids);
+    for (size_t i = 0; i < v->count; i++) {
+        size_t length = v->first + next_random(&seed) % (v->last - v->first + 1);
+        char *text = malloc(length * 16), *end = text;
+        for (size_t w = 0; w < length; w++)
+            end = stpcpy(stpcpy(end, words[next_random(&seed) % WORDS]), " ");
+        v->texts[i] = (senvec_text){text, (size_t)(end - text)};
+        size_t tokens = 0;
+        senvec_tokenize(model, v->texts[i], ids, longest, &tokens, NULL, NULL);
+        v->tokens += (double)tokens;
+        v->square += (double)(tokens * tokens);
+    }
+    free(ids);
+}
+
+static double time_calls(senvec_session *session, const variant *v, float *out, size_t dimensions) {
+    senvec_embed(session, v->texts, v->count, out, dimensions, NULL, NULL);
+    uint64_t begin = sv_clock_ns(), now;
+    size_t calls = 0;
+    do {
+        senvec_embed(session, v->texts, v->count, out, dimensions, NULL, NULL);
+        calls++;
+        now = sv_clock_ns();
+    } while (now - begin < ROUND_NS);
+    return (double)(now - begin) / 1e9 / (double)calls;
+}
+
+int main(int argc, char **argv) {
+    static variant variants[] = {
+        {.name = "9 words", .count = 512, .first = 6, .last = 13},
+        {.name = "9 words, batch 32", .count = 32, .first = 6, .last = 13},
+        {.name = "126 words", .count = 64, .first = 126, .last = 126},
+        {.name = "254 words", .count = 32, .first = 254, .last = 254},
+        {.name = "3 to 254 words", .count = 128, .first = 3, .last = 254},
+        {.name = "one text, 9 words", .count = 1, .first = 9, .last = 9},
+        {.name = "one text, 126 words", .count = 1, .first = 126, .last = 126},
+        {.name = "9 words, 1 thread", .count = 512, .first = 6, .last = 13, .threads = 1},
+        {.name = "one text, 9 words, 1 thread", .count = 1, .first = 9, .last = 9, .threads = 1},
+    };
+    const size_t count = sizeof variants / sizeof *variants;
+    if (argc < 2) {
+        fprintf(stderr, "usage: engine_bench MODEL_DIR [THREADS [CPU_MASK]]\n");
+        return 2;
+    }
+    size_t threads = argc > 2 ? strtoul(argv[2], NULL, 10) : sv_machine_threads();
+    senvec_model_options options = {.cpu = argc > 3 ? argv[3] : NULL};
+    senvec_error err;
+    senvec_model *model;
+    senvec_session *all, *one;
+    sv_isa_flags flags;
+    if (sv_isa_choose(options.cpu, &flags, &err) || senvec_model_open(argv[1], &options, &model, &err) ||
+        senvec_session_open(model, &(senvec_session_options){.threads = threads}, &all, &err) ||
+        senvec_session_open(model, &(senvec_session_options){.threads = 1}, &one, &err)) {
+        fprintf(stderr, "engine_bench: %s\n", err.message);
+        return 1;
+    }
+    senvec_model_info info;
+    senvec_model_describe(model, &info);
+    float *out = malloc(MAX_TEXTS * info.dimensions * sizeof *out);
+    for (size_t i = 0; i < count; i++)
+        make_texts(&variants[i], model, info.max_seq_length);
+
+    double peaks[2][ROUNDS]; /* GMAC/s of 1 thread, of all */
+    for (size_t round = 0; round < ROUNDS; round++) {
+        peaks[0][round] = sv_peak_gmacs(SV_PEAK_FP32, flags, 1, 100, NULL);
+        peaks[1][round] = sv_peak_gmacs(SV_PEAK_FP32, flags, threads, 100, NULL);
+        for (size_t i = 0; i < count; i++) {
+            variants[i].seconds[round] = time_calls(variants[i].threads ? one : all, &variants[i], out, info.dimensions);
+        }
+    }
+    double peak_one = median(peaks[0], ROUNDS), peak_all = median(peaks[1], ROUNDS);
+    printf("%s, %zu threads, fp32 peak %.1f GMAC/s (one thread %.1f)\n", info.tier, threads, peak_all, peak_one);
+    printf("%-30s %8s %10s %10s %10s %8s\n", "texts", "tokens", "ms/call", "texts/s", "tokens/s", "% peak");
+    for (size_t i = 0; i < count; i++) {
+        variant *v = &variants[i];
+        double seconds = median(v->seconds, ROUNDS);
+        double linear = v->tokens * (double)info.linear_macs;
+        double attention = v->square * 2.0 * (double)(info.dimensions * info.layers);
+        double peak = (v->threads ? peak_one : peak_all) * 1e9 * seconds;
+        printf("%-30s %8.1f %10.3f %10.1f %10.0f %5.1f (%.1f)\n", v->name, v->tokens / (double)v->count, seconds * 1e3,
+               (double)v->count / seconds, v->tokens / seconds, 100 * linear / peak, 100 * (linear + attention) / peak);
+    }
+    return 0;
+}
