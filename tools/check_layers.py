@@ -14,7 +14,7 @@ LAYERS = {
     "cpu": 2,
     "kernels": 3, "format": 3, "text": 3, "corpus": 3, "hub": 3,
     "model": 4,
-    "engine": 5,
+    "engine": 5, "onnx": 5,
     "batcher": 6,
     "server": 7, "study": 7,
     "cli": 8,

@@ -1,0 +1,34 @@
+/* Weights as 8-bit integers for ONNX: w = scale * q, q in -127 .. 127, no zero point. Pure functions of their arguments. */
+#ifndef SV_ONNX_ONNX_INT8_H
+#define SV_ONNX_ONNX_INT8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One scale for all `count` weights, from the largest. Returns the scale. */
+float sv_int8_tensor(const float *weights, size_t count, int8_t *out);
+
+/* For tables of many short rows, whose scales would weigh as much as an integer column each four: row i has the scale
+ * step * steps[i], steps in 1 .. 127, rounded up so that no weight is cut. Returns step. */
+float sv_int8_rows(const float *weights, size_t rows, size_t columns, int8_t *out, int8_t *steps);
+
+/* For a linear layer's (out, in) matrix: one scale for each row. Column j is first multiplied by smooth[j] (NULL: 1), and the
+ * scales are such that no CPU's multiplication saturates: two weights that are multiplied together with unsigned bytes in one
+ * 16-bit sum (columns 2j and 2j + 1) never give more than it holds. */
+void sv_int8_linear(const float *weights, size_t out_size, size_t in_size, const float *smooth, int8_t *out, float *scales);
+
+/* Matrices that read the same activations: (out, in) each, with one `in`. */
+typedef struct sv_int8_readers {
+    const float *const *weights;
+    size_t count, out_size;
+} sv_int8_readers;
+
+/* smooth[j], by which activation j of a LayerNorm (gamma, beta: in_size) is divided before it is quantized, and column j of its
+ * readers is multiplied. */
+void sv_smooth_layernorm(const float *gamma, const float *beta, size_t in_size, sv_int8_readers readers, float *smooth);
+
+/* smooth[i] for the GELU of a linear layer `up` (out_size, in_size) that reads a LayerNorm. */
+void sv_smooth_gelu(const float *gamma, const float *beta, const float *up, const float *up_bias, size_t out_size,
+                    size_t in_size, float *smooth);
+
+#endif
