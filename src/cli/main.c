@@ -17,6 +17,7 @@ typedef struct command {
 
 /* In the order of --help. */
 static const command commands[] = {
+    {"pull", "fetch and verify a model", sv_cmd_pull},
     {NULL, NULL, NULL},
 };
 

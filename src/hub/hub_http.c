@@ -198,7 +198,8 @@ static outcome judge_failure(const transfer *t, CURLcode result, const char *url
                FATAL;
     long code = 0;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &code);
-    sv_fail(err, SENVEC_NETWORK, 0, "%s: %s", url, *detail ? detail : curl_easy_strerror(result));
+    sv_fail(err, SENVEC_NETWORK, 0, "%s: %s; check network, proxy and HF_ENDPOINT", url,
+            *detail ? detail : curl_easy_strerror(result));
     switch (result) {
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -230,6 +231,7 @@ static void set_options(const sv_http *http, transfer *t, const char *url, char 
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, http->timeout);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, http->timeout);
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L << 10);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);

@@ -1,5 +1,5 @@
-"""The hub against servers that behave and servers that don't. Argument: the program hub_pull. Standard library only; pip is used
-where there is one."""
+"""The hub against servers that behave and servers that don't. Argument: the program hub_pull. Standard library only; pip is
+used where there is one."""
 import hashlib
 import http.server
 import json
