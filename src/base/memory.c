@@ -95,7 +95,7 @@ senvec_status sv_arena_alloc(sv_arena *arena, size_t count, size_t size, const c
 }
 
 senvec_status sv_arena_string(sv_arena *arena, const char *text, size_t length, const char **out, senvec_error *err) {
-    void *memory;
+    void *memory = NULL;
     SENVEC_TRY(sv_arena_alloc(arena, length + 1, 1, "a string", &memory, err));
     if (length)
         memcpy(memory, text, length);

@@ -71,7 +71,7 @@ static senvec_status check_finite(const binder *b, const sv_tensor *tensor, cons
 /* ------------------------------------------------------------------------------------------------------------------ binding */
 
 static const sv_tensor *find(const binder *b, const char *name) {
-    char full[MAX_NAME];
+    char full[sizeof "bert." + MAX_NAME];
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
     return sv_safetensors_find(b->weights->file, full);
 }

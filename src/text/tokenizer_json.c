@@ -86,7 +86,7 @@ static senvec_status read_normalizer(sv_tokenizer *tokenizer, const part *file) 
 }
 
 static senvec_status read_vocabulary(sv_tokenizer *tokenizer, const part *model) {
-    json_t *vocabulary;
+    json_t *vocabulary = NULL;
     SENVEC_TRY(get_object(model, "vocab", &vocabulary));
     size_t bytes = 0;
     const char *token;
