@@ -48,7 +48,7 @@ status=0 first=
 for program in "$work"/c_pc_* "$work"/cpp_pc_* "$work"/consumer/c_* "$work"/consumer/cpp_*; do
     uses=no
     # The static ones must not find the shared library by chance.
-    ldd "$program" | grep -q libsenvec && uses=yes
+    ! ldd "$program" | grep libsenvec >/dev/null || uses=yes
     case $(basename "$program")-$uses in
         *static-no | *_senvec-yes | *shared-yes) ;;
         *) echo "$(basename "$program"): linked with the wrong library"; status=1 ;;
