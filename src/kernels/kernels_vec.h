@@ -8,8 +8,9 @@
  * - Packed W is walked once, panel by panel, since it is what comes from far away; all rows are multiplied by a block of a
  * panel while that block sits in L1. A block is at most K_BLOCK steps of k, so that it leaves room there for the rows of A
  * passing by. Between blocks the sums wait in C: stored and loaded again they are the same bits.
- * - While a block is in use, the next one is prefetched, an even share by each chunk.
- * - Bias and GELU follow at once for a chunk of rows, in L1.
+ * - While a block is in use, the next one is prefetched into L2, an even share by each chunk.
+ * - Bias is added in registers; GELU follows at once for a chunk of rows, in L1.
+ * - More than ROW_BLOCK rows are done in blocks of rows, so that A (96 x 1536 floats are 590 KB at most) stays near.
  *
  * Attention is two such GEMMs for a block of NR queries of one head:
  *     S' (n, NR) = K (n, d) x packed Q    keys are rows and queries are lanes, so that softmax goes down the rows: no sums
@@ -26,13 +27,16 @@
 #include "kernels/tiers.h"
 
 #define NR (2 * LANES)
-#define K_BLOCK 256
+#define K_BLOCK 384
+#define ROW_BLOCK 96
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_4 _Pragma("clang loop unroll_count(4)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
 static inline size_t smaller(size_t a, size_t b) {
@@ -113,6 +117,7 @@ typedef struct tile_args {
     size_t ldc;
     size_t columns;       /* 1 to nv * LANES */
     bool accumulate;      /* C += instead of C = */
+    const float *bias;    /* (columns), added last; NULL: none */
     const char *prefetch; /* what will be wanted next */
     size_t prefetch_step; /* bytes of it for each step of k */
 } tile_args;
@@ -138,6 +143,7 @@ ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, 
     const size_t row = columnwise ? 1 : t->row, step = columnwise ? t->step : 1;
     const char *prefetch = t->prefetch;
     const size_t prefetch_step = t->prefetch_step;
+    UNROLL_4
     for (size_t i = t->k; i; i--) {
         vf w[2];
         UNROLL
@@ -153,14 +159,30 @@ ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, 
         a += step;
         b += nv * LANES;
         if (!columnwise) {
-            __builtin_prefetch(prefetch);
+            __builtin_prefetch(prefetch, 0, 2);
             prefetch += prefetch_step;
         }
     }
 
-    UNROLL
-    for (size_t r = 0; r < rows; r++)
-        store_row(t->c + r * t->ldc, sum[r], nv, t->columns);
+    if (t->bias) {
+        vf bias[2];
+        load_row(bias, t->bias, nv, t->columns);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            UNROLL
+            for (size_t j = 0; j < nv; j++)
+                sum[r][j] = v_add(sum[r][j], bias[j]);
+        }
+    }
+    if (t->columns == nv * LANES) {
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            store_row(t->c + r * t->ldc, sum[r], nv, nv * LANES);
+    } else {
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            store_row(t->c + r * t->ldc, sum[r], nv, t->columns);
+    }
 }
 
 #define TILE(rows)                                                                                                             \
@@ -200,56 +222,45 @@ static void gemm_pack(float *packed, const float *w, size_t ldw, size_t n, size_
         pack_panel(packed + first * k, NR, w + first * ldw, ldw, smaller(n - first, NR), k);
 }
 
-static void epilogue(const sv_gemm_f32_args *g, float *c, size_t rows, size_t first, size_t columns) {
-    if (!g->bias && !g->gelu)
-        return;
-    vf bias[2] = {v_zero(), v_zero()};
-    if (g->bias)
-        load_row(bias, g->bias + first, 2, columns);
-    for (size_t r = 0; r < rows; r++, c += g->ldc) {
-        vf y[2];
-        load_row(y, c, 2, columns);
-        for (size_t j = 0; j < 2; j++) {
-            y[j] = v_add(y[j], bias[j]);
-            if (g->gelu)
-                y[j] = v_gelu(y[j]);
-        }
-        store_row(c, y, 2, columns);
-    }
-}
-
-static void gemm_run(const sv_gemm_f32_args *g) {
-    assert(g->panel >= g->k * NR);
-    if (!g->m)
-        return;
-    const size_t chunks = (g->m + MR - 1) / MR;
+/* The rows [begin, end) of C. */
+static void gemm_rows(const sv_gemm_f32_args *g, size_t begin, size_t end) {
+    const size_t m = end - begin, chunks = (m + MR - 1) / MR;
     const size_t blocks = g->k > K_BLOCK ? (g->k + K_BLOCK - 1) / K_BLOCK : 1;
     for (size_t first = 0; first < g->n; first += NR) {
         const float *w = g->w + first / NR * g->panel;
-        const size_t columns = smaller(g->n - first, NR);
         for (size_t block = 0; block < blocks; block++) {
             const size_t k0 = g->k * block / blocks, k1 = g->k * (block + 1) / blocks;
+            const bool last = block + 1 == blocks;
             tile_args t = {
                 .row = g->lda,
                 .b = w + k0 * NR,
                 .k = k1 - k0,
                 .ldc = g->ldc,
-                .columns = columns,
+                .columns = smaller(g->n - first, NR),
                 .accumulate = g->accumulate || block,
+                .bias = last && g->bias ? g->bias + first : NULL,
                 .prefetch = (const char *)(w + k1 * NR),
                 .prefetch_step = NR * sizeof(float) / chunks,
             };
             for (size_t chunk = 0; chunk < chunks; chunk++) {
-                const size_t row = g->m * chunk / chunks, rows = g->m * (chunk + 1) / chunks - row;
+                const size_t row = begin + m * chunk / chunks, rows = begin + m * (chunk + 1) / chunks - row;
                 t.a = g->a + row * g->lda + k0;
                 t.c = g->c + row * g->ldc + first;
                 wide[rows - 1](&t);
                 t.prefetch += t.k * t.prefetch_step;
-                if (block + 1 == blocks)
-                    epilogue(g, t.c, rows, first, columns);
+                if (last && g->gelu)
+                    for (size_t r = 0; r < rows; r++)
+                        gelu(t.c + r * t.ldc, t.columns);
             }
         }
     }
+}
+
+static void gemm_run(const sv_gemm_f32_args *g) {
+    assert(g->panel >= g->k * NR);
+    const size_t blocks = (g->m + ROW_BLOCK - 1) / ROW_BLOCK;
+    for (size_t block = 0; block < blocks; block++)
+        gemm_rows(g, g->m * block / blocks, g->m * (block + 1) / blocks);
 }
 
 /* ------------------------------------------------------------- attention */
