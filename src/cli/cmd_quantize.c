@@ -1,0 +1,41 @@
+/* senvec quantize: the model as an ONNX file whose weights are 8-bit integers. */
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/write_onnx.h"
+#include "hub/hub.h"
+
+int sv_cmd_quantize(int argc, char **argv) {
+    const char *model = SV_DEFAULT_MODEL;
+    bool pooling = false, per_tensor = false, no_smoothing = false, quiet = false;
+    const sv_option options[] = {
+        SV_OPTION_TEXT('m', "model", "NAME|DIR", &model, "model: a name that 'senvec pull' knows, or a folder"),
+        SV_OPTION_FLAG(0, "per-tensor", &per_tensor,
+                       "one scale for each weight matrix, as ONNX Runtime's quantize_dynamic\nhas it by default"),
+        SV_OPTION_FLAG(0, "no-smoothing", &no_smoothing, "leave the activations as they are: a little faster, less accurate"),
+        SV_OPTION_FLAG(0, "with-pooling", &pooling,
+                       "pool and normalise as the model does: a second output,\nsentence_embedding"),
+        SV_OPTION_FLAG('q', "quiet", &quiet, "no summary"),
+        SV_OPTIONS_END,
+    };
+    const sv_usage usage = {
+        .synopsis = "quantize [OPTION]... [DIR]",
+        .about = "Writes the model as an ONNX file in int8 into the folder DIR (default\n"
+                 "results/onnx_model_int8): weights with one scale for each output channel, activations\n"
+                 "quantized while it runs.",
+        .options = options,
+        .notes = SV_ONNX_NOTES,
+        .most_operands = 1,
+    };
+    sv_operands operands;
+    int code = sv_options_parse(&usage, argc, argv, &operands);
+    if (code != SV_RUN)
+        return code;
+    if (per_tensor && no_smoothing)
+        return sv_cli_usage_error("--per-tensor has no smoothing to leave out; give one of --per-tensor, --no-smoothing");
+    sv_onnx_options onnx = {.precision = SV_ONNX_INT8, .pooling = pooling};
+    if (per_tensor)
+        onnx.precision = SV_ONNX_INT8_PER_TENSOR;
+    else if (no_smoothing)
+        onnx.precision = SV_ONNX_INT8_PER_CHANNEL;
+    return sv_cli_write_onnx(model, operands.count ? operands.items[0] : "results/onnx_model_int8", onnx, quiet);
+}
