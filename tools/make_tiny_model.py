@@ -8,10 +8,10 @@ Run with the Python environment of the full tests (peers/requirements.txt):
 The same versions give the same bytes, so a run that leaves `git diff` empty proves the committed files.
 
 Two choices make one committed model serve for many tests:
-- Every weight is a bfloat16 that is also a normal binary16 (or 0). So the F16 and BF16 forms of this model, which the test makes
-  itself, have the very same values, and their vectors must have the same bits.
-- golden.json holds the vectors for three Pooling modules, of which the committed directory has the first (mean, normalized); the
-  test writes the other two configurations. They are computed in float64 and rounded once, so they don't depend on the CPU.
+- Every weight is a bfloat16 that is also a normal binary16 (or 0). So the F16 and BF16 forms of this model, which the test
+  makes itself, have the very same values, and their vectors must have the same bits.
+- golden.json holds the vectors for three Pooling modules, of which the committed directory has the first (mean, normalized);
+  the test writes the other two configurations. They are computed in float64 and rounded once, so they don't depend on the CPU.
 
 Like all-MiniLM-L6-v2's, this tokenizer.json asks for a truncation and a padding that must be ignored.
 """
