@@ -78,14 +78,34 @@ senvec_status sv_make_directories(const char *path, senvec_error *err) {
     return SENVEC_OK;
 }
 
+/* A device or a pipe can't be replaced and is written into; renaming over /dev/null would take it from everybody. */
+static senvec_status open_in_place(sv_atomic_file *file, senvec_error *err) {
+    int descriptor = open(file->path, O_WRONLY | O_CLOEXEC);
+    file->stream = descriptor >= 0 ? fdopen(descriptor, "w") : NULL;
+    if (file->stream)
+        return SENVEC_OK;
+    senvec_status status = sv_fail(err, SENVEC_IO, 0, "%s: cannot be written: %s", file->path, strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    return status;
+}
+
 senvec_status sv_atomic_file_open(sv_atomic_file *file, const char *path, senvec_error *err) {
     *file = (sv_atomic_file){0};
-    int length = snprintf(file->path, sizeof file->path, "%s", path);
-    int temporary_length = snprintf(file->temporary, sizeof file->temporary, "%s.XXXXXX", path);
+    char *target = realpath(path, NULL); /* through a symbolic link, whose file is replaced, not the link */
+    int length = snprintf(file->path, sizeof file->path, "%s", target ? target : path);
+    free(target);
+    int temporary_length = snprintf(file->temporary, sizeof file->temporary, "%s.XXXXXX", file->path);
     if (length < 0 || temporary_length < 0 || (size_t)temporary_length >= sizeof file->temporary)
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "path of over %u bytes: %.60s...", SV_MAX_PATH - 8, path);
-    if (sv_path_is_directory(path))
+    struct stat facts;
+    bool exists = stat(file->path, &facts) == 0;
+    if (exists && S_ISDIR(facts.st_mode))
         return sv_fail(err, SENVEC_IO, 0, "%s: is a folder; name a file", path);
+    if (exists && !S_ISREG(facts.st_mode)) {
+        file->temporary[0] = '\0';
+        return open_in_place(file, err);
+    }
     int descriptor = mkstemp(file->temporary);
     if (descriptor < 0)
         return sv_fail(err, SENVEC_IO, 0, "%s: cannot be written: %s", path, strerror(errno));
@@ -102,23 +122,25 @@ senvec_status sv_atomic_file_open(sv_atomic_file *file, const char *path, senvec
 }
 
 senvec_status sv_atomic_file_commit(sv_atomic_file *file, senvec_error *err) {
+    bool replaces = file->temporary[0];
     errno = 0;
-    bool written = fflush(file->stream) == 0 && !ferror(file->stream) && fsync(fileno(file->stream)) == 0;
+    bool written = fflush(file->stream) == 0 && !ferror(file->stream) && (!replaces || fsync(fileno(file->stream)) == 0);
     int number = errno;
     if (fclose(file->stream) != 0 && written) {
         written = false;
         number = errno;
     }
     file->stream = NULL;
-    if (written && rename(file->temporary, file->path) != 0) {
+    if (written && replaces && rename(file->temporary, file->path) != 0) {
         written = false;
         number = errno;
     }
     if (written)
         return SENVEC_OK;
-    unlink(file->temporary);
-    return sv_fail(err, SENVEC_IO, 0, "%s: writing failed: %s; nothing was written", file->path,
-                   strerror(number ? number : EIO));
+    if (replaces)
+        unlink(file->temporary);
+    return sv_fail(err, SENVEC_IO, 0, "%s: writing failed: %s%s", file->path, strerror(number ? number : EIO),
+                   replaces ? "; nothing was written" : "");
 }
 
 void sv_atomic_file_abort(sv_atomic_file *file) {
@@ -126,5 +148,6 @@ void sv_atomic_file_abort(sv_atomic_file *file) {
         return;
     fclose(file->stream);
     file->stream = NULL;
-    unlink(file->temporary);
+    if (file->temporary[0])
+        unlink(file->temporary);
 }

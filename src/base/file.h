@@ -29,11 +29,12 @@ bool sv_path_is_directory(const char *path);
 senvec_status sv_make_directories(const char *path, senvec_error *err);
 
 /* A file that replaces `path` on commit and leaves no trace otherwise: it is written beside it under a temporary name, then
- * flushed to the disk and renamed. Write to `stream` with stdio; write errors are noticed at commit. */
+ * flushed to the disk and renamed. Write to `stream` with stdio; write errors are noticed at commit. A path that is a device or
+ * a pipe is written into as it is; of a symbolic link the file that it names is replaced. */
 typedef struct sv_atomic_file {
     FILE *stream;
     char path[SV_MAX_PATH];
-    char temporary[SV_MAX_PATH];
+    char temporary[SV_MAX_PATH]; /* "" where there is none */
 } sv_atomic_file;
 
 /* Errors: IO (what the system said, and the path), TOO_LARGE. */
