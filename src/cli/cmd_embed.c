@@ -1,0 +1,112 @@
+/* senvec embed: texts to vectors. */
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+#include "cli/human.h"
+#include "cli/output.h"
+#include "cli/stream.h"
+
+/* A missing file is found before hours of work on those in front of it. */
+static senvec_status check_readable(const sv_operands *files, senvec_error *err) {
+    for (size_t i = 0; i < files->count; i++)
+        if (strcmp(files->items[i], "-") != 0 && access(files->items[i], R_OK) != 0)
+            return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: cannot be read: %s", files->items[i], strerror(errno));
+    return SENVEC_OK;
+}
+
+static void print_summary(const sv_stream_result *result) {
+    double rate = result->seconds > 0 ? (double)result->texts / result->seconds : 0;
+    char line[512];
+    int used = snprintf(line, sizeof line, "%s text%s, %s tokens in %s, %s texts/s (computing %.1f %% of the time)",
+                        sv_human_count((char[SV_HUMAN]){0}, result->texts), result->texts == 1 ? "" : "s",
+                        sv_human_count((char[SV_HUMAN]){0}, result->stats.tokens),
+                        sv_human_seconds((char[SV_HUMAN]){0}, result->seconds), sv_human_rate((char[SV_HUMAN]){0}, rate),
+                        result->seconds > 0 ? 100 * result->computing / result->seconds : 0);
+    if (result->stats.truncated)
+        used += snprintf(line + used, sizeof line - (size_t)used, "; %s truncated",
+                         sv_human_count((char[SV_HUMAN]){0}, result->stats.truncated));
+    if (result->stats.invalid_utf8)
+        snprintf(line + used, sizeof line - (size_t)used, "; %s with invalid UTF-8",
+                 sv_human_count((char[SV_HUMAN]){0}, result->stats.invalid_utf8));
+    sv_cli_say("%s", line);
+}
+
+static senvec_status embed(const sv_common *common, sv_stream *stream, const char *path, sv_output_format format,
+                           sv_stream_result *result, senvec_error *err) {
+    senvec_model *model = NULL;
+    SENVEC_TRY(sv_common_open_model(common, &model, err));
+    senvec_model_info info;
+    senvec_model_describe(model, &info);
+    stream->dimensions = info.dimensions;
+    senvec_status status = sv_common_open_session(common, model, &stream->session, err);
+    if (status == SENVEC_OK)
+        status = sv_output_open(path, format, info.dimensions, &stream->output, err);
+    if (status == SENVEC_OK) {
+        status = sv_stream_run(stream, result, err);
+        if (status == SENVEC_OK)
+            status = sv_output_close(stream->output, err);
+        else
+            sv_output_abort(stream->output);
+    }
+    senvec_session_free(stream->session);
+    senvec_model_free(model);
+    return status;
+}
+
+int sv_cmd_embed(int argc, char **argv) {
+    sv_common common = SV_COMMON_DEFAULTS;
+    sv_text_options text = {0};
+    const char *path = NULL;
+    int format = -1;
+    const sv_option options[] = {
+        SV_OPTION_TEXT('o', "output", "FILE", &path, "write here, whole or not at all; else to stdout"),
+        SV_OPTION_CHOICE('f', "format", &format, sv_output_choices, "format of the vectors; else by FILE's name, else jsonl"),
+        SV_TEXT_OPTIONS(&text),
+        SV_COMMON_OPTIONS(&common),
+        SV_OPTIONS_END,
+    };
+    const sv_usage usage = {
+        .synopsis = "embed [OPTION]... [FILE]...",
+        .about = "Turns texts into vectors, in order: one text a line of each FILE (.jsonl, .csv and .tsv with\n"
+                 "--key or --column), of standard input where no FILE is given or for '-'.",
+        .options = options,
+        .notes = "Formats: npy is one NumPy matrix; jsonl is {\"index\":0,\"embedding\":[...]} a text; f32 is the floats\n"
+                 "alone, little-endian; csv is a line of numbers a text. An npy into a pipe comes at the end.\n\n"
+                 "Examples:\n"
+                 "  senvec embed texts.txt -o vectors.npy\n"
+                 "  senvec embed --key body articles.jsonl -o vectors.npy\n"
+                 "  echo 'a sentence' | senvec embed",
+        .most_operands = SIZE_MAX,
+    };
+    sv_operands files;
+    int code = sv_options_parse(&usage, argc, argv, &files);
+    if (code != SV_RUN)
+        return code;
+    if (text.key && text.column)
+        return sv_cli_usage_error("'--key' is for JSON lines and '--column' for CSV; give one of them");
+    if (format < 0)
+        format = sv_output_format_of(path);
+    char *standard_input[] = {"-", NULL};
+    if (files.count == 0) {
+        files = (sv_operands){1, standard_input};
+        if (isatty(STDIN_FILENO) && !common.quiet)
+            sv_cli_say("reading texts from the terminal, one a line; Ctrl-D ends");
+    }
+    sv_stream stream = {.paths = files.items, .path_count = files.count, .text = &text, .quiet = common.quiet};
+    sv_stream_result result;
+    senvec_error err;
+    senvec_status status = check_readable(&files, &err);
+    if (status == SENVEC_OK)
+        status = embed(&common, &stream, path, format < 0 ? SV_OUTPUT_JSONL : (sv_output_format)format, &result, &err);
+    if (status != SENVEC_OK)
+        return sv_cli_fail(&err);
+    if (!common.quiet)
+        print_summary(&result);
+    return SV_EXIT_DONE;
+}

@@ -1,0 +1,34 @@
+/* Texts from files through a session to an output: reading, computing and writing at the same time, in constant memory. */
+#ifndef SV_CLI_STREAM_H
+#define SV_CLI_STREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/common.h"
+#include "cli/output.h"
+
+typedef struct sv_stream {
+    char **paths; /* "-" is standard input */
+    size_t path_count;
+    const sv_text_options *text;
+    senvec_session *session;
+    size_t dimensions;
+    sv_output *output;
+    bool quiet;
+} sv_stream;
+
+typedef struct sv_stream_result {
+    uint64_t texts;
+    senvec_embed_stats stats;
+    double seconds;   /* in all */
+    double computing; /* of those, inside of senvec_embed */
+} sv_stream_result;
+
+/* Embeds every text in order. A text is computed as soon as the session is idle, alone or with those that came meanwhile, and
+ * its vector is handed on as soon as it is there: a slow pipe is answered line by line. Where a file turns out to be broken,
+ * the texts before are written first. Errors: as sv_text_open, sv_corpus_next, senvec_embed and sv_output_write; OUT_OF_MEMORY;
+ * SYSTEM (no thread). */
+senvec_status sv_stream_run(const sv_stream *stream, sv_stream_result *result, senvec_error *err);
+
+#endif
