@@ -17,6 +17,7 @@ typedef struct command {
 
 /* In the order of --help. */
 static const command commands[] = {
+    {"embed", "turn texts into vectors", sv_cmd_embed},
     {"pull", "fetch and verify a model", sv_cmd_pull},
     {"export", "write the model as an ONNX file", sv_cmd_export},
     {"quantize", "write the model as an ONNX file in int8", sv_cmd_quantize},

@@ -288,7 +288,7 @@ static void finish(pipeline *p, bool complete) {
 }
 
 senvec_status sv_stream_run(const sv_stream *stream, sv_stream_result *result, senvec_error *err) {
-    pipeline *p;
+    pipeline *p = NULL;
     pthread_t reader, writer;
     SENVEC_TRY(prepare(stream, &p, err));
     *result = (sv_stream_result){0};
