@@ -18,6 +18,8 @@ typedef struct command {
 /* In the order of --help. */
 static const command commands[] = {
     {"embed", "turn texts into vectors", sv_cmd_embed},
+    {"tokenize", "turn texts into token ids", sv_cmd_tokenize},
+    {"info", "what a model is and how it runs here", sv_cmd_info},
     {"pull", "fetch and verify a model", sv_cmd_pull},
     {"export", "write the model as an ONNX file", sv_cmd_export},
     {"quantize", "write the model as an ONNX file in int8", sv_cmd_quantize},
