@@ -10,6 +10,9 @@ const sv_kernels *sv_kernels_choose(sv_isa_flags flags) {
     if (!(flags & SV_ISA_AVX2))
         return chosen;
     chosen = &sv_kernels_avx2;
+    if (!(flags & SV_ISA_AVX512))
+        return chosen;
+    chosen = &sv_kernels_avx512;
 #else
     (void)flags;
 #endif

@@ -185,7 +185,17 @@ ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, 
     }
 }
 
-#define TILE(rows)                                                                                                             \
+/* X(1) X(2) ... X(MR) */
+#if MR == 6
+#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#elif MR == 12
+#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#else
+#error "EACH_HEIGHT lacks this MR"
+#endif
+
+/* The body at each height, in three kinds, and a table of each kind by height - 1. */
+#define DEFINE_TILE(rows)                                                                                                      \
     static void wide_##rows(const tile_args *t) {                                                                              \
         tile(t, rows, 2, false);                                                                                               \
     }                                                                                                                          \
@@ -195,10 +205,15 @@ ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, 
     static void columnwise_##rows(const tile_args *t) {                                                                        \
         tile(t, rows, 2, true);                                                                                                \
     }
-TILE(1)
-TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) static tile_fn *const wide[MR] = {wide_1, wide_2, wide_3, wide_4, wide_5, wide_6};
-static tile_fn *const narrow[MR] = {narrow_1, narrow_2, narrow_3, narrow_4, narrow_5, narrow_6};
-static tile_fn *const columnwise[MR] = {columnwise_1, columnwise_2, columnwise_3, columnwise_4, columnwise_5, columnwise_6};
+#define WIDE_TILE(rows) wide_##rows,
+#define NARROW_TILE(rows) narrow_##rows,
+#define COLUMNWISE_TILE(rows) columnwise_##rows,
+/* clang-format off */
+EACH_HEIGHT(DEFINE_TILE)
+static tile_fn *const wide[MR] = {EACH_HEIGHT(WIDE_TILE)};
+static tile_fn *const narrow[MR] = {EACH_HEIGHT(NARROW_TILE)};
+static tile_fn *const columnwise[MR] = {EACH_HEIGHT(COLUMNWISE_TILE)};
+/* clang-format on */
 
 static size_t gemm_packed_size(size_t n, size_t k) {
     return (n + NR - 1) / NR * NR * k;

@@ -7,6 +7,7 @@
 extern const sv_kernels sv_kernels_ref;
 #if defined(__x86_64__)
 extern const sv_kernels sv_kernels_avx2;
+extern const sv_kernels sv_kernels_avx512;
 #endif
 
 #endif

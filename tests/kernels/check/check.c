@@ -164,10 +164,6 @@ static void run_table(const sv_kernels *kernels, sv_isa_flags flags, const optio
     }
 }
 
-static bool wanted(const sv_kernels *kernels, const options *o) {
-    return !o->tier || !strcmp(o->tier, kernels->tier);
-}
-
 /* The list "a, b" gets one more name. */
 static void append(char *list, size_t size, const char *name) {
     const size_t used = strlen(list);
@@ -184,6 +180,10 @@ static void run_all(const options *o, char *ran, char *skipped, size_t size) {
     append(ran, size, sv_kernels_avx512_emulated.tier);
 }
 #else
+static bool wanted(const sv_kernels *kernels, const options *o) {
+    return !o->tier || !strcmp(o->tier, kernels->tier);
+}
+
 static void run_all(const options *o, char *ran, char *skipped, size_t size) {
     const sv_isa_flags detected = sv_isa_detect();
     const sv_kernels *seen = check_ref();

@@ -1,0 +1,128 @@
+/* The vector words that kernels_vec.h is written in, in AVX-512 (F, BW, DQ, VL): 16 lanes of float.
+ *
+ * With SENVEC_SIMDE the same text is compiled against SIMDe, which emulates each instruction: that is how this tier is tested
+ * on a CPU that lacks it. */
+#ifndef SV_KERNELS_VEC_AVX512_H
+#define SV_KERNELS_VEC_AVX512_H
+
+#if defined(SENVEC_SIMDE)
+#include "simde_avx512.h" /* in tests/kernels/check */
+#else
+#include <immintrin.h>
+#endif
+#include <stddef.h>
+#include <stdint.h>
+
+#define LANES 16
+
+typedef __m512 vf;
+
+static inline vf v_zero(void) {
+    return _mm512_setzero_ps();
+}
+
+static inline vf v_set(float x) {
+    return _mm512_set1_ps(x);
+}
+
+static inline vf v_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+
+static inline void v_store(float *p, vf v) {
+    _mm512_storeu_ps(p, v);
+}
+
+/* Ones for the first `count` lanes. */
+static inline __mmask16 v_mask(size_t count) {
+    return (__mmask16)((1u << count) - 1);
+}
+
+/* The first `count` lanes, 0 to LANES; zeros in the rest. Memory beyond them isn't touched. */
+static inline vf v_load_first(const float *p, size_t count) {
+    return _mm512_maskz_loadu_ps(v_mask(count), p);
+}
+
+static inline void v_store_first(float *p, vf v, size_t count) {
+    _mm512_mask_storeu_ps(p, v_mask(count), v);
+}
+
+static inline vf v_first(vf v, size_t count) {
+    return _mm512_maskz_mov_ps(v_mask(count), v);
+}
+
+static inline vf v_add(vf a, vf b) {
+    return _mm512_add_ps(a, b);
+}
+
+static inline vf v_sub(vf a, vf b) {
+    return _mm512_sub_ps(a, b);
+}
+
+static inline vf v_mul(vf a, vf b) {
+    return _mm512_mul_ps(a, b);
+}
+
+static inline vf v_div(vf a, vf b) {
+    return _mm512_div_ps(a, b);
+}
+
+/* a * b + c, rounded once. */
+static inline vf v_fma(vf a, vf b, vf c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+/* The smaller and the larger; b if either is a NaN. */
+static inline vf v_min(vf a, vf b) {
+    return _mm512_min_ps(a, b);
+}
+
+static inline vf v_max(vf a, vf b) {
+    return _mm512_max_ps(a, b);
+}
+
+/* a where x >= limit or x is a NaN, else 0. */
+static inline vf v_zero_below(vf a, vf x, vf limit) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, limit, _CMP_NLT_UQ), a);
+}
+
+/* a * 2^n, n the integer in the low bits of `n`; no care is taken of exponents that don't fit. */
+static inline vf v_scale(vf a, vf n) {
+    __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(n), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), exponent));
+}
+
+static inline float v_sum(vf v) {
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v), _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* r (LANES, LANES) becomes its transpose. */
+static inline void v_transpose(vf r[LANES]) {
+    vf t[LANES];
+    for (size_t i = 0; i < LANES; i += 2) { /* pairs of rows */
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (size_t i = 0; i < LANES; i += 4) { /* r[i + c]: quarter q holds column 4 q + c of the four rows from i */
+        r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (size_t c = 0; c < 4; c++) { /* quarters: a 4 x 4 transpose of 128-bit blocks */
+        const vf even_low = _mm512_shuffle_f32x4(r[c], r[c + 4], 0x88), odd_low = _mm512_shuffle_f32x4(r[c], r[c + 4], 0xdd);
+        const vf even_high = _mm512_shuffle_f32x4(r[c + 8], r[c + 12], 0x88);
+        const vf odd_high = _mm512_shuffle_f32x4(r[c + 8], r[c + 12], 0xdd);
+        t[c] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
+        t[c + 4] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+        t[c + 8] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
+        t[c + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
+    }
+    for (size_t i = 0; i < LANES; i++)
+        r[i] = t[i];
+}
+
+#endif
