@@ -23,6 +23,7 @@ static const command commands[] = {
     {"pull", "fetch and verify a model", sv_cmd_pull},
     {"export", "write the model as an ONNX file", sv_cmd_export},
     {"quantize", "write the model as an ONNX file in int8", sv_cmd_quantize},
+    {"doctor", "what this machine can do", sv_cmd_doctor},
     {NULL, NULL, NULL},
 };
 

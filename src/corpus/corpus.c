@@ -34,6 +34,10 @@ static sv_corpus_format choose_format(const char *path, const sv_corpus_options 
 /* Takes a UTF-8 byte order mark. UTF-16 is refused: as bytes it would give vectors, but of nonsense. It is told by its mark and
  * by a first character below U+0100, so that a stray FF FE is not. */
 static senvec_status skip_mark(sv_reader *reader, senvec_error *err) {
+    int first;
+    SENVEC_TRY(sv_reader_peek(reader, &first, err));
+    if (first != 0xef && first != 0xfe && first != 0xff)
+        return SENVEC_OK; /* without waiting for more: a pipe may bring one short line and then pause */
     while (reader->filled < 4 && !reader->end)
         SENVEC_TRY(sv_reader_fill(reader, err));
     const unsigned char *data = (const unsigned char *)reader->data;
