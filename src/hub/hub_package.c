@@ -38,13 +38,14 @@ static void tail_append(tail *t, const char *bytes, size_t count) {
     t->text[t->length] = '\0';
 }
 
-/* The last line that begins with "ERROR", else the last line that isn't empty. Cuts the text. */
+/* The last line that begins with "ERROR" and says something (a traceback follows "ERROR: Exception:", and its last line tells),
+ * else the last line that isn't empty. Cuts the text. */
 static const char *tail_reason(tail *t) {
     const char *last = "it said nothing", *error = NULL;
     for (char *rest = t->text, *line; (line = strsep(&rest, "\r\n"));) {
         if (*line)
             last = line;
-        if (strncmp(line, "ERROR", 5) == 0 && !strstr(line, "No matching distribution"))
+        if (strncmp(line, "ERROR", 5) == 0 && !strstr(line, "No matching distribution") && !strstr(line, "Exception:"))
             error = line;
     }
     return error ? error : last;
