@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""test_cli SENVEC MODEL: the command line, case by case, on the tiny model: command, what comes out, exit code.
+
+Every failure must be one line on stderr that begins with "senvec" and leave nothing half written.
+"""
+import array
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+SENVEC, MODEL = "", Path()
+DIMENSIONS = 32
+
+
+def run(*arguments, data=b"", environment=None, **more):
+    return subprocess.run([SENVEC, *map(str, arguments)], input=data, capture_output=True, timeout=120,
+                          env={**os.environ, **(environment or {})}, **more)
+
+
+def rows_of(npy):
+    """(rows, columns, floats) of an .npy file's bytes."""
+    assert npy[:8] == b"\x93NUMPY\x01\x00", npy[:8]
+    length = int.from_bytes(npy[8:10], "little")
+    assert (10 + length) % 64 == 0
+    header = ast.literal_eval(npy[10:10 + length].decode())
+    assert header["descr"] == "<f4" and header["fortran_order"] is False
+    values = array.array("f", npy[10 + length:])
+    rows, columns = header["shape"]
+    assert len(values) == rows * columns
+    return rows, columns, values
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = Path(self.folder.name)
+
+    def file(self, name, data):
+        (self.path / name).write_bytes(data)
+        return self.path / name
+
+    def embed(self, *arguments, **more):
+        return run("embed", "-m", MODEL, *arguments, **more)
+
+    def succeeds(self, result):
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def fails(self, result, code, *words):
+        """One line on stderr that holds the words, that exit code, and nothing on stdout."""
+        message = result.stderr.decode()
+        self.assertEqual(result.returncode, code, message)
+        self.assertEqual(message.count("\n"), 1, message)
+        self.assertTrue(message.startswith("senvec"), message)
+        for word in words:
+            self.assertIn(word, message)
+        self.assertEqual(result.stdout, b"")
+
+
+class Usage(Case):
+    def test_help(self):
+        for arguments in (["--help"], ["help"], ["-h"], ["help", "embed"], ["embed", "--help"], ["tokenize", "-h"],
+                          ["info", "--help"], ["doctor", "--help"], ["pull", "--help"]):
+            result = self.succeeds(run(*arguments))
+            self.assertTrue(result.stdout.startswith(b"Usage: senvec "), arguments)
+            self.assertEqual(result.stderr, b"")
+
+    def test_version(self):
+        self.assertRegex(self.succeeds(run("--version")).stdout, rb"^senvec \d+\.\d+\.\d+\n$")
+
+    def test_mistakes(self):
+        cases = [
+            ([], ["command is missing"]),
+            (["embd"], ["unknown command 'embd'", "did you mean 'embed'"]),
+            (["zzzzzz"], ["unknown command 'zzzzzz'", "--help"]),
+            (["--versoin"], ["unknown option"]),
+            (["help", "embd"], ["did you mean 'embed'"]),
+            (["embed", "--fromat", "npy"], ["unknown option '--fromat'", "did you mean '--format'"]),
+            (["embed", "--xyzzy=1"], ["unknown option '--xyzzy'"]),
+            (["embed", "-Z"], ["unknown option '-Z'"]),
+            (["embed", "--format"], ["'--format' needs a value"]),
+            (["embed", "-t"], ["'-t' needs a value"]),
+            (["embed", "--quiet=yes"], ["takes no value"]),
+            (["embed", "--format", "xml"], ["npy, jsonl, f32 or csv", "'xml'"]),
+            (["embed", "-p", "fp64"], ["auto, fp32, bf16 or int8"]),
+            (["embed", "--cpu", "z80", "-m", MODEL], ["z80"]),
+            (["embed", "--key", "a", "--column", "b"], ["--key", "--column"]),
+            (["info", "extra"], ["'extra'", "too many"]),
+        ]
+        for number in ("0", "-1", "+1", " 1", "1 ", "1x", "0x1", "", "257", "1.5", "99999999999999999999"):
+            cases.append((["embed", "-t", number], ["from 1 to 256", f"'{number}'"]))
+        for arguments, words in cases:
+            with self.subTest(arguments):
+                self.fails(run(*arguments), 2, *words)
+
+    def test_environment_mask(self):
+        self.fails(run("info", "-m", MODEL, environment={"SENVEC_CPU": "z80"}), 2, "SENVEC_CPU", "z80")
+
+    def test_option_forms_agree(self):
+        text = self.file("t", b"one\ntwo\n")
+        wanted = self.embed("-q", "--format", "csv", text).stdout
+        for arguments in (["-qfcsv", text], ["--format=csv", "-q", "--", text], [text, "-q", "-f", "csv"],
+                          ["-f", "npy", "-f", "csv", "-q", text]):
+            self.assertEqual(self.embed(*arguments).stdout, wanted, arguments)
+
+
+class Models(Case):
+    def copy(self):
+        target = self.path / "model"
+        for source in MODEL.rglob("*"):
+            if source.is_file():
+                copied = target / source.relative_to(MODEL)
+                copied.parent.mkdir(parents=True, exist_ok=True)
+                copied.write_bytes(source.read_bytes())
+        return target
+
+    def test_no_such_model(self):
+        self.fails(run("embed", "-m", "no-such-model"), 1, "no-such-model", "senvec pull")
+        self.fails(run("embed", "-m", self.path / "nothing"), 1, "nothing")
+
+    def test_broken_files(self):
+        weights = (MODEL / "model.safetensors").read_bytes()
+        cases = [
+            ("model.safetensors", weights[:-100]),
+            ("model.safetensors", weights[:7]),
+            ("model.safetensors", b""),
+            ("model.safetensors", b"\xff" * 8 + weights[8:]),
+            ("model.safetensors", None),
+            ("config.json", None),
+            ("config.json", b"{"),
+            ("config.json", b'{"model_type": "gpt2"}'),
+            ("tokenizer.json", b"[]"),
+        ]
+        for name, data in cases:
+            with self.subTest(name, data=data and data[:16]):
+                model = self.copy()
+                (model / name).unlink()
+                if data is not None:
+                    (model / name).write_bytes(data)
+                self.fails(run("embed", "-m", model, data=b"a\n"), 1, "")
+                self.fails(run("info", "-m", model), 1, "")
+
+    def test_info(self):
+        text = self.succeeds(run("info", "-m", MODEL)).stdout.decode()
+        for word in ("dimensions     32", "pooling        mean", "parameters", "ISA tier", "threads", "model.safetensors"):
+            self.assertIn(word, text)
+        facts = json.loads(self.succeeds(run("info", "-m", MODEL, "--json", "-t", "3", "--cpu", "ref")).stdout)
+        self.assertEqual((facts["dimensions"], facts["threads"], facts["tier"]), (DIMENSIONS, 3, "ref"))
+
+
+class Embed(Case):
+    def test_formats_agree(self):
+        text = self.file("t", b"one\ntwo words\n\nlast without an end")
+        npy = self.succeeds(self.embed("-q", text, "-o", self.path / "a.npy"))
+        self.assertEqual((npy.stdout, npy.stderr), (b"", b""))
+        rows, columns, values = rows_of((self.path / "a.npy").read_bytes())
+        self.assertEqual((rows, columns), (4, DIMENSIONS))
+        self.assertEqual(array.array("f", self.embed("-q", "-ff32", text).stdout), values)
+        lines = [json.loads(line) for line in self.embed("-q", text).stdout.splitlines()]
+        self.assertEqual([line["index"] for line in lines], [0, 1, 2, 3])
+        self.assertEqual(array.array("f", [x for line in lines for x in line["embedding"]]), values)
+        csv = self.embed("-q", "-fcsv", text).stdout.decode().split()
+        self.assertEqual(array.array("f", [float(x) for line in csv for x in line.split(",")]), values)
+        self.assertEqual(self.embed("-q", "-fnpy", text).stdout, (self.path / "a.npy").read_bytes())  # a pipe
+        with open(self.path / "b.npy", "wb") as file:
+            subprocess.run([SENVEC, "embed", "-q", "-m", MODEL, "-fnpy", text], stdout=file, check=True)
+        self.assertEqual((self.path / "b.npy").read_bytes(), (self.path / "a.npy").read_bytes())
+
+    def test_names_choose_formats(self):
+        text = self.file("t", b"one\n")
+        for name, start in (("a.npy", b"\x93NUMPY"), ("a.jsonl", b'{"index":0'), ("a.txt", b'{"index":0')):
+            self.succeeds(self.embed("-q", text, "-o", self.path / name))
+            self.assertTrue((self.path / name).read_bytes().startswith(start), name)
+
+    def test_records(self):
+        wanted = self.embed("-q", data=b"one\ntwo\n").stdout
+        jsonl = self.file("a.jsonl", b'{"t":"one"}\n{"x":1,"t":"two"}\n')
+        csv = self.file("a.csv", b'id,t\n1,one\n2,"two"\n')
+        self.assertEqual(self.embed("-q", "--key", "t", jsonl).stdout, wanted)
+        self.assertEqual(self.embed("-q", "--key", "t", data=jsonl.read_bytes()).stdout, wanted)
+        self.assertEqual(self.embed("-q", "--column", "t", csv).stdout, wanted)
+        self.assertEqual(self.embed("-q", "--column", "t", "-", data=csv.read_bytes()).stdout, wanted)
+        self.fails(self.embed(csv), 2, "column")
+        self.fails(self.embed("--column", "none", csv), 2, "none")
+        self.fails(self.embed("-q", jsonl), 2, "key")
+        broken = self.file("b.jsonl", b'{"t":"one"}\n{"t":\n')
+        result = self.embed("-q", "--key", "t", broken)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stdout.count(b"\n"), 1)  # what came before
+        self.assertIn(b"b.jsonl: line 2", result.stderr)
+
+    def test_summary_counts(self):
+        result = self.succeeds(self.embed(data=b"one\n\xff\xfe bad\n" + b"word " * 500 + b"\n"))
+        self.assertRegex(result.stderr.decode(), r"^senvec embed: 3 texts, .* texts/s .*; 1 truncated; 1 with invalid UTF-8\n$")
+
+    def test_empty_input(self):
+        self.assertEqual(self.succeeds(self.embed("-q")).stdout, b"")
+        self.assertEqual(rows_of(self.succeeds(self.embed("-q", "-fnpy")).stdout)[:2], (0, DIMENSIONS))
+
+    def test_many_and_long_lines(self):
+        lines = [b"text %d" % i for i in range(5000)]
+        lines[100] = b"x" * 10_000_000
+        lines[101] = b"y " * 5_000_000
+        result = self.succeeds(self.embed("-ff32", data=b"\n".join(lines)))
+        values = array.array("f", result.stdout)
+        self.assertEqual(len(values), 5000 * DIMENSIONS)
+        alone = array.array("f", self.embed("-ff32", data=lines[4321]).stdout)
+        self.assertEqual(values[4321 * DIMENSIONS:4322 * DIMENSIONS], alone)
+
+    def test_a_slow_pipe_is_answered_at_once(self):
+        process = subprocess.Popen([SENVEC, "embed", "-q", "-m", MODEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for index in range(3):
+            process.stdin.write(b"a\n")
+            process.stdin.flush()
+            self.assertEqual(json.loads(process.stdout.readline())["index"], index)
+        process.stdin.close()
+        self.assertEqual(process.wait(), 0)
+        process.stdout.close()
+
+    def test_missing_file_before_work(self):
+        text = self.file("t", b"one\n")
+        self.fails(self.embed(text, self.path / "missing", "-o", self.path / "out.npy"), 1, "missing", "No such file")
+        self.assertFalse((self.path / "out.npy").exists())
+
+
+class Outputs(Case):
+    def test_full_disk(self):
+        text = self.file("t", b"one\n" * 3000)
+        for form in ("npy", "jsonl", "f32", "csv"):
+            self.fails(self.embed("-q", "-f", form, text, "-o", "/dev/full"), 1, "/dev/full", "No space left")
+            with open("/dev/full", "wb") as full:
+                result = subprocess.run([SENVEC, "embed", "-q", "-m", MODEL, "-f", form, text], stdout=full,
+                                        stderr=subprocess.PIPE)
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(result.stderr, b"senvec embed: standard output: writing failed: No space left on device\n")
+        for command in (["tokenize", "-m", MODEL, text], ["info", "-m", MODEL], ["--help"]):
+            with open("/dev/full", "wb") as full:
+                result = subprocess.run([SENVEC, *map(str, command)], stdout=full, stderr=subprocess.PIPE)
+            self.assertEqual((result.returncode, result.stderr.count(b"\n")), (1, 1), command)
+        self.assertTrue(Path("/dev/full").is_char_device())
+
+    def test_size_limit_leaves_nothing(self):
+        text = self.file("t", b"one\n" * 3000)
+        target = self.file("v.npy", b"before")
+        result = subprocess.run(["sh", "-c", 'trap "" XFSZ; ulimit -f 64; exec "$@"', "sh", SENVEC, "embed", "-q", "-m",
+                                 MODEL, text, "-o", target], capture_output=True)
+        self.fails(result, 1, "v.npy", "nothing was written")
+        self.assertEqual(target.read_bytes(), b"before")
+        self.assertEqual(sorted(p.name for p in self.path.iterdir()), ["t", "v.npy"])
+
+    def test_closed_pipe(self):
+        text = self.file("t", b"one\n" * 20000)
+        process = subprocess.Popen([SENVEC, "embed", "-q", "-m", MODEL, text], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.readline()
+        process.stdout.close()
+        message = process.stderr.read()
+        process.stderr.close()
+        self.assertEqual(process.wait(), 1)
+        self.assertEqual(message, b"senvec embed: standard output: writing failed: Broken pipe\n")
+
+    def test_unwritable(self):
+        text = self.file("t", b"one\n")
+        self.fails(self.embed(text, "-o", self.path / "no" / "folder.npy"), 1, "folder.npy", "cannot be written")
+        self.fails(self.embed(text, "-o", self.path), 1, "is a folder")
+
+    def test_a_link_stays(self):
+        text = self.file("t", b"one\n")
+        (self.path / "link.npy").symlink_to(self.file("real.npy", b""))
+        self.succeeds(self.embed("-q", text, "-o", self.path / "link.npy"))
+        self.assertTrue((self.path / "link.npy").is_symlink())
+        self.assertEqual(rows_of((self.path / "real.npy").read_bytes())[0], 1)
+
+    def test_interrupt_leaves_nothing(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([SENVEC, "embed", "-m", MODEL, "-o", self.path / "v.npy"], stdin=subprocess.PIPE,
+                                       stderr=subprocess.DEVNULL)
+            while not list(self.path.iterdir()):
+                time.sleep(0.01)
+            time.sleep(0.1)
+            process.send_signal(number)
+            self.assertEqual(process.wait(), 128 + number)
+            process.stdin.close()
+            self.assertEqual(list(self.path.iterdir()), [])
+
+
+class Tokenize(Case):
+    def test_ids(self):
+        golden = json.loads((MODEL / "golden.json").read_text())
+        result = self.succeeds(run("tokenize", "-m", MODEL, data=b"\nhello\n"))
+        lines = result.stdout.decode().splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertEqual(len(lines[0].split()), 2)
+        self.assertEqual((lines[0].split()[0], lines[0].split()[-1]), (lines[1].split()[0], lines[1].split()[-1]))
+        self.assertTrue(golden)
+        self.succeeds(run("tokenize", "-m", MODEL, "-o", self.path / "ids", data=b"\nhello\n"))
+        self.assertEqual((self.path / "ids").read_bytes(), result.stdout)
+
+
+class Doctor(Case):
+    def test_json(self):
+        report = json.loads(self.succeeds(run("doctor", "-q", "-m", MODEL, "--json", "-t", "1")).stdout)
+        self.assertEqual(report["threads"], 1)
+        self.assertEqual(report["tiers"][0]["name"], "ref")
+        self.assertGreater(report["achieved"]["texts_per_second"], 0)
+        self.assertEqual([row["tokens"] for row in report["most_texts_per_second"]], [11, 128, 256])
+
+
+if __name__ == "__main__":
+    SENVEC, MODEL = sys.argv[1], Path(sys.argv[2])
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
