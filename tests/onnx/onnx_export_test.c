@@ -1,0 +1,134 @@
+/* Export of the tiny model: a complete folder, one graph for each precision, and failures that leave nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <onnx.pb-c.h>
+
+#include "base/file.h"
+#include "onnx/onnx_export.h"
+#include "support/model_files.h"
+
+enum { LAYERS = 2 };
+
+static size_t count_ops(const Onnx__GraphProto *body, const char *op) {
+    size_t count = 0;
+    for (size_t i = 0; i < body->n_node; i++)
+        count += strcmp(body->node[i]->op_type, op) == 0;
+    return count;
+}
+
+static Onnx__ModelProto *export_tiny(const char *model, sv_onnx_options options) {
+    char out[SV_MAX_PATH], path[SV_MAX_PATH];
+    strcpy(out, test_path("out/onnx"));
+    uint64_t bytes;
+    senvec_error err;
+    if (sv_onnx_export(model, out, options, &bytes, &err) != SENVEC_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(sv_path_join(out, SV_ONNX_FILE, path, &err), SENVEC_OK);
+    size_t size;
+    char *file = test_read(path, &size);
+    assert_int_equal(size, bytes);
+    Onnx__ModelProto *parsed = onnx__model_proto__unpack(NULL, size, (const uint8_t *)file);
+    free(file);
+    assert_non_null(parsed);
+    return parsed;
+}
+
+static void test_fp32_keeps_the_parameters(void **state) {
+    (void)state;
+    Onnx__ModelProto *model = export_tiny(TEST_TINY_MODEL, (sv_onnx_options){.precision = SV_ONNX_FP32});
+    assert_int_equal(count_ops(model->graph, "MatMul"), 8 * LAYERS);
+    assert_int_equal(count_ops(model->graph, "LayerNormalization"), 2 * LAYERS + 1);
+    assert_int_equal(count_ops(model->graph, "Erf"), LAYERS);
+    assert_int_equal(model->graph->n_output, 1);
+    assert_string_equal(model->graph->output[0]->name, "last_hidden_state");
+    const char *const names[] = {"embeddings.word_embeddings.weight", "encoder.layer.1.attention.self.query.weight.T",
+                                 "encoder.layer.0.output.LayerNorm.bias"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t found = 0;
+        for (size_t t = 0; t < model->graph->n_initializer; t++)
+            found += strcmp(model->graph->initializer[t]->name, names[i]) == 0;
+        assert_int_equal(found, 1);
+    }
+    onnx__model_proto__free_unpacked(model, NULL);
+}
+
+static void test_int8_quantizes_every_matrix(void **state) {
+    (void)state;
+    const sv_onnx_precision all[] = {SV_ONNX_INT8, SV_ONNX_INT8_PER_CHANNEL, SV_ONNX_INT8_PER_TENSOR};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        Onnx__ModelProto *model = export_tiny(TEST_TINY_MODEL, (sv_onnx_options){.precision = all[i]});
+        assert_int_equal(count_ops(model->graph, "MatMulInteger"), 6 * LAYERS);
+        assert_int_equal(count_ops(model->graph, "MatMul"), 2 * LAYERS);
+        assert_int_equal(count_ops(model->graph, "DynamicQuantizeLinear"), 4 * LAYERS);
+        for (size_t t = 0; t < model->graph->n_initializer; t++) {
+            const Onnx__TensorProto *tensor = model->graph->initializer[t];
+            if (tensor->n_dims == 2)
+                assert_int_not_equal(tensor->data_type, 1);
+        }
+        assert_string_equal(model->metadata_props[0]->value, sv_onnx_precision_name(all[i]));
+        onnx__model_proto__free_unpacked(model, NULL);
+    }
+}
+
+static void test_pooling_follows_the_model(void **state) {
+    (void)state;
+    char directory[SV_MAX_PATH];
+    strcpy(directory, test_copy_tiny("pooled"));
+    const char *const ops[] = {"ReduceSum", "ReduceMax", "Squeeze"};
+    const char *const modes[] = {"mean", "max", "cls"};
+    for (size_t i = 0; i < 3; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "{\"word_embedding_dimension\": 32, \"pooling_mode\": \"%s\"}", modes[i]);
+        test_write_text(test_path("pooled/1_Pooling/config.json"), text);
+        Onnx__ModelProto *model = export_tiny(directory, (sv_onnx_options){.pooling = true});
+        assert_int_equal(model->graph->n_output, 2);
+        assert_string_equal(model->graph->output[1]->name, "sentence_embedding");
+        assert_true(count_ops(model->graph, ops[i]) > 0);
+        onnx__model_proto__free_unpacked(model, NULL);
+    }
+}
+
+static void test_folder_is_complete(void **state) {
+    (void)state;
+    Onnx__ModelProto *model = export_tiny(TEST_TINY_MODEL, (sv_onnx_options){.precision = SV_ONNX_FP32});
+    onnx__model_proto__free_unpacked(model, NULL);
+    const char *const names[] = {"config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char from[SV_MAX_PATH], to[SV_MAX_PATH];
+        snprintf(from, sizeof from, "%s/%s", TEST_TINY_MODEL, names[i]);
+        snprintf(to, sizeof to, "%s/%s", test_path("out/onnx"), names[i]);
+        size_t from_size, to_size;
+        char *from_data = test_read(from, &from_size), *to_data = test_read(to, &to_size);
+        assert_int_equal(from_size, to_size);
+        assert_memory_equal(from_data, to_data, from_size);
+        free(from_data);
+        free(to_data);
+    }
+}
+
+static void test_failures_leave_nothing(void **state) {
+    (void)state;
+    senvec_error err;
+    char out[SV_MAX_PATH];
+    strcpy(out, test_path("never"));
+    sv_onnx_options options = {.precision = SV_ONNX_INT8};
+    assert_int_equal(sv_onnx_export(test_path("no-model"), out, options, NULL, &err), SENVEC_NOT_FOUND);
+    assert_false(sv_path_is_directory(out));
+    test_write_text(test_path("taken"), "a file");
+    assert_int_equal(sv_onnx_export(TEST_TINY_MODEL, test_path("taken"), options, NULL, &err), SENVEC_IO);
+    assert_non_null(strstr(err.message, "taken"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fp32_keeps_the_parameters), cmocka_unit_test(test_int8_quantizes_every_matrix),
+        cmocka_unit_test(test_pooling_follows_the_model), cmocka_unit_test(test_folder_is_complete),
+        cmocka_unit_test(test_failures_leave_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
