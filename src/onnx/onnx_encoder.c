@@ -165,23 +165,18 @@ static const char *embed_per_row(builder *b, const char *ids, const float *table
     const char *weight = sv_onnx_tensor(b->graph, sv_onnx_parameter(b->graph, "weight.int8"), SV_ONNX_I8, 2, shape, q);
     const char *column =
         sv_onnx_tensor(b->graph, sv_onnx_parameter(b->graph, "weight.steps"), SV_ONNX_I8, 2, (int64_t[]){shape[0], 1}, steps);
-    const char *row = cast_to_float(b, SV_ONNX_OP(b->graph, "Gather", weight, ids));
-    const char *row_steps = cast_to_float(b, SV_ONNX_OP(b->graph, "Gather", column, ids));
-    return SV_ONNX_OP(b->graph, "Mul", row, SV_ONNX_OP(b->graph, "Mul", row_steps, step));
+    const char *row = SV_ONNX_OP(b->graph, "DequantizeLinear", SV_ONNX_OP(b->graph, "Gather", weight, ids), step, b->zero);
+    return SV_ONNX_OP(b->graph, "Mul", row, cast_to_float(b, SV_ONNX_OP(b->graph, "Gather", column, ids)));
 }
 
 /* The rows of a table (rows, H) that `ids` names. */
 static const char *embed(builder *b, const char *ids, const float *table, size_t rows) {
     int64_t shape[] = {(int64_t)rows, (int64_t)b->config->hidden};
-    switch (b->options.precision) {
-    case SV_ONNX_FP32:
+    if (!is_int8(b))
         return embed_float(b, ids, table, shape);
-    case SV_ONNX_INT8_PER_TENSOR:
+    /* Each node costs a short text's time; only words differ so much that scales of their own pay. */
+    if (b->options.precision == SV_ONNX_INT8_PER_TENSOR || table != b->weights->word)
         return embed_per_tensor(b, ids, table, shape);
-    case SV_ONNX_INT8_PER_CHANNEL:
-    case SV_ONNX_INT8:
-        break;
-    }
     return embed_per_row(b, ids, table, shape);
 }
 
