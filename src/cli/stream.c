@@ -24,8 +24,8 @@
 #include "cli/human.h"
 #include "cli/progress.h"
 
-enum { WINDOWS = 3, WINDOW_TEXTS = 1024 };
-#define WINDOW_BYTES ((size_t)1 << 20)
+enum { WINDOWS = 3, WINDOW_TEXTS = 512 };
+#define WINDOW_BYTES ((size_t)64 << 10) /* about 15,000 tokens: long texts must not keep the progress bar waiting */
 #define MAX_WAITING ((size_t)4 << 20)
 
 typedef struct window {
