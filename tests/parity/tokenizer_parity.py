@@ -3,8 +3,8 @@
 
 usage: tokenizer_parity.py --driver tokenizer_ids [--model DIR] [--step N] [--random N] [FILE...]
 
-1. The real model's tokenizer (--model or $SENVEC_TEST_MODEL): every code point alone, inside a word and twice in a row; random
-   strings; invalid UTF-8 (against Python's errors="replace"); truncation.
+1. The real model's tokenizer (--model, $SENVEC_TEST_MODEL or the cache): every code point alone, inside a word and twice in a
+   row; random strings; invalid UTF-8 (against Python's errors="replace"); truncation.
 2. The same with a made-up vocabulary that has every code point as a token, at the start of a word and inside: its ids show
    exactly what became of each code point, where the real vocabulary would say [UNK] to most. Once for each set of options.
 3. Each line of the FILEs.
@@ -23,6 +23,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+from real_model import find_real_model  # noqa: E402
 
 BATCH = 400_000
 LAST = 0x10FFFF
@@ -230,14 +234,14 @@ def option_sets(full):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--driver", required=True)
-    parser.add_argument("--model", default=os.environ.get("SENVEC_TEST_MODEL"))
+    parser.add_argument("--model", default=find_real_model())
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--random", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("files", nargs="*")
     arguments = parser.parse_args()
     if not arguments.model or not os.path.isfile(os.path.join(arguments.model, "tokenizer.json")):
-        skip("no model: give --model or set SENVEC_TEST_MODEL")
+        skip("no model: run `senvec pull`, give --model or set SENVEC_TEST_MODEL")
     print(f"tokenizers {tokenizers.__version__}, seed {arguments.seed}, code point step {arguments.step}")
 
     report, rng, step = Report(), random.Random(arguments.seed), arguments.step
