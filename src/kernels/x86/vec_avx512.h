@@ -1,13 +1,11 @@
 /* The vector words that kernels_vec.h is written in, in AVX-512 (F, BW, DQ, VL): 16 lanes of float.
  *
- * With SENVEC_SIMDE the same text is compiled against SIMDe, which emulates each instruction: that is how this tier is tested
- * on a CPU that lacks it. */
+ * tests/kernels compiles the same text with SENVEC_SIMDE against SIMDe, which emulates each instruction: that is how this tier
+ * is tested on a CPU that lacks it. */
 #ifndef SV_KERNELS_VEC_AVX512_H
 #define SV_KERNELS_VEC_AVX512_H
 
-#if defined(SENVEC_SIMDE)
-#include "simde_avx512.h" /* in tests/kernels/check */
-#else
+#ifndef SENVEC_SIMDE
 #include <immintrin.h>
 #endif
 #include <stddef.h>
