@@ -169,13 +169,16 @@ static const char *embed_per_row(builder *b, const char *ids, const float *table
     return SV_ONNX_OP(b->graph, "Mul", row, cast_to_float(b, SV_ONNX_OP(b->graph, "Gather", column, ids)));
 }
 
+/* A table that isn't worth quantizing: a few KB, against a node more in every call. */
+#define FEW_ROWS 16
+
 /* The rows of a table (rows, H) that `ids` names. */
 static const char *embed(builder *b, const char *ids, const float *table, size_t rows) {
     int64_t shape[] = {(int64_t)rows, (int64_t)b->config->hidden};
-    if (!is_int8(b))
+    bool per_tensor = b->options.precision == SV_ONNX_INT8_PER_TENSOR;
+    if (!is_int8(b) || (rows <= FEW_ROWS && !per_tensor))
         return embed_float(b, ids, table, shape);
-    /* Each node costs a short text's time; only words differ so much that scales of their own pay. */
-    if (b->options.precision == SV_ONNX_INT8_PER_TENSOR || table != b->weights->word)
+    if (per_tensor)
         return embed_per_tensor(b, ids, table, shape);
     return embed_per_row(b, ids, table, shape);
 }
@@ -231,25 +234,14 @@ static const char *split_heads(builder *b, const char *x, const int64_t perm[4])
     return turned;
 }
 
-static const float *smooth_layernorm(builder *b, const float *gamma, const float *beta, sv_int8_readers readers) {
-    if (b->options.precision != SV_ONNX_INT8)
-        return NULL;
-    float *smooth = sv_onnx_memory(b->graph, b->config->hidden, sizeof *smooth);
-    if (smooth)
-        sv_smooth_layernorm(gamma, beta, b->config->hidden, readers, smooth);
-    return smooth;
-}
-
-/* `gamma` and `beta` are those of the LayerNorm that gave x. */
-static const char *self_attention(builder *b, size_t layer, const char *x, const float *gamma, const float *beta) {
+static const char *self_attention(builder *b, size_t layer, const char *x) {
     sv_onnx_graph *graph = b->graph;
     const sv_layer_weights *w = &b->weights->layers[layer];
     size_t hidden = b->config->hidden;
     static const int64_t by_head[] = {0, 2, 1, 3}, transposed[] = {0, 2, 3, 1};
-    sv_int8_readers readers = {(const float *const[]){w->query, w->key, w->value}, 3, hidden};
 
     sv_onnx_scope(graph, "encoder.layer.%zu.attention.self", layer);
-    operand input = quantize_input(b, x, smooth_layernorm(b, gamma, beta, readers), hidden);
+    operand input = quantize_input(b, x, NULL, 0);
     sv_onnx_scope(graph, "encoder.layer.%zu.attention.self.query", layer);
     const char *query = split_heads(b, linear(b, input, w->query, w->query_bias, hidden, hidden), by_head);
     sv_onnx_scope(graph, "encoder.layer.%zu.attention.self.key", layer);
@@ -286,14 +278,12 @@ static const char *feed_forward(builder *b, size_t layer, const char *x) {
     sv_onnx_graph *graph = b->graph;
     const sv_layer_weights *w = &b->weights->layers[layer];
     size_t hidden = b->config->hidden, inner = b->config->inner;
-    const float *gamma = w->attention_gamma, *beta = w->attention_beta;
     float *smooth = NULL;
     if (b->options.precision == SV_ONNX_INT8 && (smooth = sv_onnx_memory(graph, inner, sizeof *smooth)))
-        sv_smooth_gelu(gamma, beta, w->up, w->up_bias, inner, hidden, smooth);
+        sv_smooth_gelu(w->attention_gamma, w->attention_beta, w->up, w->up_bias, inner, hidden, smooth);
 
     sv_onnx_scope(graph, "encoder.layer.%zu.intermediate.dense", layer);
-    sv_int8_readers readers = {&w->up, 1, inner};
-    operand input = quantize_input(b, x, smooth_layernorm(b, gamma, beta, readers), hidden);
+    operand input = quantize_input(b, x, NULL, 0);
     const char *up = gelu(b, linear(b, input, w->up, w->up_bias, inner, hidden));
     sv_onnx_scope(graph, "encoder.layer.%zu.output.dense", layer);
     const char *down = linear(b, quantize_input(b, up, smooth, inner), w->down, w->down_bias, hidden, inner);
@@ -367,12 +357,9 @@ void sv_onnx_encoder(sv_onnx_graph *graph, const sv_config *config, const sv_wei
     b.bias = attention_bias(&b);
 
     const char *x = embeddings(&b);
-    const float *gamma = weights->embedding_gamma, *beta = weights->embedding_beta;
     for (size_t layer = 0; layer < config->layers; layer++) {
-        x = self_attention(&b, layer, x, gamma, beta);
+        x = self_attention(&b, layer, x);
         x = feed_forward(&b, layer, x);
-        gamma = weights->layers[layer].output_gamma;
-        beta = weights->layers[layer].output_beta;
     }
     x = sv_onnx_output(graph, "last_hidden_state", SV_ONNX_F32, 3, (sv_onnx_dim[]){batch, sequence, hidden});
     if (!options.pooling)

@@ -14,7 +14,7 @@
  * runs, a whole batch with one scale. docs/ONNX.md has the accuracy and speed of each. */
 typedef enum sv_onnx_precision {
     SV_ONNX_FP32,
-    SV_ONNX_INT8,             /* one scale for each output channel, activations smoothed */
+    SV_ONNX_INT8,             /* one scale for each output channel, GELU outputs smoothed */
     SV_ONNX_INT8_PER_CHANNEL, /* the same without smoothing: no node more than the per-tensor recipe */
     SV_ONNX_INT8_PER_TENSOR,  /* one scale for each matrix: what quantize_dynamic does unless told otherwise */
 } sv_onnx_precision;

@@ -15,14 +15,11 @@
 #include "onnx/onnx_int8.h"
 
 #include <math.h>
-#include <string.h>
 
 #define LIMIT 127.0f
 #define PAIR_LIMIT 127.5f /* rounding adds at most 1/2 twice, and integers over 128 would be needed to exceed it */
 
-#define LAYERNORM_WIDTH 4.0f /* |z| of a LayerNorm that is still expected */
-#define LAYERNORM_STRENGTH 0.6f
-#define GELU_WIDTH 5.0f
+#define GELU_WIDTH 5.0f  /* deviations from the mean that are still expected */
 #define GELU_LEAST 0.17f /* |minimum of the GELU| */
 
 static int8_t quantize(float weight, float scale) {
@@ -88,19 +85,6 @@ static void normalize(float *values, size_t count) {
     float mean = (float)exp(sum / (double)count);
     for (size_t i = 0; i < count; i++)
         values[i] /= mean;
-}
-
-void sv_smooth_layernorm(const float *gamma, const float *beta, size_t in_size, sv_int8_readers readers, float *smooth) {
-    memset(smooth, 0, in_size * sizeof *smooth);
-    for (size_t m = 0; m < readers.count; m++)
-        for (size_t row = 0; row < readers.out_size; row++)
-            for (size_t j = 0; j < in_size; j++)
-                smooth[j] = fmaxf(smooth[j], fabsf(readers.weights[m][row * in_size + j]));
-    for (size_t j = 0; j < in_size; j++) {
-        float weight = smooth[j], activation = fabsf(beta[j]) + LAYERNORM_WIDTH * fabsf(gamma[j]);
-        smooth[j] = weight > 0 ? powf(activation, LAYERNORM_STRENGTH) / powf(weight, 1 - LAYERNORM_STRENGTH) : 0;
-    }
-    normalize(smooth, in_size);
 }
 
 void sv_smooth_gelu(const float *gamma, const float *beta, const float *up, const float *up_bias, size_t out_size,

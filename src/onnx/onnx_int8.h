@@ -17,17 +17,8 @@ float sv_int8_rows(const float *weights, size_t rows, size_t columns, int8_t *ou
  * 16-bit sum (columns 2j and 2j + 1) never give more than it holds. */
 void sv_int8_linear(const float *weights, size_t out_size, size_t in_size, const float *smooth, int8_t *out, float *scales);
 
-/* Matrices that read the same activations: (out, in) each, with one `in`. */
-typedef struct sv_int8_readers {
-    const float *const *weights;
-    size_t count, out_size;
-} sv_int8_readers;
-
-/* smooth[j], by which activation j of a LayerNorm (gamma, beta: in_size) is divided before it is quantized, and column j of its
- * readers is multiplied. */
-void sv_smooth_layernorm(const float *gamma, const float *beta, size_t in_size, sv_int8_readers readers, float *smooth);
-
-/* smooth[i] for the GELU of a linear layer `up` (out_size, in_size) that reads a LayerNorm. */
+/* smooth[i], by which the GELU of a linear layer's output i is divided before it is quantized, and column i of the layer that
+ * reads it is multiplied. `up` (out_size, in_size) reads a LayerNorm (gamma, beta: in_size). */
 void sv_smooth_gelu(const float *gamma, const float *beta, const float *up, const float *up_bias, size_t out_size,
                     size_t in_size, float *smooth);
 
