@@ -2,6 +2,8 @@
 #ifndef SV_CLI_COMMANDS_H
 #define SV_CLI_COMMANDS_H
 
+int sv_cmd_bench(int argc, char **argv);
+int sv_cmd_cost(int argc, char **argv);
 int sv_cmd_doctor(int argc, char **argv);
 int sv_cmd_embed(int argc, char **argv);
 int sv_cmd_export(int argc, char **argv);
@@ -10,5 +12,7 @@ int sv_cmd_pull(int argc, char **argv);
 int sv_cmd_quantize(int argc, char **argv);
 int sv_cmd_study(int argc, char **argv);
 int sv_cmd_tokenize(int argc, char **argv);
+int sv_cmd_validate(int argc, char **argv);
+int sv_cmd_worker(int argc, char **argv);
 
 #endif

@@ -17,6 +17,10 @@ typedef struct command {
 
 /* In the order of --help. */
 static const command commands[] = {
+    {"study", "measure this machine: PyTorch and senvec side by side", sv_cmd_study},
+    {"bench", "the study's measuring stage alone", sv_cmd_bench},
+    {"validate", "the study's accuracy stage alone", sv_cmd_validate},
+    {"cost", "the study's cost stage alone", sv_cmd_cost},
     {"embed", "turn texts into vectors", sv_cmd_embed},
     {"tokenize", "turn texts into token ids", sv_cmd_tokenize},
     {"info", "what a model is and how it runs here", sv_cmd_info},
@@ -24,6 +28,7 @@ static const command commands[] = {
     {"export", "write the model as an ONNX file", sv_cmd_export},
     {"quantize", "write the model as an ONNX file in int8", sv_cmd_quantize},
     {"doctor", "what this machine can do", sv_cmd_doctor},
+    {"worker", NULL, sv_cmd_worker}, /* for the study itself; not listed */
     {NULL, NULL, NULL},
 };
 
@@ -34,7 +39,8 @@ static int print_help(void) {
            "Sentence vectors on CPUs, and the study that measures them.\n\n"
            "Commands:\n");
     for (const command *c = commands; c->name; c++)
-        printf("  %-10s %s\n", c->name, c->summary);
+        if (c->summary)
+            printf("  %-10s %s\n", c->name, c->summary);
     printf("\n'senvec help COMMAND' says more about one of them. 'senvec --version' prints the version.\n");
     return SV_EXIT_DONE;
 }

@@ -1,10 +1,11 @@
 /* SHA-256, as large files are published, and the id of a git blob, as small ones are: SHA-1 of "blob SIZE\0" and the bytes.
  * Both in one pass, by libcrypto. */
+#include "hub/digest.h"
+
 #include <openssl/evp.h>
 #include <stdio.h>
 
 #include "base/file.h"
-#include "hub/hub_internal.h"
 
 static void write_hex(const unsigned char *bytes, size_t count, char *out) {
     for (size_t i = 0; i < count; i++)

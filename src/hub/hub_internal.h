@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "hub/digest.h"
 #include "hub/hub.h"
 
 /* ------------------------------------------------------------------------------------------------------------ names */
@@ -43,16 +44,6 @@ const char *sv_hub_pin(const sv_hub_known *known, const char *file);
 /* sv_hub_pull with another table of one known model, for tests; NULL: none. */
 senvec_status sv_hub_pull_known(const char *name, const sv_hub_known *known, const sv_hub_options *options,
                                 char directory[SV_MAX_PATH], bool *fetched, senvec_error *err);
-
-/* ------------------------------------------------------------------------------------------------------------ digests */
-
-typedef struct sv_digest {
-    uint64_t size;
-    char sha256[65], git_id[41]; /* lower-case hexadecimal; git_id is that of a blob with these bytes */
-} sv_digest;
-
-/* Errors: NOT_FOUND, IO, OUT_OF_MEMORY. */
-senvec_status sv_digest_file(const char *path, sv_digest *out, senvec_error *err);
 
 /* ------------------------------------------------------------------------------------------------------------ cache */
 

@@ -1,0 +1,162 @@
+/* senvec study, and its stages as commands: bench, validate, cost; and worker, which the study starts as a process of its own.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "study/native_worker.h"
+#include "study/study.h"
+
+static volatile sig_atomic_t interrupted;
+
+/* The first Ctrl-C ends the study after the current block and keeps what was measured; the second one ends the program. */
+static void interrupt(int number) {
+    interrupted = 1;
+    signal(number, SIG_DFL);
+}
+
+static void show_progress(void *context, double fraction, const char *what) {
+    sv_progress_update(context, fraction, "%s", what);
+}
+
+/* What the options of a stage set, besides sv_study_options. */
+typedef struct switches {
+    bool quick, quiet;
+    size_t seed;
+} switches;
+
+/* Runs the stages under a progress bar and prints the table. */
+static int run_stages(sv_study_options *options, unsigned stages, const switches *given) {
+    sv_progress progress;
+    sv_results results;
+    senvec_error err;
+    options->cancelled = &interrupted;
+    options->progress = show_progress;
+    options->progress_context = &progress;
+    options->seed = given->seed;
+    signal(SIGINT, interrupt);
+    signal(SIGTERM, interrupt);
+    sv_progress_begin(&progress, "study", given->quiet);
+    senvec_status status = sv_study_run(options, stages, &results, &err);
+    sv_progress_end(&progress);
+    if (status != SENVEC_OK)
+        sv_cli_fail(&err);
+    if (status != SENVEC_OK && status != SENVEC_CANCELLED)
+        return err.code == SENVEC_INVALID_ARGUMENT ? SV_EXIT_USAGE : SV_EXIT_FAILED;
+
+    bool measured = false, failed = false;
+    for (size_t i = 0; i < results.row_count; i++) {
+        measured = measured || results.rows[i].state == SV_ROW_MEASURED;
+        failed = failed || results.rows[i].state == SV_ROW_FAILED;
+    }
+    senvec_status printed = sv_results_print(&results, stdout, &err);
+    sv_results_release(&results);
+    if (printed != SENVEC_OK)
+        return sv_cli_fail(&err);
+    if (!given->quiet)
+        sv_cli_say("the result files are in %s", options->out);
+    if (status == SENVEC_OK && !measured)
+        sv_cli_say("no configuration could be measured");
+    return status == SENVEC_OK && measured && !failed ? SV_EXIT_DONE : SV_EXIT_FAILED;
+}
+
+static const char bench_notes[] =
+    "The configurations run in interleaved blocks, in an order shuffled by the seed, with the same threads. Every one is a "
+    "process\n"
+    "of its own. DIR gets benchmark_results.csv, cost_analysis.csv, validation.csv, validation_texts.csv, latency_data.json,\n"
+    "environment.json and study.json. Ctrl-C ends after the current block and keeps what was measured.\n";
+
+/* study, bench and validate take the same options. */
+static int run_measuring(int argc, char **argv, const char *synopsis, const char *about, unsigned stages) {
+    sv_study_options options, quick;
+    switches given = {0};
+    sv_study_options_init(&options);
+    given.seed = options.seed;
+    /* --quick changes other options' defaults, so it has to be known before the table is made. */
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        given.quick = given.quick || strcmp(argv[i], "--quick") == 0;
+    quick = options;
+    sv_study_options_quick(&quick);
+    if (given.quick)
+        options = quick;
+    const sv_option table[] = {
+        SV_OPTION_FLAG(0, "quick", &given.quick, "fewer and shorter blocks: two minutes"),
+        SV_OPTION_TEXT(0, "peers", "LIST", &options.peers, "runtimes to compare with: all, none, or a list of torch"),
+        SV_OPTION_TEXT(0, "corpus", "FILE", &options.corpus, "texts of your own: lines, .jsonl or .csv; else skills"),
+        SV_OPTION_TEXT(0, "key", "NAME", &options.key, "the texts are this member of JSON lines"),
+        SV_OPTION_TEXT(0, "column", "NAME|N", &options.column, "the texts are this column of a CSV file"),
+        SV_OPTION_COUNT(0, "texts", "N", &options.texts, 1, SV_MAX_STUDY_TEXTS,
+                        "texts at most; of more a seeded sample is taken"),
+        SV_OPTION_COUNT(0, "validation-texts", "N", &options.validation_texts, 1, SV_MAX_STUDY_TEXTS,
+                        "texts at most whose vectors are compared"),
+        SV_OPTION_REAL(0, "duration", "SECONDS", &options.duration_s, 0.01, 86400, "of throughput for each configuration"),
+        SV_OPTION_COUNT(0, "calls", "N", &options.latency_calls, 1, 1000000, "timed calls of each configuration"),
+        SV_OPTION_COUNT(0, "rounds", "N", &options.rounds, 1, 1000, "interleaved rounds that these are spread over"),
+        SV_OPTION_COUNT(0, "seed", "N", &given.seed, 0, 9007199254740992.0, "of order, sample and bootstrap"),
+        SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),
+        SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),
+        SV_OPTION_TEXT('m', "model", "NAME|DIR", &options.model, "model: a name that 'senvec pull' knows, or a folder"),
+        SV_OPTION_COUNT('t', "threads", "N", &options.threads, 1, SV_MAX_THREADS,
+                        "threads of every configuration; else what CPU quota and\naffinity allow"),
+        SV_OPTION_TEXT(0, "cpu", "MASK", &options.cpu, "instruction sets that senvec may use, e.g. ref, avx2, avx512"),
+        SV_OPTION_TEXT(0, "python", "FILE", &options.python,
+                       "interpreter of the peers; else $SENVEC_PYTHON, else .venv/bin/python\nbeside the program"),
+        SV_OPTION_REAL(0, "timeout", "SECONDS", &options.timeout_s, 1, 86400, "after which a silent worker counts as hung"),
+        SV_OPTION_FLAG('q', "quiet", &given.quiet, "no progress"),
+        SV_OPTIONS_END,
+    };
+    const sv_usage usage = {.synopsis = synopsis, .about = about, .options = table, .notes = bench_notes};
+    sv_operands operands;
+    int code = sv_options_parse(&usage, argc, argv, &operands);
+    return code == SV_RUN ? run_stages(&options, stages, &given) : code;
+}
+
+int sv_cmd_study(int argc, char **argv) {
+    return run_measuring(argc, argv, "study [OPTION]...",
+                         "Measures this machine: PyTorch and senvec side by side, speed, accuracy and cost.",
+                         SV_STAGE_BENCH | SV_STAGE_VALIDATE);
+}
+
+int sv_cmd_bench(int argc, char **argv) {
+    return run_measuring(argc, argv, "bench [OPTION]...",
+                         "The study's measuring stage alone: latency and throughput of every configuration.", SV_STAGE_BENCH);
+}
+
+int sv_cmd_validate(int argc, char **argv) {
+    return run_measuring(
+        argc, argv, "validate [OPTION]...",
+        "The study's accuracy stage alone, for the configurations in DIR/study.json: every vector against PyTorch's.",
+        SV_STAGE_VALIDATE);
+}
+
+int sv_cmd_cost(int argc, char **argv) {
+    sv_study_options options;
+    switches given = {.quiet = true};
+    sv_study_options_init(&options);
+    const sv_option table[] = {
+        SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),
+        SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),
+        SV_OPTIONS_END,
+    };
+    const sv_usage usage = {.synopsis = "cost [OPTION]...",
+                            .about = "The study's cost stage alone: what the measured throughput costs at another price.",
+                            .options = table};
+    sv_operands operands;
+    int code = sv_options_parse(&usage, argc, argv, &operands);
+    return code == SV_RUN ? run_stages(&options, SV_STAGE_COST, &given) : code;
+}
+
+int sv_cmd_worker(int argc, char **argv) {
+    const sv_option table[] = {SV_OPTIONS_END};
+    const sv_usage usage = {.synopsis = "worker",
+                            .about = "Runs the engine for the study: requests on standard input, replies on standard output.",
+                            .options = table};
+    sv_operands operands;
+    int code = sv_options_parse(&usage, argc, argv, &operands);
+    if (code != SV_RUN)
+        return code;
+    return sv_native_worker(stdin, stdout) == 0 ? SV_EXIT_DONE : SV_EXIT_FAILED;
+}

@@ -1,0 +1,34 @@
+/* The rows of the study: what is measured, step by step, from the baseline to the fastest. */
+#ifndef SV_STUDY_CONFIGURATIONS_H
+#define SV_STUDY_CONFIGURATIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+
+/* The batch of the "batch" rows, as the classic study had it. */
+#define SV_STUDY_BATCH 32
+
+typedef struct sv_configuration {
+    const char *name;      /* "PyTorch (batch=32)"; unique: the key in every result file */
+    const char *runtime;   /* as in --peers: "torch", ...; "senvec" is the native engine */
+    const char *precision; /* "fp32", "bf16" or "int8" */
+    const char *step;      /* the step of the pipeline that this row adds, for the reader */
+    size_t batch;          /* texts a call */
+} sv_configuration;
+
+/* All of them, the baseline first. */
+extern const sv_configuration sv_configurations[];
+extern const size_t sv_configuration_count;
+
+/* The runtimes that run in a peer's worker, NULL-terminated: the words of --peers. */
+extern const char *const sv_peer_names[];
+
+/* Which peers to run: `list` is comma-separated names of sv_peer_names, "none" or "all". Checked only; error: INVALID_ARGUMENT
+ * (an unknown name; the message lists the known). */
+senvec_status sv_peers_check(const char *list, senvec_error *err);
+/* Is `runtime` in the (checked) list? The native engine always is. */
+bool sv_peers_include(const char *list, const char *runtime);
+
+#endif

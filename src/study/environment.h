@@ -1,0 +1,11 @@
+/* What the numbers depend on: machine, software, model, texts, settings. */
+#ifndef SV_STUDY_ENVIRONMENT_H
+#define SV_STUDY_ENVIRONMENT_H
+
+#include "study/study.h"
+
+/* Fills results->environment. `model` is the model's directory. Errors: OUT_OF_MEMORY, those of reading the model's files. */
+senvec_status sv_environment_describe(sv_results *results, const sv_study_options *options, const sv_texts *texts,
+                                      const char *model, senvec_error *err);
+
+#endif

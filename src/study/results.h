@@ -1,0 +1,146 @@
+/* What a study measured, and the figures that follow from it.
+ *
+ * sv_results holds measurements only: samples, blocks, vectors' cosines. Percentiles, intervals, ratios and cost are computed
+ * from them by sv_row_figures_compute whenever they are needed, so a stage that runs later (cost at another price, the report)
+ * can't disagree with the one that measured. results_json.c keeps it in study.json, results_csv.c writes the tables. */
+#ifndef SV_STUDY_RESULTS_H
+#define SV_STUDY_RESULTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "study/configurations.h"
+#include "study/statistics.h"
+
+#define SV_STUDY_SCHEMA_VERSION 1
+
+/* X(name, text in the files): what became of a row. */
+#define SV_ROW_STATE_MAP(X)                                                                                                    \
+    X(SV_ROW_PLANNED, "planned") /* not measured (yet): the study was cut short */                                             \
+    X(SV_ROW_MEASURED, "measured")                                                                                             \
+    X(SV_ROW_MISSING, "missing") /* its runtime isn't installed, or this machine or build can't run it */                      \
+    X(SV_ROW_FAILED, "failed")   /* its worker died, hung, or made no sense */
+
+typedef enum sv_row_state {
+#define SV_ROW_STATE_ENUM(name, text) name,
+    SV_ROW_STATE_MAP(SV_ROW_STATE_ENUM)
+#undef SV_ROW_STATE_ENUM
+} sv_row_state;
+
+const char *sv_row_state_text(sv_row_state state);
+
+/* One configuration in one round. */
+typedef struct sv_block {
+    size_t round;
+    size_t position; /* in the round's order, from 0 */
+    uint64_t calls, texts, tokens;
+    double seconds;
+    double steal;    /* CPU time that the hypervisor took, as a part of the block's wall time x CPUs */
+    double idle_cpu; /* CPUs that the other, idle workers used in the meantime; ought to be 0 */
+} sv_block;
+
+typedef struct sv_row {
+    char name[64];
+    char runtime[16];
+    char precision[8];
+    char step[80];
+    size_t batch;
+
+    sv_row_state state;
+    char reason[600]; /* why it is missing or failed; "" otherwise */
+
+    json_t *worker; /* what the worker said about itself at load (versions, settings, ...); NULL before */
+    double load_seconds;
+    uint64_t model_bytes;
+    uint64_t peak_rss_bytes;
+    uint64_t tokens; /* of all texts of the study, as this runtime counts them */
+
+    double *latency_ms; /* [latency_count], one call each, in order of measurement */
+    size_t latency_count, latency_capacity;
+    sv_block *blocks; /* [block_count], one a round, ascending */
+    size_t block_count, block_capacity;
+
+    double *cosines; /* [cosine_count]: of each validation text's vector and the reference's */
+    size_t cosine_count;
+    double pairwise_error_max, pairwise_error_mean; /* of the cosine of two texts; NaN before */
+    double neighbours; /* mean part of the reference's 10 nearest that are found again; NaN before */
+} sv_row;
+
+typedef struct sv_results {
+    sv_arena arena; /* holds everything below, JSON apart */
+    sv_row *rows;
+    size_t row_count;
+
+    char created[32]; /* ISO 8601, UTC */
+    uint64_t seed;
+    size_t threads, rounds, latency_calls, warmups;
+    double duration_s; /* of throughput, for each configuration */
+    bool quick;
+    double price_per_hour;
+
+    uint64_t linear_macs;                   /* for one token; 0 unknown */
+    double peak_fp32, peak_bf16, peak_int8; /* GMAC/s with `threads` threads: the best of the run; 0 unknown */
+    double bandwidth;                       /* GB/s */
+
+    const char **validation_texts; /* [validation_count] */
+    size_t validation_count;
+    char reference[64]; /* the row that vectors were compared with; "" before */
+
+    json_t *environment; /* object: the machine, the model, the texts, the software */
+    json_t *warnings;    /* array of strings */
+} sv_results;
+
+/* An empty result without rows. Error: OUT_OF_MEMORY. */
+senvec_status sv_results_init(sv_results *results, senvec_error *err);
+/* A zeroed one is accepted. */
+void sv_results_release(sv_results *results);
+
+/* Makes `count` planned rows of the configurations. Error: OUT_OF_MEMORY. */
+senvec_status sv_results_plan(sv_results *results, const sv_configuration *const *configurations, size_t count,
+                              senvec_error *err);
+/* The row of that name, or NULL. */
+sv_row *sv_results_find(const sv_results *results, const char *name);
+/* The row that ratios and savings are against: the first measured one of batch 1, else the first measured. NULL if there is
+ * none. */
+const sv_row *sv_results_baseline(const sv_results *results);
+
+__attribute__((format(printf, 3, 4))) void sv_row_mark(sv_row *row, sv_row_state state, const char *format, ...);
+/* Adds a line; the same line twice is kept once. Without memory it is lost. */
+__attribute__((format(printf, 2, 3))) void sv_results_warn(sv_results *results, const char *format, ...);
+
+/* What follows from a row's measurements. NaN where something was not measured. */
+typedef struct sv_row_figures {
+    sv_summary latency;      /* ms a call */
+    sv_estimate texts_per_s; /* with its interval */
+    double tokens_per_s;
+    double spread;                  /* of the blocks' texts/s: standard deviation over mean */
+    sv_estimate speedup;            /* texts/s over the baseline's, paired by round */
+    sv_estimate speedup_same_batch; /* over the same runtime's row as the baseline, with this row's batch */
+    double gmacs;                   /* linear layers, GMAC/s */
+    double peak_percent;            /* of the measured peak of its precision */
+    sv_summary cosine;
+    double usd_per_1k, usd_per_1m;
+    double saving; /* of the cost, against the baseline: 0.9 is 90 % less */
+} sv_row_figures;
+
+/* Error: OUT_OF_MEMORY. */
+senvec_status sv_row_figures_compute(const sv_results *results, const sv_row *row, sv_row_figures *out, senvec_error *err);
+
+/* study.json, latency_data.json and environment.json in `directory`, each whole or not at all. Errors: IO, OUT_OF_MEMORY. */
+senvec_status sv_results_write_json(const sv_results *results, const char *directory, senvec_error *err);
+/* Reads study.json back. Errors: NOT_FOUND (which names the stage to run first), FORMAT, UNSUPPORTED (another schema version),
+ * OUT_OF_MEMORY. */
+senvec_status sv_results_read(sv_results *results, const char *directory, senvec_error *err);
+
+/* benchmark_results.csv, cost_analysis.csv, validation.csv and validation_texts.csv, where there is something to say. Errors:
+ * IO, OUT_OF_MEMORY. */
+senvec_status sv_results_write_csv(const sv_results *results, const char *directory, senvec_error *err);
+
+/* The summary for a terminal. Error: OUT_OF_MEMORY. */
+senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_error *err);
+
+#endif

@@ -1,0 +1,186 @@
+/* The tables. The first columns of benchmark_results.csv and cost_analysis.csv have the names of the study that senvec repeats,
+ * so that its readers' scripts work; ours follow. A number that doesn't exist is an empty field. RFC 4180 with "\n".
+ *
+ * MB are 2^20 bytes, as in the original. "req/s" counts texts. */
+#include "study/results.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+
+/* One field; the first of a line has no comma. Quoted where it must be. */
+static void put_text(FILE *file, const char *text, bool first) {
+    if (!first)
+        fputc(',', file);
+    if (!text[strcspn(text, ",\"\n\r")]) {
+        fputs(text, file);
+        return;
+    }
+    fputc('"', file);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', file);
+        fputc(*text, file);
+    }
+    fputc('"', file);
+}
+
+/* `decimals` digits after the point. */
+static void put_number(FILE *file, double value, int decimals) {
+    fputc(',', file);
+    if (isfinite(value))
+        fprintf(file, "%.*f", decimals, value);
+}
+
+static void put_integer(FILE *file, uint64_t value) {
+    fprintf(file, ",%llu", (unsigned long long)value);
+}
+
+static double megabytes(uint64_t bytes) {
+    return bytes ? (double)bytes / 1048576.0 : NAN;
+}
+
+typedef senvec_status table_fn(const sv_results *results, FILE *file, senvec_error *err);
+
+static senvec_status benchmark_table(const sv_results *results, FILE *file, senvec_error *err) {
+    fputs("Configuration,p50 (ms),p95 (ms),p99 (ms),Throughput (req/s),Peak Memory (MB),"
+          "p99.9 (ms),Mean (ms),Min (ms),Max (ms),Timed Calls,Batch Size,p50 per Text (ms),"
+          "Throughput Low (req/s),Throughput High (req/s),Tokens/s,Block Spread (%),"
+          "Speedup,Speedup Low,Speedup High,Speedup Same Batch,Speedup Same Batch Low,Speedup Same Batch High,"
+          "GMAC/s,Peak (%),Cosine Mean,Cosine Min,Model Size (MB),Load Time (s),Runtime,Precision,Threads,State,Reason\n",
+          file);
+    for (size_t i = 0; i < results->row_count; i++) {
+        const sv_row *row = &results->rows[i];
+        sv_row_figures f;
+        SENVEC_TRY(sv_row_figures_compute(results, row, &f, err));
+        put_text(file, row->name, true);
+        put_number(file, f.latency.p50, 4);
+        put_number(file, f.latency.p95, 4);
+        put_number(file, f.latency.p99, 4);
+        put_number(file, f.texts_per_s.value, 2);
+        put_number(file, megabytes(row->peak_rss_bytes), 1);
+        put_number(file, f.latency.p999, 4);
+        put_number(file, f.latency.mean, 4);
+        put_number(file, f.latency.min, 4);
+        put_number(file, f.latency.max, 4);
+        put_integer(file, f.latency.count);
+        put_integer(file, row->batch);
+        put_number(file, f.latency.p50 / (double)row->batch, 5);
+        put_number(file, f.texts_per_s.low, 2);
+        put_number(file, f.texts_per_s.high, 2);
+        put_number(file, f.tokens_per_s, 1);
+        put_number(file, 100 * f.spread, 2);
+        put_number(file, f.speedup.value, 3);
+        put_number(file, f.speedup.low, 3);
+        put_number(file, f.speedup.high, 3);
+        put_number(file, f.speedup_same_batch.value, 3);
+        put_number(file, f.speedup_same_batch.low, 3);
+        put_number(file, f.speedup_same_batch.high, 3);
+        put_number(file, f.gmacs, 2);
+        put_number(file, f.peak_percent, 1);
+        put_number(file, f.cosine.mean, 8);
+        put_number(file, f.cosine.min, 8);
+        put_number(file, megabytes(row->model_bytes), 2);
+        put_number(file, row->load_seconds > 0 ? row->load_seconds : NAN, 3);
+        put_text(file, row->runtime, false);
+        put_text(file, row->precision, false);
+        put_integer(file, results->threads);
+        put_text(file, sv_row_state_text(row->state), false);
+        put_text(file, row->reason, false);
+        fputc('\n', file);
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status cost_table(const sv_results *results, FILE *file, senvec_error *err) {
+    fputs("Configuration,Throughput (req/s),Requests/Hour,Cost per 1K requests ($),"
+          "Cost per 1M requests ($),Cost per 1M Low ($),Cost per 1M High ($),Saving (%),Price per Hour ($)\n",
+          file);
+    for (size_t i = 0; i < results->row_count; i++) {
+        const sv_row *row = &results->rows[i];
+        sv_row_figures f;
+        SENVEC_TRY(sv_row_figures_compute(results, row, &f, err));
+        put_text(file, row->name, true);
+        put_number(file, f.texts_per_s.value, 2);
+        put_number(file, f.texts_per_s.value * 3600, 0);
+        put_number(file, f.usd_per_1k, 10);
+        put_number(file, f.usd_per_1m, 7);
+        /* Cheap is fast: the interval turns over. */
+        put_number(file, f.usd_per_1m * f.texts_per_s.value / f.texts_per_s.high, 7);
+        put_number(file, f.usd_per_1m * f.texts_per_s.value / f.texts_per_s.low, 7);
+        put_number(file, 100 * f.saving, 2);
+        put_number(file, results->price_per_hour, 4);
+        fputc('\n', file);
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status validation_table(const sv_results *results, FILE *file, senvec_error *err) {
+    fputs("Configuration,Reference,Texts,Cosine Mean,Cosine Min,Cosine p1,Pairwise Error Max,Pairwise Error Mean,"
+          "Top-10 Neighbours Found (%)\n",
+          file);
+    for (size_t i = 0; i < results->row_count; i++) {
+        const sv_row *row = &results->rows[i];
+        sv_row_figures f;
+        SENVEC_TRY(sv_row_figures_compute(results, row, &f, err));
+        put_text(file, row->name, true);
+        put_text(file, results->reference, false);
+        put_integer(file, f.cosine.count);
+        put_number(file, f.cosine.mean, 8);
+        put_number(file, f.cosine.min, 8);
+        put_number(file, f.cosine.p1, 8);
+        put_number(file, row->pairwise_error_max, 7);
+        put_number(file, row->pairwise_error_mean, 7);
+        put_number(file, 100 * row->neighbours, 2);
+        fputc('\n', file);
+    }
+    return SENVEC_OK;
+}
+
+/* A line a text, a column a configuration. */
+static senvec_status validation_texts_table(const sv_results *results, FILE *file, senvec_error *err) {
+    (void)err;
+    fputs("Text Index,Text", file);
+    for (size_t i = 0; i < results->row_count; i++)
+        put_text(file, results->rows[i].name, false);
+    fputc('\n', file);
+    for (size_t t = 0; t < results->validation_count; t++) {
+        fprintf(file, "%zu", t);
+        put_text(file, results->validation_texts[t], false);
+        for (size_t i = 0; i < results->row_count; i++) {
+            const sv_row *row = &results->rows[i];
+            put_number(file, t < row->cosine_count ? row->cosines[t] : NAN, 8);
+        }
+        fputc('\n', file);
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status write_table(const sv_results *results, const char *directory, const char *name, table_fn *table,
+                                 senvec_error *err) {
+    char path[SV_MAX_PATH];
+    sv_atomic_file file = {0};
+    SENVEC_TRY(sv_path_join(directory, name, path, err));
+    SENVEC_TRY(sv_atomic_file_open(&file, path, err));
+    senvec_status status = table(results, file.stream, err);
+    if (status == SENVEC_OK)
+        status = sv_atomic_file_commit(&file, err);
+    sv_atomic_file_abort(&file);
+    return status;
+}
+
+senvec_status sv_results_write_csv(const sv_results *results, const char *directory, senvec_error *err) {
+    bool benchmarked = false;
+    for (size_t i = 0; i < results->row_count; i++)
+        benchmarked = benchmarked || results->rows[i].block_count || results->rows[i].state == SV_ROW_FAILED;
+    if (benchmarked) {
+        SENVEC_TRY(write_table(results, directory, "benchmark_results.csv", benchmark_table, err));
+        SENVEC_TRY(write_table(results, directory, "cost_analysis.csv", cost_table, err));
+    }
+    if (results->validation_count) {
+        SENVEC_TRY(write_table(results, directory, "validation.csv", validation_table, err));
+        SENVEC_TRY(write_table(results, directory, "validation_texts.csv", validation_texts_table, err));
+    }
+    return SENVEC_OK;
+}

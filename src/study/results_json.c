@@ -1,0 +1,306 @@
+/* study.json: measurements (read back by later stages) and, beside them, the figures that follow (for readers; computed anew,
+ * never read). Numbers that don't exist are null. */
+#include "study/results.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+
+/* Adds value to object; false without memory. NaN becomes null. */
+static bool put_number(json_t *object, const char *key, double value) {
+    return json_object_set_new(object, key, isfinite(value) ? json_real(value) : json_null()) == 0;
+}
+
+static bool put_integer(json_t *object, const char *key, uint64_t value) {
+    return json_object_set_new(object, key, json_integer((json_int_t)value)) == 0;
+}
+
+static bool put_string(json_t *object, const char *key, const char *value) {
+    return json_object_set_new(object, key, json_string(value)) == 0;
+}
+
+static bool put_numbers(json_t *object, const char *key, const double *values, size_t count) {
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++)
+        if (json_array_append_new(array, json_real(values[i])) != 0) {
+            json_decref(array);
+            return false;
+        }
+    return json_object_set_new(object, key, array) == 0;
+}
+
+static bool put_estimate(json_t *object, const char *key, sv_estimate estimate) {
+    json_t *child = json_object();
+    return json_object_set_new(object, key, child) == 0 && put_number(child, "value", estimate.value) &&
+           put_number(child, "low", estimate.low) && put_number(child, "high", estimate.high);
+}
+
+static bool put_latency(json_t *object, const sv_row *row, const sv_summary *summary) {
+    json_t *child = json_object();
+    return json_object_set_new(object, "latency", child) == 0 && put_integer(child, "calls", summary->count) &&
+           put_number(child, "mean_ms", summary->mean) && put_number(child, "min_ms", summary->min) &&
+           put_number(child, "max_ms", summary->max) && put_number(child, "deviation_ms", summary->deviation) &&
+           put_number(child, "p50_ms", summary->p50) && put_number(child, "p95_ms", summary->p95) &&
+           put_number(child, "p99_ms", summary->p99) && put_number(child, "p99_9_ms", summary->p999) &&
+           put_number(child, "p50_ms_per_text", summary->p50 / (double)row->batch) &&
+           put_numbers(child, "samples_ms", row->latency_ms, row->latency_count);
+}
+
+static bool put_throughput(json_t *object, const sv_row *row, const sv_row_figures *figures) {
+    json_t *child = json_object(), *blocks = json_array();
+    bool fine = json_object_set_new(object, "throughput", child) == 0 && json_object_set_new(child, "blocks", blocks) == 0 &&
+                put_estimate(child, "texts_per_s", figures->texts_per_s) &&
+                put_number(child, "tokens_per_s", figures->tokens_per_s) && put_number(child, "spread", figures->spread) &&
+                put_estimate(child, "speedup", figures->speedup) &&
+                put_estimate(child, "speedup_same_batch", figures->speedup_same_batch) &&
+                put_number(child, "gmacs_per_s", figures->gmacs) && put_number(child, "peak_percent", figures->peak_percent);
+    for (size_t i = 0; fine && i < row->block_count; i++) {
+        const sv_block *block = &row->blocks[i];
+        json_t *entry = json_object();
+        fine = json_array_append_new(blocks, entry) == 0 && put_integer(entry, "round", block->round) &&
+               put_integer(entry, "position", block->position) && put_integer(entry, "calls", block->calls) &&
+               put_integer(entry, "texts", block->texts) && put_integer(entry, "tokens", block->tokens) &&
+               put_number(entry, "seconds", block->seconds) && put_number(entry, "steal", block->steal) &&
+               put_number(entry, "idle_cpu", block->idle_cpu);
+    }
+    return fine;
+}
+
+static bool put_validation(json_t *object, const sv_row *row, const sv_row_figures *figures) {
+    json_t *child = json_object();
+    return json_object_set_new(object, "validation", child) == 0 && put_integer(child, "texts", figures->cosine.count) &&
+           put_number(child, "cosine_mean", figures->cosine.mean) && put_number(child, "cosine_min", figures->cosine.min) &&
+           put_number(child, "cosine_p1", figures->cosine.p1) &&
+           put_number(child, "pairwise_error_max", row->pairwise_error_max) &&
+           put_number(child, "pairwise_error_mean", row->pairwise_error_mean) &&
+           put_number(child, "neighbours", row->neighbours) && put_numbers(child, "cosines", row->cosines, row->cosine_count);
+}
+
+static bool put_cost(json_t *object, const sv_row_figures *figures) {
+    json_t *child = json_object();
+    return json_object_set_new(object, "cost", child) == 0 && put_number(child, "usd_per_1k_texts", figures->usd_per_1k) &&
+           put_number(child, "usd_per_1m_texts", figures->usd_per_1m) && put_number(child, "saving", figures->saving);
+}
+
+static senvec_status encode_row(const sv_results *results, const sv_row *row, json_t *rows, senvec_error *err) {
+    sv_row_figures figures;
+    SENVEC_TRY(sv_row_figures_compute(results, row, &figures, err));
+    json_t *object = json_object();
+    if (json_array_append_new(rows, object) == 0 && put_string(object, "name", row->name) &&
+        put_string(object, "runtime", row->runtime) && put_string(object, "precision", row->precision) &&
+        put_string(object, "step", row->step) && put_integer(object, "batch", row->batch) &&
+        put_string(object, "state", sv_row_state_text(row->state)) && put_string(object, "reason", row->reason) &&
+        json_object_set(object, "worker", row->worker ? row->worker : json_null()) == 0 &&
+        put_number(object, "load_seconds", row->load_seconds) && put_integer(object, "model_bytes", row->model_bytes) &&
+        put_integer(object, "peak_rss_bytes", row->peak_rss_bytes) && put_integer(object, "corpus_tokens", row->tokens) &&
+        put_latency(object, row, &figures.latency) && put_throughput(object, row, &figures) &&
+        put_validation(object, row, &figures) && put_cost(object, &figures))
+        return SENVEC_OK;
+    return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory to write the results of %s", row->name);
+}
+
+static bool put_head(json_t *root, const sv_results *results) {
+    const sv_row *baseline = sv_results_baseline(results);
+    json_t *options = json_object(), *peak = json_object(), *texts = json_array();
+    bool fine =
+        put_integer(root, "schema_version", SV_STUDY_SCHEMA_VERSION) && put_string(root, "senvec_version", senvec_version()) &&
+        put_string(root, "created", results->created) && json_object_set_new(root, "options", options) == 0 &&
+        put_integer(options, "seed", results->seed) && put_integer(options, "threads", results->threads) &&
+        put_integer(options, "rounds", results->rounds) && put_integer(options, "latency_calls", results->latency_calls) &&
+        put_integer(options, "warmups", results->warmups) && put_number(options, "duration_s", results->duration_s) &&
+        json_object_set_new(options, "quick", json_boolean(results->quick)) == 0 &&
+        put_number(options, "usd_per_hour", results->price_per_hour) && json_object_set_new(root, "peak", peak) == 0 &&
+        put_integer(peak, "linear_macs_per_token", results->linear_macs) &&
+        put_number(peak, "fp32_gmacs_per_s", results->peak_fp32) && put_number(peak, "bf16_gmacs_per_s", results->peak_bf16) &&
+        put_number(peak, "int8_gmacs_per_s", results->peak_int8) && put_number(peak, "read_gb_per_s", results->bandwidth) &&
+        put_string(root, "baseline", baseline ? baseline->name : "") && put_string(root, "reference", results->reference) &&
+        json_object_set_new(root, "validation_texts", texts) == 0 &&
+        json_object_set(root, "environment", results->environment) == 0 &&
+        json_object_set(root, "warnings", results->warnings) == 0;
+    for (size_t i = 0; fine && i < results->validation_count; i++)
+        fine = json_array_append_new(texts, json_string(results->validation_texts[i])) == 0;
+    return fine;
+}
+
+static senvec_status write_json(const json_t *value, const char *directory, const char *name, size_t flags, senvec_error *err) {
+    char path[SV_MAX_PATH];
+    sv_atomic_file file = {0};
+    SENVEC_TRY(sv_path_join(directory, name, path, err));
+    SENVEC_TRY(sv_atomic_file_open(&file, path, err));
+    bool written = json_dumpf(value, file.stream, flags) == 0 && fputc('\n', file.stream) != EOF;
+    if (!written && !ferror(file.stream)) {
+        sv_atomic_file_abort(&file);
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory to write it", path);
+    }
+    return sv_atomic_file_commit(&file, err);
+}
+
+senvec_status sv_results_write_json(const sv_results *results, const char *directory, senvec_error *err) {
+    json_t *root = json_object(), *rows = json_array(), *latency = json_object();
+    senvec_status status = SENVEC_OK;
+    if (!put_head(root, results) || json_object_set_new(root, "configurations", rows) != 0)
+        status = sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory to write the results");
+    for (size_t i = 0; status == SENVEC_OK && i < results->row_count; i++) {
+        const sv_row *row = &results->rows[i];
+        status = encode_row(results, row, rows, err);
+        if (status == SENVEC_OK && row->latency_count && !put_numbers(latency, row->name, row->latency_ms, row->latency_count))
+            status = sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory to write the results");
+    }
+    if (status == SENVEC_OK)
+        status = write_json(root, directory, "study.json", JSON_INDENT(1) | JSON_REAL_PRECISION(9), err);
+    if (status == SENVEC_OK)
+        status = write_json(latency, directory, "latency_data.json", JSON_INDENT(1) | JSON_REAL_PRECISION(9), err);
+    if (status == SENVEC_OK)
+        status = write_json(results->environment, directory, "environment.json", JSON_INDENT(2) | JSON_REAL_PRECISION(6), err);
+    json_decref(root);
+    json_decref(latency);
+    return status;
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/* Missing or null: NaN. */
+static double get_number(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static uint64_t get_integer(const json_t *object, const char *key) {
+    json_int_t value = json_integer_value(json_object_get(object, key));
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static void get_string(const json_t *object, const char *key, char *out, size_t size) {
+    const char *value = json_string_value(json_object_get(object, key));
+    snprintf(out, size, "%s", value ? value : "");
+}
+
+static senvec_status get_numbers(sv_results *results, const json_t *object, const char *key, double **out, size_t *count,
+                                 senvec_error *err) {
+    const json_t *array = json_object_get(object, key);
+    void *memory;
+    SENVEC_TRY(sv_arena_alloc(&results->arena, json_array_size(array), sizeof(double), key, &memory, err));
+    *out = memory;
+    *count = json_array_size(array);
+    for (size_t i = 0; i < *count; i++)
+        (*out)[i] = json_number_value(json_array_get(array, i));
+    return SENVEC_OK;
+}
+
+static senvec_status decode_row(sv_results *results, const json_t *object, sv_row *row, senvec_error *err) {
+    char state[16];
+    get_string(object, "name", row->name, sizeof row->name);
+    get_string(object, "runtime", row->runtime, sizeof row->runtime);
+    get_string(object, "precision", row->precision, sizeof row->precision);
+    get_string(object, "step", row->step, sizeof row->step);
+    get_string(object, "reason", row->reason, sizeof row->reason);
+    get_string(object, "state", state, sizeof state);
+    for (sv_row_state s = SV_ROW_PLANNED; s <= SV_ROW_FAILED; s++)
+        if (strcmp(state, sv_row_state_text(s)) == 0)
+            row->state = s;
+    row->batch = get_integer(object, "batch");
+    if (!row->name[0] || row->batch == 0)
+        return sv_fail(err, SENVEC_FORMAT, 0, "study.json: a configuration without a name or batch; run the study again");
+    const json_t *worker = json_object_get(object, "worker");
+    row->worker = json_is_object(worker) ? json_incref((json_t *)worker) : NULL;
+    row->load_seconds = get_number(object, "load_seconds");
+    row->model_bytes = get_integer(object, "model_bytes");
+    row->peak_rss_bytes = get_integer(object, "peak_rss_bytes");
+    row->tokens = get_integer(object, "corpus_tokens");
+    const json_t *validation = json_object_get(object, "validation");
+    row->pairwise_error_max = get_number(validation, "pairwise_error_max");
+    row->pairwise_error_mean = get_number(validation, "pairwise_error_mean");
+    row->neighbours = get_number(validation, "neighbours");
+    SENVEC_TRY(get_numbers(results, validation, "cosines", &row->cosines, &row->cosine_count, err));
+    SENVEC_TRY(
+        get_numbers(results, json_object_get(object, "latency"), "samples_ms", &row->latency_ms, &row->latency_count, err));
+    row->latency_capacity = row->latency_count;
+
+    const json_t *blocks = json_object_get(json_object_get(object, "throughput"), "blocks");
+    void *memory;
+    SENVEC_TRY(sv_arena_alloc(&results->arena, json_array_size(blocks), sizeof(sv_block), "blocks", &memory, err));
+    row->blocks = memory;
+    row->block_count = row->block_capacity = json_array_size(blocks);
+    for (size_t i = 0; i < row->block_count; i++) {
+        const json_t *entry = json_array_get(blocks, i);
+        row->blocks[i] = (sv_block){
+            .round = get_integer(entry, "round"),
+            .position = get_integer(entry, "position"),
+            .calls = get_integer(entry, "calls"),
+            .texts = get_integer(entry, "texts"),
+            .tokens = get_integer(entry, "tokens"),
+            .seconds = get_number(entry, "seconds"),
+            .steal = get_number(entry, "steal"),
+            .idle_cpu = get_number(entry, "idle_cpu"),
+        };
+        if (!(row->blocks[i].seconds > 0))
+            return sv_fail(err, SENVEC_FORMAT, 0, "study.json: a block of %s without seconds; run the study again", row->name);
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status decode(sv_results *results, const json_t *root, const char *path, senvec_error *err) {
+    json_int_t version = json_integer_value(json_object_get(root, "schema_version"));
+    if (version != SV_STUDY_SCHEMA_VERSION)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: schema version %lld, this program reads %d; run the study again", path,
+                       (long long)version, SV_STUDY_SCHEMA_VERSION);
+    const json_t *options = json_object_get(root, "options"), *peak = json_object_get(root, "peak");
+    get_string(root, "created", results->created, sizeof results->created);
+    get_string(root, "reference", results->reference, sizeof results->reference);
+    results->seed = get_integer(options, "seed");
+    results->threads = get_integer(options, "threads");
+    results->rounds = get_integer(options, "rounds");
+    results->latency_calls = get_integer(options, "latency_calls");
+    results->warmups = get_integer(options, "warmups");
+    results->duration_s = get_number(options, "duration_s");
+    results->quick = json_is_true(json_object_get(options, "quick"));
+    results->price_per_hour = get_number(options, "usd_per_hour");
+    results->linear_macs = get_integer(peak, "linear_macs_per_token");
+    results->peak_fp32 = get_number(peak, "fp32_gmacs_per_s");
+    results->peak_bf16 = get_number(peak, "bf16_gmacs_per_s");
+    results->peak_int8 = get_number(peak, "int8_gmacs_per_s");
+    results->bandwidth = get_number(peak, "read_gb_per_s");
+
+    json_t *environment = json_object_get(root, "environment"), *warnings = json_object_get(root, "warnings");
+    const json_t *texts = json_object_get(root, "validation_texts"), *rows = json_object_get(root, "configurations");
+    if (!json_is_object(environment) || !json_is_array(warnings) || !json_is_array(texts) || !json_is_array(rows))
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: not a study; run the study again", path);
+    json_object_update(results->environment, environment);
+    json_array_extend(results->warnings, warnings);
+    void *memory;
+    SENVEC_TRY(sv_arena_alloc(&results->arena, json_array_size(texts), sizeof(char *), "texts", &memory, err));
+    results->validation_texts = memory;
+    for (size_t i = 0; i < json_array_size(texts); i++) {
+        const json_t *text = json_array_get(texts, i);
+        if (!json_is_string(text))
+            return sv_fail(err, SENVEC_FORMAT, 0, "%s: a validation text that isn't a string; run the study again", path);
+        SENVEC_TRY(sv_arena_string(&results->arena, json_string_value(text), json_string_length(text),
+                                   &results->validation_texts[results->validation_count++], err));
+    }
+    SENVEC_TRY(sv_arena_alloc(&results->arena, json_array_size(rows), sizeof(sv_row), "rows", &memory, err));
+    results->rows = memory;
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        SENVEC_TRY(decode_row(results, json_array_get(rows, i), &results->rows[results->row_count++], err));
+    return SENVEC_OK;
+}
+
+senvec_status sv_results_read(sv_results *results, const char *directory, senvec_error *err) {
+    char path[SV_MAX_PATH];
+    SENVEC_TRY(sv_path_join(directory, "study.json", path, err));
+    if (!sv_path_is_file(path))
+        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: not there; run \"senvec bench\" or \"senvec study\" first", path);
+    json_error_t where;
+    json_t *root = json_load_file(path, 0, &where);
+    if (!root)
+        return sv_fail(err, SENVEC_FORMAT, (uint64_t)where.position, "%s: line %d: %s; run the study again", path, where.line,
+                       where.text);
+    senvec_status status = sv_results_init(results, err);
+    if (status == SENVEC_OK) {
+        status = decode(results, root, path, err);
+        if (status != SENVEC_OK)
+            sv_results_release(results);
+    }
+    json_decref(root);
+    return status;
+}

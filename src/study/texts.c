@@ -1,0 +1,184 @@
+/* Reservoir sampling (Vitter's algorithm R) keeps memory at `limit` texts however long the file is. A text that is drawn late
+ * replaces an earlier one in place, so the order is restored by position at the end. */
+#include "study/texts.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "study/random.h"
+#include "text/utf8.h"
+
+/* One kept text: owned bytes and its place in the file. */
+typedef struct kept {
+    char *data;
+    size_t length;
+    uint64_t position;
+} kept;
+
+/* A malloc'ed copy of `text` in which invalid bytes have become U+FFFD, so that every worker is given the same text. */
+static senvec_status copy_valid(senvec_text text, kept *out, bool *invalid, senvec_error *err) {
+    const uint8_t *at = (const uint8_t *)text.data, *end = at + text.length;
+    char *copy = text.length > SIZE_MAX / 4 ? NULL : malloc(text.length * 3 + 1); /* a bad byte becomes three */
+    if (!copy)
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "a text of %zu bytes could not be copied", text.length);
+    size_t length = 0;
+    *invalid = false;
+    while (at < end) {
+        uint32_t c;
+        at += sv_utf8_decode(at, end, &c, invalid);
+        length += sv_utf8_encode(c, (uint8_t *)copy + length);
+    }
+    char *trimmed = realloc(copy, length + 1);
+    out->data = trimmed ? trimmed : copy;
+    out->length = length;
+    return SENVEC_OK;
+}
+
+static int compare_position(const void *left, const void *right) {
+    uint64_t a = ((const kept *)left)->position, b = ((const kept *)right)->position;
+    return (a > b) - (a < b);
+}
+
+/* Fills reservoir[0 .. limit) from the file; *count and texts->seen, ->invalid_utf8 get the numbers. */
+static senvec_status sample(sv_texts *texts, sv_corpus *corpus, size_t limit, uint64_t seed, kept *reservoir, size_t *count,
+                            senvec_error *err) {
+    sv_random random;
+    sv_random_seed(&random, seed);
+    for (;;) {
+        senvec_text text;
+        bool more, invalid = false;
+        SENVEC_TRY(sv_corpus_next(corpus, &text, &more, err));
+        if (!more)
+            return SENVEC_OK;
+        uint64_t position = texts->seen++;
+        uint64_t slot = position < limit ? position : sv_random_below(&random, position + 1);
+        if (slot >= limit)
+            continue;
+        kept fresh = {.position = position};
+        SENVEC_TRY(copy_valid(text, &fresh, &invalid, err));
+        texts->invalid_utf8 += invalid;
+        free(reservoir[slot].data);
+        reservoir[slot] = fresh;
+        if (slot >= *count)
+            *count = (size_t)slot + 1;
+    }
+}
+
+typedef struct keyed {
+    senvec_text text;
+    size_t index;
+} keyed;
+
+static int compare_text(const void *left, const void *right) {
+    const keyed *a = left, *b = right;
+    size_t shorter = a->text.length < b->text.length ? a->text.length : b->text.length;
+    int order = memcmp(a->text.data, b->text.data, shorter);
+    if (order == 0)
+        order = (a->text.length > b->text.length) - (a->text.length < b->text.length);
+    return order ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+static int compare_index(const void *left, const void *right) {
+    size_t a = *(const size_t *)left, b = *(const size_t *)right;
+    return (a > b) - (a < b);
+}
+
+static senvec_status find_distinct(sv_texts *texts, senvec_error *err) {
+    void *memory;
+    SENVEC_TRY(sv_arena_alloc(&texts->arena, texts->count, sizeof(keyed), "sorted texts", &memory, err));
+    keyed *sorted = memory;
+    SENVEC_TRY(sv_arena_alloc(&texts->arena, texts->count, sizeof(size_t), "distinct texts", &memory, err));
+    texts->distinct = memory;
+    for (size_t i = 0; i < texts->count; i++)
+        sorted[i] = (keyed){texts->texts[i], i};
+    qsort(sorted, texts->count, sizeof(keyed), compare_text);
+    for (size_t i = 0; i < texts->count; i++) {
+        const senvec_text *before = i ? &sorted[i - 1].text : NULL, *text = &sorted[i].text;
+        if (!before || before->length != text->length || memcmp(before->data, text->data, text->length) != 0)
+            texts->distinct[texts->distinct_count++] = sorted[i].index;
+    }
+    qsort(texts->distinct, texts->distinct_count, sizeof(size_t), compare_index);
+    return SENVEC_OK;
+}
+
+static senvec_status load_file(sv_texts *texts, const char *path, const sv_corpus_options *options, size_t limit, uint64_t seed,
+                               senvec_error *err) {
+    sv_corpus *corpus;
+    SENVEC_TRY(sv_corpus_open(path, options, &corpus, err));
+    size_t count = 0;
+    kept *reservoir = calloc(limit, sizeof *reservoir);
+    senvec_status status = reservoir ? sample(texts, corpus, limit, seed, reservoir, &count, err)
+                                     : sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory for %zu texts", path, limit);
+    if (status == SENVEC_OK && count == 0)
+        status = sv_fail(err, SENVEC_FORMAT, 0, "%s: holds no text; give a file with at least one", path);
+    void *memory = NULL;
+    if (status == SENVEC_OK)
+        status = sv_arena_alloc(&texts->arena, count, sizeof(senvec_text), "texts", &memory, err);
+    texts->texts = memory;
+    if (status == SENVEC_OK)
+        qsort(reservoir, count, sizeof *reservoir, compare_position);
+    for (size_t i = 0; i < count; i++) {
+        const char *copy;
+        if (status == SENVEC_OK)
+            status = sv_arena_string(&texts->arena, reservoir[i].data, reservoir[i].length, &copy, err);
+        if (status == SENVEC_OK)
+            texts->texts[texts->count++] = (senvec_text){copy, reservoir[i].length};
+        free(reservoir[i].data);
+    }
+    free(reservoir);
+    sv_corpus_close(corpus);
+    return status;
+}
+
+static senvec_status load_default(sv_texts *texts, size_t limit, senvec_error *err) {
+    void *memory;
+    size_t count = limit < SV_STUDY_DEFAULT_TEXTS ? limit : SV_STUDY_DEFAULT_TEXTS;
+    SENVEC_TRY(sv_arena_alloc(&texts->arena, count, sizeof(senvec_text), "texts", &memory, err));
+    texts->texts = memory;
+    for (size_t i = 0; i < count; i++) {
+        const char *text = sv_default_corpus[i % sv_default_corpus_count];
+        texts->texts[i] = (senvec_text){text, strlen(text)};
+    }
+    texts->count = count;
+    texts->seen = count;
+    return SENVEC_OK;
+}
+
+senvec_status sv_texts_load(sv_texts *texts, const char *path, const sv_corpus_options *options, size_t limit, uint64_t seed,
+                            senvec_error *err) {
+    *texts = (sv_texts){.source = path ? path : "built-in"};
+    sv_arena_init(&texts->arena, NULL);
+    if (limit < 1 || limit > SV_MAX_STUDY_TEXTS)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "a sample of %zu texts: give 1 to %u", limit, SV_MAX_STUDY_TEXTS);
+    senvec_status status = path ? load_file(texts, path, options, limit, seed, err) : load_default(texts, limit, err);
+    if (status == SENVEC_OK)
+        status = find_distinct(texts, err);
+    if (status != SENVEC_OK)
+        sv_texts_release(texts);
+    return status;
+}
+
+void sv_texts_release(sv_texts *texts) {
+    if (texts->source)
+        sv_arena_release(&texts->arena);
+    *texts = (sv_texts){0};
+}
+
+senvec_status sv_texts_write(const sv_texts *texts, const size_t *pick, size_t count, const char *path, senvec_error *err) {
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const senvec_text *text = &texts->texts[pick ? pick[i] : i];
+        if (json_array_append_new(array, json_stringn(text->data, text->length)) != 0) {
+            json_decref(array);
+            return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory for %zu texts", path, count);
+        }
+    }
+    int failed = json_dump_file(array, path, JSON_COMPACT);
+    json_decref(array);
+    if (failed)
+        return sv_fail(err, SENVEC_IO, 0, "%s: cannot be written; is the disk full?", path);
+    return SENVEC_OK;
+}

@@ -1,0 +1,231 @@
+/* Figures from measurements by hand, the CSV files byte for byte, study.json there and back. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "study/results.h"
+
+static const char *directory = "results_test.tmp";
+
+static const sv_configuration base = {"PyTorch (single)", "torch", "fp32", "the baseline", 1};
+static const sv_configuration base_batch = {"PyTorch (batch=32)", "torch", "fp32", "the baseline", 32};
+static const sv_configuration fast = {"senvec fp32 (batch=32)", "senvec", "fp32", "native engine", 32};
+static const sv_configuration broken = {"Broken, \"quoted\"", "stub", "fp32", "none", 1};
+
+/* Calls of 1, 2, 3, ... times `unit` ms; blocks of one second with `texts` texts. */
+static void measure(sv_results *results, sv_row *row, size_t calls, double unit, size_t rounds, uint64_t texts) {
+    void *memory;
+    assert_int_equal(sv_arena_alloc(&results->arena, calls, sizeof(double), "samples", &memory, NULL), SENVEC_OK);
+    row->latency_ms = memory;
+    row->latency_count = calls;
+    for (size_t i = 0; i < calls; i++)
+        row->latency_ms[i] = unit * (double)(i + 1);
+    assert_int_equal(sv_arena_alloc(&results->arena, rounds, sizeof(sv_block), "blocks", &memory, NULL), SENVEC_OK);
+    row->blocks = memory;
+    row->block_count = rounds;
+    for (size_t i = 0; i < rounds; i++)
+        row->blocks[i] =
+            (sv_block){.round = i, .calls = texts / row->batch, .texts = texts, .tokens = texts * 10, .seconds = 1};
+    row->state = SV_ROW_MEASURED;
+    row->peak_rss_bytes = 512u << 20;
+    row->model_bytes = 90868376;
+    row->load_seconds = 2.5;
+}
+
+static void fill(sv_results *results) {
+    const sv_configuration *const rows[] = {&base, &base_batch, &fast, &broken};
+    assert_int_equal(sv_results_init(results, NULL), SENVEC_OK);
+    assert_int_equal(sv_results_plan(results, rows, 4, NULL), SENVEC_OK);
+    snprintf(results->created, sizeof results->created, "2026-01-02T03:04:05Z");
+    results->seed = 7;
+    results->threads = 2;
+    results->rounds = 4;
+    results->price_per_hour = 0.05;
+    results->linear_macs = 10000000;
+    results->peak_fp32 = 100;
+    measure(results, &results->rows[0], 200, 0.1, 4, 68);
+    measure(results, &results->rows[1], 200, 1, 4, 320);
+    measure(results, &results->rows[2], 200, 0.5, 4, 640);
+    sv_row_mark(&results->rows[3], SV_ROW_FAILED, "the worker died, \"alas\"");
+}
+
+static void figures_by_hand(void **state) {
+    (void)state;
+    sv_results results;
+    sv_row_figures f;
+    fill(&results);
+    assert_ptr_equal(sv_results_baseline(&results), &results.rows[0]);
+    assert_int_equal(sv_row_figures_compute(&results, &results.rows[2], &f, NULL), SENVEC_OK);
+    assert_true(f.latency.p50 == 50 && f.latency.p95 == 95 && f.latency.p99 == 99);
+    assert_true(f.texts_per_s.value == 640 && f.texts_per_s.low == 640);
+    assert_true(fabs(f.speedup.value - 640.0 / 68) < 1e-12);
+    assert_true(f.speedup_same_batch.value == 2);
+    assert_true(f.tokens_per_s == 6400);
+    assert_true(f.spread == 0);
+    assert_true(fabs(f.gmacs - 64) < 1e-9 && fabs(f.peak_percent - 64) < 1e-9);
+    assert_true(fabs(f.saving - (1 - 68.0 / 640)) < 1e-12);
+    assert_int_equal(sv_row_figures_compute(&results, &results.rows[3], &f, NULL), SENVEC_OK);
+    assert_true(isnan(f.texts_per_s.value) && isnan(f.latency.p50) && isnan(f.usd_per_1m));
+    sv_results_release(&results);
+}
+
+static void assert_file(const char *name, const char *expected) {
+    char path[200], content[8192];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t length = fread(content, 1, sizeof content - 1, file);
+    content[length] = '\0';
+    fclose(file);
+    assert_string_equal(content, expected);
+}
+
+static void csv_byte_for_byte(void **state) {
+    (void)state;
+    sv_results results;
+    fill(&results);
+    assert_int_equal(sv_results_write_csv(&results, directory, NULL), SENVEC_OK);
+    assert_file(
+        "benchmark_results.csv",
+        "Configuration,p50 (ms),p95 (ms),p99 (ms),Throughput (req/s),Peak Memory (MB),"
+        "p99.9 (ms),Mean (ms),Min (ms),Max (ms),Timed Calls,Batch Size,p50 per Text (ms),"
+        "Throughput Low (req/s),Throughput High (req/s),Tokens/s,Block Spread (%),"
+        "Speedup,Speedup Low,Speedup High,Speedup Same Batch,Speedup Same Batch Low,Speedup Same Batch High,"
+        "GMAC/s,Peak (%),Cosine Mean,Cosine Min,Model Size (MB),Load Time (s),Runtime,Precision,Threads,State,Reason\n"
+        "PyTorch (single),10.0000,19.0000,19.8000,68.00,512.0,,10.0500,0.1000,20.0000,200,1,10.00000,"
+        "68.00,68.00,680.0,0.00,1.000,1.000,1.000,1.000,1.000,1.000,"
+        "6.80,6.8,,,86.66,2.500,torch,fp32,2,measured,\n"
+        "PyTorch (batch=32),100.0000,190.0000,198.0000,320.00,512.0,,100.5000,1.0000,200.0000,200,32,3.12500,"
+        "320.00,320.00,3200.0,0.00,4.706,4.706,4.706,1.000,1.000,1.000,"
+        "32.00,32.0,,,86.66,2.500,torch,fp32,2,measured,\n"
+        "senvec fp32 (batch=32),50.0000,95.0000,99.0000,640.00,512.0,,50.2500,0.5000,100.0000,200,32,1.56250,"
+        "640.00,640.00,6400.0,0.00,9.412,9.412,9.412,2.000,2.000,2.000,"
+        "64.00,64.0,,,86.66,2.500,senvec,fp32,2,measured,\n"
+        "\"Broken, \"\"quoted\"\"\",,,,,,,,,,0,1,,,,,,,,,,,,,,,,,,stub,fp32,2,failed,\"the worker died, \"\"alas\"\"\"\n");
+    assert_file("cost_analysis.csv",
+                "Configuration,Throughput (req/s),Requests/Hour,Cost per 1K requests ($),"
+                "Cost per 1M requests ($),Cost per 1M Low ($),Cost per 1M High ($),Saving (%),Price per Hour ($)\n"
+                "PyTorch (single),68.00,244800,0.0002042484,0.2042484,0.2042484,0.2042484,0.00,0.0500\n"
+                "PyTorch (batch=32),320.00,1152000,0.0000434028,0.0434028,0.0434028,0.0434028,78.75,0.0500\n"
+                "senvec fp32 (batch=32),640.00,2304000,0.0000217014,0.0217014,0.0217014,0.0217014,89.38,0.0500\n"
+                "\"Broken, \"\"quoted\"\"\",,,,,,,,0.0500\n");
+    sv_results_release(&results);
+}
+
+static void json_there_and_back(void **state) {
+    (void)state;
+    sv_results results, again;
+    fill(&results);
+    double cosines[] = {1, 0.5};
+    const char *texts[] = {"one", "two, \xe2\x82\xac"};
+    results.rows[2].cosines = cosines;
+    results.rows[2].cosine_count = 2;
+    results.rows[2].neighbours = 0.75;
+    results.validation_texts = texts;
+    results.validation_count = 2;
+    snprintf(results.reference, sizeof results.reference, "PyTorch (single)");
+    sv_results_warn(&results, "noisy: %d", 1);
+    sv_results_warn(&results, "noisy: %d", 1);
+    assert_int_equal(sv_results_write_json(&results, directory, NULL), SENVEC_OK);
+    assert_int_equal(sv_results_read(&again, directory, NULL), SENVEC_OK);
+    assert_int_equal(again.row_count, 4);
+    assert_int_equal(json_array_size(again.warnings), 1);
+    assert_string_equal(again.validation_texts[1], texts[1]);
+    for (size_t i = 0; i < 4; i++) {
+        sv_row_figures before, after;
+        assert_string_equal(results.rows[i].name, again.rows[i].name);
+        assert_string_equal(results.rows[i].reason, again.rows[i].reason);
+        assert_int_equal(results.rows[i].state, again.rows[i].state);
+        assert_int_equal(sv_row_figures_compute(&results, &results.rows[i], &before, NULL), SENVEC_OK);
+        assert_int_equal(sv_row_figures_compute(&again, &again.rows[i], &after, NULL), SENVEC_OK);
+        assert_true(isnan(before.latency.p99) || fabs(before.latency.p99 - after.latency.p99) < 1e-6);
+        assert_true(isnan(before.speedup.low) || before.speedup.low == after.speedup.low);
+        assert_true(before.usd_per_1m == after.usd_per_1m || isnan(before.usd_per_1m));
+    }
+    assert_int_equal(again.rows[2].cosine_count, 2);
+    assert_true(again.rows[2].neighbours == 0.75 && isnan(again.rows[0].neighbours));
+    sv_results_release(&results);
+
+    /* The second writing is the same file. */
+    char first[200], copy[200];
+    snprintf(first, sizeof first, "%s/study.json", directory);
+    snprintf(copy, sizeof copy, "%s/study.copy", directory);
+    assert_int_equal(rename(first, copy), 0);
+    assert_int_equal(sv_results_write_json(&again, directory, NULL), SENVEC_OK);
+    json_t *one = json_load_file(first, 0, NULL), *two = json_load_file(copy, 0, NULL);
+    assert_true(one && json_equal(one, two));
+    json_decref(one);
+    json_decref(two);
+    sv_results_release(&again);
+    unlink(copy);
+}
+
+static void write_study(const char *content) {
+    char path[200];
+    snprintf(path, sizeof path, "%s/study.json", directory);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(content, file);
+    fclose(file);
+}
+
+static void broken_studies(void **state) {
+    (void)state;
+    sv_results results;
+    senvec_error err;
+    assert_int_equal(sv_results_read(&results, "no-such-folder", &err), SENVEC_NOT_FOUND);
+    assert_non_null(strstr(err.message, "senvec study"));
+    write_study("{\"schema_version\": 1,");
+    assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
+    assert_non_null(strstr(err.message, "line 1"));
+    write_study("{\"schema_version\": 99}");
+    assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_UNSUPPORTED);
+    write_study("[]");
+    assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_UNSUPPORTED);
+    write_study("{\"schema_version\": 1}");
+    assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
+    write_study(
+        "{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"validation_texts\": [], \"configurations\": [{}]}");
+    assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
+    write_study(
+        "{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"validation_texts\": [3], \"configurations\": []}");
+    assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
+}
+
+static int make_directory(void **state) {
+    (void)state;
+    mkdir(directory, 0777);
+    return 0;
+}
+
+static int remove_directory(void **state) {
+    (void)state;
+    static const char *const names[] = {"study.json", "latency_data.json", "environment.json", "benchmark_results.csv",
+                                        "cost_analysis.csv"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[200];
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        unlink(path);
+    }
+    rmdir(directory);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(figures_by_hand),
+        cmocka_unit_test(csv_byte_for_byte),
+        cmocka_unit_test(json_there_and_back),
+        cmocka_unit_test(broken_studies),
+    };
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

@@ -1,0 +1,288 @@
+/* The runner with a stub in place of the runtimes: what is timed, what is counted, and what becomes of workers that misbehave.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "study/runner.h"
+
+static const char *scratch = "runner_test.tmp";
+
+typedef struct trial {
+    sv_texts texts;
+    sv_results results;
+    sv_runner_options options;
+    sv_runner *runner;
+} trial;
+
+static volatile sig_atomic_t interrupt_flag;
+static int interrupt_after; /* progress calls until the flag is set; 0: never */
+
+static void count_down(void *context, double fraction, const char *what) {
+    (void)context;
+    assert_true(fraction >= 0 && fraction <= 1 && what[0]);
+    if (interrupt_after && --interrupt_after == 0)
+        interrupt_flag = 1;
+}
+
+/* Rows named by their kind; a kind "x32" is kind "x" with batch 32. */
+static void begin(trial *t, const char *const *kinds, size_t count) {
+    static sv_configuration configurations[8];
+    static char runtimes[8][16];
+    const sv_configuration *pointers[8];
+    memset(t, 0, sizeof *t);
+    interrupt_flag = 0;
+    interrupt_after = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strcspn(kinds[i], "3");
+        snprintf(runtimes[i], sizeof runtimes[i], "%.*s", (int)length, kinds[i]);
+        configurations[i] = (sv_configuration){kinds[i], runtimes[i], "fp32", "a stub", kinds[i][length] ? 32 : 1};
+        pointers[i] = &configurations[i];
+    }
+    assert_int_equal(sv_texts_load(&t->texts, NULL, NULL, 100, 1, NULL), SENVEC_OK);
+    assert_int_equal(sv_results_init(&t->results, NULL), SENVEC_OK);
+    assert_int_equal(sv_results_plan(&t->results, pointers, count, NULL), SENVEC_OK);
+    t->results.seed = 5;
+    t->results.threads = 1;
+    t->results.rounds = 3;
+    t->results.latency_calls = 100;
+    t->results.warmups = 2;
+    t->results.duration_s = 0.15;
+    t->results.price_per_hour = 0.05;
+    t->options = (sv_runner_options){.model = "no-model",
+                                     .native = "/nonexistent/senvec",
+                                     .python = PYTHON,
+                                     .worker_script = STUB,
+                                     .texts = &t->texts,
+                                     .scratch = scratch,
+                                     .timeout_s = 2,
+                                     .cancelled = &interrupt_flag,
+                                     .progress = count_down};
+    senvec_error err;
+    if (sv_runner_open(&t->results, &t->options, &t->runner, &err) != SENVEC_OK)
+        fail_msg("%s", err.message);
+}
+
+static void end(trial *t) {
+    sv_runner_close(t->runner);
+    sv_results_release(&t->results);
+    sv_texts_release(&t->texts);
+}
+
+static sv_row_figures figures(const trial *t, size_t row) {
+    sv_row_figures f;
+    assert_int_equal(sv_row_figures_compute(&t->results, &t->results.rows[row], &f, NULL), SENVEC_OK);
+    return f;
+}
+
+static bool warned(const trial *t, const char *words) {
+    size_t index;
+    json_t *line;
+    json_array_foreach(t->results.warnings, index, line) {
+        if (strstr(json_string_value(line), words))
+            return true;
+    }
+    return false;
+}
+
+/* A batch row times whole batch calls (1 ms + 32 x 0.2 ms), and its throughput counts texts. */
+static void batch_rows_time_batch_calls(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"steady", "steady32"}, 2);
+    assert_int_equal(sv_runner_bench(t.runner, NULL), SENVEC_OK);
+    sv_row_figures single = figures(&t, 0), batch = figures(&t, 1);
+    assert_int_equal(single.latency.count, 100);
+    assert_int_equal(batch.latency.count, 100);
+    assert_true(single.latency.min >= 1.2);
+    assert_true(batch.latency.min >= 7.4);
+    assert_true(batch.latency.p50 < 30);
+    for (size_t i = 0; i < 2; i++) {
+        const sv_row *row = &t.results.rows[i];
+        assert_int_equal(row->state, SV_ROW_MEASURED);
+        assert_int_equal(row->block_count, 3);
+        assert_true(row->peak_rss_bytes > 1 << 20);
+        assert_true(row->model_bytes == 12345);
+        for (size_t b = 0; b < 3; b++) {
+            assert_true(row->blocks[b].texts == row->blocks[b].calls * row->batch);
+            assert_true(row->blocks[b].seconds >= 0.05);
+        }
+    }
+    /* 1 text in 1.2 ms against 32 in 7.4: more texts a second, though fewer calls. */
+    assert_true(batch.texts_per_s.value > 2 * single.texts_per_s.value);
+    assert_true(batch.texts_per_s.value < 32 / 0.0074);
+    assert_true(batch.speedup.value > 2 && batch.speedup.low <= batch.speedup.value);
+    end(&t);
+}
+
+/* Three stalls of 60 ms in a hundred calls: the median doesn't see them, p99 must. */
+static void a_stall_shows_in_p99(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"steady", "stall"}, 2);
+    assert_int_equal(sv_runner_bench(t.runner, NULL), SENVEC_OK);
+    sv_row_figures stall = figures(&t, 1);
+    assert_true(stall.latency.p50 < 30);
+    assert_true(stall.latency.p99 >= 60);
+    end(&t);
+}
+
+static void order_is_seeded(void **state) {
+    (void)state;
+    size_t positions[2][3][3];
+    for (size_t run = 0; run < 2; run++) {
+        trial t;
+        begin(&t, (const char *const[]){"steady", "slow", "stall"}, 3);
+        t.results.latency_calls = 3;
+        assert_int_equal(sv_runner_bench(t.runner, NULL), SENVEC_OK);
+        for (size_t row = 0; row < 3; row++)
+            for (size_t round = 0; round < 3; round++)
+                positions[run][row][round] = t.results.rows[row].blocks[round].position;
+        end(&t);
+    }
+    assert_memory_equal(positions[0], positions[1], sizeof positions[0]);
+    bool shuffled = false;
+    for (size_t row = 0; row < 3; row++)
+        for (size_t round = 1; round < 3; round++)
+            shuffled = shuffled || positions[0][row][round] != positions[0][row][0];
+    assert_true(shuffled);
+}
+
+/* A worker that goes wrong in the middle is marked with the reason; its neighbours are measured to the end. */
+static void failures_are_marked(void **state) {
+    (void)state;
+    static const struct {
+        const char *kind, *reason;
+        sv_row_state state;
+    } cases[] = {
+        {"die", "exit code 3 during \"latency\": late words", SV_ROW_FAILED},
+        {"crash", "killed by signal 11", SV_ROW_FAILED},
+        {"hang", "no answer to \"latency\" within 2 s", SV_ROW_FAILED},
+        {"rubbish", "something else than a reply: Segmentation fault?", SV_ROW_FAILED},
+        {"chatty", "something else than a reply: and another thing", SV_ROW_FAILED},
+        {"lie", "longer than the time that went by", SV_ROW_FAILED},
+        {"few", "another number of samples than calls", SV_ROW_FAILED},
+        {"texts32", "calls, texts and tokens don't agree", SV_ROW_FAILED},
+        {"refuse", "no such model", SV_ROW_FAILED},
+        {"absent", "stub is not installed", SV_ROW_MISSING},
+        {"senvec", "/nonexistent/senvec cannot be started", SV_ROW_MISSING},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        trial t;
+        begin(&t, (const char *const[]){"steady", cases[i].kind, "slow"}, 3);
+        t.results.latency_calls = 12;
+        assert_int_equal(sv_runner_bench(t.runner, NULL), SENVEC_OK);
+        const sv_row *row = &t.results.rows[1];
+        assert_int_equal(row->state, cases[i].state);
+        if (!strstr(row->reason, cases[i].reason))
+            fail_msg("%s: the reason is \"%s\"", cases[i].kind, row->reason);
+        for (size_t other = 0; other < 3; other += 2) {
+            assert_int_equal(t.results.rows[other].state, SV_ROW_MEASURED);
+            assert_int_equal(t.results.rows[other].block_count, 3);
+            assert_int_equal(t.results.rows[other].latency_count, 12);
+        }
+        end(&t);
+    }
+}
+
+static void a_reply_has_a_maximum(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"endless"}, 1);
+    t.options.timeout_s = 60;
+    assert_int_equal(sv_runner_bench(t.runner, NULL), SENVEC_OK);
+    assert_int_equal(t.results.rows[0].state, SV_ROW_FAILED);
+    assert_non_null(strstr(t.results.rows[0].reason, "reply is over"));
+    assert_null(sv_results_baseline(&t.results));
+    end(&t);
+}
+
+static void no_python(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"steady"}, 1);
+    sv_runner_close(t.runner);
+    t.options.python = NULL;
+    t.options.peers_missing = "Python isn't there; run ./run study";
+    assert_int_equal(sv_runner_open(&t.results, &t.options, &t.runner, NULL), SENVEC_OK);
+    assert_int_equal(t.results.rows[0].state, SV_ROW_MISSING);
+    assert_string_equal(t.results.rows[0].reason, "Python isn't there; run ./run study");
+    assert_int_equal(sv_runner_bench(t.runner, NULL), SENVEC_OK);
+    assert_int_equal(sv_runner_validate(t.runner, 10, NULL), SENVEC_OK);
+    end(&t);
+}
+
+static void different_work_is_noticed(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"steady", "count"}, 2);
+    assert_true(warned(&t, "they don't do the same work"));
+    end(&t);
+}
+
+static void interruption_keeps_what_is_done(void **state) {
+    (void)state;
+    trial t;
+    senvec_error err;
+    begin(&t, (const char *const[]){"steady", "slow"}, 2);
+    interrupt_after = 3; /* in the second round */
+    assert_int_equal(sv_runner_bench(t.runner, &err), SENVEC_CANCELLED);
+    assert_int_equal(t.results.rows[0].block_count + t.results.rows[1].block_count, 3);
+    assert_true(figures(&t, 0).texts_per_s.value > 0);
+    end(&t);
+}
+
+static void validation_finds_differences(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"slow", "steady32", "drift", "forget"}, 4);
+    assert_int_equal(sv_runner_validate(t.runner, 15, NULL), SENVEC_OK);
+    assert_string_equal(t.results.reference, "slow");
+    assert_int_equal(t.results.validation_count, 15);
+    assert_string_equal(t.results.validation_texts[14], sv_default_corpus[14]);
+    assert_true(figures(&t, 0).cosine.min > 1 - 1e-9);
+    assert_true(figures(&t, 1).cosine.min > 1 - 1e-9);
+    assert_true(figures(&t, 2).cosine.min < 1 - 1e-6);
+    assert_int_equal(figures(&t, 2).cosine.count, 15);
+    assert_true(t.results.rows[1].pairwise_error_max < 1e-9 && t.results.rows[2].pairwise_error_max > 1e-6);
+    assert_true(t.results.rows[1].neighbours == 1);
+    assert_int_equal(t.results.rows[3].cosine_count, 0);
+    assert_string_equal(t.results.rows[3].reason, "no vectors today");
+    end(&t);
+}
+
+static int make_scratch(void **state) {
+    (void)state;
+    mkdir(scratch, 0777);
+    return 0;
+}
+
+/* The runner leaves nothing behind, or this fails. */
+static int remove_scratch(void **state) {
+    (void)state;
+    return rmdir(scratch);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batch_rows_time_batch_calls),
+        cmocka_unit_test(a_stall_shows_in_p99),
+        cmocka_unit_test(order_is_seeded),
+        cmocka_unit_test(failures_are_marked),
+        cmocka_unit_test(a_reply_has_a_maximum),
+        cmocka_unit_test(no_python),
+        cmocka_unit_test(different_work_is_noticed),
+        cmocka_unit_test(interruption_keeps_what_is_done),
+        cmocka_unit_test(validation_finds_differences),
+    };
+    return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
+}

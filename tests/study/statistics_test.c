@@ -1,0 +1,227 @@
+/* Random numbers, percentiles, intervals, rank correlation, vector comparison and cost against values computed by hand or,
+ * where it says so, by numpy 2.4 and scipy 1.17. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "study/compare.h"
+#include "study/cost.h"
+#include "study/random.h"
+#include "study/statistics.h"
+
+static void assert_close(double value, double expected, double tolerance) {
+    if (!(fabs(value - expected) <= tolerance))
+        fail_msg("%.12g is not within %g of %.12g", value, tolerance, expected);
+}
+
+/* The generator's definition, run by hand in Python. */
+static void random_is_xoshiro(void **state) {
+    (void)state;
+    sv_random random;
+    sv_random_seed(&random, 42);
+    assert_true(sv_random_next(&random) == UINT64_C(0x15780b2e0c2ec716));
+    assert_true(sv_random_next(&random) == UINT64_C(0x6104d9866d113a7e));
+    assert_true(sv_random_next(&random) == UINT64_C(0xae17533239e499a1));
+    sv_random_seed(&random, 0);
+    assert_true(random.state[0] == UINT64_C(0xe220a8397b1dcdaf));
+}
+
+static void shuffle_is_uniform_and_repeatable(void **state) {
+    (void)state;
+    sv_random random;
+    size_t seen[6] = {0};
+    sv_random_seed(&random, 7);
+    for (int i = 0; i < 6000; i++) {
+        size_t order[3] = {0, 1, 2};
+        sv_random_shuffle(&random, order, 3);
+        assert_int_equal(order[0] + order[1] + order[2], 3);
+        assert_int_not_equal(order[0], order[1]);
+        seen[order[0] * 2 + (order[1] > order[2])]++;
+    }
+    for (size_t i = 0; i < 6; i++)
+        assert_in_range(seen[i], 880, 1120); /* 1000 expected, 4 standard deviations are 116 */
+
+    size_t first[10], second[10];
+    for (size_t i = 0; i < 10; i++)
+        first[i] = second[i] = i;
+    sv_random_seed(&random, 9);
+    sv_random_shuffle(&random, first, 10);
+    sv_random_seed(&random, 9);
+    sv_random_shuffle(&random, second, 10);
+    assert_memory_equal(first, second, sizeof first);
+}
+
+/* numpy.percentile(..., method="inverted_cdf"), scipy-free mean and numpy.std(ddof=1). */
+static void percentiles_are_nearest_rank(void **state) {
+    (void)state;
+    double samples[200];
+    for (size_t i = 0; i < 200; i++)
+        samples[i] = (double)(i * 37 % 101) + 0.5;
+    sv_summary summary;
+    assert_int_equal(sv_summarize(samples, 200, &summary, NULL), SENVEC_OK);
+    assert_int_equal(summary.count, 200);
+    assert_close(summary.mean, 50.545, 1e-12);
+    assert_close(summary.deviation, 29.31158165462037, 1e-12);
+    assert_close(summary.p1, 0.5, 0);
+    assert_close(summary.p50, 50.5, 0);
+    assert_close(summary.p95, 95.5, 0);
+    assert_close(summary.p99, 99.5, 0);
+    assert_close(summary.min, 0.5, 0);
+    assert_close(summary.max, 100.5, 0);
+    assert_true(isnan(summary.p999)); /* 200 samples can't tell */
+
+    double ranks[1000];
+    for (size_t i = 0; i < 1000; i++)
+        ranks[i] = (double)(1000 - i);
+    assert_int_equal(sv_summarize(ranks, 1000, &summary, NULL), SENVEC_OK);
+    assert_close(summary.p50, 500, 0);
+    assert_close(summary.p95, 950, 0);
+    assert_close(summary.p99, 990, 0);
+    assert_close(summary.p999, 999, 0);
+}
+
+static void few_samples_say_little(void **state) {
+    (void)state;
+    sv_summary summary;
+    assert_int_equal(sv_summarize(NULL, 0, &summary, NULL), SENVEC_OK);
+    assert_true(isnan(summary.mean) && isnan(summary.p50));
+    const double one[] = {3};
+    assert_int_equal(sv_summarize(one, 1, &summary, NULL), SENVEC_OK);
+    assert_close(summary.p50, 3, 0);
+    assert_true(isnan(summary.deviation) && isnan(summary.p95) && isnan(summary.p99));
+}
+
+/* scipy.stats.bootstrap(method="percentile", paired=True), 100,000 resamples. */
+static void intervals_agree_with_scipy(void **state) {
+    (void)state;
+    const double texts[] = {100, 104, 98, 110, 95, 102, 99, 107, 101, 103}, base[] = {50, 51, 49, 56, 47, 52, 50, 53, 50, 51};
+    sv_rate blocks[10], baseline[10];
+    for (size_t i = 0; i < 10; i++) {
+        blocks[i] = (sv_rate){texts[i], 1};
+        baseline[i] = (sv_rate){base[i], 1};
+    }
+    sv_estimate estimate;
+    assert_int_equal(sv_estimate_rate(blocks, 10, 1, &estimate, NULL), SENVEC_OK);
+    assert_close(estimate.value, 101.9, 1e-12);
+    assert_close(estimate.low, 99.4, 0.15);
+    assert_close(estimate.high, 104.6, 0.15);
+    assert_int_equal(sv_estimate_ratio(blocks, baseline, 10, 1, &estimate, NULL), SENVEC_OK);
+    assert_close(estimate.value, 2.00196463654224, 1e-12);
+    assert_close(estimate.low, 1.9863013698630136, 0.001);
+    assert_close(estimate.high, 2.017716535433071, 0.001);
+
+    sv_estimate again;
+    assert_int_equal(sv_estimate_ratio(blocks, baseline, 10, 1, &again, NULL), SENVEC_OK);
+    assert_memory_equal(&estimate, &again, sizeof again);
+
+    assert_int_equal(sv_estimate_rate(blocks, 1, 1, &estimate, NULL), SENVEC_OK);
+    assert_close(estimate.low, 100, 0);
+    assert_close(estimate.high, 100, 0);
+    assert_int_equal(sv_estimate_rate(NULL, 0, 1, &estimate, NULL), SENVEC_OK);
+    assert_true(isnan(estimate.value));
+}
+
+/* A machine that slows down by half in one round widens a rate's interval, not a paired ratio's. */
+static void pairing_cancels_drift(void **state) {
+    (void)state;
+    sv_rate blocks[8], baseline[8];
+    for (size_t i = 0; i < 8; i++) {
+        double speed = i % 2 ? 1 : 0.5;
+        blocks[i] = (sv_rate){300 * speed, 1};
+        baseline[i] = (sv_rate){100 * speed, 1};
+    }
+    sv_estimate rate, ratio;
+    assert_int_equal(sv_estimate_rate(blocks, 8, 1, &rate, NULL), SENVEC_OK);
+    assert_int_equal(sv_estimate_ratio(blocks, baseline, 8, 1, &ratio, NULL), SENVEC_OK);
+    assert_true(rate.high - rate.low > 50);
+    assert_close(ratio.low, 3, 1e-9);
+    assert_close(ratio.high, 3, 1e-9);
+}
+
+/* scipy.stats.spearmanr; both lists have ties. */
+static void spearman_agrees_with_scipy(void **state) {
+    (void)state;
+    double x[20], y[20], rho;
+    for (size_t i = 0; i < 20; i++) {
+        x[i] = (double)(i * 7 % 13);
+        y[i] = (double)(i * i * 5 % 11);
+    }
+    assert_int_equal(sv_spearman(x, y, 20, &rho, NULL), SENVEC_OK);
+    assert_close(rho, -0.099854460239581, 1e-12);
+    assert_int_equal(sv_spearman(x, x, 20, &rho, NULL), SENVEC_OK);
+    assert_close(rho, 1, 1e-12);
+    assert_int_equal(sv_spearman(x, (const double[20]){0}, 20, &rho, NULL), SENVEC_OK);
+    assert_true(isnan(rho));
+}
+
+/* 68 texts/s are 244,800 an hour: 0.05 / 244.8 = 0.000204 USD a thousand. */
+static void cost_by_hand(void **state) {
+    (void)state;
+    assert_close(sv_cost_usd(0.05, 68, 1e3), 0.000204248, 5e-10);
+    assert_close(sv_cost_usd(0.05, 68, 1e6), 0.204248, 5e-7);
+    assert_close(sv_cost_usd(3.6, 1, 1), 0.001, 1e-15);
+    assert_close(sv_cost_usd(0, 68, 1e6), 0, 0);
+    assert_true(isnan(sv_cost_usd(0.05, 0, 1e6)));
+    assert_true(isnan(sv_cost_usd(-1, 68, 1e6)));
+}
+
+/* Vectors in the plane at 0, 60 and 90 degrees; in the copy the second one has turned to 45. */
+static void comparison_by_hand(void **state) {
+    (void)state;
+    const float reference[] = {1, 0, 0.5f, 0.8660254f, 0, 2}, turned[] = {3, 0, 1, 1, 0, 1};
+    double cosines[3];
+    sv_comparison comparison;
+    assert_int_equal(sv_compare_vectors(turned, reference, 3, 2, cosines, &comparison, NULL), SENVEC_OK);
+    assert_close(cosines[0], 1, 1e-7);
+    assert_close(cosines[1], cos(M_PI / 12), 1e-7);
+    double wide = cos(M_PI / 4) - cos(M_PI / 3), narrow = cos(M_PI / 6) - cos(M_PI / 4);
+    assert_close(comparison.pairwise_error_max, wide, 1e-7);
+    assert_close(comparison.pairwise_error_mean, (wide + narrow) / 3, 1e-7);
+    assert_close(comparison.neighbours, 1, 0); /* each has two others, and finds both */
+
+    assert_int_equal(sv_compare_vectors(turned, reference, 1, 2, cosines, &comparison, NULL), SENVEC_OK);
+    assert_true(isnan(comparison.neighbours) && isnan(comparison.pairwise_error_max));
+    assert_int_equal(sv_compare_vectors((const float[2]){0, 0}, reference, 1, 2, cosines, &comparison, NULL), SENVEC_OK);
+    assert_close(cosines[0], 0, 0);
+}
+
+/* Points on a line of angles: point i's nearest 10 are those around it. Moving the last one to the front changes some. */
+static void neighbours_are_counted(void **state) {
+    (void)state;
+    enum { N = 40 };
+    float reference[N * 2], moved[N * 2];
+    double cosines[N];
+    for (size_t i = 0; i < N; i++) {
+        reference[2 * i] = cosf(0.03f * (float)i);
+        reference[2 * i + 1] = sinf(0.03f * (float)i);
+    }
+    memcpy(moved, reference, sizeof moved);
+    sv_comparison comparison;
+    assert_int_equal(sv_compare_vectors(moved, reference, N, 2, cosines, &comparison, NULL), SENVEC_OK);
+    assert_close(comparison.neighbours, 1, 0);
+    memcpy(moved + 2 * (N - 1), moved, 2 * sizeof(float));
+    assert_int_equal(sv_compare_vectors(moved, reference, N, 2, cosines, &comparison, NULL), SENVEC_OK);
+    assert_true(comparison.neighbours < 1 && comparison.neighbours > 0.8);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_is_xoshiro),
+        cmocka_unit_test(shuffle_is_uniform_and_repeatable),
+        cmocka_unit_test(percentiles_are_nearest_rank),
+        cmocka_unit_test(few_samples_say_little),
+        cmocka_unit_test(intervals_agree_with_scipy),
+        cmocka_unit_test(pairing_cancels_drift),
+        cmocka_unit_test(spearman_agrees_with_scipy),
+        cmocka_unit_test(cost_by_hand),
+        cmocka_unit_test(comparison_by_hand),
+        cmocka_unit_test(neighbours_are_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
