@@ -14,10 +14,14 @@ import random
 import struct
 import subprocess
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+from real_model import find_real_model  # noqa: E402
 
 TOLERANCE = 2e-6
 TIERS = ("avx512", "avx2", "neon", "ref")
-REF_STEP = 10  # ref is plain C: it takes every tenth text, unless --all
+REF_STEP = 40  # ref is plain C: it takes every fortieth text, unless --all
 
 SUBJECTS = """the baker|a software engineer|our committee|every student|the old harbour|Dr. Müller|she|the night train
 my neighbour's cat|the laboratory in Zürich|a crowd of tourists|the API server|nobody|this river|the second edition|Élodie
@@ -88,14 +92,14 @@ def from_senvec(driver, directory, tier, texts):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--driver", required=True)
-    parser.add_argument("--model", default=os.environ.get("SENVEC_TEST_MODEL"))
+    parser.add_argument("--model", default=find_real_model())
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--all", action="store_true", help="all texts on ref too (many minutes)")
     parser.add_argument("files", nargs="*")
     arguments = parser.parse_args()
     if not arguments.model or not os.path.isfile(os.path.join(arguments.model, "model.safetensors")):
-        skip("no model: give --model or set SENVEC_TEST_MODEL")
+        skip("no model: run `senvec pull`, give --model or set SENVEC_TEST_MODEL")
     if arguments.files:
         texts = [line.rstrip("\n") for name in arguments.files for line in open(name, encoding="utf-8")][: arguments.count]
     else:
