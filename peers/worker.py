@@ -1,7 +1,7 @@
 """One process that runs one peer of senvec: PyTorch, behind the study's line protocol (src/study/worker.h has its definition).
 
-A request is one JSON object a line on standard input, a reply one on standard output. No logic of the study lives here: the study
-says what to run and how often, this program runs it and times it. A backend is a class with
+A request is one JSON object a line on standard input, a reply one on standard output. No logic of the study lives here: the
+study says what to run and how often, this program runs it and times it. A backend is a class with
 
     packages       modules without which it can't run
     __init__(request)   loads the model

@@ -484,7 +484,7 @@ static senvec_status compare_rows(sv_runner *runner, size_t base, const char *te
 
 senvec_status sv_runner_validate(sv_runner *runner, size_t limit, senvec_error *err) {
     const sv_texts *texts = runner->options->texts;
-    size_t count = texts->distinct_count < limit ? texts->distinct_count : limit, dimensions = 0, base;
+    size_t count = texts->distinct_count < limit ? texts->distinct_count : limit, dimensions = 0, base = 0;
     char path[SV_MAX_PATH];
     float *reference = NULL;
     SENVEC_TRY(sv_path_join(runner->options->scratch, "validation.json", path, err));
