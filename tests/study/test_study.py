@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""test_study SENVEC MODEL: the study from end to end on the tiny model: its files, its stages one by one, bad input,
+interruption.
+
+The peers' place is taken by stub_worker.py, so no Python package is needed.
+"""
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+SENVEC, MODEL = "", Path()
+STUB = Path(__file__).with_name("stub_worker.py")
+SHORT = ["--rounds", "2", "--calls", "4", "--duration", "0.04", "-q"]
+ROWS = ["senvec fp32 (single)", "senvec fp32 (batch=32)"]
+FILES = ["benchmark_results.csv", "cost_analysis.csv", "validation.csv", "validation_texts.csv", "latency_data.json",
+         "environment.json", "study.json"]
+
+
+def run(*arguments, **environment):
+    return subprocess.run([SENVEC, *map(str, arguments)], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, **environment})
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = Path(self.folder.name)
+        self.out = self.path / "results"
+
+    def file(self, name, text, mode=0o644):
+        path = self.path / name
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def study(self, *arguments, command="study", peers="none", **environment):
+        return run(command, "-m", MODEL, "--out", self.out, "--peers", peers, *SHORT, *arguments, **environment)
+
+    def table(self, name):
+        with open(self.out / name, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def loads(self, name):
+        return json.loads((self.out / name).read_text())
+
+    def succeeds(self, result):
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def fails(self, result, code, *words):
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        for word in words:
+            self.assertIn(word, result.stderr)
+
+
+class Study(Case):
+    def test_files(self):
+        printed = self.succeeds(self.study("--seed", "7", "--price", "0.1")).stdout
+        for name in ROWS:
+            self.assertIn(name, printed)
+        self.assertIn("seed 7", printed)
+        self.assertEqual(sorted(path.name for path in self.out.iterdir()), sorted(FILES))
+        rows = self.table("benchmark_results.csv")
+        self.assertEqual(list(rows[0])[:6], ["Configuration", "p50 (ms)", "p95 (ms)", "p99 (ms)", "Throughput (req/s)",
+                                             "Peak Memory (MB)"])
+        self.assertEqual([row["Configuration"] for row in rows], ROWS)
+        for row in rows:
+            self.assertEqual(row["State"], "measured")
+            self.assertGreater(float(row["p50 (ms)"]), 0)
+            self.assertGreater(float(row["Peak Memory (MB)"]), 1)
+            self.assertGreater(float(row["Peak (%)"]), 0)
+            self.assertLessEqual(float(row["Throughput Low (req/s)"]), float(row["Throughput (req/s)"]))
+            self.assertEqual(row["Timed Calls"], "4")
+        costs = self.table("cost_analysis.csv")
+        self.assertEqual(list(costs[0])[:4], ["Configuration", "Throughput (req/s)", "Requests/Hour",
+                                              "Cost per 1K requests ($)"])
+        for row in costs:
+            expected = 0.1 / (float(row["Throughput (req/s)"]) * 3.6)
+            self.assertAlmostEqual(float(row["Cost per 1K requests ($)"]), expected, delta=expected / 1000)
+            self.assertGreater(float(row["Cost per 1K requests ($)"]), 0)
+        # A text's vector has the same bits alone and in a batch.
+        for row in self.table("validation.csv"):
+            self.assertEqual((row["Reference"], row["Texts"]), (ROWS[0], "20"))
+            self.assertEqual(float(row["Cosine Min"]), 1)
+            self.assertEqual(float(row["Pairwise Error Max"]), 0)
+        self.assertEqual(len(self.table("validation_texts.csv")), 20)
+        samples = self.loads("latency_data.json")
+        self.assertEqual({name: len(samples[name]) for name in samples}, dict.fromkeys(ROWS, 4))
+        study = self.loads("study.json")
+        self.assertEqual(study["schema_version"], 1)
+        self.assertEqual(study["options"]["seed"], 7)
+        for row in study["configurations"]:
+            self.assertEqual([block["round"] for block in row["throughput"]["blocks"]], [0, 1])
+        environment = self.loads("environment.json")
+        self.assertEqual(len(environment["model"]["files"]["model.safetensors"]["sha256"]), 64)
+        self.assertIn("--seed 7", environment["repeat"])
+        self.assertEqual(environment["texts"]["used"], 1000)
+
+    def test_peers_run_beside_it(self):
+        python = self.file("python", f"#!/bin/sh\nexec {sys.executable} {STUB}\n", 0o755)
+        self.succeeds(self.study("--python", python, peers="torch", command="bench"))
+        rows = self.table("benchmark_results.csv")
+        self.assertEqual([row["Configuration"] for row in rows], ["PyTorch (single)", "PyTorch (batch=32)", *ROWS])
+        self.assertTrue(all(row["State"] == "measured" for row in rows))
+        self.assertEqual(float(rows[0]["Speedup"]), 1)
+        # The stub counts words; it isn't the same tokenizer, and the study says so.
+        self.assertTrue(any("same work" in line for line in self.loads("study.json")["warnings"]))
+
+    def test_a_dying_peer_is_marked(self):
+        python = self.file("python", "#!/bin/sh\nread line\necho 'all is lost' >&2\nexit 9\n", 0o755)
+        result = self.study(peers="all", SENVEC_PYTHON=str(python))
+        self.assertEqual(result.returncode, 1)
+        rows = self.table("benchmark_results.csv")
+        self.assertEqual([row["State"] for row in rows], ["failed", "failed", "measured", "measured"])
+        self.assertIn("exit code 9", rows[0]["Reason"])
+        self.assertIn("all is lost", rows[0]["Reason"])
+        self.assertEqual(self.table("validation.csv")[2]["Reference"], ROWS[0])
+
+    def test_missing_python_is_named(self):
+        result = self.succeeds(self.study(peers="all", SENVEC_PYTHON=str(self.path / "no-python")))
+        self.assertIn("missing: ", result.stdout)
+        self.assertIn("no-python cannot be started", result.stdout)
+        states = [row["State"] for row in self.table("benchmark_results.csv")]
+        self.assertEqual(states, ["missing", "missing", "measured", "measured"])
+
+    def test_same_seed_same_order(self):
+        orders = []
+        for _ in range(2):
+            self.succeeds(self.study("--seed", "3", "--rounds", "6", command="bench"))
+            orders.append([[block["position"] for block in row["throughput"]["blocks"]]
+                           for row in self.loads("study.json")["configurations"]])
+        self.assertEqual(orders[0], orders[1])
+
+    def test_own_texts(self):
+        for name, text, options in (("t.txt", "one\ntwo\nthree\n", []),
+                                    ("t.jsonl", '{"s":"one"}\n{"s":"two"}\n', ["--key", "s"]),
+                                    ("t.csv", "id,s\n1,one\n2,two\n", ["--column", "s"])):
+            self.succeeds(self.study("--corpus", self.file(name, text), *options))
+            self.assertEqual([row["Text"] for row in self.table("validation_texts.csv")][:2], ["one", "two"])
+
+    def test_one_text(self):
+        self.succeeds(self.study("--corpus", self.file("t.txt", "a single text")))
+        row = self.table("validation.csv")[0]
+        self.assertEqual((row["Texts"], row["Top-10 Neighbours Found (%)"]), ("1", ""))
+
+    def test_a_sample_of_many(self):
+        corpus = self.file("t.txt", "".join(f"text number {i}\n" for i in range(5000)))
+        self.succeeds(self.study("--corpus", corpus, "--texts", "50", "--validation-texts", "10"))
+        texts = self.loads("environment.json")["texts"]
+        self.assertEqual((texts["in_file"], texts["used"]), (5000, 50))
+        self.assertEqual(len(self.table("validation_texts.csv")), 10)
+
+
+class Stages(Case):
+    def test_one_after_the_other(self):
+        self.succeeds(self.study(command="bench"))
+        self.assertFalse((self.out / "validation.csv").exists())
+        before = self.loads("study.json")
+        self.succeeds(self.study(command="validate"))
+        after = self.loads("study.json")
+        self.assertEqual(after["reference"], ROWS[0])
+        for old, new in zip(before["configurations"], after["configurations"]):
+            self.assertEqual(old["throughput"]["blocks"], new["throughput"]["blocks"])
+            self.assertEqual(old["latency"]["samples_ms"], new["latency"]["samples_ms"])
+        self.succeeds(run("cost", "--out", self.out, "--price", "5"))
+        for old, new in zip(after["configurations"], self.loads("study.json")["configurations"]):
+            self.assertAlmostEqual(new["cost"]["usd_per_1m_texts"] / old["cost"]["usd_per_1m_texts"], 100)
+            self.assertEqual(old["validation"]["cosines"], new["validation"]["cosines"])
+
+    def test_what_is_missing_is_named(self):
+        self.fails(run("cost", "--out", self.out), 1, "study.json", "senvec bench")
+        self.fails(self.study(command="validate"), 1, "study.json", "senvec bench")
+        self.out.mkdir(exist_ok=True)
+        (self.out / "study.json").write_text('{"schema_version": 1, "configurations": 3}')
+        self.fails(run("cost", "--out", self.out), 1, "not a study")
+
+
+class BadInput(Case):
+    def test_usage(self):
+        self.fails(self.study(peers="torch,caffe"), 2, '"caffe"', "torch", "none")
+        self.fails(self.study("--key", "a", "--column", "b"), 2, "--key", "--column")
+        self.fails(self.study("--cpu", "mmx"), 2, "mmx")
+        for option in (["--duration", "0"], ["--rounds", "0"], ["--threads", "0"], ["--price", "-1"], ["--texts", "0"],
+                       ["--nope"]):
+            self.fails(self.study(*option), 2, option[0])
+
+    def test_texts(self):
+        self.fails(self.study("--corpus", self.file("empty.txt", "")), 1, "empty.txt", "holds no text")
+        self.fails(self.study("--corpus", self.path / "none.txt"), 1, "none.txt")
+        self.fails(self.study("--corpus", self.file("a.csv", "id,name\n1,x\n"), "--column", "skill"), 2, "a.csv", "skill")
+        self.fails(self.study("--corpus", self.file("a.jsonl", '{"x": 1}\n'), "--key", "skill"), 1, "a.jsonl", "skill")
+
+    def test_model(self):
+        self.fails(self.study("-m", self.path / "no-model"), 1, "no-model")
+
+    def test_results_folder(self):
+        self.out = self.file("a-file", "") / "results"
+        self.fails(self.study(), 1, "a-file")
+
+    def test_broken_model_marks_the_rows(self):
+        shutil.copytree(MODEL, self.path / "model", ignore=shutil.ignore_patterns("model.safetensors"))
+        result = self.study("-m", self.path / "model")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("model.safetensors", result.stdout)
+
+
+class Interruption(Case):
+    def test_what_is_done_is_kept(self):
+        process = subprocess.Popen([SENVEC, "study", "-m", MODEL, "--out", self.out, "--peers", "none", "--rounds", "500",
+                                    "--duration", "100", "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   start_new_session=True)
+        time.sleep(3)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers too
+        _, errors = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("interrupted", errors)
+        rows = self.table("benchmark_results.csv")
+        self.assertTrue(all(row["State"] == "measured" for row in rows))
+        self.assertRaises(ProcessLookupError, os.killpg, process.pid, 0)  # no worker is left
+
+    def test_a_killed_study_leaves_no_workers(self):
+        process = subprocess.Popen([SENVEC, "study", "-m", MODEL, "--out", self.out, "--peers", "none", "-q"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(2)
+        process.kill()
+        process.wait()
+        for _ in range(100):
+            try:
+                os.killpg(process.pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.1)
+        self.fail("a worker is left")
+
+
+if __name__ == "__main__":
+    SENVEC, MODEL = sys.argv[1], Path(sys.argv[2])
+    unittest.main(argv=sys.argv[:1], verbosity=1)
