@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The coefficients of v_exp2 and v_gelu in src/kernels/kernels_vec.h: fits them again and prints them with their errors.
+"""The coefficients of exp2_each and v_gelu in src/kernels/kernels_vec.h: fits them again and prints them with their errors.
 
 Needs numpy and mpmath. Both fits minimise the largest relative error, by weighted linear least squares whose weights grow where
 the error is large (Lawson), on Chebyshev nodes. Errors are those of the exact formula, before any rounding to float.
@@ -24,7 +24,7 @@ def lawson(solve, nodes, iterations):
     return best
 
 
-def fit_exp2(degree=6, nodes=1000):
+def fit_exp2(degree=5, nodes=1000):
     """2^f on [-1/2, 1/2], with 2^0 = 1 exactly."""
     f = -numpy.cos(numpy.pi * (numpy.arange(nodes) + 0.5) / nodes) / 2
     want = 2.0**f

@@ -16,28 +16,25 @@
  *     S' (n, NR) = K (n, d) x packed Q    keys are rows and queries are lanes, so that softmax goes down the rows: no sums
  *                                         across lanes, no masks for missing keys
  *     O (NR, d)  = P (NR, n) x packed V   where P is S' read by columns
- * Queries and columns of V beyond the end are zeros in the packed forms. */
+ * Queries and columns of V beyond the end are zeros in the packed forms. K and V of a head are copied once, since rows of qkv lie
+ * whole pages apart and would share a few sets of L1; the next head's are prefetched meanwhile. The first GEMM also keeps the
+ * largest score of each column, in registers. */
 #ifndef SV_KERNELS_KERNELS_VEC_H
 #define SV_KERNELS_KERNELS_VEC_H
 
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "kernels/tiers.h"
+#include "kernels/unroll.h"
 
 #define NR (2 * LANES)
 #define K_BLOCK 384
 #define ROW_BLOCK 96
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#define UNROLL_4 _Pragma("clang loop unroll_count(4)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#define UNROLL_4 _Pragma("GCC unroll 4")
-#endif
 
 static inline size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
@@ -45,21 +42,32 @@ static inline size_t smaller(size_t a, size_t b) {
 
 /* ------------------------------------------------------------ exp and GELU */
 
-/* 2^x for x <= 0, 0 for x < -126; relative error at most 1.1 ulp.
+/* x[i] = 2^x[i] for x <= 0, 0 for x < -126; relative error at most 1.9 ulp.
  * n = round(x) by adding and subtracting 1.5 * 2^23, which leaves n in the low bits of the sum; then 2^(x - n) on [-1/2, 1/2]
- * by a minimax polynomial. Fitted by tools/fit_kernels.py: relative error 2.0e-9 before rounding. */
-static inline vf v_exp2(vf x) {
+ * by a minimax polynomial. Fitted by tools/fit_kernels.py: relative error 9.2e-8 before rounding.
+ * Several vectors go step by step together, since one alone is a chain of some 40 cycles and 15 instructions. */
+ALWAYS_INLINE void exp2_each(vf *x, const size_t count) {
+    static const float coefficients[] = {9.67151272e-03f, 5.55073375e-02f, 2.40222421e-01f, 6.93146978e-01f, 1.0f};
     const vf shifter = v_set(0x1.8p23f);
-    const vf shifted = v_add(x, shifter);
-    const vf f = v_sub(x, v_sub(shifted, shifter));
-    vf p = v_set(1.53533614e-04f);
-    p = v_fma(p, f, v_set(1.33988746e-03f));
-    p = v_fma(p, f, v_set(9.61843736e-03f));
-    p = v_fma(p, f, v_set(5.55033247e-02f));
-    p = v_fma(p, f, v_set(2.40226479e-01f));
-    p = v_fma(p, f, v_set(6.93147203e-01f));
-    p = v_fma(p, f, v_set(1.0f));
-    return v_zero_below(v_scale(p, shifted), x, v_set(-126.0f));
+    vf shifted[4], f[4], p[4];
+    UNROLL
+    for (size_t i = 0; i < count; i++)
+        shifted[i] = v_add(x[i], shifter);
+    UNROLL
+    for (size_t i = 0; i < count; i++)
+        f[i] = v_sub(x[i], v_sub(shifted[i], shifter));
+    UNROLL
+    for (size_t i = 0; i < count; i++)
+        p[i] = v_set(1.32647260e-03f);
+    UNROLL
+    for (size_t c = 0; c < sizeof coefficients / sizeof *coefficients; c++) {
+        UNROLL
+        for (size_t i = 0; i < count; i++)
+            p[i] = v_fma(p[i], f[i], v_set(coefficients[c]));
+    }
+    UNROLL
+    for (size_t i = 0; i < count; i++)
+        x[i] = v_zero_below(v_scale(p[i], shifted[i]), x[i], v_set(-126.0f));
 }
 
 /* x/2 (1 + erf(x/sqrt 2)) as x E + x/2, E = erf(x/sqrt 2)/2 = x P(x^2)/Q(x^2) on [-5.4, 5.4]. */
@@ -118,6 +126,7 @@ typedef struct tile_args {
     size_t columns;       /* 1 to nv * LANES */
     bool accumulate;      /* C += instead of C = */
     const float *bias;    /* (columns), added last; NULL: none */
+    float *highest;       /* (nv * LANES), raised to the columns' largest; NULL: isn't wanted */
     const char *prefetch; /* what will be wanted next */
     size_t prefetch_step; /* bytes of it for each step of k */
 } tile_args;
@@ -174,6 +183,16 @@ ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, 
                 sum[r][j] = v_add(sum[r][j], bias[j]);
         }
     }
+    if (t->highest) {
+        UNROLL
+        for (size_t j = 0; j < nv; j++) {
+            vf highest = v_load(t->highest + j * LANES);
+            UNROLL
+            for (size_t r = 0; r < rows; r++)
+                highest = v_max(highest, sum[r][j]);
+            v_store(t->highest + j * LANES, highest);
+        }
+    }
     if (t->columns == nv * LANES) {
         UNROLL
         for (size_t r = 0; r < rows; r++)
@@ -224,6 +243,16 @@ static void pack_panel(float *packed, const size_t nr, const float *w, size_t ld
     for (size_t first = 0; first < nr; first += LANES)
         for (size_t i = 0; i < k; i += LANES) {
             vf r[LANES];
+            if (first + LANES <= columns && i + LANES <= k) { /* all of it stays in registers */
+                UNROLL
+                for (size_t j = 0; j < LANES; j++)
+                    r[j] = v_load(w + (first + j) * ldw + i);
+                v_transpose(r);
+                UNROLL
+                for (size_t j = 0; j < LANES; j++)
+                    v_store(packed + (i + j) * nr + first, r[j]);
+                continue;
+            }
             for (size_t j = 0; j < LANES; j++)
                 r[j] = first + j < columns ? v_load_first(w + (first + j) * ldw + i, smaller(k - i, LANES)) : v_zero();
             v_transpose(r);
@@ -281,25 +310,47 @@ static void gemm_run(const sv_gemm_f32_args *g) {
 /* ------------------------------------------------------------- attention */
 
 static size_t attention_scratch(size_t n, size_t d) {
-    return NR * d + NR * n + (d + NR - 1) / NR * NR * n;
+    return NR * d + NR * n + (d + NR - 1) / NR * NR * n + d * n;
 }
 
-/* s (n, nv * LANES) <- exp(scale * (s - the largest of its column)); inverse[column] <- 1 / the column's sum. */
-static void softmax_columns(float *s, const size_t nv, size_t n, float scale, float *inverse) {
+/* s (n, nv * LANES) <- exp(scale * (s - largest[column])); inverse[column] <- 1 / the column's sum. */
+ALWAYS_INLINE void softmax_columns(float *s, const size_t nv, size_t n, float scale, const float *largest, float *inverse) {
     const vf factor = v_set(scale * (float)M_LOG2E);
+    const size_t row = nv * LANES;
+    vf highest[2], total[2], p[4];
+    UNROLL
     for (size_t j = 0; j < nv; j++) {
-        float *column = s + j * LANES;
-        vf highest = v_set(-INFINITY);
-        for (size_t i = 0; i < n; i++)
-            highest = v_max(highest, v_load(column + i * nv * LANES));
-        vf total = v_zero();
-        for (size_t i = 0; i < n; i++) {
-            vf p = v_exp2(v_mul(v_sub(v_load(column + i * nv * LANES), highest), factor));
-            v_store(column + i * nv * LANES, p);
-            total = v_add(total, p);
-        }
-        v_store(inverse + j * LANES, v_div(v_set(1.0f), total));
+        highest[j] = v_load(largest + j * LANES);
+        total[j] = v_zero();
     }
+    size_t i = 0;
+    for (; i + 4 / nv <= n; i += 4 / nv) {
+        float *at = s + i * row;
+        UNROLL
+        for (size_t j = 0; j < 4; j++)
+            p[j] = v_mul(v_sub(v_load(at + j * LANES), highest[j % nv]), factor);
+        exp2_each(p, 4);
+        UNROLL
+        for (size_t j = 0; j < 4; j++) {
+            v_store(at + j * LANES, p[j]);
+            total[j % nv] = v_add(total[j % nv], p[j]);
+        }
+    }
+    for (; i < n; i++) {
+        float *at = s + i * row;
+        UNROLL
+        for (size_t j = 0; j < nv; j++)
+            p[j] = v_mul(v_sub(v_load(at + j * LANES), highest[j]), factor);
+        exp2_each(p, nv);
+        UNROLL
+        for (size_t j = 0; j < nv; j++) {
+            v_store(at + j * LANES, p[j]);
+            total[j] = v_add(total[j], p[j]);
+        }
+    }
+    UNROLL
+    for (size_t j = 0; j < nv; j++)
+        v_store(inverse + j * LANES, v_div(v_set(1.0f), total[j]));
 }
 
 static void run_tiles(tile_fn *const *tiles, tile_args *t, size_t rows) {
@@ -314,11 +365,22 @@ static void run_tiles(tile_fn *const *tiles, tile_args *t, size_t rows) {
     }
 }
 
+/* Rows [begin, end) of q, k and v, the d columns from `at`. */
+static void prefetch_head(const sv_attention_f32_args *g, size_t at, size_t begin, size_t end) {
+    for (size_t row = begin; row < end; row++)
+        for (size_t i = at; i < at + g->d; i += 16) {
+            __builtin_prefetch(g->q + row * g->ld + i, 0, 2);
+            __builtin_prefetch(g->k + row * g->ld + i, 0, 2);
+            __builtin_prefetch(g->v + row * g->ld + i, 0, 2);
+        }
+}
+
 static void attention(const sv_attention_f32_args *g) {
     assert(g->scale > 0);
-    float *q = g->scratch;    /* (d, NR) */
-    float *s = q + NR * g->d; /* (n, NR) */
-    float *v = s + NR * g->n; /* (ceil(d / NR), n, NR) */
+    float *q = g->scratch;                           /* (d, NR) */
+    float *s = q + NR * g->d;                        /* (n, NR) */
+    float *v = s + NR * g->n;                        /* (ceil(d / NR), n, NR) */
+    float *k = v + (g->d + NR - 1) / NR * NR * g->n; /* (n, d) */
     for (size_t head = 0; head < g->heads; head++) {
         const size_t at = head * g->d;
         for (size_t first = 0; first < g->d; first += NR)
@@ -327,13 +389,31 @@ static void attention(const sv_attention_f32_args *g) {
                 load_row(x, g->v + i * g->ld + at + first, 2, smaller(g->d - first, NR));
                 store_row(v + first * g->n + i * NR, x, 2, NR);
             }
+        for (size_t i = 0; i < g->n; i++)
+            memcpy(k + i * g->d, g->k + i * g->ld + at, g->d * sizeof *k);
         for (size_t query = 0; query < g->n; query += NR) {
             const size_t queries = smaller(g->n - query, NR), nv = queries > LANES ? 2 : 1, nr = nv * LANES;
             pack_panel(q, nr, g->q + query * g->ld + at, g->ld, queries, g->d);
+            if (head + 1 < g->heads)
+                prefetch_head(g, at + g->d, query, query + queries);
+            float highest[NR], inverse[NR];
+            for (size_t i = 0; i < NR; i++)
+                highest[i] = -INFINITY;
             run_tiles(nv == 2 ? wide : narrow,
-                      &(tile_args){.a = g->k + at, .row = g->ld, .b = q, .k = g->d, .c = s, .ldc = nr, .columns = nr}, g->n);
-            float inverse[NR];
-            softmax_columns(s, nv, g->n, g->scale, inverse);
+                      &(tile_args){.a = k,
+                                   .row = g->d,
+                                   .b = q,
+                                   .k = g->d,
+                                   .c = s,
+                                   .ldc = nr,
+                                   .columns = nr,
+                                   .highest = highest,
+                                   .prefetch = (const char *)q},
+                      g->n);
+            if (nv == 2)
+                softmax_columns(s, 2, g->n, g->scale, highest, inverse);
+            else
+                softmax_columns(s, 1, g->n, g->scale, highest, inverse);
             float *out = g->out + query * g->ld_out + at;
             for (size_t first = 0; first < g->d; first += NR) {
                 const size_t columns = smaller(g->d - first, NR);

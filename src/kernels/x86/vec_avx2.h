@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/unroll.h"
+
 #define LANES 8
 
 typedef __m256 vf;
@@ -94,20 +96,24 @@ static inline float v_sum(vf v) {
 /* r (LANES, LANES) becomes its transpose. */
 static inline void v_transpose(vf r[LANES]) {
     vf t[LANES];
+    UNROLL
     for (size_t i = 0; i < LANES; i += 2) { /* pairs of rows: (0, 1), (2, 3), ... */
         t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
     }
+    UNROLL
     for (size_t i = 0; i < LANES; i += 4) { /* quads: columns 0, 1, 2, 3 of each half */
         r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
         r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
         r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
         r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
     }
+    UNROLL
     for (size_t i = 0; i < 4; i++) {
         t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
         t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
     }
+    UNROLL
     for (size_t i = 0; i < LANES; i++)
         r[i] = t[i];
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/unroll.h"
+
 #define LANES 16
 
 typedef __m512 vf;
@@ -100,16 +102,19 @@ static inline float v_sum(vf v) {
 /* r (LANES, LANES) becomes its transpose. */
 static inline void v_transpose(vf r[LANES]) {
     vf t[LANES];
+    UNROLL
     for (size_t i = 0; i < LANES; i += 2) { /* pairs of rows */
         t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
     }
+    UNROLL
     for (size_t i = 0; i < LANES; i += 4) { /* r[i + c]: quarter q holds column 4 q + c of the four rows from i */
         r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
         r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
         r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
         r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
     }
+    UNROLL
     for (size_t c = 0; c < 4; c++) { /* quarters: a 4 x 4 transpose of 128-bit blocks */
         const vf even_low = _mm512_shuffle_f32x4(r[c], r[c + 4], 0x88), odd_low = _mm512_shuffle_f32x4(r[c], r[c + 4], 0xdd);
         const vf even_high = _mm512_shuffle_f32x4(r[c + 8], r[c + 12], 0x88);
@@ -119,6 +124,7 @@ static inline void v_transpose(vf r[LANES]) {
         t[c + 8] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
         t[c + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
     }
+    UNROLL
     for (size_t i = 0; i < LANES; i++)
         r[i] = t[i];
 }
