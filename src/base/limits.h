@@ -30,5 +30,6 @@
 /* Study. */
 #define SV_MAX_STUDY_TEXTS 100000u       /* kept of a corpus; of a longer one a sample */
 #define SV_MAX_WORKER_REPLY (256u << 20) /* one reply of a worker: a sample is about 10 bytes */
+#define SV_MAX_REPORT_STUDIES 16u        /* side by side in one report */
 
 #endif

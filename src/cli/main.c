@@ -21,6 +21,7 @@ static const command commands[] = {
     {"bench", "the study's measuring stage alone", sv_cmd_bench},
     {"validate", "the study's accuracy stage alone", sv_cmd_validate},
     {"cost", "the study's cost stage alone", sv_cmd_cost},
+    {"report", "the study as a page, a PDF and a notebook", sv_cmd_report},
     {"embed", "turn texts into vectors", sv_cmd_embed},
     {"tokenize", "turn texts into token ids", sv_cmd_tokenize},
     {"info", "what a model is and how it runs here", sv_cmd_info},

@@ -10,6 +10,7 @@
 #include "cpu/machine.h"
 #include "hub/hub.h"
 #include "study/environment.h"
+#include "study/places.h"
 
 void sv_study_options_init(sv_study_options *options) {
     *options = (sv_study_options){
@@ -36,7 +37,7 @@ void sv_study_options_quick(sv_study_options *options) {
 
 /* ----------------------------------------------------------------- places */
 
-/* Files that the study needs and that lie beside the program: in the checkout that it was built in, or installed. */
+/* What a run needs besides the model and the texts. */
 typedef struct places {
     char program[SV_MAX_PATH];
     char worker_script[SV_MAX_PATH]; /* "": not found */
@@ -44,30 +45,13 @@ typedef struct places {
     char missing[SV_MAX_PATH + 200]; /* what isn't there, and what to do */
 } places;
 
-/* The nearest of `levels` parent folders of the program that has `name` in it: its path there, "" if none has. */
-static void look_upwards(const char *program, const char *name, char out[SV_MAX_PATH]) {
-    char folder[SV_MAX_PATH];
-    snprintf(folder, sizeof folder, "%s", program);
-    for (char *slash = strrchr(folder, '/'); slash && slash != folder; slash = strrchr(folder, '/')) {
-        *slash = '\0';
-        if (sv_path_join(folder, name, out, NULL) == SENVEC_OK && access(out, R_OK) == 0)
-            return;
-    }
-    out[0] = '\0';
-}
-
 static void find_places(const sv_study_options *options, places *out) {
     *out = (places){0};
-    ssize_t length = readlink("/proc/self/exe", out->program, sizeof out->program - 1);
-    out->program[length > 0 ? length : 0] = '\0';
-    look_upwards(out->program, "peers/worker.py", out->worker_script);
+    sv_place_program(out->program);
+    sv_place_beside("peers/worker.py", out->worker_script);
     if (!out->worker_script[0])
-        look_upwards(out->program, "share/senvec/peers/worker.py", out->worker_script);
-    const char *python = options->python ? options->python : getenv("SENVEC_PYTHON");
-    if (python && python[0])
-        snprintf(out->python, sizeof out->python, "%s", python);
-    else
-        look_upwards(out->program, ".venv/bin/python", out->python);
+        sv_place_beside("share/senvec/peers/worker.py", out->worker_script);
+    sv_place_python(options->python, out->python);
     if (!out->worker_script[0])
         snprintf(out->missing, sizeof out->missing, "peers/worker.py is not beside %s; install it, or use --peers none",
                  out->program);

@@ -1,0 +1,11 @@
+/* study.ipynb: the study's story as a notebook with its outputs, made by a Python with matplotlib. */
+#ifndef SV_STUDY_NOTEBOOK_H
+#define SV_STUDY_NOTEBOOK_H
+
+#include "base/status.h"
+
+/* Runs the notebook's cells over the result files in `directory` and writes it to `path`, whole or not at all. Errors:
+ * NOT_FOUND (no Python: `python` is "" or can't be started), SYSTEM (a cell fails; the last line that Python said). */
+senvec_status sv_notebook_write(const char *python, const char *directory, const char *path, senvec_error *err);
+
+#endif

@@ -1,0 +1,115 @@
+"""make_study DIRECTORY [SEED]: writes the result files of a study that never ran, for tests of the report.
+
+Every kind of row that the page has to show is there: measured ones of each runtime, one that failed, one that is missing. The
+numbers are drawn at random around made-up speeds; they measure nothing.
+"""
+import json
+import math
+import random
+import sys
+from pathlib import Path
+
+# name, runtime, precision, texts/s, 1 - cosine
+KINDS = [
+    ("PyTorch", "torch", "fp32", 60, 0), ("ONNX Runtime", "onnxruntime", "fp32", 110, 1e-7),
+    ("ONNX + INT8", "onnxruntime", "int8", 190, 5e-3), ("OpenVINO INT8", "openvino", "int8", 210, 2e-3),
+    ("senvec fp32", "senvec", "fp32", 150, 1e-7), ("senvec bf16", "senvec", "bf16", 200, 3e-5),
+    ("senvec int8", "senvec", "int8", 300, 4e-4),
+]
+ROUNDS = 5
+TEXTS = 60
+
+
+def percentile(values, percent):
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]
+
+
+def estimate(value, part):
+    return {"value": value, "low": value * (1 - part), "high": value * (1 + part)}
+
+
+def nothing(kind, batch, state, reason):
+    name, runtime, precision, _, _ = kind
+    empty = {"value": None, "low": None, "high": None}
+    return {
+        "name": f"{name} (single)" if batch == 1 else f"{name} (batch={batch})", "runtime": runtime, "precision": precision,
+        "step": "a step", "batch": batch, "state": state, "reason": reason, "worker": None, "load_seconds": None,
+        "model_bytes": 0, "peak_rss_bytes": 0, "corpus_tokens": 0,
+        "latency": {"calls": 0, "mean_ms": None, "min_ms": None, "max_ms": None, "deviation_ms": None, "p50_ms": None,
+                    "p95_ms": None, "p99_ms": None, "p99_9_ms": None, "p50_ms_per_text": None, "samples_ms": []},
+        "throughput": {"blocks": [], "texts_per_s": empty, "tokens_per_s": None, "spread": None, "speedup": empty,
+                       "speedup_same_batch": empty, "gmacs_per_s": None, "peak_percent": None},
+        "validation": {"texts": 0, "cosine_mean": None, "cosine_min": None, "cosine_p1": None, "pairwise_error_max": None,
+                       "pairwise_error_mean": None, "neighbours": None, "cosines": []},
+        "cost": {"usd_per_1k_texts": None, "usd_per_1m_texts": None, "saving": None},
+    }
+
+
+def row(kind, batch, random, baseline):
+    _, runtime, precision, rate, distance = kind
+    rate *= 1 if batch == 1 else 2.5
+    out = nothing(kind, batch, "measured", "")
+    out.update(worker={"versions": {runtime: "1.2.3"}, "threads": 2}, load_seconds=0.5, model_bytes=90868376, corpus_tokens=900,
+               peak_rss_bytes=int(random.uniform(150, 900)) << 20)
+    samples = [1000 * batch / rate * random.lognormvariate(0, 0.1) for _ in range(200)]
+    out["latency"] = {"calls": len(samples), "mean_ms": sum(samples) / len(samples), "min_ms": min(samples),
+                      "max_ms": max(samples), "deviation_ms": 1.0, "p99_9_ms": None,
+                      **{f"p{p}_ms": percentile(samples, p) for p in (50, 95, 99)},
+                      "p50_ms_per_text": percentile(samples, 50) / batch, "samples_ms": samples}
+    blocks = []
+    for number in range(ROUNDS):
+        texts = int(rate)
+        blocks.append({"round": number, "position": 0, "calls": texts // batch, "texts": texts, "tokens": 15 * texts,
+                       "seconds": texts / rate * random.uniform(0.95, 1.05), "steal": 0.0, "idle_cpu": 0.0})
+    out["throughput"].update(blocks=blocks, texts_per_s=estimate(rate, 0.03), tokens_per_s=15 * rate, spread=0.03,
+                             speedup=estimate(rate / baseline, 0.02), speedup_same_batch=estimate(rate / baseline, 0.02))
+    if runtime == "senvec":
+        out["throughput"].update(gmacs_per_s=rate * 0.16, peak_percent=min(95, rate * 0.1))
+    cosines = [1 - min(0.5, distance * random.lognormvariate(0, 0.6)) for _ in range(TEXTS)]
+    out["validation"] = {"texts": TEXTS, "cosine_mean": sum(cosines) / TEXTS, "cosine_min": min(cosines),
+                         "cosine_p1": percentile(cosines, 1), "pairwise_error_max": distance,
+                         "pairwise_error_mean": distance / 3, "neighbours": 1 - 10 * distance, "cosines": cosines}
+    usd = 0.05 / 3600 * 1e6 / rate
+    out["cost"] = {"usd_per_1k_texts": usd / 1000, "usd_per_1m_texts": usd, "saving": 1 - baseline / rate}
+    return out
+
+
+def main():
+    directory, seed = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    numbers = random.Random(seed)
+    rows = [row(kind, batch, numbers, KINDS[0][3]) for kind in KINDS for batch in (1, 32)]
+    rows[7] = nothing(KINDS[3], 32, "failed", "the worker died: RuntimeError: <script>alert(1)</script> & so on")
+    rows[11] = nothing(KINDS[5], 32, "missing", "this CPU has no bf16 instructions")
+    machine = {"cpu": f"Example CPU {seed}", "isa_tiers": ["ref", "avx2"], "online_cpus": 4, "physical_cores": 2,
+               "affinity_cpus": 4, "quota_cpus": 2.0, "usable_threads": 2, "l1d_bytes": 32768, "l2_bytes": 524288,
+               "l3_bytes": 33554432, "memory_bytes": 8 << 30, "kernel": "6.1", "hypervisor": "", "governor": ""}
+    study = {
+        "schema_version": 1, "senvec_version": "0.1.0", "created": "2026-01-02T03:04:05Z",
+        "options": {"seed": seed, "threads": 2, "rounds": ROUNDS, "latency_calls": 200, "warmups": 10, "duration_s": 10.0,
+                    "quick": False, "usd_per_hour": 0.05},
+        "peak": {"linear_macs_per_token": 10616832, "fp32_gmacs_per_s": 60.0, "bf16_gmacs_per_s": None,
+                 "int8_gmacs_per_s": 200.0, "read_gb_per_s": 20.0},
+        "baseline": rows[0]["name"], "reference": rows[0]["name"], "warnings": ["an example of a warning"],
+        "environment": {"machine": machine, "senvec": {"version": "0.1.0", "compiler": "a compiler", "build": "with asserts"},
+                        "model": {"name": "all-MiniLM-L6-v2", "directory": "model",
+                                  "files": {"model.safetensors": {"bytes": 90868376, "sha256": "53aa" * 16}}},
+                        "texts": {"source": "built in", "in_file": TEXTS, "used": TEXTS, "distinct": TEXTS, "bytes": 4000,
+                                  "with_invalid_utf8": 0},
+                        "repeat": f"senvec study --seed {seed}", "runtimes": {r["name"]: r["worker"] for r in rows}},
+        "validation_texts": [f"example text {i} with </script> in it" for i in range(TEXTS)],
+        "configurations": rows,
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "study.json").write_text(json.dumps(study))
+    (directory / "latency_data.json").write_text(json.dumps({r["name"]: r["latency"]["samples_ms"] for r in rows
+                                                             if r["state"] == "measured"}))
+    lines = ["batch_size,total_time_s,throughput_rps,Configuration"]
+    for name, _, _, rate, _ in (KINDS[0], KINDS[2], KINDS[6]):
+        for batch in (1, 4, 8, 16, 32, 64):
+            speed = rate * (1 + math.log2(batch) / 3)
+            lines.append(f"{batch},{1000 / speed:.3f},{speed:.2f},{name}")
+    (directory / "batch_throughput.csv").write_text("\n".join(lines) + "\n")
+
+
+main()

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""report_test SENVEC PYTHON: the report of studies that never ran (make_study.py), looked at in a headless Chromium.
+
+The page must draw every figure, say nothing on the console, ask nobody for anything, show values where the mouse is, and fit a
+phone; what can't be made must be named, and the rest made all the same.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from devtools import Page
+
+SENVEC, PYTHON = sys.argv[1], sys.argv[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FIGURES = {"latency", "throughput", "rounds", "sweep", "cost", "cosine", "peak"}
+COMPARISONS = {"compare-throughput", "compare-latency", "compare-cost"}
+# Where the largest thing that was drawn in a figure is.
+TARGET = """(() => {
+  const place = document.querySelector('[data-figure="%s"]');
+  place.scrollIntoView({block: 'center'});
+  const marks = [...place.querySelectorAll('.points path, path.box')].map(m => m.getBoundingClientRect()).filter(r => r.width);
+  const r = marks.sort((a, b) => b.width * b.height - a.width * a.height)[0];
+  return [r.x + r.width / 2, r.y + r.height / 2];
+})()"""
+
+
+def senvec(*arguments, **environment):
+    return subprocess.run([SENVEC, "report", *map(str, arguments)], capture_output=True, text=True, timeout=300,
+                          env={**os.environ, **environment})
+
+
+class Report(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="senvec-report-")
+        cls.root = Path(cls.folder.name)
+        cls.studies = [cls.root / "first study", cls.root / "second"]
+        for seed, study in enumerate(cls.studies, 1):
+            subprocess.run([sys.executable, Path(__file__).parent / "make_study.py", study, str(seed)], check=True)
+        cls.page = Page(CHROMIUM)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.page.close()
+        cls.folder.cleanup()
+
+    def write(self, *arguments, **environment):
+        done = senvec(*arguments, "--python", PYTHON, **environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stderr
+
+    def look(self, path, width=1200, scheme="light"):
+        self.page.view(width, 900, scheme)
+        self.page.load(path)
+
+    def check_figures(self, expected):
+        """Each figure is there, with marks in it; a moving mouse brings up a value."""
+        drawn = self.page.evaluate("""[...document.querySelectorAll('[data-figure]')].map(f =>
+            [f.dataset.figure, f.querySelectorAll('.main-svg').length, f.querySelectorAll('.points path, path.box').length])""")
+        self.assertEqual({name for name, _, _ in drawn}, expected)
+        for name, drawings, marks in drawn:
+            self.assertGreater(drawings, 0, name)
+            self.assertGreater(marks, 2, name)
+            x, y = self.page.evaluate(TARGET % name)
+            self.page.move_mouse(x - 1, y - 1)
+            self.page.move_mouse(x, y)
+            text = self.page.evaluate(f"""new Promise((done) => {{
+                const look = (left) => {{
+                    const labels = [...document.querySelectorAll('[data-figure="{name}"] .hovertext')];
+                    const text = labels.map(label => label.textContent).join(' ');
+                    if (text || !left) done(text); else setTimeout(look, 50, left - 1);
+                }};
+                look(60);
+            }})""")
+            self.assertRegex(text, r"\d", f"{name}: hover shows no value")
+
+    def check_quiet(self, path):
+        self.assertEqual(self.page.complaints(), [])
+        self.assertEqual([url for url in self.page.requests() if not url.startswith(("data:", "blob:"))], [path.as_uri()])
+
+    def test_page(self):
+        self.write(self.studies[0], "--html-only", "-q")
+        path = self.studies[0] / "report.html"
+        for width, scheme in ((1200, "light"), (1200, "dark"), (360, "light")):
+            with self.subTest(width=width, scheme=scheme):
+                self.look(path, width, scheme)
+                self.check_figures(FIGURES)
+                self.check_quiet(path)
+                self.assertLessEqual(self.page.evaluate("document.documentElement.scrollWidth"), width)
+                wide = self.page.evaluate("""[...document.querySelectorAll('#page *')].filter(e => !e.closest('svg')
+                    && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + '.' + e.className).slice(0, 5)""")
+                self.assertEqual(wide, [])
+
+    def test_words(self):
+        """Figures come from the data, and what failed says why, whatever is in it."""
+        self.write(self.studies[0], "--html-only", "-q")
+        self.look(self.studies[0] / "report.html")
+        text = self.page.evaluate("document.body.innerText")
+        for expected in ("OpenVINO INT8 (batch=32)", "failed: the worker died: RuntimeError: <script>alert(1)</script> & so on",
+                         "missing: this CPU has no bf16 instructions", "Example CPU 1", "senvec study --seed 1", "53aa53aa",
+                         "12.5×", "$0.231", "an example of a warning"):
+            self.assertIn(expected, text)
+        for wrong in ("NaN", "undefined", "null", "[object", "Infinity"):
+            self.assertNotIn(wrong, text)
+
+    def test_gaps_in_the_data(self):
+        """Without a sweep, without vectors, with nothing measured: a page that says so."""
+        bare = self.root / "bare"
+        bare.mkdir()
+        study = json.loads((self.studies[0] / "study.json").read_text())
+        for row in study["configurations"]:
+            row["validation"].update(cosines=[], cosine_mean=None, cosine_min=None, cosine_p1=None, texts=0, neighbours=None)
+        study["reference"] = ""
+        (bare / "study.json").write_text(json.dumps(study))
+        self.write(bare, "--html-only", "-q")
+        self.look(bare / "report.html")
+        self.check_figures(FIGURES - {"sweep", "cosine"})
+        text = self.page.evaluate("document.body.innerText")
+        self.assertIn("no batch sweep", text)
+        self.assertIn("No vectors were compared", text)
+        self.assertNotIn("NaN", text)
+        for row in study["configurations"]:
+            row["state"] = "planned"
+        study["baseline"] = ""
+        (bare / "study.json").write_text(json.dumps(study))
+        self.write(bare, "--html-only", "-q")
+        self.look(bare / "report.html")
+        self.check_quiet(bare / "report.html")
+        self.assertIn("No configuration was measured", self.page.evaluate("document.body.innerText"))
+
+    def test_side_by_side(self):
+        out = self.root / "both"
+        self.write(*self.studies, "-o", out, "--html-only", "-q")
+        self.look(out / "report.html", 360)
+        self.check_figures(FIGURES | COMPARISONS)
+        self.assertLessEqual(self.page.evaluate("document.documentElement.scrollWidth"), 360)
+        self.assertIn("Example CPU 1", self.page.evaluate("document.getElementById('full').innerText"))
+        self.page.evaluate("(w => { w.value = 1; w.dispatchEvent(new Event('change')); })(document.getElementById('which'))")
+        self.assertIn("Example CPU 2", self.page.evaluate("document.getElementById('full').innerText"))
+        self.check_quiet(out / "report.html")
+
+    def test_everything(self):
+        """The PDF, the pictures and the notebook."""
+        self.write(self.studies[1])
+        self.assertTrue((self.studies[1] / "report.pdf").read_bytes().startswith(b"%PDF-"))
+        pictures = {path.stem for path in (self.studies[1] / "evidence").glob("*.png")}
+        self.assertEqual(pictures, FIGURES | {"page", "page-dark", "page-phone"})
+        for path in (self.studies[1] / "evidence").iterdir():
+            self.assertTrue(path.read_bytes().startswith(b"\x89PNG"), path)
+        notebook = json.loads((self.studies[1] / "study.ipynb").read_text())
+        code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        images = [output for cell in code for output in cell["outputs"] if "image/png" in output.get("data", {})]
+        self.assertEqual((notebook["nbformat"], len(images)), (4, 5))
+        self.assertNotIn("error", [output["output_type"] for cell in code for output in cell["outputs"]])
+
+    def test_without_what_it_needs(self):
+        out = self.root / "alone"
+        said = self.write(self.studies[0], "-o", out, SENVEC_CHROMIUM="/nowhere/chromium")
+        self.assertIn("no report.pdf", said)
+        self.assertTrue((out / "report.html").is_file() and (out / "study.ipynb").is_file())
+        self.assertFalse((out / "report.pdf").exists())
+        done = senvec(self.studies[0], "-o", out, "--python", "/nowhere/bin/python", "--html-only")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("tables in place of plots", done.stderr)
+        self.look(out / "report.html", 360)
+        self.assertEqual(self.page.evaluate("document.querySelectorAll('[data-figure] table').length"), len(FIGURES))
+        self.assertLessEqual(self.page.evaluate("document.documentElement.scrollWidth"), 360)
+        self.assertIn("This page has no plots", self.page.evaluate("document.body.innerText"))
+        self.check_quiet(out / "report.html")
+
+    def test_refusals(self):
+        done = senvec(self.root / "nothing")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("senvec study", done.stderr)
+        broken = self.root / "broken"
+        broken.mkdir()
+        for text, reason in (("{", "line 1"), ('{"schema_version": 99}', "schema version 99"),
+                             ('{"schema_version": 1}', "not a study")):
+            (broken / "study.json").write_text(text)
+            done = senvec(broken)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(reason, done.stderr)
+            self.assertFalse((broken / "report.html").exists())
+
+
+if __name__ == "__main__":
+    if not CHROMIUM:
+        print("SKIP: no Chromium")
+        sys.exit(77)
+    if subprocess.run(["env", PYTHON, "-c", "import plotly, matplotlib"], capture_output=True).returncode:
+        print(f"SKIP: {PYTHON} has no plotly and matplotlib (report/requirements.txt)")
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1], verbosity=2)
