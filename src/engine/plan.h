@@ -14,7 +14,7 @@
 
 /* Tokens of a panel to aim at: its activations stay in the L2 cache, and the weights that stream past are shared by enough
  * rows. */
-#define SV_PANEL_TOKENS 64
+#define SV_PANEL_TOKENS 48
 
 typedef struct sv_panel {
     size_t first, count; /* texts */
