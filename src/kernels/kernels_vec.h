@@ -16,9 +16,9 @@
  *     S' (n, NR) = K (n, d) x packed Q    keys are rows and queries are lanes, so that softmax goes down the rows: no sums
  *                                         across lanes, no masks for missing keys
  *     O (NR, d)  = P (NR, n) x packed V   where P is S' read by columns
- * Queries and columns of V beyond the end are zeros in the packed forms. K and V of a head are copied once, since rows of qkv lie
- * whole pages apart and would share a few sets of L1; the next head's are prefetched meanwhile. The first GEMM also keeps the
- * largest score of each column, in registers. */
+ * Queries and columns of V beyond the end are zeros in the packed forms. K and V of a head are copied once, since rows of qkv
+ * lie whole pages apart and would share a few sets of L1; the next head's are prefetched meanwhile. The first GEMM also keeps
+ * the largest score of each column, in registers. */
 #ifndef SV_KERNELS_KERNELS_VEC_H
 #define SV_KERNELS_KERNELS_VEC_H
 
