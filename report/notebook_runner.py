@@ -1,8 +1,8 @@
 """Runs notebook cells and writes them with their outputs: notebook_runner CELLS DIRECTORY PATH.
 
 CELLS is the text of notebook_cells.py: "# %%" begins a code cell, "# %% [markdown]" a cell of comments. The cells run in
-DIRECTORY, in one namespace, as a notebook's do; what they print, the value of a last line that is an expression, and matplotlib's
-figures become outputs. An exception ends the run, and nothing is written. The format is nbformat 4.5.
+DIRECTORY, in one namespace, as a notebook's do; what they print, the value of a last line that is an expression, and
+matplotlib's figures become outputs. An exception ends the run, and nothing is written. The format is nbformat 4.5.
 """
 import ast
 import base64
