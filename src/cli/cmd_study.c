@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/write_report.h"
 #include "study/native_worker.h"
 #include "study/study.h"
 
@@ -22,9 +23,12 @@ static void show_progress(void *context, double fraction, const char *what) {
     sv_progress_update(context, fraction, "%s", what);
 }
 
+/* What `study` does; the other commands are its stages. A report follows. */
+enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_VALIDATE };
+
 /* What the options of a stage set, besides sv_study_options. */
 typedef struct switches {
-    bool quick, quiet;
+    bool quick, quiet, no_report;
     size_t seed;
 } switches;
 
@@ -60,6 +64,11 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
         sv_cli_say("the result files are in %s", options->out);
     if (status == SENVEC_OK && !measured)
         sv_cli_say("no configuration could be measured");
+    if (status == SENVEC_OK && stages == WHOLE_STUDY && !given->no_report) {
+        sv_report_options report = {.directories = &options->out, .count = 1, .out = options->out, .python = options->python};
+        if (sv_cli_write_report(&report, given->quiet) != SV_EXIT_DONE)
+            return SV_EXIT_FAILED;
+    }
     return status == SENVEC_OK && measured && !failed ? SV_EXIT_DONE : SV_EXIT_FAILED;
 }
 
@@ -105,6 +114,7 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
         SV_OPTION_TEXT(0, "python", "FILE", &options.python,
                        "interpreter of the peers; else $SENVEC_PYTHON, else .venv/bin/python\nbeside the program"),
         SV_OPTION_REAL(0, "timeout", "SECONDS", &options.timeout_s, 1, 86400, "after which a silent worker counts as hung"),
+        SV_OPTION_FLAG(0, "no-report", &given.no_report, "study: result files only; 'senvec report' makes the report later"),
         SV_OPTION_FLAG('q', "quiet", &given.quiet, "no progress"),
         SV_OPTIONS_END,
     };
@@ -116,8 +126,7 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
 
 int sv_cmd_study(int argc, char **argv) {
     return run_measuring(argc, argv, "study [OPTION]...",
-                         "Measures this machine: PyTorch and senvec side by side, speed, accuracy and cost.",
-                         SV_STAGE_BENCH | SV_STAGE_VALIDATE);
+                         "Measures this machine: PyTorch and senvec side by side, speed, accuracy and cost.", WHOLE_STUDY);
 }
 
 int sv_cmd_bench(int argc, char **argv) {

@@ -18,7 +18,7 @@ from pathlib import Path
 
 SENVEC, MODEL = "", Path()
 STUB = Path(__file__).with_name("stub_worker.py")
-SHORT = ["--rounds", "2", "--calls", "4", "--duration", "0.04", "-q"]
+SHORT = ["--no-report", "--rounds", "2", "--calls", "4", "--duration", "0.04", "-q"]
 ROWS = ["senvec fp32 (single)", "senvec fp32 (batch=32)"]
 FILES = ["benchmark_results.csv", "cost_analysis.csv", "validation.csv", "validation_texts.csv", "latency_data.json",
          "environment.json", "study.json"]
