@@ -198,7 +198,7 @@ static void title(const char *text) {
 
 static void print_machine(const report *r) {
     const sv_machine *m = &r->machine;
-    char a[SV_HUMAN], b[SV_HUMAN], c[SV_HUMAN], quota[SV_HUMAN + 16] = "no quota";
+    char a[SV_HUMAN], quota[SV_HUMAN + 16] = "no quota";
     if (m->quota_cpus > 0)
         snprintf(quota, sizeof quota, "quota %.4g", m->quota_cpus);
     title("Machine");
@@ -206,8 +206,8 @@ static void print_machine(const report *r) {
     printf("  CPUs          %zu online, %zu cores, %zu in the affinity mask, %s\n", m->online_cpus, m->physical_cores,
            m->affinity_cpus, quota);
     printf("  threads       %zu\n", r->threads);
-    printf("  caches        L1d %s, L2 %s, L3 %s\n", sv_human_bytes(a, m->l1d_bytes), sv_human_bytes(b, m->l2_bytes),
-           sv_human_bytes(c, m->l3_bytes));
+    /* Caches come in powers of two, unlike files and memory, which people count in powers of ten. */
+    printf("  caches        L1d %zu KiB, L2 %zu KiB, L3 %zu MiB\n", m->l1d_bytes >> 10, m->l2_bytes >> 10, m->l3_bytes >> 20);
     printf("  memory        %s\n", sv_human_bytes(a, m->memory_bytes));
     printf("  kernel        %s\n", m->kernel);
     printf("  governor      %s\n", m->governor[0] ? m->governor : "unknown");
