@@ -1,15 +1,18 @@
-"""One process that runs one peer of senvec: PyTorch, behind the study's line protocol (src/study/worker.h has its definition).
+"""One process that runs one peer of senvec: PyTorch, ONNX Runtime or OpenVINO, behind the study's line protocol
+(src/study/worker.h has its definition).
 
 A request is one JSON object a line on standard input, a reply one on standard output. No logic of the study lives here: the
 study says what to run and how often, this program runs it and times it. A backend is a class with
 
-    packages       modules without which it can't run
+    packages            modules without which it can't run
     __init__(request)   loads the model
-    about()        what it says of itself: versions, settings, model_bytes, dimensions, max_seq_length
-    encode(texts)  list of str -> float32 array [len(texts), dimensions]
-    tokens(text)   number of tokens that encode computes for one text, [CLS] and [SEP] included
+    about()             what it says of itself: versions, settings, model_bytes, dimensions, max_seq_length
+    encode(texts)       list of str -> float32 array [len(texts), dimensions]
+    tokens(text)        number of tokens that encode computes for one text, [CLS] and [SEP] included
+    prepare(request)    makes the files that it loads, where the study didn't; a static method
 """
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -34,19 +37,8 @@ class Torch:
         self.weights = os.path.join(request["model"], "model.safetensors")
 
     def about(self):
-        import numpy
-        import sentence_transformers
-        import tokenizers
-        import transformers
-
         return {
-            "versions": {
-                "torch": self.torch.__version__,
-                "sentence-transformers": sentence_transformers.__version__,
-                "transformers": transformers.__version__,
-                "tokenizers": tokenizers.__version__,
-                "numpy": numpy.__version__,
-            },
+            "versions": versions("torch", "sentence-transformers", "transformers", "tokenizers", "numpy"),
             "settings": {
                 "call": "SentenceTransformer.encode, its defaults",
                 "torch threads": self.torch.get_num_threads(),
@@ -73,80 +65,262 @@ def dimensions(model):
     return getattr(model, name if hasattr(model, name) else "get_sentence_embedding_dimension")()
 
 
-BACKENDS = {"torch": Torch}
+class Encoder:
+    """What a runtime of ONNX files needs around it: the model's tokenizer by its own rules, pooling and normalisation. Texts of
+    a batch are padded to the longest. A subclass brings run(ids, mask) -> last_hidden_state [texts, tokens, dimensions]."""
+
+    def __init__(self, request):
+        import numpy
+        from tokenizers import Tokenizer
+
+        self.numpy = numpy
+        folder = request["model"]
+        self.max_seq_length = read_json(folder, "sentence_bert_config.json")["max_seq_length"]
+        self.tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+        # The file's own truncation and padding are not what sentence-transformers does with this model.
+        self.tokenizer.enable_truncation(self.max_seq_length)
+        self.tokenizer.enable_padding()
+        self.dimensions = read_json(folder, "config.json")["hidden_size"]
+        pooling = read_json(folder, "1_Pooling/config.json")
+        self.pool = next(pool for key, pool in (("pooling_mode_mean_tokens", self.pool_mean),
+                                                ("pooling_mode_cls_token", self.pool_cls),
+                                                ("pooling_mode_max_tokens", self.pool_max)) if pooling[key])
+        self.normalize = any(module["type"].endswith(".Normalize") for module in read_json(folder, "modules.json"))
+
+    def about_files(self):
+        return {"dimensions": self.dimensions, "max_seq_length": self.max_seq_length}
+
+    def pool_mean(self, hidden, mask):
+        weights = mask.astype("float32")
+        return (weights[:, None, :] @ hidden)[:, 0, :] / weights.sum(axis=1, keepdims=True)
+
+    def pool_cls(self, hidden, mask):
+        return hidden[:, 0, :]
+
+    def pool_max(self, hidden, mask):
+        return self.numpy.where(mask[:, :, None] > 0, hidden, -self.numpy.inf).max(axis=1)
+
+    def encode(self, texts):
+        encodings = self.tokenizer.encode_batch(texts)
+        ids = self.numpy.array([encoding.ids for encoding in encodings], dtype="int64")
+        mask = self.numpy.array([encoding.attention_mask for encoding in encodings], dtype="int64")
+        vectors = self.pool(self.run(ids, mask), mask)
+        if self.normalize:
+            vectors = vectors / self.numpy.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+    def tokens(self, text):
+        return len(self.tokenizer.encode(text).ids)
+
+
+class OnnxRuntime(Encoder):
+    """ONNX Runtime's CPU provider on an ONNX file that senvec wrote."""
+
+    packages = ["onnxruntime", "tokenizers"]
+
+    def __init__(self, request):
+        import onnxruntime
+
+        super().__init__(request)
+        self.options = onnxruntime.SessionOptions()
+        self.options.intra_op_num_threads = request["threads"]
+        self.options.inter_op_num_threads = 1
+        self.options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        self.options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        self.options.log_severity_level = 3
+        self.file = os.path.join(request["files"], "model.onnx")
+        self.session = onnxruntime.InferenceSession(self.file, self.options, providers=["CPUExecutionProvider"])
+
+    def about(self):
+        return {
+            "versions": versions("onnxruntime", "tokenizers", "numpy"),
+            "settings": {
+                "intra-op threads": self.options.intra_op_num_threads,
+                "inter-op threads": self.options.inter_op_num_threads,
+                "graph optimization": "all",
+                "execution": "sequential, one call at a time",
+                "padding": "to the longest text of a call",
+            },
+            "model_bytes": os.path.getsize(self.file),
+            **self.about_files(),
+        }
+
+    def run(self, ids, mask):
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": self.numpy.zeros_like(ids)}
+        return self.session.run(["last_hidden_state"], inputs)[0]
+
+
+class OpenVino(Encoder):
+    """OpenVINO's CPU device on a model that NNCF calibrates from the fp32 ONNX file that senvec wrote: static int8, the
+    transformer preset, which is also what sentence-transformers' export_static_quantized_openvino_model does."""
+
+    packages = ["openvino", "nncf", "tokenizers"]
+    name = "openvino_model.xml"
+
+    def __init__(self, request):
+        import openvino
+
+        super().__init__(request)
+        self.hints = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": str(request["threads"]),
+                      "INFERENCE_PRECISION_HINT": "f32"}
+        self.file = os.path.join(request["files"], self.name)
+        self.compiled = openvino.Core().compile_model(self.file, "CPU", self.hints)
+        self.request = self.compiled.create_infer_request()
+
+    def about(self):
+        weights = os.path.splitext(self.file)[0] + ".bin"
+        return {
+            "versions": versions("openvino", "nncf", "tokenizers", "numpy"),
+            "settings": {
+                **self.hints,
+                **read_json(os.path.dirname(self.file), "calibration.json"),
+                "padding": "to the longest text of a call",
+            },
+            "model_bytes": os.path.getsize(self.file) + os.path.getsize(weights),
+            **self.about_files(),
+        }
+
+    def run(self, ids, mask):
+        self.request.infer({"input_ids": ids, "attention_mask": mask, "token_type_ids": self.numpy.zeros_like(ids)},
+                           share_inputs=True)
+        return self.request.get_output_tensor(0).data
+
+    @staticmethod
+    def prepare(request):
+        import nncf
+        import openvino
+
+        encoder = Encoder(request)
+        encoder.tokenizer.no_padding()
+        with open(request["texts"], encoding="utf-8") as file:
+            texts = json.load(file)
+        source = os.path.join(request["source"], "model.onnx")
+        with open(source, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        stamp = {"calibration texts": len(texts), "calibrated from": digest, "nncf preset": "transformer, mixed"}
+        folder = request["files"]
+        target = os.path.join(folder, OpenVino.name)
+        if os.path.exists(target) and read_json(folder, "calibration.json") == stamp:
+            return
+
+        def inputs(text):
+            ids = encoder.numpy.array([encoder.tokenizer.encode(text).ids], dtype="int64")
+            return {"input_ids": ids, "attention_mask": encoder.numpy.ones_like(ids),
+                    "token_type_ids": encoder.numpy.zeros_like(ids)}
+
+        quantized = nncf.quantize(openvino.Core().read_model(source), nncf.Dataset(texts, inputs),
+                                  model_type=nncf.ModelType.TRANSFORMER, preset=nncf.QuantizationPreset.MIXED,
+                                  subset_size=len(texts))
+        os.makedirs(folder, exist_ok=True)
+        # The stamp goes last: without it the files are made again.
+        if os.path.exists(os.path.join(folder, "calibration.json")):
+            os.remove(os.path.join(folder, "calibration.json"))
+        openvino.save_model(quantized, target, compress_to_fp16=False)
+        with open(os.path.join(folder, "calibration.json"), "w", encoding="utf-8") as file:
+            json.dump(stamp, file, indent=2)
+
+
+BACKENDS = {"torch": Torch, "onnxruntime": OnnxRuntime, "openvino": OpenVino}
+
+
+def read_json(folder, name):
+    """A JSON file's content, {} if there is no such file."""
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return {}
+
+
+def versions(*packages):
+    from importlib.metadata import version
+
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
 
 
 class Missing(Exception):
     """Something that would have to be installed."""
 
 
-class Worker:
-    def __init__(self):
-        self.backend = None
-        self.texts = []
-        self.counts = []
+def find_backend(request):
+    backend = BACKENDS.get(request["backend"])
+    if backend is None:
+        raise Missing(f"no backend of that name: {request['backend']}")
+    absent = [package for package in backend.packages if importlib.util.find_spec(package) is None]
+    if absent:
+        raise Missing(f"Python package {', '.join(absent)} is not installed for {sys.executable}; "
+                      "install peers/requirements.txt")
+    return backend
 
-    def load(self, request):
-        name = request["backend"]
-        backend = BACKENDS.get(name)
-        if backend is None:
-            raise Missing(f"no backend of that name: {name}")
-        absent = [package for package in backend.packages if importlib.util.find_spec(package) is None]
-        if absent:
-            raise Missing(f"Python package {', '.join(absent)} is not installed for {sys.executable}; "
-                          "install peers/requirements.txt")
-        self.backend = backend(request)
-        about = self.backend.about()
-        about["versions"] = {"python": platform.python_version(), **about["versions"]}
-        return about
 
-    def set_texts(self, request):
-        with open(request["path"], encoding="utf-8") as file:
-            self.texts = json.load(file)
-        known = {text: self.backend.tokens(text) for text in set(self.texts)}
-        self.counts = [known[text] for text in self.texts]
-        return {"count": len(self.texts), "tokens": sum(self.counts)}
+class Texts:
+    """Texts in their order, and the tokens of each."""
+
+    def __init__(self, texts, tokens):
+        known = {text: tokens(text) for text in set(texts)}
+        self.texts = texts
+        self.counts = [known[text] for text in texts]
 
     def batch(self, first, size):
         """The `size` texts that begin at text `first`, cyclically, and the number of their tokens."""
         picks = [(first + i) % len(self.texts) for i in range(size)]
         return [self.texts[i] for i in picks], sum(self.counts[i] for i in picks)
 
+
+class Worker:
+    def __init__(self):
+        self.backend = None
+        self.sets = {}
+
+    def prepare(self, request):
+        find_backend(request).prepare(request)
+        return {}
+
+    def load(self, request):
+        self.backend = find_backend(request)(request)
+        return self.backend.about()
+
+    def add_texts(self, request):
+        with open(request["path"], encoding="utf-8") as file:
+            texts = Texts(json.load(file), self.backend.tokens)
+        self.sets[request["set"]] = texts
+        return {"count": len(texts.texts), "tokens": sum(texts.counts)}
+
     def latency(self, request):
-        size, first = request["batch"], request["first"]
+        texts, size, first = self.sets[request["set"]], request["batch"], request["first"]
         encode, clock = self.backend.encode, time.perf_counter_ns
         for i in range(request["warmups"]):
-            encode(self.batch(first + i * size, size)[0])
+            encode(texts.batch(first + i * size, size)[0])
         samples = []
         for i in range(request["calls"]):
-            texts = self.batch(first + i * size, size)[0]
+            batch = texts.batch(first + i * size, size)[0]
             start = clock()
-            encode(texts)
+            encode(batch)
             samples.append(clock() - start)
         return {"samples_ns": samples}
 
     def throughput(self, request):
-        size, first = request["batch"], request["first"]
+        texts, size, first = self.sets[request["set"]], request["batch"], request["first"]
         encode, clock = self.backend.encode, time.perf_counter_ns
         calls = tokens = 0
         start = now = clock()
         end = start + round(request["seconds"] * 1e9)
         while now < end:
-            texts, count = self.batch(first + calls * size, size)
-            encode(texts)
+            batch, count = texts.batch(first + calls * size, size)
+            encode(batch)
             calls += 1
             tokens += count
             now = clock()
         return {"calls": calls, "texts": calls * size, "tokens": tokens, "seconds": (now - start) / 1e9}
 
     def embed(self, request):
-        size, width = request["batch"], 0
+        texts, size, width = self.sets[request["set"]].texts, request["batch"], 0
         with open(request["path"], "wb") as file:
-            for first in range(0, len(self.texts), size):
-                vectors = self.backend.encode(self.texts[first : first + size])
+            for first in range(0, len(texts), size):
+                vectors = self.backend.encode(texts[first : first + size])
                 width = vectors.shape[1]
                 file.write(vectors.astype("float32", copy=False).tobytes())
-        return {"count": len(self.texts), "dimensions": width}
+        return {"count": len(texts), "dimensions": width}
 
     def quit(self, request):
         return {}
@@ -154,8 +328,9 @@ class Worker:
 
 def answer(worker, request):
     operations = {
+        "prepare": worker.prepare,
         "load": worker.load,
-        "texts": worker.set_texts,
+        "texts": worker.add_texts,
         "latency": worker.latency,
         "throughput": worker.throughput,
         "embed": worker.embed,

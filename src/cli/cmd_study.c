@@ -1,4 +1,5 @@
-/* senvec study, and its stages as commands: bench, validate, cost; and worker, which the study starts as a process of its own.
+/* senvec study, and its stages as commands: bench, sweep, validate, cost; and worker, which the study starts as a process of
+ * its own.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ static void show_progress(void *context, double fraction, const char *what) {
 }
 
 /* What `study` does; the other commands are its stages. A report follows. */
-enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_VALIDATE };
+enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE };
 
 /* What the options of a stage set, besides sv_study_options. */
 typedef struct switches {
@@ -75,8 +76,10 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
 static const char bench_notes[] =
     "The configurations run in interleaved blocks, in an order shuffled by the seed, with the same threads. Every one is a "
     "process\n"
-    "of its own. DIR gets benchmark_results.csv, cost_analysis.csv, validation.csv, validation_texts.csv, latency_data.json,\n"
-    "environment.json and study.json. Ctrl-C ends after the current block and keeps what was measured.\n";
+    "of its own. DIR gets benchmark_results.csv, cost_analysis.csv, batch_throughput.csv, text_lengths.csv, use_cases.csv,\n"
+    "validation.csv, validation_texts.csv, latency_data.json, environment.json, study.json and the ONNX files. Ctrl-C ends "
+    "after\n"
+    "the current block and keeps what was measured.\n";
 
 /* study, bench and validate take the same options. */
 static int run_measuring(int argc, char **argv, const char *synopsis, const char *about, unsigned stages) {
@@ -93,7 +96,8 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
         options = quick;
     const sv_option table[] = {
         SV_OPTION_FLAG(0, "quick", &given.quick, "fewer and shorter blocks: two minutes"),
-        SV_OPTION_TEXT(0, "peers", "LIST", &options.peers, "runtimes to compare with: all, none, or a list of torch"),
+        SV_OPTION_TEXT(0, "peers", "LIST", &options.peers,
+                       "runtimes to compare with: all, none, or some of\ntorch,onnxruntime,openvino"),
         SV_OPTION_TEXT(0, "corpus", "FILE", &options.corpus, "texts of your own: lines, .jsonl or .csv; else skills"),
         SV_OPTION_TEXT(0, "key", "NAME", &options.key, "the texts are this member of JSON lines"),
         SV_OPTION_TEXT(0, "column", "NAME|N", &options.column, "the texts are this column of a CSV file"),
@@ -104,6 +108,8 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
         SV_OPTION_REAL(0, "duration", "SECONDS", &options.duration_s, 0.01, 86400, "of throughput for each configuration"),
         SV_OPTION_COUNT(0, "calls", "N", &options.latency_calls, 1, 1000000, "timed calls of each configuration"),
         SV_OPTION_COUNT(0, "rounds", "N", &options.rounds, 1, 1000, "interleaved rounds that these are spread over"),
+        SV_OPTION_TEXT(0, "sts", "FILE", &options.sts,
+                       "CSV of labelled pairs (text, text, number): Spearman's\ncorrelation for every configuration"),
         SV_OPTION_COUNT(0, "seed", "N", &given.seed, 0, 9007199254740992.0, "of order, sample and bootstrap"),
         SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),
         SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),
@@ -125,13 +131,24 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
 }
 
 int sv_cmd_study(int argc, char **argv) {
-    return run_measuring(argc, argv, "study [OPTION]...",
-                         "Measures this machine: PyTorch and senvec side by side, speed, accuracy and cost.", WHOLE_STUDY);
+    return run_measuring(
+        argc, argv, "study [OPTION]...",
+        "Measures this machine: PyTorch, ONNX Runtime, OpenVINO and senvec side by side; speed, accuracy and cost.",
+        WHOLE_STUDY);
 }
 
 int sv_cmd_bench(int argc, char **argv) {
-    return run_measuring(argc, argv, "bench [OPTION]...",
-                         "The study's measuring stage alone: latency and throughput of every configuration.", SV_STAGE_BENCH);
+    return run_measuring(
+        argc, argv, "bench [OPTION]...",
+        "The study's measuring stage alone: latency and throughput of every configuration, for texts of several lengths.",
+        SV_STAGE_BENCH | SV_STAGE_LENGTHS);
+}
+
+int sv_cmd_sweep(int argc, char **argv) {
+    return run_measuring(
+        argc, argv, "sweep [OPTION]...",
+        "The study's stage of batch sizes alone, for the configurations in DIR/study.json: batches of 1 to 64 texts.",
+        SV_STAGE_SWEEP);
 }
 
 int sv_cmd_validate(int argc, char **argv) {

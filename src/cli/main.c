@@ -19,6 +19,7 @@ typedef struct command {
 static const command commands[] = {
     {"study", "measure this machine: PyTorch and senvec side by side", sv_cmd_study},
     {"bench", "the study's measuring stage alone", sv_cmd_bench},
+    {"sweep", "the study's stage of batch sizes alone", sv_cmd_sweep},
     {"validate", "the study's accuracy stage alone", sv_cmd_validate},
     {"cost", "the study's cost stage alone", sv_cmd_cost},
     {"report", "the study as a page, a PDF and a notebook", sv_cmd_report},

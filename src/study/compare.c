@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "study/statistics.h"
 
 static double dot(const float *a, const float *b, size_t n) {
     double sum = 0;
@@ -85,4 +86,20 @@ senvec_status sv_compare_vectors(const float *vectors, const float *reference, s
     *out = count > 1 ? (sv_comparison){largest, sum / pairs, kept / (double)(count * k)} : (sv_comparison){NAN, NAN, NAN};
     sv_arena_release(&arena);
     return SENVEC_OK;
+}
+
+senvec_status sv_score_pairs(const float *vectors, const double *labels, size_t pairs, size_t dimensions, double *out,
+                             senvec_error *err) {
+    void *memory;
+    SENVEC_TRY(sv_alloc(&sv_default_allocator, pairs, sizeof(double), "cosines of pairs", &memory, err));
+    double *cosines = memory;
+    for (size_t i = 0; i < pairs; i++) {
+        const float *pair = vectors + 2 * i * dimensions;
+        double inverse[2];
+        inverse_lengths(pair, 2, dimensions, inverse);
+        cosines[i] = dot(pair, pair + dimensions, dimensions) * inverse[0] * inverse[1];
+    }
+    senvec_status status = sv_spearman(cosines, labels, pairs, out, err);
+    sv_free(&sv_default_allocator, cosines, pairs, sizeof(double));
+    return status;
 }

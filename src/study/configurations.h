@@ -10,11 +10,17 @@
 /* The batch of the "batch" rows, as the classic study had it. */
 #define SV_STUDY_BATCH 32
 
+/* Folders of the results that hold models made from the model's directory. */
+#define SV_STUDY_ONNX "onnx_model"              /* `senvec export` */
+#define SV_STUDY_ONNX_INT8 "onnx_model_int8"    /* `senvec quantize` */
+#define SV_STUDY_OPENVINO "openvino_model_int8" /* from SV_STUDY_ONNX, by the peer's worker */
+
 typedef struct sv_configuration {
     const char *name;      /* "PyTorch (batch=32)"; unique: the key in every result file */
     const char *runtime;   /* as in --peers: "torch", ...; "senvec" is the native engine */
     const char *precision; /* "fp32", "bf16" or "int8" */
     const char *step;      /* the step of the pipeline that this row adds, for the reader */
+    const char *files;     /* folder of the results that holds its model; "": the model's own directory */
     size_t batch;          /* texts a call */
 } sv_configuration;
 

@@ -14,14 +14,23 @@
 #include "base/memory.h"
 #include "senvec.h"
 
-typedef struct native {
-    senvec_model *model;
-    senvec_session *session;
-    senvec_model_info info;
+#define MAX_SETS 16
+
+/* Texts under a name. */
+typedef struct text_set {
+    char name[32];
     json_t *strings;    /* holds the texts' bytes */
     senvec_text *texts; /* [count] */
     size_t *tokens;     /* [count] */
     size_t count;
+} text_set;
+
+typedef struct native {
+    senvec_model *model;
+    senvec_session *session;
+    senvec_model_info info;
+    text_set sets[MAX_SETS];
+    size_t set_count;
     senvec_text *picked; /* [batch]: the texts of one call */
     float *vectors;      /* [batch, dimensions] */
     size_t batch;
@@ -29,14 +38,11 @@ typedef struct native {
 
 typedef senvec_status operation(native *worker, const json_t *request, json_t *reply, senvec_error *err);
 
-static void forget_texts(native *worker) {
-    json_decref(worker->strings);
-    free(worker->texts);
-    free(worker->tokens);
-    worker->strings = NULL;
-    worker->texts = NULL;
-    worker->tokens = NULL;
-    worker->count = 0;
+static void forget_texts(text_set *set) {
+    json_decref(set->strings);
+    free(set->texts);
+    free(set->tokens);
+    *set = (text_set){0};
 }
 
 static void forget_batch(native *worker) {
@@ -95,51 +101,76 @@ static senvec_status load(native *worker, const json_t *request, json_t *reply, 
     return failed ? no_memory(err) : SENVEC_OK;
 }
 
-static senvec_status read_texts(native *worker, const char *path, senvec_error *err) {
+static const char *get_name(const json_t *request) {
+    const char *name = json_string_value(json_object_get(request, "set"));
+    return name ? name : "";
+}
+
+static text_set *find_set(native *worker, const char *name) {
+    for (size_t i = 0; i < worker->set_count; i++)
+        if (strcmp(worker->sets[i].name, name) == 0)
+            return &worker->sets[i];
+    return NULL;
+}
+
+static senvec_status read_texts(text_set *set, const char *path, senvec_error *err) {
     json_error_t where;
-    worker->strings = json_load_file(path, JSON_ALLOW_NUL, &where);
-    size_t count = json_array_size(worker->strings);
+    set->strings = json_load_file(path, JSON_ALLOW_NUL, &where);
+    size_t count = json_array_size(set->strings);
     if (!count)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: not a JSON array of strings: %s", path, where.text);
-    worker->texts = calloc(count, sizeof *worker->texts);
-    worker->tokens = calloc(count, sizeof *worker->tokens);
-    if (!worker->texts || !worker->tokens)
+    set->texts = calloc(count, sizeof *set->texts);
+    set->tokens = calloc(count, sizeof *set->tokens);
+    if (!set->texts || !set->tokens)
         return no_memory(err);
     for (size_t i = 0; i < count; i++) {
-        const json_t *string = json_array_get(worker->strings, i);
-        worker->texts[i] = (senvec_text){json_string_value(string), json_string_length(string)};
+        const json_t *string = json_array_get(set->strings, i);
+        set->texts[i] = (senvec_text){json_string_value(string), json_string_length(string)};
     }
-    worker->count = count;
+    set->count = count;
     return SENVEC_OK;
 }
 
-static senvec_status texts(native *worker, const json_t *request, json_t *reply, senvec_error *err) {
-    const char *path = json_string_value(json_object_get(request, "path"));
-    forget_texts(worker);
-    SENVEC_TRY(read_texts(worker, path ? path : "", err));
-    uint32_t *ids = calloc(worker->info.max_seq_length, sizeof *ids);
+/* Sets set->tokens; *total is their sum. */
+static senvec_status count_tokens(const native *worker, text_set *set, size_t *total, senvec_error *err) {
+    size_t capacity = worker->info.max_seq_length;
+    uint32_t *ids = calloc(capacity, sizeof *ids);
     senvec_status status = ids ? SENVEC_OK : no_memory(err);
-    size_t total = 0;
-    for (size_t i = 0; status == SENVEC_OK && i < worker->count; i++) {
-        status =
-            senvec_tokenize(worker->model, worker->texts[i], ids, worker->info.max_seq_length, &worker->tokens[i], NULL, err);
-        total += worker->tokens[i];
+    for (size_t i = 0; status == SENVEC_OK && i < set->count; i++) {
+        status = senvec_tokenize(worker->model, set->texts[i], ids, capacity, &set->tokens[i], NULL, err);
+        *total += set->tokens[i];
     }
     free(ids);
-    if (status == SENVEC_OK && (json_object_set_new(reply, "count", json_integer((json_int_t)worker->count)) != 0 ||
-                                json_object_set_new(reply, "tokens", json_integer((json_int_t)total)) != 0))
-        status = no_memory(err);
     return status;
 }
 
-/* Makes room for calls of `batch` texts. */
-static senvec_status prepare(native *worker, size_t batch, senvec_error *err) {
-    if (!worker->count || batch == 0)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "texts and a batch of at least 1 are needed first");
+static senvec_status texts(native *worker, const json_t *request, json_t *reply, senvec_error *err) {
+    const char *path = json_string_value(json_object_get(request, "path")), *name = get_name(request);
+    text_set *set = find_set(worker, name);
+    if (!set && worker->set_count == MAX_SETS)
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "over %d sets of texts", MAX_SETS);
+    if (!set)
+        set = &worker->sets[worker->set_count++];
+    forget_texts(set);
+    snprintf(set->name, sizeof set->name, "%s", name);
+    size_t total = 0;
+    SENVEC_TRY(read_texts(set, path ? path : "", err));
+    SENVEC_TRY(count_tokens(worker, set, &total, err));
+    if (json_object_set_new(reply, "count", json_integer((json_int_t)set->count)) != 0 ||
+        json_object_set_new(reply, "tokens", json_integer((json_int_t)total)) != 0)
+        return no_memory(err);
+    return SENVEC_OK;
+}
+
+/* Finds the request's texts and makes room for calls of its batch. */
+static senvec_status prepare(native *worker, const json_t *request, const text_set **set, senvec_error *err) {
+    size_t batch = get_size(request, "batch"), floats;
+    *set = find_set(worker, get_name(request));
+    if (!*set || !(*set)->count || batch == 0)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "known texts and a batch of at least 1 are needed");
     if (batch == worker->batch)
         return SENVEC_OK;
     forget_batch(worker);
-    size_t floats;
     worker->picked = calloc(batch, sizeof *worker->picked);
     worker->vectors = sv_mul_size(batch, worker->info.dimensions, &floats) ? calloc(floats, sizeof(float)) : NULL;
     if (!worker->picked || !worker->vectors)
@@ -149,12 +180,12 @@ static senvec_status prepare(native *worker, size_t batch, senvec_error *err) {
 }
 
 /* The texts of the call that begins at text `first`; returns their tokens. */
-static size_t pick(native *worker, size_t first) {
+static size_t pick(native *worker, const text_set *set, size_t first) {
     size_t tokens = 0;
     for (size_t i = 0; i < worker->batch; i++) {
-        size_t index = (first + i) % worker->count;
-        worker->picked[i] = worker->texts[index];
-        tokens += worker->tokens[index];
+        size_t index = (first + i) % set->count;
+        worker->picked[i] = set->texts[index];
+        tokens += set->tokens[index];
     }
     return tokens;
 }
@@ -165,16 +196,17 @@ static senvec_status embed_picked(native *worker, size_t count, senvec_error *er
 
 static senvec_status latency(native *worker, const json_t *request, json_t *reply, senvec_error *err) {
     size_t first = get_size(request, "first"), calls = get_size(request, "calls"), warmups = get_size(request, "warmups");
-    SENVEC_TRY(prepare(worker, get_size(request, "batch"), err));
+    const text_set *set;
+    SENVEC_TRY(prepare(worker, request, &set, err));
     json_t *samples = json_array();
     if (json_object_set_new(reply, "samples_ns", samples) != 0)
         return no_memory(err);
     for (size_t i = 0; i < warmups; i++) {
-        pick(worker, first + i * worker->batch);
+        pick(worker, set, first + i * worker->batch);
         SENVEC_TRY(embed_picked(worker, worker->batch, err));
     }
     for (size_t i = 0; i < calls; i++) {
-        pick(worker, first + i * worker->batch);
+        pick(worker, set, first + i * worker->batch);
         uint64_t start = sv_clock_ns();
         SENVEC_TRY(embed_picked(worker, worker->batch, err));
         uint64_t end = sv_clock_ns();
@@ -187,10 +219,11 @@ static senvec_status latency(native *worker, const json_t *request, json_t *repl
 static senvec_status throughput(native *worker, const json_t *request, json_t *reply, senvec_error *err) {
     size_t first = get_size(request, "first"), calls = 0, tokens = 0;
     double seconds = json_number_value(json_object_get(request, "seconds"));
-    SENVEC_TRY(prepare(worker, get_size(request, "batch"), err));
+    const text_set *set;
+    SENVEC_TRY(prepare(worker, request, &set, err));
     uint64_t start = sv_clock_ns(), now = start, end = start + (uint64_t)(seconds * (double)SV_NS_PER_S);
     while (now < end) {
-        tokens += pick(worker, first + calls * worker->batch);
+        tokens += pick(worker, set, first + calls * worker->batch);
         SENVEC_TRY(embed_picked(worker, worker->batch, err));
         calls++;
         now = sv_clock_ns();
@@ -205,12 +238,13 @@ static senvec_status throughput(native *worker, const json_t *request, json_t *r
 
 static senvec_status embed(native *worker, const json_t *request, json_t *reply, senvec_error *err) {
     const char *path = json_string_value(json_object_get(request, "path"));
-    SENVEC_TRY(prepare(worker, get_size(request, "batch"), err));
+    const text_set *set;
+    SENVEC_TRY(prepare(worker, request, &set, err));
     sv_atomic_file file = {0};
     senvec_status status = sv_atomic_file_open(&file, path ? path : "", err);
-    for (size_t first = 0; status == SENVEC_OK && first < worker->count; first += worker->batch) {
-        size_t rest = worker->count - first, count = rest < worker->batch ? rest : worker->batch;
-        pick(worker, first);
+    for (size_t first = 0; status == SENVEC_OK && first < set->count; first += worker->batch) {
+        size_t rest = set->count - first, count = rest < worker->batch ? rest : worker->batch;
+        pick(worker, set, first);
         status = embed_picked(worker, count, err);
         if (status == SENVEC_OK)
             fwrite(worker->vectors, sizeof(float), count * worker->info.dimensions, file.stream);
@@ -219,7 +253,7 @@ static senvec_status embed(native *worker, const json_t *request, json_t *reply,
         status = sv_atomic_file_commit(&file, err);
     sv_atomic_file_abort(&file);
     if (status == SENVEC_OK &&
-        (json_object_set_new(reply, "count", json_integer((json_int_t)worker->count)) != 0 ||
+        (json_object_set_new(reply, "count", json_integer((json_int_t)set->count)) != 0 ||
          json_object_set_new(reply, "dimensions", json_integer((json_int_t)worker->info.dimensions)) != 0))
         status = no_memory(err);
     return status;
@@ -283,7 +317,8 @@ int sv_native_worker(FILE *requests, FILE *replies) {
         json_decref(reply);
     }
     free(line);
-    forget_texts(&worker);
+    for (size_t i = 0; i < worker.set_count; i++)
+        forget_texts(&worker.sets[i]);
     forget_batch(&worker);
     senvec_session_free(worker.session);
     senvec_model_free(worker.model);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "study/cost.h"
+#include "study/texts.h"
 
 const char *sv_row_state_text(sv_row_state state) {
     switch (state) {
@@ -17,6 +18,21 @@ const char *sv_row_state_text(sv_row_state state) {
 #undef STATE_TEXT
     }
     return "";
+}
+
+const char *sv_series_kind_text(sv_series_kind kind) {
+    switch (kind) {
+#define KIND_TEXT(name, text)                                                                                                  \
+    case name:                                                                                                                 \
+        return text;
+        SV_SERIES_KIND_MAP(KIND_TEXT)
+#undef KIND_TEXT
+    }
+    return "";
+}
+
+const char *sv_validation_set_name(sv_validation_set set) {
+    return set == SV_VALIDATION_CORPUS ? SV_TEXTS_CORPUS : SV_TEXTS_WIDE;
 }
 
 senvec_status sv_results_init(sv_results *results, senvec_error *err) {
@@ -50,8 +66,9 @@ senvec_status sv_results_plan(sv_results *results, const sv_configuration *const
         snprintf(row->runtime, sizeof row->runtime, "%s", configuration->runtime);
         snprintf(row->precision, sizeof row->precision, "%s", configuration->precision);
         snprintf(row->step, sizeof row->step, "%s", configuration->step);
+        snprintf(row->files, sizeof row->files, "%s", configuration->files);
         row->batch = configuration->batch;
-        row->pairwise_error_max = row->pairwise_error_mean = row->neighbours = NAN;
+        row->sts_spearman = NAN;
     }
     return SENVEC_OK;
 }
@@ -67,7 +84,7 @@ sv_row *sv_results_find(const sv_results *results, const char *name) {
 static const sv_row *first_measured(const sv_results *results, size_t batch, const char *runtime) {
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];
-        if (row->state == SV_ROW_MEASURED && (batch == 0 || row->batch == batch) &&
+        if (row->state == SV_ROW_MEASURED && row->bench.block_count && (batch == 0 || row->batch == batch) &&
             (!runtime || strcmp(row->runtime, runtime) == 0))
             return row;
     }
@@ -102,12 +119,13 @@ void sv_results_warn(sv_results *results, const char *format, ...) {
     json_array_append_new(results->warnings, json_string(line));
 }
 
-/* The blocks of `row` and `other` (may be NULL) of the rounds that both have, as rates; *count gets their number. Both arrays
- * have room for row->block_count. */
-static void paired_rates(const sv_row *row, const sv_row *other, sv_rate *rates, sv_rate *other_rates, size_t *count) {
+/* The blocks of `measured` and `other` (may be NULL) of the rounds that both have, as rates; *count gets their number. Both
+ * arrays have room for measured->block_count. */
+static void paired_rates(const sv_measurement *measured, const sv_measurement *other, sv_rate *rates, sv_rate *other_rates,
+                         size_t *count) {
     *count = 0;
-    for (size_t i = 0, j = 0; i < row->block_count; i++) {
-        const sv_block *block = &row->blocks[i];
+    for (size_t i = 0, j = 0; i < measured->block_count; i++) {
+        const sv_block *block = &measured->blocks[i];
         if (other) {
             while (j < other->block_count && other->blocks[j].round < block->round)
                 j++;
@@ -119,33 +137,103 @@ static void paired_rates(const sv_row *row, const sv_row *other, sv_rate *rates,
     }
 }
 
-/* texts/s of `row`, or its ratio to `other`'s if that isn't NULL. */
-static senvec_status estimate(const sv_results *results, const sv_row *row, const sv_row *other, sv_estimate *out,
+/* texts/s of `measured`, or its ratio to `other`'s if that isn't NULL. */
+static senvec_status estimate(uint64_t seed, const sv_measurement *measured, const sv_measurement *other, sv_estimate *out,
                               senvec_error *err) {
     sv_arena arena;
     sv_arena_init(&arena, NULL);
     void *rates, *other_rates;
     size_t count;
-    senvec_status status = sv_arena_alloc(&arena, row->block_count, sizeof(sv_rate), "rates", &rates, err);
+    senvec_status status = sv_arena_alloc(&arena, measured->block_count, sizeof(sv_rate), "rates", &rates, err);
     if (status == SENVEC_OK)
-        status = sv_arena_alloc(&arena, row->block_count, sizeof(sv_rate), "rates", &other_rates, err);
+        status = sv_arena_alloc(&arena, measured->block_count, sizeof(sv_rate), "rates", &other_rates, err);
     if (status == SENVEC_OK) {
-        paired_rates(row, other, rates, other_rates, &count);
-        status = other ? sv_estimate_ratio(rates, other_rates, count, results->seed, out, err)
-                       : sv_estimate_rate(rates, count, results->seed, out, err);
+        paired_rates(measured, other, rates, other_rates, &count);
+        status = other ? sv_estimate_ratio(rates, other_rates, count, seed, out, err)
+                       : sv_estimate_rate(rates, count, seed, out, err);
     }
     sv_arena_release(&arena);
     return status;
 }
 
+senvec_status sv_measurement_figures(const sv_measurement *measured, uint64_t seed, sv_series_figures *out, senvec_error *err) {
+    *out = (sv_series_figures){0};
+    for (size_t i = 0; i < measured->block_count; i++) {
+        out->texts += (double)measured->blocks[i].texts;
+        out->calls += (double)measured->blocks[i].calls;
+        out->tokens += (double)measured->blocks[i].tokens;
+        out->seconds += measured->blocks[i].seconds;
+    }
+    SENVEC_TRY(sv_summarize(measured->latency_ms, measured->latency_count, &out->latency, err));
+    return estimate(seed, measured, NULL, &out->texts_per_s, err);
+}
+
+const sv_series *sv_results_series(const sv_results *results, const sv_row *row, sv_series_kind kind, const char *set,
+                                   size_t batch) {
+    for (size_t i = 0; i < results->series_count; i++) {
+        const sv_series *series = &results->series[i];
+        if (series->kind == kind && &results->rows[series->row] == row && (!set || strcmp(series->set, set) == 0) &&
+            (batch == 0 || series->batch == batch))
+            return series;
+    }
+    return NULL;
+}
+
+senvec_status sv_results_add_series(sv_results *results, sv_series_kind kind, size_t count, size_t *first, senvec_error *err) {
+    void *memory;
+    SENVEC_TRY(sv_arena_alloc(&results->arena, results->series_count + count, sizeof(sv_series), "series", &memory, err));
+    sv_series *series = memory;
+    size_t kept = 0;
+    for (size_t i = 0; i < results->series_count; i++)
+        if (results->series[i].kind != kind)
+            series[kept++] = results->series[i];
+    for (size_t i = 0; i < count; i++)
+        series[kept + i].kind = kind;
+    *first = kept;
+    results->series = series;
+    results->series_count = kept + count;
+    return SENVEC_OK;
+}
+
+senvec_status sv_measurement_clear(sv_results *results, sv_measurement *measured, size_t calls, size_t blocks,
+                                   senvec_error *err) {
+    void *samples, *room;
+    SENVEC_TRY(sv_arena_alloc(&results->arena, calls, sizeof(double), "latency samples", &samples, err));
+    SENVEC_TRY(sv_arena_alloc(&results->arena, blocks, sizeof(sv_block), "blocks", &room, err));
+    *measured = (sv_measurement){.latency_ms = samples, .latency_capacity = calls, .blocks = room, .block_capacity = blocks};
+    return SENVEC_OK;
+}
+
+senvec_status sv_row_use_cases(const sv_results *results, const sv_row *row, sv_use_cases *out, senvec_error *err) {
+    *out = (sv_use_cases){NAN, NAN, NAN, NAN, NAN, NAN};
+    const sv_series *query = sv_results_series(results, row, SV_SERIES_LENGTH, SV_TEXTS_QUERY, 1);
+    const sv_series *listing = sv_results_series(results, row, SV_SERIES_LENGTH, SV_TEXTS_LISTING, 1);
+    sv_summary summary;
+    if (query) {
+        SENVEC_TRY(sv_summarize(query->measured.latency_ms, query->measured.latency_count, &summary, err));
+        out->query_ms = summary.p50;
+        out->query_p95_ms = summary.p95;
+    }
+    if (listing) {
+        SENVEC_TRY(sv_summarize(listing->measured.latency_ms, listing->measured.latency_count, &summary, err));
+        out->listing_ms = summary.p50;
+        out->listing_p95_ms = summary.p95;
+    }
+    sv_row_figures figures;
+    SENVEC_TRY(sv_row_figures_compute(results, row, &figures, err));
+    out->reindex_hours = 1e6 / figures.texts_per_s.value / 3600;
+    out->reindex_usd = figures.usd_per_1m;
+    return SENVEC_OK;
+}
+
 /* Standard deviation over mean of the blocks' rates. */
-static double spread(const sv_row *row) {
-    double sum = 0, squares = 0, n = (double)row->block_count;
-    for (size_t i = 0; i < row->block_count; i++)
-        sum += (double)row->blocks[i].texts / row->blocks[i].seconds;
+static double spread(const sv_measurement *measured) {
+    double sum = 0, squares = 0, n = (double)measured->block_count;
+    for (size_t i = 0; i < measured->block_count; i++)
+        sum += (double)measured->blocks[i].texts / measured->blocks[i].seconds;
     double mean = sum / n;
-    for (size_t i = 0; i < row->block_count; i++) {
-        double difference = (double)row->blocks[i].texts / row->blocks[i].seconds - mean;
+    for (size_t i = 0; i < measured->block_count; i++) {
+        double difference = (double)measured->blocks[i].texts / measured->blocks[i].seconds - mean;
         squares += difference * difference;
     }
     return n > 1 ? sqrt(squares / (n - 1)) / mean : NAN;
@@ -171,24 +259,22 @@ senvec_status sv_row_figures_compute(const sv_results *results, const sv_row *ro
                             .usd_per_1k = NAN,
                             .usd_per_1m = NAN,
                             .saving = NAN};
-    SENVEC_TRY(sv_summarize(row->cosines, row->cosine_count, &out->cosine, err));
-    SENVEC_TRY(sv_summarize(row->latency_ms, row->latency_count, &out->latency, err));
-    if (row->state != SV_ROW_MEASURED || row->block_count == 0)
+    for (size_t set = 0; set < SV_VALIDATION_SETS; set++)
+        SENVEC_TRY(sv_summarize(row->validation[set].cosines, row->validation[set].count, &out->cosine[set], err));
+    sv_series_figures bench;
+    SENVEC_TRY(sv_measurement_figures(&row->bench, results->seed, &bench, err));
+    out->latency = bench.latency;
+    if (row->state != SV_ROW_MEASURED || row->bench.block_count == 0)
         return SENVEC_OK;
 
     const sv_row *baseline = sv_results_baseline(results);
     const sv_row *same_batch = first_measured(results, row->batch, baseline->runtime);
-    SENVEC_TRY(estimate(results, row, NULL, &out->texts_per_s, err));
-    SENVEC_TRY(estimate(results, row, baseline, &out->speedup, err));
+    out->texts_per_s = bench.texts_per_s;
+    SENVEC_TRY(estimate(results->seed, &row->bench, &baseline->bench, &out->speedup, err));
     if (same_batch)
-        SENVEC_TRY(estimate(results, row, same_batch, &out->speedup_same_batch, err));
-    double tokens = 0, seconds = 0;
-    for (size_t i = 0; i < row->block_count; i++) {
-        tokens += (double)row->blocks[i].tokens;
-        seconds += row->blocks[i].seconds;
-    }
-    out->tokens_per_s = tokens / seconds;
-    out->spread = spread(row);
+        SENVEC_TRY(estimate(results->seed, &row->bench, &same_batch->bench, &out->speedup_same_batch, err));
+    out->tokens_per_s = bench.tokens / bench.seconds;
+    out->spread = spread(&row->bench);
     double peak = peak_of(results, row->precision);
     if (results->linear_macs)
         out->gmacs = out->tokens_per_s * (double)results->linear_macs / 1e9;

@@ -33,7 +33,7 @@ typedef enum sv_row_state {
 
 const char *sv_row_state_text(sv_row_state state);
 
-/* One configuration in one round. */
+/* Throughput of one configuration in one round. */
 typedef struct sv_block {
     size_t round;
     size_t position; /* in the round's order, from 0 */
@@ -43,11 +43,32 @@ typedef struct sv_block {
     double idle_cpu; /* CPUs that the other, idle workers used in the meantime; ought to be 0 */
 } sv_block;
 
+/* One configuration at one batch size on one set of texts. */
+typedef struct sv_measurement {
+    double *latency_ms; /* [latency_count], one call each, in order of measurement */
+    size_t latency_count, latency_capacity;
+    sv_block *blocks; /* [block_count], one a round, ascending */
+    size_t block_count, block_capacity;
+} sv_measurement;
+
+/* The texts whose vectors are compared. */
+typedef enum sv_validation_set { SV_VALIDATION_CORPUS, SV_VALIDATION_WIDE, SV_VALIDATION_SETS } sv_validation_set;
+const char *sv_validation_set_name(sv_validation_set set); /* "corpus", "wide" */
+
+/* Vectors of one configuration against the reference's. */
+typedef struct sv_validation {
+    double *cosines;                                /* [count]: of each text's vector and the reference's */
+    size_t count;                                   /* 0 before */
+    double pairwise_error_max, pairwise_error_mean; /* of the cosine of two texts */
+    double neighbours;                              /* mean part of the reference's 10 nearest that are found again */
+} sv_validation;
+
 typedef struct sv_row {
     char name[64];
     char runtime[16];
     char precision[8];
     char step[80];
+    char files[32]; /* folder of the results that holds its model, or "" */
     size_t batch;
 
     sv_row_state state;
@@ -59,16 +80,32 @@ typedef struct sv_row {
     uint64_t peak_rss_bytes;
     uint64_t tokens; /* of all texts of the study, as this runtime counts them */
 
-    double *latency_ms; /* [latency_count], one call each, in order of measurement */
-    size_t latency_count, latency_capacity;
-    sv_block *blocks; /* [block_count], one a round, ascending */
-    size_t block_count, block_capacity;
-
-    double *cosines; /* [cosine_count]: of each validation text's vector and the reference's */
-    size_t cosine_count;
-    double pairwise_error_max, pairwise_error_mean; /* of the cosine of two texts; NaN before */
-    double neighbours; /* mean part of the reference's 10 nearest that are found again; NaN before */
+    sv_measurement bench; /* on the corpus */
+    sv_validation validation[SV_VALIDATION_SETS];
+    double sts_spearman; /* of the cosines of labelled pairs and their labels; NaN before */
 } sv_row;
+
+/* X(name, text in the files): why a series was measured, beside the rows' own benchmark. */
+#define SV_SERIES_KIND_MAP(X)                                                                                                  \
+    X(SV_SERIES_SWEEP, "sweep")   /* the corpus at another batch size */                                                       \
+    X(SV_SERIES_LENGTH, "length") /* texts of another length at the row's batch size */
+
+typedef enum sv_series_kind {
+#define SV_SERIES_KIND_ENUM(name, text) name,
+    SV_SERIES_KIND_MAP(SV_SERIES_KIND_ENUM)
+#undef SV_SERIES_KIND_ENUM
+} sv_series_kind;
+
+const char *sv_series_kind_text(sv_series_kind kind);
+
+typedef struct sv_series {
+    sv_series_kind kind;
+    size_t row;   /* index in sv_results.rows */
+    char set[16]; /* the texts' name: "corpus", "query", "80 tokens", ... */
+    size_t batch;
+    double tokens_per_text;
+    sv_measurement measured;
+} sv_series;
 
 typedef struct sv_results {
     sv_arena arena; /* holds everything below, JSON apart */
@@ -86,9 +123,15 @@ typedef struct sv_results {
     double peak_fp32, peak_bf16, peak_int8; /* GMAC/s with `threads` threads: the best of the run; 0 unknown */
     double bandwidth;                       /* GB/s */
 
-    const char **validation_texts; /* [validation_count] */
-    size_t validation_count;
+    sv_series *series; /* [series_count] */
+    size_t series_count;
+
+    struct {
+        const char **texts; /* [count] */
+        size_t count;
+    } validation[SV_VALIDATION_SETS];
     char reference[64]; /* the row that vectors were compared with; "" before */
+    size_t sts_pairs;   /* labelled pairs; 0: none given */
 
     json_t *environment; /* object: the machine, the model, the texts, the software */
     json_t *warnings;    /* array of strings */
@@ -112,6 +155,35 @@ __attribute__((format(printf, 3, 4))) void sv_row_mark(sv_row *row, sv_row_state
 /* Adds a line; the same line twice is kept once. Without memory it is lost. */
 __attribute__((format(printf, 2, 3))) void sv_results_warn(sv_results *results, const char *format, ...);
 
+/* What follows from a series. */
+typedef struct sv_series_figures {
+    sv_summary latency;                   /* ms a call */
+    sv_estimate texts_per_s;              /* NaN where throughput wasn't measured */
+    double texts, calls, seconds, tokens; /* of all blocks */
+} sv_series_figures;
+
+/* Error: OUT_OF_MEMORY. */
+senvec_status sv_measurement_figures(const sv_measurement *measured, uint64_t seed, sv_series_figures *out, senvec_error *err);
+
+/* The series of that row, kind, texts (NULL: any) and batch (0: any), or NULL. */
+const sv_series *sv_results_series(const sv_results *results, const sv_row *row, sv_series_kind kind, const char *set,
+                                   size_t batch);
+/* Drops the series of a kind and makes room for `count` more; *first is the index of the first. Error: OUT_OF_MEMORY. */
+senvec_status sv_results_add_series(sv_results *results, sv_series_kind kind, size_t count, size_t *first, senvec_error *err);
+/* Empties a measurement and makes room for `calls` samples and `blocks` blocks. Error: OUT_OF_MEMORY. */
+senvec_status sv_measurement_clear(sv_results *results, sv_measurement *measured, size_t calls, size_t blocks,
+                                   senvec_error *err);
+
+/* What a row would do in three jobs; NaN where it wasn't measured. */
+typedef struct sv_use_cases {
+    double query_ms, query_p95_ms;     /* one search query, alone */
+    double listing_ms, listing_p95_ms; /* one new listing of about 80 tokens, alone */
+    double reindex_hours, reindex_usd; /* a million texts like the corpus, at the row's batch size */
+} sv_use_cases;
+
+/* Error: OUT_OF_MEMORY. */
+senvec_status sv_row_use_cases(const sv_results *results, const sv_row *row, sv_use_cases *out, senvec_error *err);
+
 /* What follows from a row's measurements. NaN where something was not measured. */
 typedef struct sv_row_figures {
     sv_summary latency;      /* ms a call */
@@ -122,7 +194,7 @@ typedef struct sv_row_figures {
     sv_estimate speedup_same_batch; /* over the same runtime's row as the baseline, with this row's batch */
     double gmacs;                   /* linear layers, GMAC/s */
     double peak_percent;            /* of the measured peak of its precision */
-    sv_summary cosine;
+    sv_summary cosine[SV_VALIDATION_SETS];
     double usd_per_1k, usd_per_1m;
     double saving; /* of the cost, against the baseline: 0.9 is 90 % less */
 } sv_row_figures;
@@ -136,7 +208,8 @@ senvec_status sv_results_write_json(const sv_results *results, const char *direc
  * OUT_OF_MEMORY. */
 senvec_status sv_results_read(sv_results *results, const char *directory, senvec_error *err);
 
-/* benchmark_results.csv, cost_analysis.csv, validation.csv and validation_texts.csv, where there is something to say. Errors:
+/* benchmark_results.csv, cost_analysis.csv, validation.csv, validation_texts.csv, batch_throughput.csv, text_lengths.csv and
+ * use_cases.csv, where there is something to say. Errors:
  * IO, OUT_OF_MEMORY. */
 senvec_status sv_results_write_csv(const sv_results *results, const char *directory, senvec_error *err);
 

@@ -79,8 +79,8 @@ static senvec_status benchmark_table(const sv_results *results, FILE *file, senv
         put_number(file, f.speedup_same_batch.high, 3);
         put_number(file, f.gmacs, 2);
         put_number(file, f.peak_percent, 1);
-        put_number(file, f.cosine.mean, 8);
-        put_number(file, f.cosine.min, 8);
+        put_number(file, f.cosine[SV_VALIDATION_CORPUS].mean, 8);
+        put_number(file, f.cosine[SV_VALIDATION_CORPUS].min, 8);
         put_number(file, megabytes(row->model_bytes), 2);
         put_number(file, row->load_seconds > 0 ? row->load_seconds : NAN, 3);
         put_text(file, row->runtime, false);
@@ -117,23 +117,29 @@ static senvec_status cost_table(const sv_results *results, FILE *file, senvec_er
 }
 
 static senvec_status validation_table(const sv_results *results, FILE *file, senvec_error *err) {
-    fputs("Configuration,Reference,Texts,Cosine Mean,Cosine Min,Cosine p1,Pairwise Error Max,Pairwise Error Mean,"
-          "Top-10 Neighbours Found (%)\n",
+    fputs("Configuration,Texts From,Reference,Texts,Cosine Mean,Cosine Min,Cosine p1,Pairwise Error Max,Pairwise Error Mean,"
+          "Top-10 Neighbours Found (%),STS Spearman\n",
           file);
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];
         sv_row_figures f;
         SENVEC_TRY(sv_row_figures_compute(results, row, &f, err));
-        put_text(file, row->name, true);
-        put_text(file, results->reference, false);
-        put_integer(file, f.cosine.count);
-        put_number(file, f.cosine.mean, 8);
-        put_number(file, f.cosine.min, 8);
-        put_number(file, f.cosine.p1, 8);
-        put_number(file, row->pairwise_error_max, 7);
-        put_number(file, row->pairwise_error_mean, 7);
-        put_number(file, 100 * row->neighbours, 2);
-        fputc('\n', file);
+        for (sv_validation_set set = 0; set < SV_VALIDATION_SETS; set++) {
+            const sv_validation *validation = &row->validation[set];
+            bool compared = validation->count;
+            put_text(file, row->name, true);
+            put_text(file, sv_validation_set_name(set), false);
+            put_text(file, results->reference, false);
+            put_integer(file, validation->count);
+            put_number(file, f.cosine[set].mean, 8);
+            put_number(file, f.cosine[set].min, 8);
+            put_number(file, f.cosine[set].p1, 8);
+            put_number(file, compared ? validation->pairwise_error_max : NAN, 7);
+            put_number(file, compared ? validation->pairwise_error_mean : NAN, 7);
+            put_number(file, compared ? 100 * validation->neighbours : NAN, 2);
+            put_number(file, row->sts_spearman, 5);
+            fputc('\n', file);
+        }
     }
     return SENVEC_OK;
 }
@@ -141,17 +147,95 @@ static senvec_status validation_table(const sv_results *results, FILE *file, sen
 /* A line a text, a column a configuration. */
 static senvec_status validation_texts_table(const sv_results *results, FILE *file, senvec_error *err) {
     (void)err;
-    fputs("Text Index,Text", file);
+    fputs("Texts From,Text Index,Text", file);
     for (size_t i = 0; i < results->row_count; i++)
         put_text(file, results->rows[i].name, false);
     fputc('\n', file);
-    for (size_t t = 0; t < results->validation_count; t++) {
-        fprintf(file, "%zu", t);
-        put_text(file, results->validation_texts[t], false);
-        for (size_t i = 0; i < results->row_count; i++) {
-            const sv_row *row = &results->rows[i];
-            put_number(file, t < row->cosine_count ? row->cosines[t] : NAN, 8);
+    for (sv_validation_set set = 0; set < SV_VALIDATION_SETS; set++)
+        for (size_t t = 0; t < results->validation[set].count; t++) {
+            fprintf(file, "%s,%zu", sv_validation_set_name(set), t);
+            put_text(file, results->validation[set].texts[t], false);
+            for (size_t i = 0; i < results->row_count; i++) {
+                const sv_validation *validation = &results->rows[i].validation[set];
+                put_number(file, t < validation->count ? validation->cosines[t] : NAN, 8);
+            }
+            fputc('\n', file);
         }
+    return SENVEC_OK;
+}
+
+/* The first three columns are the original's. */
+static senvec_status sweep_table(const sv_results *results, FILE *file, senvec_error *err) {
+    fputs("batch_size,total_time_s,throughput_rps,Configuration,Throughput Low (req/s),Throughput High (req/s),Embedded "
+          "Texts,Calls,"
+          "ms per Call,ms per Text\n",
+          file);
+    for (size_t i = 0; i < results->series_count; i++) {
+        const sv_series *series = &results->series[i];
+        sv_series_figures f;
+        char name[64];
+        if (series->kind != SV_SERIES_SWEEP || !series->measured.block_count)
+            continue;
+        SENVEC_TRY(sv_measurement_figures(&series->measured, results->seed, &f, err));
+        fprintf(file, "%zu", series->batch);
+        put_number(file, f.seconds, 9);
+        put_number(file, f.texts_per_s.value, 2);
+        snprintf(name, sizeof name, "%s", results->rows[series->row].name);
+        name[strcspn(name, "(")] = '\0'; /* "PyTorch (batch=32)": the batch is in its own column */
+        for (size_t end = strlen(name); end && name[end - 1] == ' '; end--)
+            name[end - 1] = '\0';
+        put_text(file, name, false);
+        put_number(file, f.texts_per_s.low, 2);
+        put_number(file, f.texts_per_s.high, 2);
+        put_number(file, f.texts, 0);
+        put_number(file, f.calls, 0);
+        put_number(file, 1e3 * f.seconds / f.calls, 4);
+        put_number(file, 1e3 * f.seconds / f.texts, 5);
+        fputc('\n', file);
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status lengths_table(const sv_results *results, FILE *file, senvec_error *err) {
+    fputs("Configuration,Texts,Tokens per Text,Batch Size,p50 (ms),p95 (ms),Timed Calls,Throughput (req/s),"
+          "Throughput Low (req/s),Throughput High (req/s),Tokens/s\n",
+          file);
+    for (size_t i = 0; i < results->series_count; i++) {
+        const sv_series *series = &results->series[i];
+        sv_series_figures f;
+        if (series->kind != SV_SERIES_LENGTH)
+            continue;
+        SENVEC_TRY(sv_measurement_figures(&series->measured, results->seed, &f, err));
+        put_text(file, results->rows[series->row].name, true);
+        put_text(file, series->set, false);
+        put_number(file, series->tokens_per_text, 1);
+        put_integer(file, series->batch);
+        put_number(file, f.latency.p50, 4);
+        put_number(file, f.latency.p95, 4);
+        put_integer(file, f.latency.count);
+        put_number(file, f.texts_per_s.value, 2);
+        put_number(file, f.texts_per_s.low, 2);
+        put_number(file, f.texts_per_s.high, 2);
+        put_number(file, f.tokens / f.seconds, 1);
+        fputc('\n', file);
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status use_cases_table(const sv_results *results, FILE *file, senvec_error *err) {
+    fputs("Configuration,Query p50 (ms),Query p95 (ms),New Listing p50 (ms),New Listing p95 (ms),"
+          "Re-index 1M Texts (h),Re-index 1M Texts ($)\n",
+          file);
+    for (size_t i = 0; i < results->row_count; i++) {
+        sv_use_cases cases;
+        SENVEC_TRY(sv_row_use_cases(results, &results->rows[i], &cases, err));
+        put_text(file, results->rows[i].name, true);
+        put_number(file, cases.query_ms, 4);
+        put_number(file, cases.query_p95_ms, 4);
+        put_number(file, cases.listing_ms, 4);
+        put_number(file, cases.listing_p95_ms, 4);
+        put_number(file, cases.reindex_hours, 5);
+        put_number(file, cases.reindex_usd, 7);
         fputc('\n', file);
     }
     return SENVEC_OK;
@@ -170,15 +254,28 @@ static senvec_status write_table(const sv_results *results, const char *director
     return status;
 }
 
+static bool has_series(const sv_results *results, sv_series_kind kind) {
+    for (size_t i = 0; i < results->series_count; i++)
+        if (results->series[i].kind == kind)
+            return true;
+    return false;
+}
+
 senvec_status sv_results_write_csv(const sv_results *results, const char *directory, senvec_error *err) {
     bool benchmarked = false;
     for (size_t i = 0; i < results->row_count; i++)
-        benchmarked = benchmarked || results->rows[i].block_count || results->rows[i].state == SV_ROW_FAILED;
+        benchmarked = benchmarked || results->rows[i].bench.block_count || results->rows[i].state == SV_ROW_FAILED;
     if (benchmarked) {
         SENVEC_TRY(write_table(results, directory, "benchmark_results.csv", benchmark_table, err));
         SENVEC_TRY(write_table(results, directory, "cost_analysis.csv", cost_table, err));
     }
-    if (results->validation_count) {
+    if (has_series(results, SV_SERIES_SWEEP))
+        SENVEC_TRY(write_table(results, directory, "batch_throughput.csv", sweep_table, err));
+    if (has_series(results, SV_SERIES_LENGTH)) {
+        SENVEC_TRY(write_table(results, directory, "text_lengths.csv", lengths_table, err));
+        SENVEC_TRY(write_table(results, directory, "use_cases.csv", use_cases_table, err));
+    }
+    if (results->reference[0]) {
         SENVEC_TRY(write_table(results, directory, "validation.csv", validation_table, err));
         SENVEC_TRY(write_table(results, directory, "validation_texts.csv", validation_texts_table, err));
     }

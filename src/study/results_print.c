@@ -39,8 +39,9 @@ senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_e
         put(stream, 9, f.latency.p99);
         put_estimate(stream, 15, f.texts_per_s, 1);
         put_estimate(stream, 14, f.speedup, 2);
-        if (isfinite(f.cosine.mean))
-            fprintf(stream, " %9.6f", f.cosine.mean);
+        double cosine = f.cosine[SV_VALIDATION_CORPUS].mean;
+        if (isfinite(cosine))
+            fprintf(stream, " %9.6f", cosine);
         else
             fprintf(stream, " %9s", "-");
         put(stream, 7, f.peak_percent);

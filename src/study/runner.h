@@ -9,6 +9,7 @@
 #include <signal.h>
 
 #include "base/status.h"
+#include "study/pairs.h"
 #include "study/results.h"
 #include "study/texts.h"
 
@@ -17,12 +18,14 @@ typedef void sv_runner_progress_fn(void *context, double fraction, const char *w
 
 typedef struct sv_runner_options {
     const char *model;         /* directory */
+    const char *files;         /* folder of the results, which holds the models made from it (configurations.h) */
     const char *native;        /* the program whose "worker" command runs the engine */
     const char *python;        /* interpreter of the peers; NULL: not found, which marks their rows missing */
     const char *worker_script; /* peers/worker.py; NULL the same */
     const char *peers_missing; /* why python or worker_script is NULL, and what to do; shown as the rows' reason */
     const char *cpu;           /* ISA mask for the engine and the measured peak; NULL: everything */
     const sv_texts *texts;
+    const sv_pairs *pairs;                  /* labelled pairs; NULL: none */
     const char *scratch;                    /* an existing folder for texts and vectors */
     double timeout_s;                       /* of one request; a worker that is silent for longer has hung */
     const volatile sig_atomic_t *cancelled; /* non-zero: end after the current block; NULL: never */
@@ -37,12 +40,20 @@ typedef struct sv_runner sv_runner;
  * CANCELLED. */
 senvec_status sv_runner_open(sv_results *results, const sv_runner_options *options, sv_runner **out, senvec_error *err);
 
-/* Latency and throughput in results->rounds rounds; fills the rows and the measured peaks. Errors: CANCELLED (what was measured
- * is in the results), OUT_OF_MEMORY. */
+/* Latency and throughput of every row on the corpus in results->rounds rounds; fills the rows and the measured peaks. Errors:
+ * CANCELLED (what was measured is in the results), OUT_OF_MEMORY. */
 senvec_status sv_runner_bench(sv_runner *runner, senvec_error *err);
 
-/* Vectors of the first `limit` distinct texts against the reference: PyTorch where it runs, else the first fp32 row. Errors: as
- * above, IO. */
+/* Throughput at batch sizes 1 to 64, `seconds` for each: SV_SERIES_SWEEP. Errors: as above. */
+senvec_status sv_runner_sweep(sv_runner *runner, double seconds, senvec_error *err);
+
+/* Queries, texts of 80 and of 256 tokens: `calls` timed calls of each row that takes one text at a time, `seconds` of
+ * throughput of the others (0: none): SV_SERIES_LENGTH. Errors: as above, IO. */
+#define SV_LENGTH_ROUNDS 4
+senvec_status sv_runner_lengths(sv_runner *runner, size_t calls, double seconds, senvec_error *err);
+
+/* Vectors against the reference's (PyTorch where it runs, else the first fp32 row): of the first `limit` distinct texts of the
+ * corpus, and of our own wide set; and the labelled pairs, if there are any. Errors: as above. */
 senvec_status sv_runner_validate(sv_runner *runner, size_t limit, senvec_error *err);
 
 /* Ends the workers. NULL is accepted. */

@@ -9,8 +9,13 @@
 #include "base/file.h"
 #include "cpu/machine.h"
 #include "hub/hub.h"
+#include "onnx/onnx_export.h"
 #include "study/environment.h"
 #include "study/places.h"
+
+/* Of the duration that a configuration's throughput is measured for: for each batch size, and for each length of text. */
+#define SWEEP_PART 0.3
+#define LENGTH_PART 0.2
 
 void sv_study_options_init(sv_study_options *options) {
     *options = (sv_study_options){
@@ -30,9 +35,9 @@ void sv_study_options_init(sv_study_options *options) {
 
 void sv_study_options_quick(sv_study_options *options) {
     options->quick = true;
-    options->rounds = 5;
-    options->latency_calls = 100;
-    options->duration_s = 3;
+    options->rounds = 4;
+    options->latency_calls = 60;
+    options->duration_s = 2;
 }
 
 /* ----------------------------------------------------------------- places */
@@ -116,21 +121,59 @@ static senvec_status plan(const sv_study_options *options, sv_results *results, 
     return SENVEC_OK;
 }
 
-static senvec_status measure(const sv_study_options *options, unsigned stages, const sv_texts *texts, sv_results *results,
-                             senvec_error *err) {
+/* Writes the ONNX files that rows need: in a second, so always anew, and never of another model. */
+static senvec_status export_models(const sv_study_options *options, const sv_results *results, const char *model,
+                                   senvec_error *err) {
+    static const struct {
+        const char *files;
+        sv_onnx_precision precision;
+    } exports[] = {{SV_STUDY_ONNX, SV_ONNX_FP32}, {SV_STUDY_ONNX_INT8, SV_ONNX_INT8}};
+    for (size_t e = 0; e < sizeof exports / sizeof exports[0]; e++) {
+        bool needed = false;
+        for (size_t i = 0; i < results->row_count; i++) {
+            const char *files = results->rows[i].files;
+            bool derived = e == 0 && strcmp(files, SV_STUDY_OPENVINO) == 0;
+            needed = needed || derived || strcmp(files, exports[e].files) == 0;
+        }
+        char path[SV_MAX_PATH];
+        SENVEC_TRY(sv_path_join(options->out, exports[e].files, path, err));
+        if (needed)
+            SENVEC_TRY(sv_onnx_export(model, path, (sv_onnx_options){.precision = exports[e].precision}, NULL, err));
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status run_stages(const sv_study_options *options, unsigned stages, sv_runner *runner, senvec_error *err) {
+    if (stages & SV_STAGE_BENCH)
+        SENVEC_TRY(sv_runner_bench(runner, err));
+    if (stages & SV_STAGE_SWEEP)
+        SENVEC_TRY(sv_runner_sweep(runner, SWEEP_PART * options->duration_s, err));
+    if (stages & SV_STAGE_LENGTHS)
+        SENVEC_TRY(sv_runner_lengths(runner, (options->latency_calls + 1) / 2,
+                                     options->quick ? 0 : LENGTH_PART * options->duration_s, err));
+    if (stages & SV_STAGE_VALIDATE)
+        SENVEC_TRY(sv_runner_validate(runner, options->validation_texts, err));
+    return SENVEC_OK;
+}
+
+static senvec_status measure(const sv_study_options *options, unsigned stages, const sv_texts *texts, const sv_pairs *pairs,
+                             sv_results *results, senvec_error *err) {
     char model[SV_MAX_PATH], scratch[SV_MAX_PATH];
     places here;
     find_places(options, &here);
     SENVEC_TRY(sv_hub_resolve(options->model, model, err));
+    SENVEC_TRY(export_models(options, results, model, err));
     SENVEC_TRY(make_scratch(scratch, err));
     const sv_runner_options runner_options = {
         .model = model,
+        .files = options->out,
         .native = here.program,
         .python = here.python[0] ? here.python : NULL,
         .worker_script = here.worker_script[0] ? here.worker_script : NULL,
         .peers_missing = here.missing,
         .cpu = options->cpu,
         .texts = texts,
+        .pairs = pairs,
         .scratch = scratch,
         .timeout_s = options->timeout_s,
         .cancelled = options->cancelled,
@@ -139,17 +182,15 @@ static senvec_status measure(const sv_study_options *options, unsigned stages, c
     };
     sv_runner *runner = NULL;
     senvec_status status = sv_runner_open(results, &runner_options, &runner, err);
-    if (status == SENVEC_OK && stages & SV_STAGE_BENCH)
-        status = sv_runner_bench(runner, err);
-    if (status == SENVEC_OK && stages & SV_STAGE_VALIDATE)
-        status = sv_runner_validate(runner, options->validation_texts, err);
+    if (status == SENVEC_OK)
+        status = run_stages(options, stages, runner, err);
     sv_runner_close(runner);
     rmdir(scratch);
-    if (status == SENVEC_OK || status == SENVEC_CANCELLED) {
+    if (status == SENVEC_OK)
+        return sv_environment_describe(results, options, texts, model, err);
+    if (status == SENVEC_CANCELLED) {
         senvec_error ignored;
-        senvec_status described = sv_environment_describe(results, options, texts, model, status == SENVEC_OK ? err : &ignored);
-        if (status == SENVEC_OK)
-            status = described;
+        sv_environment_describe(results, options, texts, model, &ignored);
     }
     return status;
 }
@@ -171,7 +212,9 @@ static senvec_status check_out(const char *out, senvec_error *err) {
 }
 
 senvec_status sv_study_run(const sv_study_options *options, unsigned stages, sv_results *results, senvec_error *err) {
+    const unsigned measuring = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE;
     sv_texts texts = {0};
+    sv_pairs pairs = {0};
     SENVEC_TRY(sv_peers_check(options->peers, err));
     SENVEC_TRY(check_out(options->out, err));
     senvec_status status = SENVEC_OK;
@@ -182,11 +225,14 @@ senvec_status sv_study_run(const sv_study_options *options, unsigned stages, sv_
         status = sv_results_read(results, options->out, err);
     if (status == SENVEC_OK && stages & SV_STAGE_COST)
         results->price_per_hour = options->price_per_hour;
-    if (status == SENVEC_OK && stages & (SV_STAGE_BENCH | SV_STAGE_VALIDATE)) {
+    if (status == SENVEC_OK && stages & measuring) {
         status = load_texts(options, &texts, err);
+        if (status == SENVEC_OK && options->sts)
+            status = sv_pairs_load(&pairs, options->sts, err);
         if (status == SENVEC_OK)
-            status = measure(options, stages, &texts, results, err);
+            status = measure(options, stages, &texts, options->sts ? &pairs : NULL, results, err);
         sv_texts_release(&texts);
+        sv_pairs_release(&pairs);
     }
     if (status == SENVEC_OK)
         status = write_files(options, results, err);

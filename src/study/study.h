@@ -10,9 +10,11 @@
 #include "study/texts.h"
 
 typedef enum sv_stage {
-    SV_STAGE_BENCH = 1u << 0,    /* latency and throughput; begins anew */
-    SV_STAGE_VALIDATE = 1u << 1, /* vectors against the reference's; adds to what is there */
-    SV_STAGE_COST = 1u << 2,     /* another price for what was measured */
+    SV_STAGE_BENCH = 1u << 0,    /* latency and throughput on the corpus; begins anew */
+    SV_STAGE_SWEEP = 1u << 1,    /* throughput by batch size */
+    SV_STAGE_LENGTHS = 1u << 2,  /* queries and longer texts */
+    SV_STAGE_VALIDATE = 1u << 3, /* vectors against the reference's */
+    SV_STAGE_COST = 1u << 4,     /* another price for what was measured */
 } sv_stage;
 
 typedef struct sv_study_options {
@@ -23,6 +25,7 @@ typedef struct sv_study_options {
     const char *corpus;      /* a file of texts; NULL: the built-in ones */
     const char *key;         /* of JSON lines; NULL */
     const char *column;      /* of CSV; NULL */
+    const char *sts;         /* CSV file of labelled pairs; NULL: none */
     const char *cpu;         /* ISA mask; NULL: everything */
     size_t threads;          /* 0: what quota and affinity allow */
     size_t texts;            /* at most; of a longer corpus a sample */
@@ -33,7 +36,7 @@ typedef struct sv_study_options {
     double timeout_s;     /* a worker that is silent for longer has hung */
     double price_per_hour;
     uint64_t seed;
-    bool quick; /* recorded only */
+    bool quick; /* no throughput of longer texts; recorded */
     const volatile sig_atomic_t *cancelled;
     sv_runner_progress_fn *progress;
     void *progress_context;

@@ -133,6 +133,20 @@ static senvec_status load_file(sv_texts *texts, const char *path, const sv_corpu
     return status;
 }
 
+senvec_status sv_texts_append(sv_texts *texts, senvec_text text, senvec_error *err) {
+    kept fresh;
+    bool invalid;
+    const char *copy;
+    SENVEC_TRY(copy_valid(text, &fresh, &invalid, err));
+    senvec_status status = sv_arena_string(&texts->arena, fresh.data, fresh.length, &copy, err);
+    if (status == SENVEC_OK) {
+        texts->texts[texts->count++] = (senvec_text){copy, fresh.length};
+        texts->invalid_utf8 += invalid;
+    }
+    free(fresh.data);
+    return status;
+}
+
 static senvec_status load_default(sv_texts *texts, size_t limit, senvec_error *err) {
     void *memory;
     size_t count = limit < SV_STUDY_DEFAULT_TEXTS ? limit : SV_STUDY_DEFAULT_TEXTS;
@@ -156,6 +170,80 @@ senvec_status sv_texts_load(sv_texts *texts, const char *path, const sv_corpus_o
     senvec_status status = path ? load_file(texts, path, options, limit, seed, err) : load_default(texts, limit, err);
     if (status == SENVEC_OK)
         status = find_distinct(texts, err);
+    if (status != SENVEC_OK)
+        sv_texts_release(texts);
+    return status;
+}
+
+/* How a set is put together: `count` texts, each of sentences until it has at least `least` words. */
+typedef struct recipe {
+    const char *name;
+    size_t count;
+    size_t least, most;   /* words; text i of the set aims between these */
+    size_t first, stride; /* which sentences: first, first + stride, ... */
+    bool queries;         /* the set begins with all queries */
+} recipe;
+
+static const recipe recipes[] = {
+    {SV_TEXTS_QUERY, 0, 0, 0, 0, 1, true},
+    {SV_TEXTS_LISTING, 64, 58, 58, 0, 1, false}, /* English has about 1.3 tokens a word, and a sentence more comes on top */
+    {SV_TEXTS_LONG, 32, 280, 280, 0, 1, false},
+    {SV_TEXTS_WIDE, 160, 1, 250, 0, 2, true},
+    {SV_TEXTS_CALIBRATION, 100, 1, 120, 1, 2, false},
+};
+
+static size_t count_words(const char *text) {
+    size_t words = *text != '\0';
+    for (; *text; text++)
+        words += *text == ' ';
+    return words;
+}
+
+/* Text `index` of a recipe: sentences in an order of the recipe's own until there are enough words. */
+static senvec_status compose(sv_texts *texts, const recipe *made, size_t index, sv_random *random, senvec_error *err) {
+    char buffer[8192];
+    size_t used = 0, words = 0, choices = (sv_sentence_count - made->first + made->stride - 1) / made->stride;
+    size_t target = made->least + (made->most - made->least) * index * index / (made->count * made->count);
+    while (words < target) {
+        /* The first pass takes each sentence once, so that all of them occur. */
+        size_t choice = words == 0 && index < choices ? index : (size_t)sv_random_below(random, choices);
+        const char *sentence = sv_sentences[made->first + choice * made->stride];
+        size_t length = strlen(sentence);
+        if (used + length + 2 > sizeof buffer)
+            break;
+        if (used)
+            buffer[used++] = ' ';
+        memcpy(buffer + used, sentence, length);
+        used += length;
+        words += count_words(sentence);
+    }
+    const char *copy;
+    SENVEC_TRY(sv_arena_string(&texts->arena, buffer, used, &copy, err));
+    texts->texts[texts->count++] = (senvec_text){copy, used};
+    return SENVEC_OK;
+}
+
+static senvec_status follow(sv_texts *texts, const recipe *made, senvec_error *err) {
+    void *memory;
+    SENVEC_TRY(sv_arena_alloc(&texts->arena, made->count + sv_query_count, sizeof(senvec_text), "texts", &memory, err));
+    texts->texts = memory;
+    for (size_t i = 0; made->queries && i < sv_query_count; i++)
+        texts->texts[texts->count++] = (senvec_text){sv_queries[i], strlen(sv_queries[i])};
+    sv_random random;
+    sv_random_seed(&random, 0); /* not the study's seed: the texts are always the same */
+    for (size_t i = 0; i < made->count; i++)
+        SENVEC_TRY(compose(texts, made, i, &random, err));
+    texts->seen = texts->count;
+    return find_distinct(texts, err);
+}
+
+senvec_status sv_texts_make(sv_texts *texts, const char *name, senvec_error *err) {
+    const recipe *made = recipes;
+    while (strcmp(made->name, name) != 0)
+        made++;
+    *texts = (sv_texts){.source = name};
+    sv_arena_init(&texts->arena, NULL);
+    senvec_status status = follow(texts, made, err);
     if (status != SENVEC_OK)
         sv_texts_release(texts);
     return status;

@@ -5,19 +5,25 @@
  * free text. Every request has "op" and "id"; every reply echoes "id" and has "ok": true, or "ok": false and "error" (and
  * "missing": true if something isn't installed). A worker answers one request at a time and leaves at the end of its input.
  *
- *   load        {backend, model, threads, precision, cpu}  -> {versions, settings, model_bytes, dimensions, max_seq_length}
- *               `model` is a directory; `precision` "fp32", "bf16" or "int8"; `cpu` an ISA mask or null. The native worker also
- *               gives linear_macs (a token) and tier.
- *   texts       {path}                                     -> {count, tokens}
- *               A JSON array of strings to work on from now on; tokens with [CLS] and [SEP], after truncation.
- *   latency     {batch, warmups, calls, first}             -> {samples_ns: [calls numbers]}
+ *   prepare     {backend, model, files, source, texts, threads} -> {}
+ *               Makes the model's files in the folder `files` from the ONNX file in the folder `source`, calibrated on the JSON
+ *               array of strings in the file `texts`, unless they are there already. OpenVINO only; a process of its own does
+ *               it, so that it doesn't count as memory of the one that is measured.
+ *   load        {backend, model, files, threads, precision, cpu} -> {versions, settings, model_bytes, dimensions,
+ *               max_seq_length}
+ *               `model` is the model's directory, `files` the folder with the runtime's own form of it or the same directory;
+ *               `precision` "fp32", "bf16" or "int8"; `cpu` an ISA mask or null. The native worker also gives linear_macs (a
+ *               token) and tier.
+ *   texts       {path, set} -> {count, tokens}
+ *               A JSON array of strings, to be known by the name `set`; tokens with [CLS] and [SEP], after truncation.
+ *   latency     {set, batch, warmups, calls, first} -> {samples_ns: [calls numbers]}
  *               Call i embeds the `batch` texts that begin at text first + i * batch, cyclically; warm-ups (which begin at
  *               `first` too) are not timed.
- *   throughput  {batch, seconds, first}                    -> {calls, texts, tokens, seconds}
+ *   throughput  {set, batch, seconds, first} -> {calls, texts, tokens, seconds}
  *               The same calls, one after the other, until `seconds` have passed.
- *   embed       {batch, path}                              -> {count, dimensions}
+ *   embed       {set, batch, path} -> {count, dimensions}
  *               Every text once, in order; float32 vectors, native byte order, to `path`.
- *   quit        {}                                         -> {}
+ *   quit        {} -> {}
  *
  * Times are of a monotonic clock around the call from strings to vectors, nothing else. */
 #ifndef SV_STUDY_WORKER_H

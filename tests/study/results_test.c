@@ -16,24 +16,24 @@
 
 static const char *directory = "results_test.tmp";
 
-static const sv_configuration base = {"PyTorch (single)", "torch", "fp32", "the baseline", 1};
-static const sv_configuration base_batch = {"PyTorch (batch=32)", "torch", "fp32", "the baseline", 32};
-static const sv_configuration fast = {"senvec fp32 (batch=32)", "senvec", "fp32", "native engine", 32};
-static const sv_configuration broken = {"Broken, \"quoted\"", "stub", "fp32", "none", 1};
+static const sv_configuration base = {"PyTorch (single)", "torch", "fp32", "the baseline", "", 1};
+static const sv_configuration base_batch = {"PyTorch (batch=32)", "torch", "fp32", "the baseline", "", 32};
+static const sv_configuration fast = {"senvec fp32 (batch=32)", "senvec", "fp32", "native engine", "", 32};
+static const sv_configuration broken = {"Broken, \"quoted\"", "stub", "fp32", "none", "", 1};
 
 /* Calls of 1, 2, 3, ... times `unit` ms; blocks of one second with `texts` texts. */
 static void measure(sv_results *results, sv_row *row, size_t calls, double unit, size_t rounds, uint64_t texts) {
     void *memory;
     assert_int_equal(sv_arena_alloc(&results->arena, calls, sizeof(double), "samples", &memory, NULL), SENVEC_OK);
-    row->latency_ms = memory;
-    row->latency_count = calls;
+    row->bench.latency_ms = memory;
+    row->bench.latency_count = calls;
     for (size_t i = 0; i < calls; i++)
-        row->latency_ms[i] = unit * (double)(i + 1);
+        row->bench.latency_ms[i] = unit * (double)(i + 1);
     assert_int_equal(sv_arena_alloc(&results->arena, rounds, sizeof(sv_block), "blocks", &memory, NULL), SENVEC_OK);
-    row->blocks = memory;
-    row->block_count = rounds;
+    row->bench.blocks = memory;
+    row->bench.block_count = rounds;
     for (size_t i = 0; i < rounds; i++)
-        row->blocks[i] =
+        row->bench.blocks[i] =
             (sv_block){.round = i, .calls = texts / row->batch, .texts = texts, .tokens = texts * 10, .seconds = 1};
     row->state = SV_ROW_MEASURED;
     row->peak_rss_bytes = 512u << 20;
@@ -127,11 +127,11 @@ static void json_there_and_back(void **state) {
     fill(&results);
     double cosines[] = {1, 0.5};
     const char *texts[] = {"one", "two, \xe2\x82\xac"};
-    results.rows[2].cosines = cosines;
-    results.rows[2].cosine_count = 2;
-    results.rows[2].neighbours = 0.75;
-    results.validation_texts = texts;
-    results.validation_count = 2;
+    results.rows[2].validation[SV_VALIDATION_WIDE].cosines = cosines;
+    results.rows[2].validation[SV_VALIDATION_WIDE].count = 2;
+    results.rows[2].validation[SV_VALIDATION_WIDE].neighbours = 0.75;
+    results.validation[SV_VALIDATION_WIDE].texts = texts;
+    results.validation[SV_VALIDATION_WIDE].count = 2;
     snprintf(results.reference, sizeof results.reference, "PyTorch (single)");
     sv_results_warn(&results, "noisy: %d", 1);
     sv_results_warn(&results, "noisy: %d", 1);
@@ -139,7 +139,7 @@ static void json_there_and_back(void **state) {
     assert_int_equal(sv_results_read(&again, directory, NULL), SENVEC_OK);
     assert_int_equal(again.row_count, 4);
     assert_int_equal(json_array_size(again.warnings), 1);
-    assert_string_equal(again.validation_texts[1], texts[1]);
+    assert_string_equal(again.validation[SV_VALIDATION_WIDE].texts[1], texts[1]);
     for (size_t i = 0; i < 4; i++) {
         sv_row_figures before, after;
         assert_string_equal(results.rows[i].name, again.rows[i].name);
@@ -151,8 +151,8 @@ static void json_there_and_back(void **state) {
         assert_true(isnan(before.speedup.low) || before.speedup.low == after.speedup.low);
         assert_true(before.usd_per_1m == after.usd_per_1m || isnan(before.usd_per_1m));
     }
-    assert_int_equal(again.rows[2].cosine_count, 2);
-    assert_true(again.rows[2].neighbours == 0.75 && isnan(again.rows[0].neighbours));
+    assert_int_equal(again.rows[2].validation[SV_VALIDATION_WIDE].count, 2);
+    assert_true(again.rows[2].validation[SV_VALIDATION_WIDE].neighbours == 0.75 && isnan(again.rows[0].sts_spearman));
     sv_results_release(&results);
 
     /* The second writing is the same file. */
@@ -193,11 +193,11 @@ static void broken_studies(void **state) {
     assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_UNSUPPORTED);
     write_study("{\"schema_version\": 1}");
     assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
-    write_study(
-        "{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"validation_texts\": [], \"configurations\": [{}]}");
+    write_study("{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"series\": [], "
+                "\"configurations\": [{}]}");
     assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
-    write_study(
-        "{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"validation_texts\": [3], \"configurations\": []}");
+    write_study("{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"validation_texts\": {\"wide\": [3]}, "
+                "\"series\": [], \"configurations\": []}");
     assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
 }
 

@@ -45,7 +45,7 @@ static void begin(trial *t, const char *const *kinds, size_t count) {
     for (size_t i = 0; i < count; i++) {
         size_t length = strcspn(kinds[i], "3");
         snprintf(runtimes[i], sizeof runtimes[i], "%.*s", (int)length, kinds[i]);
-        configurations[i] = (sv_configuration){kinds[i], runtimes[i], "fp32", "a stub", kinds[i][length] ? 32 : 1};
+        configurations[i] = (sv_configuration){kinds[i], runtimes[i], "fp32", "a stub", "", kinds[i][length] ? 32 : 1};
         pointers[i] = &configurations[i];
     }
     assert_int_equal(sv_texts_load(&t->texts, NULL, NULL, 100, 1, NULL), SENVEC_OK);
@@ -59,6 +59,7 @@ static void begin(trial *t, const char *const *kinds, size_t count) {
     t->results.duration_s = 0.15;
     t->results.price_per_hour = 0.05;
     t->options = (sv_runner_options){.model = "no-model",
+                                     .files = scratch,
                                      .native = "/nonexistent/senvec",
                                      .python = PYTHON,
                                      .worker_script = STUB,
@@ -109,12 +110,12 @@ static void batch_rows_time_batch_calls(void **state) {
     for (size_t i = 0; i < 2; i++) {
         const sv_row *row = &t.results.rows[i];
         assert_int_equal(row->state, SV_ROW_MEASURED);
-        assert_int_equal(row->block_count, 3);
+        assert_int_equal(row->bench.block_count, 3);
         assert_true(row->peak_rss_bytes > 1 << 20);
         assert_true(row->model_bytes == 12345);
         for (size_t b = 0; b < 3; b++) {
-            assert_true(row->blocks[b].texts == row->blocks[b].calls * row->batch);
-            assert_true(row->blocks[b].seconds >= 0.05);
+            assert_true(row->bench.blocks[b].texts == row->bench.blocks[b].calls * row->batch);
+            assert_true(row->bench.blocks[b].seconds >= 0.05);
         }
     }
     /* 1 text in 1.2 ms against 32 in 7.4: more texts a second, though fewer calls. */
@@ -146,7 +147,7 @@ static void order_is_seeded(void **state) {
         assert_int_equal(sv_runner_bench(t.runner, NULL), SENVEC_OK);
         for (size_t row = 0; row < 3; row++)
             for (size_t round = 0; round < 3; round++)
-                positions[run][row][round] = t.results.rows[row].blocks[round].position;
+                positions[run][row][round] = t.results.rows[row].bench.blocks[round].position;
         end(&t);
     }
     assert_memory_equal(positions[0], positions[1], sizeof positions[0]);
@@ -198,8 +199,8 @@ static void failures_are_marked(void **state) {
         }
         for (size_t i = 0; i < KINDS + 2; i += KINDS + 1) {
             assert_int_equal(t.results.rows[i].state, SV_ROW_MEASURED);
-            assert_int_equal(t.results.rows[i].block_count, 3);
-            assert_int_equal(t.results.rows[i].latency_count, 12);
+            assert_int_equal(t.results.rows[i].bench.block_count, 3);
+            assert_int_equal(t.results.rows[i].bench.latency_count, 12);
         }
         end(&t);
     }
@@ -247,7 +248,7 @@ static void interruption_keeps_what_is_done(void **state) {
     begin(&t, (const char *const[]){"steady", "slow"}, 2);
     interrupt_after = 3; /* in the second round */
     assert_int_equal(sv_runner_bench(t.runner, &err), SENVEC_CANCELLED);
-    assert_int_equal(t.results.rows[0].block_count + t.results.rows[1].block_count, 3);
+    assert_int_equal(t.results.rows[0].bench.block_count + t.results.rows[1].bench.block_count, 3);
     assert_true(figures(&t, 0).texts_per_s.value > 0);
     end(&t);
 }
@@ -258,16 +259,125 @@ static void validation_finds_differences(void **state) {
     begin(&t, (const char *const[]){"slow", "steady32", "drift", "forget"}, 4);
     assert_int_equal(sv_runner_validate(t.runner, 15, NULL), SENVEC_OK);
     assert_string_equal(t.results.reference, "slow");
-    assert_int_equal(t.results.validation_count, 15);
-    assert_string_equal(t.results.validation_texts[14], sv_default_corpus[14]);
-    assert_true(figures(&t, 0).cosine.min > 1 - 1e-9);
-    assert_true(figures(&t, 1).cosine.min > 1 - 1e-9);
-    assert_true(figures(&t, 2).cosine.min < 1 - 1e-6);
-    assert_int_equal(figures(&t, 2).cosine.count, 15);
-    assert_true(t.results.rows[1].pairwise_error_max < 1e-9 && t.results.rows[2].pairwise_error_max > 1e-6);
-    assert_true(t.results.rows[1].neighbours == 1);
-    assert_int_equal(t.results.rows[3].cosine_count, 0);
+    assert_int_equal(t.results.validation[SV_VALIDATION_CORPUS].count, 15);
+    assert_string_equal(t.results.validation[SV_VALIDATION_CORPUS].texts[14], sv_default_corpus[14]);
+    assert_int_equal(t.results.validation[SV_VALIDATION_WIDE].count, 15);
+    for (sv_validation_set set = 0; set < SV_VALIDATION_SETS; set++) {
+        const sv_validation *batch = &t.results.rows[1].validation[set], *drift = &t.results.rows[2].validation[set];
+        assert_true(figures(&t, 0).cosine[set].min > 1 - 1e-9);
+        assert_true(figures(&t, 1).cosine[set].min > 1 - 1e-9);
+        assert_true(figures(&t, 2).cosine[set].min < 1 - 1e-6);
+        assert_int_equal(drift->count, 15);
+        assert_true(batch->pairwise_error_max < 1e-9 && drift->pairwise_error_max > 1e-6);
+        assert_true(batch->neighbours == 1);
+        assert_int_equal(t.results.rows[3].validation[set].count, 0);
+    }
     assert_string_equal(t.results.rows[3].reason, "no vectors today");
+    end(&t);
+}
+
+/* The stub's vectors depend on the texts' lengths, so cosines do; the labels follow the cosines, then run against them. */
+static void labelled_pairs_are_scored(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"steady"}, 1);
+    FILE *file = fopen("runner_test.csv", "w");
+    assert_non_null(file);
+    fputs("first,second,score\n\"a, b\",x,1\nfour,words of some length,2\nlonger than that by far,y,3\n", file);
+    assert_int_equal(fclose(file), 0);
+    sv_pairs pairs;
+    assert_int_equal(sv_pairs_load(&pairs, "runner_test.csv", NULL), SENVEC_OK);
+    assert_int_equal(pairs.texts.count, 6);
+    assert_string_equal(pairs.texts.texts[0].data, "a, b");
+    t.options.pairs = &pairs;
+    assert_int_equal(sv_runner_validate(t.runner, 5, NULL), SENVEC_OK);
+    assert_int_equal(t.results.sts_pairs, 3);
+    double rho = t.results.rows[0].sts_spearman;
+    assert_true(fabs(rho) <= 1);
+    for (size_t i = 0; i < 3; i++)
+        pairs.labels[i] = -pairs.labels[i];
+    assert_int_equal(sv_runner_validate(t.runner, 5, NULL), SENVEC_OK);
+    assert_true(fabs(t.results.rows[0].sts_spearman + rho) < 1e-12);
+    sv_pairs_release(&pairs);
+
+    file = fopen("runner_test.csv", "w");
+    fputs("a,b,1\nc,d,often\n", file);
+    assert_int_equal(fclose(file), 0);
+    senvec_error err;
+    assert_int_equal(sv_pairs_load(&pairs, "runner_test.csv", &err), SENVEC_FORMAT);
+    assert_non_null(strstr(err.message, "record 2: the label \"often\""));
+    unlink("runner_test.csv");
+    end(&t);
+}
+
+/* A batch of b takes 1 + 0.2 b ms: throughput rises with it, and 64 texts take at least 13.8 ms. */
+static void sweep_varies_the_batch(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"torch", "torch32", "steady32"}, 3);
+    assert_int_equal(sv_runner_sweep(t.runner, 0.15, NULL), SENVEC_OK);
+    static const size_t batches[] = {1, 4, 8, 16, 32, 64};
+    assert_int_equal(t.results.series_count, 6); /* of "torch32" only */
+    double before = 0;
+    for (size_t i = 0; i < 6; i++) {
+        const sv_series *series = sv_results_series(&t.results, &t.results.rows[1], SV_SERIES_SWEEP, "corpus", batches[i]);
+        assert_non_null(series);
+        sv_series_figures f;
+        assert_int_equal(sv_measurement_figures(&series->measured, 1, &f, NULL), SENVEC_OK);
+        assert_int_equal(series->measured.block_count, 3);
+        assert_true(f.texts == f.calls * (double)batches[i]);
+        assert_true(f.seconds / f.calls >= 0.001 + 0.0002 * (double)batches[i]);
+        if (batches[i] <= 16)
+            assert_true(f.texts_per_s.value > before);
+        before = f.texts_per_s.value;
+    }
+    /* Another sweep replaces the first. */
+    assert_int_equal(sv_runner_sweep(t.runner, 0.03, NULL), SENVEC_OK);
+    assert_int_equal(t.results.series_count, 6);
+    end(&t);
+}
+
+static void lengths_are_measured(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"steady", "steady32"}, 2);
+    assert_int_equal(sv_runner_lengths(t.runner, 8, 0.04, NULL), SENVEC_OK);
+    assert_int_equal(t.results.series_count, 6);
+    const sv_series *query = sv_results_series(&t.results, &t.results.rows[0], SV_SERIES_LENGTH, "query", 1);
+    const sv_series *listing = sv_results_series(&t.results, &t.results.rows[0], SV_SERIES_LENGTH, "80 tokens", 1);
+    const sv_series *bulk = sv_results_series(&t.results, &t.results.rows[1], SV_SERIES_LENGTH, "256 tokens", 32);
+    assert_int_equal(query->measured.latency_count, 8);
+    assert_int_equal(query->measured.block_count, 0);
+    assert_int_equal(bulk->measured.latency_count, 0);
+    assert_int_equal(bulk->measured.block_count, SV_LENGTH_ROUNDS);
+    assert_true(query->tokens_per_text < 7 && listing->tokens_per_text > 50 && bulk->tokens_per_text > 256);
+    sv_use_cases cases;
+    assert_int_equal(sv_row_use_cases(&t.results, &t.results.rows[0], &cases, NULL), SENVEC_OK);
+    assert_true(cases.query_ms >= 1.2 && cases.listing_ms >= 1.2 && isnan(cases.reindex_hours));
+    end(&t);
+}
+
+static void what_cannot_be_prepared_is_marked(void **state) {
+    (void)state;
+    static const sv_configuration configurations[] = {
+        {"ready", "steady", "fp32", "a stub", "", 1},
+        {"one", "unprepared", "int8", "a stub", SV_STUDY_OPENVINO, 1},
+        {"two", "unprepared", "int8", "a stub", SV_STUDY_OPENVINO, 32},
+    };
+    const sv_configuration *const rows[] = {&configurations[0], &configurations[1], &configurations[2]};
+    trial t;
+    begin(&t, (const char *const[]){"steady"}, 1);
+    sv_runner_close(t.runner);
+    sv_results_release(&t.results);
+    assert_int_equal(sv_results_init(&t.results, NULL), SENVEC_OK);
+    assert_int_equal(sv_results_plan(&t.results, rows, 3, NULL), SENVEC_OK);
+    t.results.threads = 1;
+    assert_int_equal(sv_runner_open(&t.results, &t.options, &t.runner, NULL), SENVEC_OK);
+    assert_int_equal(t.results.rows[0].state, SV_ROW_PLANNED);
+    for (size_t i = 1; i < 3; i++) {
+        assert_int_equal(t.results.rows[i].state, SV_ROW_FAILED);
+        assert_string_equal(t.results.rows[i].reason, "nothing to prepare");
+    }
     end(&t);
 }
 
@@ -294,6 +404,10 @@ int main(void) {
         cmocka_unit_test(different_work_is_noticed),
         cmocka_unit_test(interruption_keeps_what_is_done),
         cmocka_unit_test(validation_finds_differences),
+        cmocka_unit_test(labelled_pairs_are_scored),
+        cmocka_unit_test(sweep_varies_the_batch),
+        cmocka_unit_test(lengths_are_measured),
+        cmocka_unit_test(what_cannot_be_prepared_is_marked),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

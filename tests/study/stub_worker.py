@@ -16,6 +16,7 @@
     refuse    can't load: an error of its own
     absent    can't load: something isn't installed
     forget    fails when vectors are asked for
+    unprepared  can't make the files that it loads
     drift     gives vectors that are a little off
 """
 
@@ -32,7 +33,7 @@ DIMENSIONS = 4
 class Stub:
     def __init__(self):
         self.kind = ""
-        self.texts = []
+        self.sets = {}
         self.timed = 0
         self.latencies = 0
         self.throughputs = 0
@@ -41,6 +42,9 @@ class Stub:
         unit = 0.003 if self.kind == "slow" else 0.001
         self.timed += 1
         time.sleep(0.06 if self.kind == "stall" and self.timed % 30 == 0 else unit + 0.0002 * batch)
+
+    def prepare(self, request):
+        return {"ok": False, "error": "nothing to prepare"} if request["backend"] == "unprepared" else {}
 
     def load(self, request):
         self.kind = request["backend"]
@@ -52,9 +56,9 @@ class Stub:
 
     def set_texts(self, request):
         with open(request["path"], encoding="utf-8") as file:
-            self.texts = json.load(file)
+            texts = self.sets[request["set"]] = json.load(file)
         extra = 1 if self.kind == "count" else 0
-        return {"count": len(self.texts), "tokens": sum(self.tokens(text) for text in self.texts) + extra}
+        return {"count": len(texts), "tokens": sum(self.tokens(text) for text in texts) + extra}
 
     @staticmethod
     def tokens(text):
@@ -86,12 +90,13 @@ class Stub:
         self.throughputs += 1
         if self.kind == "rubbish" and self.throughputs == 2:
             print("Segmentation fault? No: a progress bar 42 %", flush=True)
+        known = self.sets[request["set"]]
         calls = tokens = 0
         start = time.monotonic()
         while time.monotonic() < start + request["seconds"]:
             self.call(request["batch"])
             for i in range(request["batch"]):
-                tokens += self.tokens(self.texts[(request["first"] + calls * request["batch"] + i) % len(self.texts)])
+                tokens += self.tokens(known[(request["first"] + calls * request["batch"] + i) % len(known)])
             calls += 1
         texts = calls if self.kind == "texts" else calls * request["batch"]
         return {"calls": calls, "texts": texts, "tokens": tokens, "seconds": time.monotonic() - start}
@@ -100,12 +105,12 @@ class Stub:
         if self.kind == "forget":
             return {"ok": False, "error": "no vectors today"}
         with open(request["path"], "wb") as file:
-            for i, text in enumerate(self.texts):
+            for i, text in enumerate(self.sets[request["set"]]):
                 values = [len(text), i % 7, 1.0, (i * 31) % 11]
                 if self.kind == "drift":
                     values[3] += 1
                 file.write(struct.pack(f"{DIMENSIONS}f", *values))
-        return {"count": len(self.texts), "dimensions": DIMENSIONS}
+        return {"count": len(self.sets[request["set"]]), "dimensions": DIMENSIONS}
 
     def quit(self, request):
         return {}
@@ -115,8 +120,15 @@ def main():
     stub = Stub()
     for line in sys.stdin:
         request = json.loads(line)
-        operations = {"load": stub.load, "texts": stub.set_texts, "latency": stub.latency, "throughput": stub.throughput,
-                      "embed": stub.embed, "quit": stub.quit}
+        operations = {
+            "prepare": stub.prepare,
+            "load": stub.load,
+            "texts": stub.set_texts,
+            "latency": stub.latency,
+            "throughput": stub.throughput,
+            "embed": stub.embed,
+            "quit": stub.quit,
+        }
         reply = {"ok": True, "id": request["id"], **operations[request["op"]](request)}
         print(json.dumps(reply), flush=True)
         if stub.kind == "chatty" and request["op"] == "load":

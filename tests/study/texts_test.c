@@ -101,6 +101,38 @@ static void distinct_texts(void **state) {
     sv_texts_release(&texts);
 }
 
+/* The sets are always the same texts; what is calibrated on doesn't meet what is judged by. */
+static void own_sets(void **state) {
+    (void)state;
+    static const char *const names[] = {SV_TEXTS_QUERY, SV_TEXTS_LISTING, SV_TEXTS_LONG, SV_TEXTS_WIDE, SV_TEXTS_CALIBRATION};
+    static const size_t counts[] = {32, 64, 32, 192, 100};
+    assert_int_equal(sv_query_count, 32);
+    for (size_t i = 0; i < 5; i++) {
+        sv_texts texts, again;
+        assert_int_equal(sv_texts_make(&texts, names[i], NULL), SENVEC_OK);
+        assert_int_equal(sv_texts_make(&again, names[i], NULL), SENVEC_OK);
+        assert_int_equal(texts.count, counts[i]);
+        for (size_t t = 0; t < texts.count; t++)
+            assert_string_equal(texts.texts[t].data, again.texts[t].data);
+        assert_true(texts.distinct_count > texts.count - 10);
+        sv_texts_release(&texts);
+        sv_texts_release(&again);
+    }
+    sv_texts wide, calibration;
+    assert_int_equal(sv_texts_make(&wide, SV_TEXTS_WIDE, NULL), SENVEC_OK);
+    assert_int_equal(sv_texts_make(&calibration, SV_TEXTS_CALIBRATION, NULL), SENVEC_OK);
+    for (size_t s = 0; s < sv_sentence_count; s++) {
+        bool judged = false, calibrated = false;
+        for (size_t t = 0; t < wide.count; t++)
+            judged = judged || strstr(wide.texts[t].data, sv_sentences[s]);
+        for (size_t t = 0; t < calibration.count; t++)
+            calibrated = calibrated || strstr(calibration.texts[t].data, sv_sentences[s]);
+        assert_true(judged != calibrated);
+    }
+    sv_texts_release(&wide);
+    sv_texts_release(&calibration);
+}
+
 static void bad_input(void **state) {
     (void)state;
     sv_texts texts;
@@ -138,6 +170,7 @@ int main(void) {
         cmocka_unit_test(sample_is_uniform_and_ordered),
         cmocka_unit_test(invalid_bytes_are_replaced),
         cmocka_unit_test(distinct_texts),
+        cmocka_unit_test(own_sets),
         cmocka_unit_test(bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, clean);
