@@ -196,7 +196,7 @@ static void broken_studies(void **state) {
     write_study("{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"series\": [], "
                 "\"configurations\": [{}]}");
     assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
-    write_study("{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"validation_texts\": {\"wide\": [3]}, "
+    write_study("{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"validation_texts\": [3], "
                 "\"series\": [], \"configurations\": []}");
     assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
 }

@@ -33,8 +33,8 @@ def main():
             problems.append(f"{row['name']}: {row['state']}: {row['reason']}")
         elif row["corpus_tokens"] != tokens:
             problems.append(f"{row['name']}: {row['corpus_tokens']} tokens, PyTorch {tokens}")
-        elif min(row[texts]["cosine_mean"] for texts in ("validation", "validation_wide")) < LEAST[row["precision"]]:
-            problems.append(f"{row['name']}: cosine {row['validation']['cosine_mean']}, {row['validation_wide']['cosine_mean']}")
+        elif min(row[key]["cosine_mean"] for key in ("validation", "validation_wide")) < LEAST[row["precision"]]:
+            problems.append(f"{row['name']}: {row['validation']['cosine_mean']}, {row['validation_wide']['cosine_mean']}")
         elif not (row["peak_rss_bytes"] > 0 and row["model_bytes"] > 0):
             problems.append(f"{row['name']}: no memory or model size")
     for problem in problems:
