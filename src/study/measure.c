@@ -180,19 +180,28 @@ static senvec_status make_cells(sv_runner *runner, size_t count, sv_cell **out, 
 /* What the reader should know about the quality of the numbers. */
 static senvec_status judge(sv_runner *runner, senvec_error *err) {
     sv_results *results = runner->results;
-    double steal = 0, idle = 0;
+    const sv_row *worst = NULL;
+    size_t noisy = 0;
+    double steal = 0, idle = 0, worst_spread = 0;
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];
         sv_row_figures figures;
         SENVEC_TRY(sv_row_figures_compute(results, row, &figures, err));
-        if (figures.spread > SPREAD_LIMIT)
-            sv_results_warn(results, "%s: its blocks differ by %.1f %% (standard deviation): the machine was noisy", row->name,
-                            100 * figures.spread);
+        noisy += figures.spread > SPREAD_LIMIT;
+        if (figures.spread > worst_spread) {
+            worst_spread = figures.spread;
+            worst = row;
+        }
         for (size_t b = 0; b < row->bench.block_count; b++) {
             steal = fmax(steal, row->bench.blocks[b].steal);
             idle = fmax(idle, row->bench.blocks[b].idle_cpu);
         }
     }
+    if (noisy)
+        sv_results_warn(results,
+                        "the machine was noisy: the blocks of %zu configurations differ by over %.0f %% (standard deviation), "
+                        "most those of %s: %.1f %%",
+                        noisy, 100 * SPREAD_LIMIT, worst->name, 100 * worst_spread);
     if (steal > STEAL_LIMIT)
         sv_results_warn(results, "the hypervisor took up to %.1f %% of the CPU time of a block", 100 * steal);
     if (idle > IDLE_CPU_LIMIT)
@@ -282,26 +291,27 @@ static senvec_status teach_own(sv_runner *runner, const char *name, size_t *coun
     return status;
 }
 
-senvec_status sv_runner_lengths(sv_runner *runner, size_t calls, double seconds, senvec_error *err) {
+senvec_status sv_runner_lengths(sv_runner *runner, size_t calls, double seconds, bool quick, senvec_error *err) {
     static const char *const names[] = {SV_TEXTS_QUERY, SV_TEXTS_LISTING, SV_TEXTS_LONG};
     enum { SETS = sizeof names / sizeof names[0] };
+    const size_t sets = quick ? SETS - 1 : SETS;
     sv_results *results = runner->results;
     size_t counts[SETS], count = 0, first, c = 0;
     double tokens[SETS];
-    for (size_t s = 0; s < SETS; s++)
+    for (size_t s = 0; s < sets; s++)
         SENVEC_TRY(teach_own(runner, names[s], &counts[s], &tokens[s], err));
     for (size_t i = 0; i < results->row_count; i++)
-        if (runner->workers[i] && (results->rows[i].batch == 1 || seconds > 0))
-            count += SETS;
+        if (runner->workers[i] && (results->rows[i].batch == 1 || !quick))
+            count += sets;
     sv_cell *cells;
     SENVEC_TRY(make_cells(runner, count, &cells, err));
     SENVEC_TRY(sv_results_add_series(results, SV_SERIES_LENGTH, count, &first, err));
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];
         bool single = row->batch == 1;
-        if (!runner->workers[i] || (!single && seconds <= 0))
+        if (!runner->workers[i] || (!single && quick))
             continue;
-        for (size_t s = 0; s < SETS; s++, c++) {
+        for (size_t s = 0; s < sets; s++, c++) {
             sv_series *series = &results->series[first + c];
             series->row = i;
             series->batch = row->batch;

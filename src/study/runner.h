@@ -48,12 +48,12 @@ senvec_status sv_runner_bench(sv_runner *runner, senvec_error *err);
 senvec_status sv_runner_sweep(sv_runner *runner, double seconds, senvec_error *err);
 
 /* Queries, texts of 80 and of 256 tokens: `calls` timed calls of each row that takes one text at a time, `seconds` of
- * throughput of the others (0: none): SV_SERIES_LENGTH. Errors: as above, IO. */
+ * throughput of the others: SV_SERIES_LENGTH. `quick` leaves out the others and the 256 tokens. Errors: as above, IO. */
 #define SV_LENGTH_ROUNDS 4
-senvec_status sv_runner_lengths(sv_runner *runner, size_t calls, double seconds, senvec_error *err);
+senvec_status sv_runner_lengths(sv_runner *runner, size_t calls, double seconds, bool quick, senvec_error *err);
 
-/* Vectors against the reference's (PyTorch where it runs, else the first fp32 row): of the first `limit` distinct texts of the
- * corpus, and of our own wide set; and the labelled pairs, if there are any. Errors: as above. */
+/* Vectors against the reference's (PyTorch where it runs, else the first fp32 row): of `limit` distinct texts of the corpus
+ * and of our own wide set, evenly spread; and the labelled pairs, if there are any. Errors: as above. */
 senvec_status sv_runner_validate(sv_runner *runner, size_t limit, senvec_error *err);
 
 /* Ends the workers. NULL is accepted. */

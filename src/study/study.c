@@ -36,8 +36,9 @@ void sv_study_options_init(sv_study_options *options) {
 void sv_study_options_quick(sv_study_options *options) {
     options->quick = true;
     options->rounds = 4;
-    options->latency_calls = 60;
-    options->duration_s = 2;
+    options->latency_calls = 24;
+    options->duration_s = 1;
+    options->validation_texts = 40;
 }
 
 /* ----------------------------------------------------------------- places */
@@ -149,8 +150,8 @@ static senvec_status run_stages(const sv_study_options *options, unsigned stages
     if (stages & SV_STAGE_SWEEP)
         SENVEC_TRY(sv_runner_sweep(runner, SWEEP_PART * options->duration_s, err));
     if (stages & SV_STAGE_LENGTHS)
-        SENVEC_TRY(sv_runner_lengths(runner, (options->latency_calls + 1) / 2,
-                                     options->quick ? 0 : LENGTH_PART * options->duration_s, err));
+        SENVEC_TRY(sv_runner_lengths(runner, (options->latency_calls + 1) / 2, LENGTH_PART * options->duration_s,
+                                     options->quick, err));
     if (stages & SV_STAGE_VALIDATE)
         SENVEC_TRY(sv_runner_validate(runner, options->validation_texts, err));
     return SENVEC_OK;

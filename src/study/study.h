@@ -36,7 +36,7 @@ typedef struct sv_study_options {
     double timeout_s;     /* a worker that is silent for longer has hung */
     double price_per_hour;
     uint64_t seed;
-    bool quick; /* no throughput of longer texts; recorded */
+    bool quick; /* of the text lengths, only single texts of up to 80 tokens; recorded */
     const volatile sig_atomic_t *cancelled;
     sv_runner_progress_fn *progress;
     void *progress_context;

@@ -51,14 +51,14 @@ static size_t choose_reference(const sv_runner *runner) {
     return SIZE_MAX;
 }
 
-/* Copies the texts of a validation set into the results. */
-static senvec_status keep_texts(sv_results *results, sv_validation_set set, const sv_texts *texts, size_t count,
-                                senvec_error *err) {
+/* Copies texts[pick[0 .. count)], the texts of a validation set, into the results. */
+static senvec_status keep_texts(sv_results *results, sv_validation_set set, const sv_texts *texts, const size_t *pick,
+                                size_t count, senvec_error *err) {
     void *memory;
     SENVEC_TRY(sv_arena_alloc(&results->arena, count, sizeof(char *), "texts", &memory, err));
     const char **kept = memory;
     for (size_t i = 0; i < count; i++) {
-        const senvec_text *text = &texts->texts[texts->distinct[i]];
+        const senvec_text *text = &texts->texts[pick[i]];
         SENVEC_TRY(sv_arena_string(&results->arena, text->data, text->length, &kept[i], err));
     }
     results->validation[set].texts = kept;
@@ -114,13 +114,18 @@ static senvec_status validate_set(sv_runner *runner, sv_validation_set set, cons
                                   senvec_error *err) {
     size_t count = texts->distinct_count < limit ? texts->distinct_count : limit, dimensions = 0, base = SIZE_MAX;
     float *reference = NULL;
-    senvec_status status = sv_runner_teach(runner, worker_set(set), texts, texts->distinct, count, NULL, err);
+    void *memory;
+    SENVEC_TRY(sv_arena_alloc(&runner->results->arena, count, sizeof(size_t), "validation texts", &memory, err));
+    size_t *pick = memory;
+    for (size_t i = 0; i < count; i++)
+        pick[i] = texts->distinct[i * texts->distinct_count / count];
+    senvec_status status = sv_runner_teach(runner, worker_set(set), texts, pick, count, NULL, err);
     /* A reference that fails is given up, and the next best takes its place. */
     while (status == SENVEC_OK && !reference && (base = choose_reference(runner)) != SIZE_MAX)
         status = fetch_vectors(runner, base, worker_set(set), count, &reference, &dimensions, err);
     if (status == SENVEC_OK && reference) {
         snprintf(runner->results->reference, sizeof runner->results->reference, "%s", runner->results->rows[base].name);
-        status = keep_texts(runner->results, set, texts, count, err);
+        status = keep_texts(runner->results, set, texts, pick, count, err);
         if (status == SENVEC_OK)
             status = compare_rows(runner, base, set, count, reference, dimensions, err);
     }

@@ -260,7 +260,7 @@ static void validation_finds_differences(void **state) {
     assert_int_equal(sv_runner_validate(t.runner, 15, NULL), SENVEC_OK);
     assert_string_equal(t.results.reference, "slow");
     assert_int_equal(t.results.validation[SV_VALIDATION_CORPUS].count, 15);
-    assert_string_equal(t.results.validation[SV_VALIDATION_CORPUS].texts[14], sv_default_corpus[14]);
+    assert_string_equal(t.results.validation[SV_VALIDATION_CORPUS].texts[14], sv_default_corpus[14 * 20 / 15]);
     assert_int_equal(t.results.validation[SV_VALIDATION_WIDE].count, 15);
     for (sv_validation_set set = 0; set < SV_VALIDATION_SETS; set++) {
         const sv_validation *batch = &t.results.rows[1].validation[set], *drift = &t.results.rows[2].validation[set];
@@ -341,7 +341,7 @@ static void lengths_are_measured(void **state) {
     (void)state;
     trial t;
     begin(&t, (const char *const[]){"steady", "steady32"}, 2);
-    assert_int_equal(sv_runner_lengths(t.runner, 8, 0.04, NULL), SENVEC_OK);
+    assert_int_equal(sv_runner_lengths(t.runner, 8, 0.04, false, NULL), SENVEC_OK);
     assert_int_equal(t.results.series_count, 6);
     const sv_series *query = sv_results_series(&t.results, &t.results.rows[0], SV_SERIES_LENGTH, "query", 1);
     const sv_series *listing = sv_results_series(&t.results, &t.results.rows[0], SV_SERIES_LENGTH, "80 tokens", 1);
@@ -351,6 +351,8 @@ static void lengths_are_measured(void **state) {
     assert_int_equal(bulk->measured.latency_count, 0);
     assert_int_equal(bulk->measured.block_count, SV_LENGTH_ROUNDS);
     assert_true(query->tokens_per_text < 7 && listing->tokens_per_text > 50 && bulk->tokens_per_text > 256);
+    assert_int_equal(sv_runner_lengths(t.runner, 4, 0.04, true, NULL), SENVEC_OK);
+    assert_int_equal(t.results.series_count, 2);
     sv_use_cases cases;
     assert_int_equal(sv_row_use_cases(&t.results, &t.results.rows[0], &cases, NULL), SENVEC_OK);
     assert_true(cases.query_ms >= 1.2 && cases.listing_ms >= 1.2 && isnan(cases.reindex_hours));
