@@ -144,23 +144,89 @@ static senvec_status export_models(const sv_study_options *options, const sv_res
     return SENVEC_OK;
 }
 
-static senvec_status run_stages(const sv_study_options *options, unsigned stages, sv_runner *runner, senvec_error *err) {
-    if (stages & SV_STAGE_BENCH)
-        SENVEC_TRY(sv_runner_bench(runner, err));
-    if (stages & SV_STAGE_SWEEP)
-        SENVEC_TRY(sv_runner_sweep(runner, SWEEP_PART * options->duration_s, err));
-    if (stages & SV_STAGE_LENGTHS)
-        SENVEC_TRY(sv_runner_lengths(runner, (options->latency_calls + 1) / 2, LENGTH_PART * options->duration_s,
-                                     options->quick, err));
-    if (stages & SV_STAGE_VALIDATE)
-        SENVEC_TRY(sv_runner_validate(runner, options->validation_texts, err));
-    return SENVEC_OK;
+static senvec_status run_bench(const sv_study_options *options, sv_runner *runner, senvec_error *err) {
+    (void)options;
+    return sv_runner_bench(runner, err);
+}
+
+static senvec_status run_sweep(const sv_study_options *options, sv_runner *runner, senvec_error *err) {
+    return sv_runner_sweep(runner, SWEEP_PART * options->duration_s, err);
+}
+
+static senvec_status run_lengths(const sv_study_options *options, sv_runner *runner, senvec_error *err) {
+    return sv_runner_lengths(runner, (options->latency_calls + 1) / 2, LENGTH_PART * options->duration_s, options->quick, err);
+}
+
+static senvec_status run_validate(const sv_study_options *options, sv_runner *runner, senvec_error *err) {
+    return sv_runner_validate(runner, options->validation_texts, err);
+}
+
+/* The stages that need workers, in their order, and how long each takes beside the others, roughly. */
+#define LOADING_WEIGHT 8
+static const struct {
+    sv_stage stage;
+    double weight;
+    senvec_status (*run)(const sv_study_options *options, sv_runner *runner, senvec_error *err);
+} stages_of_workers[] = {
+    {SV_STAGE_BENCH, 42, run_bench},
+    {SV_STAGE_SWEEP, 12, run_sweep},
+    {SV_STAGE_LENGTHS, 23, run_lengths},
+    {SV_STAGE_VALIDATE, 15, run_validate},
+};
+enum { STAGES = sizeof stages_of_workers / sizeof stages_of_workers[0] };
+
+/* Turns the progress of a stage into that of the whole. */
+typedef struct meter {
+    const sv_study_options *options;
+    double begin, width, total; /* weights: of what is done, of the current stage, of everything */
+} meter;
+
+static void show_progress(void *context, double fraction, const char *what) {
+    const meter *m = context;
+    if (m->options->progress)
+        m->options->progress(m->options->progress_context, (m->begin + m->width * fraction) / m->total, what);
+}
+
+static senvec_status write_files(const sv_study_options *options, const sv_results *results, senvec_error *err) {
+    SENVEC_TRY(sv_results_write_json(results, options->out, err));
+    return sv_results_write_csv(results, options->out, err);
+}
+
+/* Runs the stages; after each one, or the interruption of one, the files hold what is known. */
+static senvec_status run_stages(const sv_study_options *options, unsigned stages, const sv_runner_options *runner_options,
+                                meter *m, sv_results *results, senvec_error *err) {
+    sv_runner *runner = NULL;
+    senvec_status status = sv_runner_open(results, runner_options, &runner, err);
+    for (size_t i = 0; status == SENVEC_OK && i < STAGES; i++) {
+        if (!(stages & stages_of_workers[i].stage))
+            continue;
+        m->begin += m->width;
+        m->width = stages_of_workers[i].weight;
+        status = stages_of_workers[i].run(options, runner, err);
+        if (status != SENVEC_OK && status != SENVEC_CANCELLED)
+            break;
+        senvec_error failure;
+        senvec_status written =
+            sv_environment_describe(results, options, runner_options->texts, runner_options->model, &failure);
+        if (written == SENVEC_OK)
+            written = write_files(options, results, &failure);
+        if (written != SENVEC_OK) {
+            status = written;
+            *err = failure;
+        }
+    }
+    sv_runner_close(runner);
+    return status;
 }
 
 static senvec_status measure(const sv_study_options *options, unsigned stages, const sv_texts *texts, const sv_pairs *pairs,
                              sv_results *results, senvec_error *err) {
     char model[SV_MAX_PATH], scratch[SV_MAX_PATH];
     places here;
+    meter m = {.options = options, .width = LOADING_WEIGHT, .total = LOADING_WEIGHT};
+    for (size_t i = 0; i < STAGES; i++)
+        if (stages & stages_of_workers[i].stage)
+            m.total += stages_of_workers[i].weight;
     find_places(options, &here);
     SENVEC_TRY(sv_hub_resolve(options->model, model, err));
     SENVEC_TRY(export_models(options, results, model, err));
@@ -178,27 +244,12 @@ static senvec_status measure(const sv_study_options *options, unsigned stages, c
         .scratch = scratch,
         .timeout_s = options->timeout_s,
         .cancelled = options->cancelled,
-        .progress = options->progress,
-        .progress_context = options->progress_context,
+        .progress = show_progress,
+        .progress_context = &m,
     };
-    sv_runner *runner = NULL;
-    senvec_status status = sv_runner_open(results, &runner_options, &runner, err);
-    if (status == SENVEC_OK)
-        status = run_stages(options, stages, runner, err);
-    sv_runner_close(runner);
+    senvec_status status = run_stages(options, stages, &runner_options, &m, results, err);
     rmdir(scratch);
-    if (status == SENVEC_OK)
-        return sv_environment_describe(results, options, texts, model, err);
-    if (status == SENVEC_CANCELLED) {
-        senvec_error ignored;
-        sv_environment_describe(results, options, texts, model, &ignored);
-    }
     return status;
-}
-
-static senvec_status write_files(const sv_study_options *options, const sv_results *results, senvec_error *err) {
-    SENVEC_TRY(sv_results_write_json(results, options->out, err));
-    return sv_results_write_csv(results, options->out, err);
 }
 
 /* A results folder that can't be written should be noticed before minutes of measuring. */
@@ -224,8 +275,10 @@ senvec_status sv_study_run(const sv_study_options *options, unsigned stages, sv_
         status = plan(options, results, err);
     else
         status = sv_results_read(results, options->out, err);
-    if (status == SENVEC_OK && stages & SV_STAGE_COST)
+    if (status == SENVEC_OK && stages & SV_STAGE_COST) {
         results->price_per_hour = options->price_per_hour;
+        status = write_files(options, results, err);
+    }
     if (status == SENVEC_OK && stages & measuring) {
         status = load_texts(options, &texts, err);
         if (status == SENVEC_OK && options->sts)
@@ -234,15 +287,6 @@ senvec_status sv_study_run(const sv_study_options *options, unsigned stages, sv_
             status = measure(options, stages, &texts, options->sts ? &pairs : NULL, results, err);
         sv_texts_release(&texts);
         sv_pairs_release(&pairs);
-    }
-    if (status == SENVEC_OK)
-        status = write_files(options, results, err);
-    else if (status == SENVEC_CANCELLED) {
-        senvec_error failure;
-        if (write_files(options, results, &failure) != SENVEC_OK) {
-            status = failure.code;
-            *err = failure;
-        }
     }
     if (status != SENVEC_OK && status != SENVEC_CANCELLED)
         sv_results_release(results);

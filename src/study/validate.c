@@ -87,6 +87,12 @@ static const char *worker_set(sv_validation_set set) {
     return set == SV_VALIDATION_CORPUS ? "distinct" : SV_TEXTS_WIDE;
 }
 
+/* Of the whole stage, when row `row` of part `part` begins: the sets are parts, and the labelled pairs. */
+static double fraction(const sv_runner *runner, size_t part, size_t row) {
+    size_t parts = SV_VALIDATION_SETS + (runner->options->pairs != NULL);
+    return ((double)part + (double)row / (double)runner->results->row_count) / (double)parts;
+}
+
 /* All rows against the vectors of row `base`. */
 static senvec_status compare_rows(sv_runner *runner, size_t base, sv_validation_set set, size_t count, const float *reference,
                                   size_t dimensions, senvec_error *err) {
@@ -94,7 +100,7 @@ static senvec_status compare_rows(sv_runner *runner, size_t base, sv_validation_
     for (size_t i = 0; i < results->row_count; i++) {
         float *vectors = NULL;
         size_t own_dimensions = dimensions;
-        sv_runner_progress(runner, (double)i / (double)results->row_count, "validating", results->rows[i].name);
+        sv_runner_progress(runner, fraction(runner, set, i), "validating", results->rows[i].name);
         if (sv_runner_cancelled(runner))
             return sv_runner_fail_cancelled(err);
         senvec_status status = SENVEC_OK;
@@ -141,7 +147,7 @@ static senvec_status validate_pairs(sv_runner *runner, const sv_pairs *pairs, se
     for (size_t i = 0; i < results->row_count; i++) {
         float *vectors = NULL;
         size_t dimensions = 0;
-        sv_runner_progress(runner, (double)i / (double)results->row_count, "labelled pairs", results->rows[i].name);
+        sv_runner_progress(runner, fraction(runner, SV_VALIDATION_SETS, i), "labelled pairs", results->rows[i].name);
         if (sv_runner_cancelled(runner))
             return sv_runner_fail_cancelled(err);
         if (!runner->workers[i])
