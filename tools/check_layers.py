@@ -16,8 +16,9 @@ LAYERS = {
     "model": 4,
     "engine": 5, "onnx": 5,
     "batcher": 6,
-    "server": 7, "study": 7,
-    "cli": 8,
+    "server": 7, "load": 7,
+    "study": 8,
+    "cli": 9,
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
