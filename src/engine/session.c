@@ -39,8 +39,7 @@ struct senvec_session {
     _Alignas(SV_CACHE_LINE) atomic_size_t next_panel;
 };
 
-/* ------------------------------------------------------------------------------------------------------------ the members'
- * work */
+/* ------------------------------------------------------------------------------------------------------ the members' work */
 
 static void tokenize_window(senvec_session *session, size_t first, size_t count) {
     size_t longest = session->model->config.max_seq_length;
@@ -141,8 +140,7 @@ senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, si
     return SENVEC_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------------- life
- * cycle */
+/* --------------------------------------------------------------------------------------------------------------- life cycle */
 
 static senvec_status session_init(senvec_session *session, senvec_error *err) {
     const senvec_model *model = session->model;

@@ -5,9 +5,9 @@
  * kernel accepts any alignment, any size from 0 up, reads and writes nothing outside of the stated shapes, and its inputs may
  * not overlap its output.
  *
- * Every tier gives a row the same bits whatever the other rows are and however many there are: each output sums its products in
- * one order, k ascending, with one fused multiply-add a step. Tiers may differ from each other by rounding. docs/KERNELS.md has
- * the contracts. */
+ * Every tier gives a row the same bits whatever the other rows are and however many there are: each output of the float kernels
+ * sums its products in one order, k ascending, with one fused multiply-add a step. Tiers may differ from each other by rounding
+ * there; the int8 kernels give the same bits on every tier. docs/KERNELS.md has the contracts. */
 #ifndef SV_KERNELS_KERNELS_H
 #define SV_KERNELS_KERNELS_H
 
@@ -48,6 +48,81 @@ typedef struct sv_gemm_f32 {
     void (*run)(const sv_gemm_f32_args *args);
 } sv_gemm_f32;
 
+/* -------------------------------------------------------------- int8 GEMM */
+
+/* Activations as integers, row by row: x[r][i] is about low + scale * q[r][i], q in 0 .. 255. */
+typedef struct sv_row_range {
+    float scale, low;
+} sv_row_range;
+
+/* C (m, n) = epilogue(A (m, k) x W'), A in integers with a range for each row, W (n, k) s8 with a scale for each output column.
+ * With S = the exact sum of q[r][i] * w[c][i] over i, as int32:
+ *     y = fmaf((float)S * w_scale[c], range[r].scale, fmaf(range[r].low, w_sum[c], bias[c]))
+ * and C = y or gelu(y), where gelu is the one that gelu_int8 in ref/ defines. Every operation is rounded as written, so all
+ * tiers give the same bits. A call may take any range of whole panels: w + p * panel, with the column vectors and c moved
+ * alike. */
+typedef struct sv_gemm_int8_args {
+    const void *a;             /* (m, k), as `quantize` of the same record wrote it */
+    size_t lda;                /* in elements: at least stride(k) */
+    const sv_row_range *range; /* (m) */
+    const void *w;             /* packed */
+    size_t panel;              /* bytes from one panel of nr output columns to the next: packed_size(nr, k) */
+    const float *w_scale;      /* (n) */
+    const float *w_sum;        /* (n): w_scale[c] * the sum of w[c][i] over i */
+    const float *bias;         /* (n) */
+    float *c;                  /* (m, n) */
+    size_t ldc;
+    size_t m, n, k;
+    bool gelu;
+} sv_gemm_int8_args;
+
+typedef struct sv_gemm_int8 {
+    const char *name; /* "gemm_int8_avx512vnni_14x32"; NULL: the tier has none */
+    size_t mr, nr;
+    size_t element; /* bytes of one activation: 1 where the tier multiplies bytes, 2 where it widens them */
+    /* Elements from a row of activations of k columns to the next: k rounded up so that each row begins on a cache line. */
+    size_t (*stride)(size_t k);
+    /* Bytes of the packed form of W (n, k), which begins on a cache line. */
+    size_t (*packed_size)(size_t n, size_t k);
+    /* packed <- W (n, k) s8 in -127 .. 127, row-major. Zeros beyond n and k. */
+    void (*pack)(void *packed, const int8_t *w, size_t ldw, size_t n, size_t k);
+    /* For each row, u[i] = multiplier ? x[i] * multiplier[i] : x[i], low and high the least and the largest u:
+     *     range.low = low, range.scale = (high - low) * (1 / 255.0f)
+     *     q[i] = (u[i] - low) * (255 / (high - low)) rounded to the nearest integer, ties to even; 0 where high - low < 2^-100
+     * What lies beyond column k in a row of `out` is written with zeros up to the stride. A row with a NaN or an infinity gets
+     * a range of NaN, and any q. Same bits on every tier. */
+    void (*quantize)(void *out, size_t ld_out, sv_row_range *range, const float *x, size_t ldx, const float *multiplier,
+                     size_t rows, size_t k);
+    void (*run)(const sv_gemm_int8_args *args);
+} sv_gemm_int8;
+
+/* -------------------------------------------------------------- bf16 GEMM */
+
+/* C (m, n) = epilogue(A (m, k) x W'), both in bfloat16 (rounded to nearest even), sums in float. Each output adds pairs of
+ * products, k ascending, as vdpbf16ps does: a row's bits don't depend on the other rows. */
+typedef struct sv_gemm_bf16_args {
+    const uint16_t *a; /* (m, k), as `convert` wrote it */
+    size_t lda;        /* at least stride(k) */
+    const void *w;     /* packed */
+    size_t panel;      /* bytes from one panel of nr output columns to the next: packed_size(nr, k) */
+    const float *bias; /* (n) */
+    float *c;          /* (m, n) */
+    size_t ldc;
+    size_t m, n, k;
+    bool gelu;
+} sv_gemm_bf16_args;
+
+typedef struct sv_gemm_bf16 {
+    const char *name; /* "gemm_bf16_avx512bf16_12x32"; NULL: the tier has none */
+    size_t mr, nr;
+    size_t (*stride)(size_t k);
+    size_t (*packed_size)(size_t n, size_t k);
+    void (*pack)(void *packed, const float *w, size_t ldw, size_t n, size_t k);
+    /* out (rows, stride(k)) <- x (rows, k), zeros beyond k. */
+    void (*convert)(uint16_t *out, size_t ld_out, const float *x, size_t ldx, size_t rows, size_t k);
+    void (*run)(const sv_gemm_bf16_args *args);
+} sv_gemm_bf16;
+
 /* -------------------------------------------------------------- the others */
 
 /* Self-attention of one text over `heads` heads: out = softmax(Q K' * scale) V for each head.
@@ -64,8 +139,10 @@ typedef struct sv_attention_f32_args {
 } sv_attention_f32_args;
 
 typedef struct sv_kernels {
-    const char *tier; /* "ref", "avx2", "avx512" */
+    const char *tier; /* "ref", "avx2", "avx512", "avx512vnni", ... */
     sv_gemm_f32 gemm_f32;
+    sv_gemm_int8 gemm_int8;
+    sv_gemm_bf16 gemm_bf16; /* only where the CPU multiplies bfloat16 */
 
     void (*attention_f32)(const sv_attention_f32_args *args);
     size_t (*attention_f32_scratch)(size_t n, size_t d); /* floats; grows with n */
@@ -79,8 +156,7 @@ typedef struct sv_kernels {
     void (*gelu_f32)(float *x, size_t count);
 } sv_kernels;
 
-/* The fastest table for a set of flags; a set with no tier of its own gives the best tier inside it, down to ref. Static
- * storage. */
-const sv_kernels *sv_kernels_choose(sv_isa_flags flags);
+/* The fastest kernels for a set of flags: the best tier inside it, down to ref. */
+sv_kernels sv_kernels_choose(sv_isa_flags flags);
 
 #endif

@@ -66,7 +66,7 @@ senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, cons
     SENVEC_TRY(sv_alloc(&arena->allocator, 3 * h * h, sizeof(float), "packing scratch", &joined, err));
     *encoder = (sv_encoder){
         .config = *config,
-        .kernels = kernels,
+        .kernels = *kernels,
         .weights = weights,
         .layers = layers,
         .linear_macs = (uint64_t)config->layers * (4 * h * h + 2 * h * inner),
@@ -95,7 +95,7 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
     const sv_config *config = &encoder->config;
     size_t h = config->hidden;
     /* Whole cache lines for each member, so that all are aligned and none shares a line. */
-    size_t scratch = whole_lines(encoder->kernels->attention_f32_scratch(longest, h / config->heads));
+    size_t scratch = whole_lines(encoder->kernels.attention_f32_scratch(longest, h / config->heads));
     *workspace = (sv_workspace){.tokens = tokens, .members = members, .scratch_size = scratch};
     const struct {
         float **buffer;
@@ -132,8 +132,7 @@ void sv_workspace_release(sv_workspace *workspace, const sv_encoder *encoder, co
     *workspace = (sv_workspace){0};
 }
 
-/* -------------------------------------------------------------------------------------------------------------- the forward
- * pass */
+/* --------------------------------------------------------------------------------------------------------- the forward pass */
 
 /* The part [begin, end) of `total` equal pieces of work that falls to a member. */
 typedef struct range {
@@ -152,7 +151,7 @@ static void end_step(sv_share share) {
 /* y (T, n) = x (T, k) W' + b, then GELU if asked; the share's columns of it. */
 static void linear(const sv_encoder *encoder, const sv_linear *layer, const float *x, float *y, size_t t, bool gelu,
                    sv_share share) {
-    const sv_gemm_f32 *gemm = &encoder->kernels->gemm_f32;
+    const sv_gemm_f32 *gemm = &encoder->kernels.gemm_f32;
     size_t panel = layer->k * gemm->nr;
     range panels = part_of((layer->n + gemm->nr - 1) / gemm->nr, share);
     size_t first = panels.begin * gemm->nr;
@@ -191,8 +190,8 @@ static void embed_tokens(const sv_encoder *encoder, const sv_sequence *texts, si
                 sum[j] = word[j] + weights->token_type[j] + position[j];
         }
     float *out = x + rows.begin * h;
-    encoder->kernels->layernorm_f32(out, h, out, h, NULL, 0, weights->embedding_gamma, weights->embedding_beta,
-                                    encoder->config.layernorm_eps, rows.end - rows.begin, h);
+    encoder->kernels.layernorm_f32(out, h, out, h, NULL, 0, weights->embedding_gamma, weights->embedding_beta,
+                                   encoder->config.layernorm_eps, rows.end - rows.begin, h);
 }
 
 /* y (T, H) = self-attention within each text, for the share's heads. */
@@ -204,7 +203,7 @@ static void attend(const sv_encoder *encoder, const sv_workspace *workspace, con
     size_t row = 0;
     for (size_t s = 0; s < count; s++) {
         const float *qkv = workspace->qkv + row * 3 * h + column;
-        encoder->kernels->attention_f32(&(sv_attention_f32_args){
+        encoder->kernels.attention_f32(&(sv_attention_f32_args){
             .q = qkv,
             .k = qkv + h,
             .v = qkv + 2 * h,
@@ -226,8 +225,8 @@ static void add_and_normalize(const sv_encoder *encoder, const sv_workspace *wor
                               range rows) {
     size_t h = encoder->config.hidden;
     float *x = workspace->x + rows.begin * h;
-    encoder->kernels->layernorm_f32(x, h, workspace->z + rows.begin * h, h, x, h, gamma, beta, encoder->config.layernorm_eps,
-                                    rows.end - rows.begin, h);
+    encoder->kernels.layernorm_f32(x, h, workspace->z + rows.begin * h, h, x, h, gamma, beta, encoder->config.layernorm_eps,
+                                   rows.end - rows.begin, h);
 }
 
 void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspace, const sv_sequence *texts, size_t count,

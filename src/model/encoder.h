@@ -28,7 +28,7 @@ typedef struct sv_encoder_layer {
 
 typedef struct sv_encoder {
     sv_config config;
-    const sv_kernels *kernels;
+    sv_kernels kernels;
     const sv_weights *weights; /* for the embedding tables */
     sv_encoder_layer *layers;  /* (L) */
     uint64_t linear_macs;      /* for one token, all layers */

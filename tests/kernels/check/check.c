@@ -80,7 +80,10 @@ uint64_t random_bits(void) {
 }
 
 const sv_kernels *check_ref(void) {
-    return sv_kernels_choose(0);
+    static sv_kernels ref;
+    if (!ref.tier)
+        ref = sv_kernels_choose(0);
+    return &ref;
 }
 
 /* Names the crash; what else a broken kernel may have done is unknown, so this ends the program. */
@@ -186,26 +189,26 @@ static bool wanted(const sv_kernels *kernels, const options *o) {
 
 static void run_all(const options *o, char *ran, char *skipped, size_t size) {
     const sv_isa_flags detected = sv_isa_detect();
-    const sv_kernels *seen = check_ref();
-    if (wanted(seen, o)) {
-        run_table(seen, 0, o);
-        append(ran, size, seen->tier);
+    const char *seen = check_ref()->tier;
+    if (wanted(check_ref(), o)) {
+        run_table(check_ref(), 0, o);
+        append(ran, size, seen);
     }
     sv_isa_flags flags = 0;
     for (size_t i = 0; sv_isa_at(i); i++) {
         flags |= sv_isa_at(i);
-        const sv_kernels *kernels = sv_kernels_choose(flags);
-        if (kernels == seen)
+        const sv_kernels kernels = sv_kernels_choose(flags);
+        if (!strcmp(kernels.tier, seen))
             continue;
-        seen = kernels;
-        if (!wanted(kernels, o))
+        seen = kernels.tier;
+        if (!wanted(&kernels, o))
             continue;
-        if (sv_kernels_choose(flags & detected) == kernels) {
-            run_table(kernels, flags & detected, o);
-            append(ran, size, kernels->tier);
+        if (!strcmp(sv_kernels_choose(flags & detected).tier, seen)) {
+            run_table(&kernels, flags & detected, o);
+            append(ran, size, seen);
         } else {
-            printf("SKIP %-7s this CPU or operating system lacks it\n", kernels->tier);
-            append(skipped, size, kernels->tier);
+            printf("SKIP %-7s this CPU or operating system lacks it\n", seen);
+            append(skipped, size, seen);
         }
     }
 }
