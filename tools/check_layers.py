@@ -11,7 +11,7 @@ from pathlib import Path
 LAYERS = {
     "include": 0,
     "base": 1,
-    "cpu": 2,
+    "cpu": 2, "stats": 2,
     "kernels": 3, "format": 3, "text": 3, "corpus": 3, "hub": 3,
     "model": 4,
     "engine": 5, "onnx": 5,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "study/statistics.h"
+#include "stats/statistics.h"
 
 static double dot(const float *a, const float *b, size_t n) {
     double sum = 0;

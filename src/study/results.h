@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "study/configurations.h"
-#include "study/statistics.h"
+#include "stats/statistics.h"
 
 #define SV_STUDY_SCHEMA_VERSION 1
 

@@ -4,7 +4,7 @@
 
 #include "cpu/isa.h"
 #include "cpu/machine.h"
-#include "study/random.h"
+#include "stats/random.h"
 #include "study/runner.h"
 #include "study/worker.h"
 

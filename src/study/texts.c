@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
-#include "study/random.h"
+#include "stats/random.h"
 #include "text/utf8.h"
 
 /* One kept text: owned bytes and its place in the file. */

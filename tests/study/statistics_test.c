@@ -12,8 +12,8 @@
 
 #include "study/compare.h"
 #include "study/cost.h"
-#include "study/random.h"
-#include "study/statistics.h"
+#include "stats/random.h"
+#include "stats/statistics.h"
 
 static void assert_close(double value, double expected, double tolerance) {
     if (!(fabs(value - expected) <= tolerance))

@@ -1,7 +1,7 @@
-/* Pseudo-random numbers of the study: the same seed gives the same order of blocks, the same sample of texts and the same
+/* Pseudo-random numbers of the measurements: the same seed gives the same order of blocks, sample of texts, arrivals and
  * bootstrap on every machine. Not for secrets. */
-#ifndef SV_STUDY_RANDOM_H
-#define SV_STUDY_RANDOM_H
+#ifndef SV_STATS_RANDOM_H
+#define SV_STATS_RANDOM_H
 
 #include <stddef.h>
 #include <stdint.h>

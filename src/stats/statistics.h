@@ -1,12 +1,12 @@
-/* What the study says about its samples.
+/* What the study and the load generator say about their samples.
  *
  * Percentiles are nearest-rank: the p-th percentile of n samples is the smallest sample that at least p percent of the samples
  * do not exceed, that is the ceil(p / 100 * n)-th smallest. It is always a value that was measured; nothing is interpolated.
  *
  * Intervals are 95 % percentile bootstrap intervals over blocks: blocks are drawn with replacement, the figure is computed anew
  * from the drawn ones, and the interval runs from the 2.5th to the 97.5th percentile of the results. */
-#ifndef SV_STUDY_STATISTICS_H
-#define SV_STUDY_STATISTICS_H
+#ifndef SV_STATS_STATISTICS_H
+#define SV_STATS_STATISTICS_H
 
 #include <stddef.h>
 #include <stdint.h>

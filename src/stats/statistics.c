@@ -1,11 +1,11 @@
-#include "study/statistics.h"
+#include "stats/statistics.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "study/random.h"
+#include "stats/random.h"
 
 static int compare_doubles(const void *left, const void *right) {
     double a = *(const double *)left, b = *(const double *)right;

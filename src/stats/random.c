@@ -1,6 +1,6 @@
 /* xoshiro256** seeded by splitmix64, as their authors recommend (Blackman and Vigna, "Scrambled linear pseudorandom number
  * generators", 2018; public domain algorithms, written here from the paper). */
-#include "study/random.h"
+#include "stats/random.h"
 
 static uint64_t rotate_left(uint64_t value, int bits) {
     return value << bits | value >> (64 - bits);
