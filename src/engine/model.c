@@ -51,8 +51,8 @@ static senvec_status load(senvec_model *model, const char *directory, const senv
                        "the files belong to different models",
                        directory, vocabulary, model->config.vocabulary);
     SENVEC_TRY(sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err));
-    const sv_kernels kernels = sv_kernels_choose(flags);
-    SENVEC_TRY(sv_encoder_init(&model->encoder, &model->config, &model->weights, &kernels, &model->arena, err));
+    const sv_math math = {.kernels = sv_kernels_choose(flags), .precision = model->precision};
+    SENVEC_TRY(sv_encoder_init(&model->encoder, &model->config, &model->weights, NULL, &math, &model->arena, err));
     /* Packed now: without this, the file's copy of them would stay resident. */
     sv_weights_drop_matrices(&model->weights, &model->config);
     return SENVEC_OK;
@@ -76,7 +76,7 @@ senvec_status senvec_model_open(const char *directory, const senvec_model_option
         senvec_model_free(model);
         return status;
     }
-    sv_log_line(&model->log, SENVEC_LOG_INFO, "%s: open, %s kernels", directory, model->encoder.kernels.tier);
+    sv_log_line(&model->log, SENVEC_LOG_INFO, "%s: open, %s kernels", directory, model->encoder.math.kernels.tier);
     *out = model;
     return SENVEC_OK;
 }
@@ -95,7 +95,7 @@ void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
     const sv_config *config = &model->config;
     *out = (senvec_model_info){
         .directory = model->directory,
-        .tier = model->encoder.kernels.tier,
+        .tier = model->encoder.math.kernels.tier,
         .precision = model->precision,
         .pooling = sv_pooling_name(config->pooling),
         .normalized = config->normalize,

@@ -21,7 +21,7 @@ struct senvec_session {
     senvec_allocator allocator;
     sv_team *team;
     size_t threads;
-    sv_workspace *workspaces; /* (threads); [0] also serves panels that are computed together */
+    sv_workspace *workspaces; /* (threads) */
     uint32_t *ids;            /* (SV_WINDOW_TEXTS, max_seq_length) */
     double square_cost;       /* see sv_plan_make */
 
@@ -80,7 +80,7 @@ static void compute_window(senvec_session *session, size_t member) {
     if (plan->together) {
         sv_share share = {session->team, member, session->threads};
         for (size_t p = 0; p < plan->count; p++) {
-            sv_encoder_run(encoder, &session->workspaces[0], session->sequences + plan->panels[p].first, plan->panels[p].count,
+            sv_encoder_run(encoder, session->workspaces, session->sequences + plan->panels[p].first, plan->panels[p].count,
                            share);
             sv_team_barrier(session->team); /* the next panel overwrites what pooling reads */
         }
@@ -153,8 +153,8 @@ static senvec_status session_init(senvec_session *session, senvec_error *err) {
     SENVEC_TRY(sv_alloc(allocator, threads, sizeof(sv_workspace), "workspaces", &block, err));
     session->workspaces = memset(block, 0, threads * sizeof(sv_workspace));
     for (size_t i = 0; i < threads; i++)
-        SENVEC_TRY(sv_workspace_init(&session->workspaces[i], &model->encoder, sv_plan_capacity(longest), longest,
-                                     i ? 1 : threads, allocator, err));
+        SENVEC_TRY(
+            sv_workspace_init(&session->workspaces[i], &model->encoder, sv_plan_capacity(longest), longest, allocator, err));
     return sv_team_open(threads, allocator, &session->team, err);
 }
 
@@ -192,7 +192,7 @@ void senvec_session_free(senvec_session *session) {
     sv_team_close(session->team);
     if (session->workspaces)
         for (size_t i = 0; i < session->threads; i++)
-            sv_workspace_release(&session->workspaces[i], &model->encoder, &allocator);
+            sv_workspace_release(&session->workspaces[i], &allocator);
     sv_free(&allocator, session->workspaces, session->threads, sizeof(sv_workspace));
     sv_free(&allocator, session->ids, SV_WINDOW_TEXTS * model->config.max_seq_length, sizeof(uint32_t));
     sv_free(&allocator, session, 1, sizeof *session);

@@ -3,10 +3,11 @@
  * A batch is ragged: the tokens of all its texts are laid end to end in matrices of T rows, so linear layers, GELU and
  * LayerNorm see one tall matrix and only attention knows where a text begins and ends.
  *
- * Sharing one batch among the members of a team: each step is cut so that nobody needs what another member writes in the same
- * step: linear layers by output columns (whole panels of the packed weights; every member reads all of the input), attention by
- * heads, the rest by rows. A barrier ends each step. Cutting by columns rather than rows means that each weight is read by one
- * member only, which is what counts when one short text runs alone: its time is that of reading 42 MB of weights. */
+ * Sharing one batch among the members of a team: linear layers are cut by output columns, so that each weight is read by one
+ * member only (a short text alone takes as long as reading the weights does); attention is cut by heads, and a member projects
+ * the queries, keys and values of its own heads. These results lie in the first member's workspace, and a barrier ends each
+ * such step. Work on whole rows (LayerNorm, the conversion to integers) is cut by rows where there are many. Where there are
+ * few, each member does all of it, in its own workspace: that costs less than the barrier which it saves. */
 #include "model/encoder.h"
 
 #include "model/pooling.h"
@@ -15,120 +16,135 @@
 #include <math.h>
 #include <string.h>
 
+/* Up to so many tokens, each member does the work on rows for itself: some 2 us, as long as two or three barriers. */
+#define FEW_ROWS 24
+
 /* ------------------------------------------------------------------------------------------------------------------ packing */
 
-/* `count` floats, rounded up to whole cache lines. */
-static size_t whole_lines(size_t count) {
-    size_t per_line = SV_CACHE_LINE / sizeof(float);
-    return (count + per_line - 1) / per_line * per_line;
+/* What the packing of a layer needs. */
+typedef struct packer {
+    const sv_math *math;
+    unsigned char *next; /* free memory, on a cache line */
+    float *matrix;       /* (3H, H): query, key and value as one layer; unused in int8 */
+    float *bias;         /* (3H) */
+} packer;
+
+static sv_linear pack(packer *p, const float *w, const float *bias, size_t n, size_t k) {
+    sv_linear layer = sv_linear_pack(p->math, w, bias, n, k, p->next);
+    p->next += sv_linear_size(p->math, n, k);
+    return layer;
 }
 
-/* Hands out consecutive pieces of one block, each aligned to a cache line. */
-static float *carve(float **next, size_t count) {
-    float *piece = *next;
-    *next += whole_lines(count);
-    return piece;
+static sv_linear pack_quantized(packer *p, const sv_quantized_linear *from) {
+    sv_linear layer = sv_linear_pack_quantized(p->math, from, p->next);
+    p->next += sv_linear_size(p->math, from->n, from->k);
+    return layer;
 }
 
-static sv_linear pack_linear(const sv_kernels *kernels, const float *w, const float *bias, size_t n, size_t k, float **next) {
-    float *packed = carve(next, kernels->gemm_f32.packed_size(n, k));
-    kernels->gemm_f32.pack(packed, w, k, n, k);
-    return (sv_linear){.packed = packed, .bias = bias, .n = n, .k = k};
-}
-
-/* Query, key and value as one layer of 3H outputs. `joined` is (3H, H) floats of scratch. */
-static sv_linear pack_qkv(const sv_kernels *kernels, const sv_layer_weights *from, size_t h, float *joined, float **next) {
+static sv_linear pack_qkv(packer *p, const sv_layer_weights *from, size_t h) {
     const float *matrices[3] = {from->query, from->key, from->value};
     const float *biases[3] = {from->query_bias, from->key_bias, from->value_bias};
-    float *bias = carve(next, 3 * h);
     for (size_t i = 0; i < 3; i++) {
-        memcpy(joined + i * h * h, matrices[i], h * h * sizeof(float));
-        memcpy(bias + i * h, biases[i], h * sizeof(float));
+        memcpy(p->matrix + i * h * h, matrices[i], h * h * sizeof(float));
+        memcpy(p->bias + i * h, biases[i], h * sizeof(float));
     }
-    return pack_linear(kernels, joined, bias, 3 * h, h, next);
+    return pack(p, p->matrix, p->bias, 3 * h, h);
 }
 
-/* Floats that one layer takes when it is packed. */
-static size_t packed_layer_size(const sv_kernels *kernels, size_t h, size_t inner) {
-    size_t (*size)(size_t n, size_t k) = kernels->gemm_f32.packed_size;
-    return whole_lines(size(3 * h, h)) + whole_lines(3 * h) + whole_lines(size(h, h)) + whole_lines(size(inner, h)) +
-           whole_lines(size(h, inner));
-}
-
-senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, const sv_weights *weights,
-                              const sv_kernels *kernels, sv_arena *arena, senvec_error *err) {
-    size_t h = config->hidden, inner = config->inner;
-    void *layers, *block, *joined;
-    SENVEC_TRY(sv_arena_alloc(arena, config->layers, sizeof(sv_encoder_layer), "layers", &layers, err));
-    /* One block for all of it: large enough for huge pages, and read from front to back. */
-    SENVEC_TRY(sv_arena_alloc(arena, config->layers * packed_layer_size(kernels, h, inner), sizeof(float), "packed weights",
-                              &block, err));
-    SENVEC_TRY(sv_alloc(&arena->allocator, 3 * h * h, sizeof(float), "packing scratch", &joined, err));
-    *encoder = (sv_encoder){
-        .config = *config,
-        .kernels = *kernels,
-        .weights = weights,
-        .layers = layers,
-        .linear_macs = (uint64_t)config->layers * (4 * h * h + 2 * h * inner),
-    };
-    float *next = block;
-    for (size_t i = 0; i < config->layers; i++) {
-        const sv_layer_weights *from = &weights->layers[i];
+static void pack_layers(sv_encoder *encoder, const sv_quantized *quantized, packer *p) {
+    size_t h = encoder->config.hidden, inner = encoder->config.inner;
+    for (size_t i = 0; i < encoder->config.layers; i++) {
+        const sv_layer_weights *from = &encoder->weights->layers[i];
         sv_encoder_layer *to = &encoder->layers[i];
-        to->qkv = pack_qkv(kernels, from, h, joined, &next);
-        to->attention_out = pack_linear(kernels, from->attention_out, from->attention_out_bias, h, h, &next);
-        to->up = pack_linear(kernels, from->up, from->up_bias, inner, h, &next);
-        to->down = pack_linear(kernels, from->down, from->down_bias, h, inner, &next);
+        if (quantized) {
+            to->qkv = pack_quantized(p, &quantized->layers[i].qkv);
+            to->attention_out = pack_quantized(p, &quantized->layers[i].attention_out);
+            to->up = pack_quantized(p, &quantized->layers[i].up);
+            to->down = pack_quantized(p, &quantized->layers[i].down);
+        } else {
+            to->qkv = pack_qkv(p, from, h);
+            to->attention_out = pack(p, from->attention_out, from->attention_out_bias, h, h);
+            to->up = pack(p, from->up, from->up_bias, inner, h);
+            to->down = pack(p, from->down, from->down_bias, h, inner);
+        }
         to->attention_gamma = from->attention_gamma;
         to->attention_beta = from->attention_beta;
         to->output_gamma = from->output_gamma;
         to->output_beta = from->output_beta;
     }
-    sv_free(&arena->allocator, joined, 3 * h * h, sizeof(float));
+}
+
+senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, const sv_weights *weights,
+                              const sv_quantized *quantized, const sv_math *math, sv_arena *arena, senvec_error *err) {
+    size_t h = config->hidden, inner = config->inner;
+    size_t layer_size = sv_linear_size(math, 3 * h, h) + sv_linear_size(math, h, h) + sv_linear_size(math, inner, h) +
+                        sv_linear_size(math, h, inner);
+    size_t joined = quantized ? 0 : 3 * h * (h + 1);
+    void *layers, *block, *scratch;
+    assert(!quantized == (math->precision != SENVEC_PRECISION_INT8));
+    SENVEC_TRY(sv_arena_alloc(arena, config->layers, sizeof(sv_encoder_layer), "layers", &layers, err));
+    /* One block for all of it: large enough for huge pages, and read from front to back. */
+    SENVEC_TRY(sv_arena_alloc(arena, config->layers, layer_size, "packed weights", &block, err));
+    SENVEC_TRY(sv_alloc(&arena->allocator, joined, sizeof(float), "packing scratch", &scratch, err));
+    *encoder = (sv_encoder){
+        .config = *config,
+        .math = *math,
+        .weights = weights,
+        .layers = layers,
+        .linear_macs = (uint64_t)config->layers * (4 * h * h + 2 * h * inner),
+    };
+    pack_layers(encoder, quantized, &(packer){math, block, scratch, quantized ? NULL : (float *)scratch + 3 * h * h});
+    sv_free(&arena->allocator, scratch, joined, sizeof(float));
     return SENVEC_OK;
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- workspace */
 
 senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encoder, size_t tokens, size_t longest,
-                                size_t members, const senvec_allocator *allocator, senvec_error *err) {
+                                const senvec_allocator *allocator, senvec_error *err) {
     const sv_config *config = &encoder->config;
-    size_t h = config->hidden;
-    /* Whole cache lines for each member, so that all are aligned and none shares a line. */
-    size_t scratch = whole_lines(encoder->kernels.attention_f32_scratch(longest, h / config->heads));
-    *workspace = (sv_workspace){.tokens = tokens, .members = members, .scratch_size = scratch};
-    const struct {
-        float **buffer;
-        size_t rows, columns;
-    } wanted[] = {
-        {&workspace->x, tokens, h},
-        {&workspace->y, tokens, h},
-        {&workspace->z, tokens, h},
-        {&workspace->qkv, tokens, 3 * h},
-        {&workspace->inner, tokens, config->inner},
-        {&workspace->scratch, members, scratch},
+    const sv_kernels *kernels = &encoder->math.kernels;
+    const size_t h = config->hidden, widest = config->inner > h ? config->inner : h;
+    /* Nothing of it overflows: a text has at most SV_MAX_POSITIONS tokens of SV_MAX_INNER. */
+    const size_t sizes[] = {
+        tokens * h * sizeof(float),
+        tokens * h * sizeof(float),
+        tokens * h * sizeof(float),
+        tokens * 3 * h * sizeof(float),
+        tokens * config->inner * sizeof(float),
+        sv_operand_size(&encoder->math, tokens, widest),
+        tokens * sizeof(sv_row_range),
+        kernels->attention_f32_scratch(longest, h / config->heads) * sizeof(float),
     };
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        void *block;
-        senvec_status status =
-            sv_alloc(allocator, wanted[i].rows * wanted[i].columns, sizeof(float), "a session's workspace", &block, err);
-        if (status != SENVEC_OK) {
-            sv_workspace_release(workspace, encoder, allocator);
-            return status;
-        }
-        *wanted[i].buffer = block;
+    enum { PIECES = sizeof sizes / sizeof *sizes };
+    size_t offsets[PIECES], bytes = 0;
+    for (size_t i = 0; i < PIECES; i++) {
+        offsets[i] = bytes;
+        bytes += (sizes[i] + SV_CACHE_LINE - 1) / SV_CACHE_LINE * SV_CACHE_LINE;
     }
+    void *block;
+    *workspace = (sv_workspace){0};
+    SENVEC_TRY(sv_alloc(allocator, bytes, 1, "a session's workspace", &block, err));
+    void *pieces[PIECES];
+    for (size_t i = 0; i < PIECES; i++)
+        pieces[i] = (unsigned char *)block + offsets[i];
+    *workspace = (sv_workspace){
+        .tokens = tokens,
+        .x = pieces[0],
+        .y = pieces[1],
+        .z = pieces[2],
+        .qkv = pieces[3],
+        .inner = pieces[4],
+        .operand = {pieces[5], pieces[6]},
+        .scratch = pieces[7],
+        .block = block,
+        .bytes = bytes,
+    };
     return SENVEC_OK;
 }
 
-void sv_workspace_release(sv_workspace *workspace, const sv_encoder *encoder, const senvec_allocator *allocator) {
-    size_t tokens = workspace->tokens, h = encoder->config.hidden;
-    sv_free(allocator, workspace->x, tokens * h, sizeof(float));
-    sv_free(allocator, workspace->y, tokens * h, sizeof(float));
-    sv_free(allocator, workspace->z, tokens * h, sizeof(float));
-    sv_free(allocator, workspace->qkv, tokens * 3 * h, sizeof(float));
-    sv_free(allocator, workspace->inner, tokens * encoder->config.inner, sizeof(float));
-    sv_free(allocator, workspace->scratch, workspace->members * workspace->scratch_size, sizeof(float));
+void sv_workspace_release(sv_workspace *workspace, const senvec_allocator *allocator) {
+    sv_free(allocator, workspace->block, workspace->bytes, 1);
     *workspace = (sv_workspace){0};
 }
 
@@ -139,129 +155,177 @@ typedef struct range {
     size_t begin, end;
 } range;
 
-static range part_of(size_t total, sv_share share) {
-    return (range){total * share.index / share.count, total * (share.index + 1) / share.count};
+/* One member's view of a forward pass. */
+typedef struct pass {
+    const sv_encoder *encoder;
+    const sv_sequence *texts;
+    size_t count, t; /* texts and tokens */
+    sv_share share;
+    const sv_workspace *shared; /* what is cut by columns or heads: y, z, qkv, inner */
+    const sv_workspace *own;    /* what is worked on by rows: x, operand. Its own, or the shared one if rows are cut */
+    bool cut_rows;
+    range rows;
+    float *scratch;
+} pass;
+
+/* A member's part, in whole units. */
+static range part_of(size_t total, size_t unit, sv_share share) {
+    size_t units = (total + unit - 1) / unit;
+    size_t begin = units * share.index / share.count * unit, end = units * (share.index + 1) / share.count * unit;
+    return (range){begin < total ? begin : total, end < total ? end : total};
 }
 
-static void end_step(sv_share share) {
-    if (share.team)
-        sv_team_barrier(share.team);
+/* Ends a step that was cut by columns or heads. */
+static void end_step(const pass *p) {
+    if (p->share.team)
+        sv_team_barrier(p->share.team);
 }
 
-/* y (T, n) = x (T, k) W' + b, then GELU if asked; the share's columns of it. */
-static void linear(const sv_encoder *encoder, const sv_linear *layer, const float *x, float *y, size_t t, bool gelu,
-                   sv_share share) {
-    const sv_gemm_f32 *gemm = &encoder->kernels.gemm_f32;
-    size_t panel = layer->k * gemm->nr;
-    range panels = part_of((layer->n + gemm->nr - 1) / gemm->nr, share);
-    size_t first = panels.begin * gemm->nr;
-    size_t last = panels.end * gemm->nr < layer->n ? panels.end * gemm->nr : layer->n;
-    if (first >= last)
-        return;
-    gemm->run(&(sv_gemm_f32_args){
-        .a = x,
-        .lda = layer->k,
-        .w = layer->packed + panels.begin * panel,
-        .panel = panel,
-        .bias = layer->bias + first,
-        .c = y + first,
-        .ldc = layer->n,
-        .m = t,
-        .n = last - first,
-        .k = layer->k,
-        .gelu = gelu,
-    });
+/* Ends a step on rows. */
+static void end_rows(const pass *p) {
+    if (p->cut_rows)
+        end_step(p);
 }
 
-/* x (T, H) = LayerNorm(word[id] + type[0] + position[i]); the share's rows of it. The order of the sum is PyTorch's. */
-static void embed_tokens(const sv_encoder *encoder, const sv_sequence *texts, size_t count, float *x, range rows) {
-    const sv_weights *weights = encoder->weights;
-    size_t h = encoder->config.hidden;
-    size_t row = 0;
-    for (size_t s = 0; s < count; s++)
-        for (size_t i = 0; i < texts[s].length; i++, row++) {
-            if (row < rows.begin || row >= rows.end)
+/* x (T, H) = LayerNorm(word[id] + type[0] + position[i]). The order of the sum is PyTorch's. */
+static void embed_tokens(const pass *p) {
+    const sv_config *config = &p->encoder->config;
+    const sv_weights *weights = p->encoder->weights;
+    float *x = p->own->x;
+    size_t h = config->hidden, row = 0;
+    for (size_t s = 0; s < p->count; s++)
+        for (size_t i = 0; i < p->texts[s].length; i++, row++) {
+            if (row < p->rows.begin || row >= p->rows.end)
                 continue;
-            assert(texts[s].ids[i] < encoder->config.vocabulary && i < encoder->config.positions);
-            const float *word = weights->word + texts[s].ids[i] * h;
+            assert(p->texts[s].ids[i] < config->vocabulary && i < config->positions);
+            const float *word = weights->word + p->texts[s].ids[i] * h;
             const float *position = weights->position + i * h;
             float *sum = x + row * h;
             for (size_t j = 0; j < h; j++)
                 sum[j] = word[j] + weights->token_type[j] + position[j];
         }
-    float *out = x + rows.begin * h;
-    encoder->kernels.layernorm_f32(out, h, out, h, NULL, 0, weights->embedding_gamma, weights->embedding_beta,
-                                   encoder->config.layernorm_eps, rows.end - rows.begin, h);
+    float *out = x + p->rows.begin * h;
+    p->encoder->math.kernels.layernorm_f32(out, h, out, h, NULL, 0, weights->embedding_gamma, weights->embedding_beta,
+                                           config->layernorm_eps, p->rows.end - p->rows.begin, h);
 }
 
-/* y (T, H) = self-attention within each text, for the share's heads. */
-static void attend(const sv_encoder *encoder, const sv_workspace *workspace, const sv_sequence *texts, size_t count,
-                   sv_share share) {
-    size_t h = encoder->config.hidden, d = h / encoder->config.heads;
-    range heads = part_of(encoder->config.heads, share);
+/* x (T, H) = LayerNorm(z + x). */
+static void add_and_normalize(const pass *p, const float *gamma, const float *beta) {
+    size_t h = p->encoder->config.hidden;
+    float *x = p->own->x + p->rows.begin * h;
+    p->encoder->math.kernels.layernorm_f32(x, h, p->shared->z + p->rows.begin * h, h, x, h, gamma, beta,
+                                           p->encoder->config.layernorm_eps, p->rows.end - p->rows.begin, h);
+}
+
+/* The rows of x (T, k) become an input of the layer. */
+static void prepare(const pass *p, const sv_linear *layer, const float *x) {
+    sv_operand_prepare(&p->encoder->math, layer, &p->own->operand, x, layer->k, p->rows.begin, p->rows.end);
+}
+
+/* The same where it is a step of its own, as x is what a step by columns or heads gave. In fp32 there is nothing to do. */
+static void prepare_shared(const pass *p, const sv_linear *layer, const float *x) {
+    if (p->encoder->math.precision == SENVEC_PRECISION_FP32)
+        return;
+    prepare(p, layer, x);
+    end_rows(p);
+}
+
+/* y (T, n) = x (T, k) W' + b for the columns [first, last); x is what was prepared. */
+static void multiply(const pass *p, const sv_linear *layer, const float *x, float *y, bool gelu, size_t first, size_t last) {
+    const sv_math *math = &p->encoder->math;
+    const sv_operand operand = sv_operand_of(math, layer, &p->own->operand, x, layer->k);
+    sv_linear_run(math, layer, operand, p->t, first, last, gelu, y, layer->n);
+}
+
+/* The same for the member's share of all columns. */
+static void linear(const pass *p, const sv_linear *layer, const float *x, float *y, bool gelu) {
+    range columns = part_of(layer->n, sv_linear_columns(&p->encoder->math), p->share);
+    multiply(p, layer, x, y, gelu, columns.begin, columns.end);
+}
+
+/* The heads of a member: its columns of Q, K and V begin where the GEMM's do, or one member has all heads. */
+static range heads_of(const pass *p) {
+    const sv_config *config = &p->encoder->config;
+    size_t d = config->hidden / config->heads, nr = sv_linear_columns(&p->encoder->math);
+    size_t unit = 1; /* heads */
+    if (config->hidden % nr)
+        unit = config->heads;
+    while (unit < config->heads && unit * d % nr)
+        unit++;
+    return part_of(config->heads, unit, p->share);
+}
+
+/* y (T, H) = self-attention within each text, for the member's heads: first their queries, keys and values. */
+static void attend(const pass *p, const sv_linear *projection) {
+    const sv_workspace *shared = p->shared;
+    size_t h = p->encoder->config.hidden, d = h / p->encoder->config.heads;
+    range heads = heads_of(p);
     size_t column = heads.begin * d;
+    if (heads.end - heads.begin == p->encoder->config.heads)
+        multiply(p, projection, p->own->x, shared->qkv, false, 0, 3 * h);
+    else
+        for (size_t i = 0; i < 3; i++)
+            multiply(p, projection, p->own->x, shared->qkv, false, i * h + column, i * h + heads.end * d);
     size_t row = 0;
-    for (size_t s = 0; s < count; s++) {
-        const float *qkv = workspace->qkv + row * 3 * h + column;
-        encoder->kernels.attention_f32(&(sv_attention_f32_args){
+    for (size_t s = 0; s < p->count; s++) {
+        const float *qkv = shared->qkv + row * 3 * h + column;
+        p->encoder->math.kernels.attention_f32(&(sv_attention_f32_args){
             .q = qkv,
             .k = qkv + h,
             .v = qkv + 2 * h,
             .ld = 3 * h,
-            .out = workspace->y + row * h + column,
+            .out = shared->y + row * h + column,
             .ld_out = h,
-            .n = texts[s].length,
+            .n = p->texts[s].length,
             .heads = heads.end - heads.begin,
             .d = d,
             .scale = 1 / sqrtf((float)d),
-            .scratch = workspace->scratch + share.index * workspace->scratch_size,
+            .scratch = p->scratch,
         });
-        row += texts[s].length;
+        row += p->texts[s].length;
     }
 }
 
-/* x (T, H) = LayerNorm(z + x); the share's rows of it. */
-static void add_and_normalize(const sv_encoder *encoder, const sv_workspace *workspace, const float *gamma, const float *beta,
-                              range rows) {
-    size_t h = encoder->config.hidden;
-    float *x = workspace->x + rows.begin * h;
-    encoder->kernels.layernorm_f32(x, h, workspace->z + rows.begin * h, h, x, h, gamma, beta, encoder->config.layernorm_eps,
-                                   rows.end - rows.begin, h);
-}
-
-void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspace, const sv_sequence *texts, size_t count,
+void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const sv_sequence *texts, size_t count,
                     sv_share share) {
     const sv_config *config = &encoder->config;
-    assert(share.index < share.count && share.count <= workspace->members);
-    size_t t = 0;
+    assert(share.index < share.count);
+    pass p = {.encoder = encoder, .texts = texts, .count = count, .share = share, .shared = &workspaces[0]};
     for (size_t s = 0; s < count; s++)
-        t += texts[s].length;
-    assert(t <= workspace->tokens);
-    range rows = part_of(t, share);
+        p.t += texts[s].length;
+    assert(p.t <= workspaces[share.index].tokens);
+    p.cut_rows = p.t > FEW_ROWS;
+    p.own = p.cut_rows ? p.shared : &workspaces[share.index];
+    p.rows = p.cut_rows ? part_of(p.t, 1, share) : (range){0, p.t};
+    p.scratch = workspaces[share.index].scratch;
+    const sv_workspace *shared = p.shared;
+    float *x = p.own->x;
 
-    embed_tokens(encoder, texts, count, workspace->x, rows);
-    end_step(share);
+    embed_tokens(&p);
     for (size_t i = 0; i < config->layers; i++) {
         const sv_encoder_layer *layer = &encoder->layers[i];
-        linear(encoder, &layer->qkv, workspace->x, workspace->qkv, t, false, share);
-        end_step(share);
-        attend(encoder, workspace, texts, count, share);
-        end_step(share);
-        linear(encoder, &layer->attention_out, workspace->y, workspace->z, t, false, share);
-        end_step(share);
-        add_and_normalize(encoder, workspace, layer->attention_gamma, layer->attention_beta, rows);
-        end_step(share);
-        linear(encoder, &layer->up, workspace->x, workspace->inner, t, true, share);
-        end_step(share);
-        linear(encoder, &layer->down, workspace->inner, workspace->z, t, false, share);
-        end_step(share);
-        add_and_normalize(encoder, workspace, layer->output_gamma, layer->output_beta, rows);
-        end_step(share);
+        prepare(&p, &layer->qkv, x);
+        end_rows(&p);
+        attend(&p, &layer->qkv);
+        end_step(&p);
+        prepare_shared(&p, &layer->attention_out, shared->y);
+        linear(&p, &layer->attention_out, shared->y, shared->z, false);
+        end_step(&p);
+        add_and_normalize(&p, layer->attention_gamma, layer->attention_beta);
+        prepare(&p, &layer->up, x);
+        end_rows(&p);
+        linear(&p, &layer->up, x, shared->inner, true);
+        end_step(&p);
+        prepare_shared(&p, &layer->down, shared->inner);
+        linear(&p, &layer->down, shared->inner, shared->z, false);
+        end_step(&p);
+        add_and_normalize(&p, layer->output_gamma, layer->output_beta);
     }
+    end_rows(&p);
     size_t row = 0;
     for (size_t s = 0; s < count; s++) {
         if (s % share.count == share.index)
-            sv_pool(config->pooling, config->normalize, workspace->x + row * config->hidden, texts[s].length, config->hidden,
+            sv_pool(config->pooling, config->normalize, x + row * config->hidden, texts[s].length, config->hidden,
                     texts[s].out);
         row += texts[s].length;
     }

@@ -7,16 +7,9 @@
 
 #include "base/memory.h"
 #include "base/thread.h"
-#include "kernels/kernels.h"
 #include "model/config.h"
+#include "model/linear.h"
 #include "model/weights.h"
-
-/* A linear layer y = x W' + b as the GEMM of the encoder's tier wants it. */
-typedef struct sv_linear {
-    const float *packed; /* W (n, k), packed */
-    const float *bias;   /* (n) */
-    size_t n, k;
-} sv_linear;
 
 typedef struct sv_encoder_layer {
     sv_linear qkv;                                                              /* (3H, H): query, key, value */
@@ -28,35 +21,35 @@ typedef struct sv_encoder_layer {
 
 typedef struct sv_encoder {
     sv_config config;
-    sv_kernels kernels;
-    const sv_weights *weights; /* for the embedding tables */
+    sv_math math;
+    const sv_weights *weights; /* for the embedding tables and LayerNorms */
     sv_encoder_layer *layers;  /* (L) */
     uint64_t linear_macs;      /* for one token, all layers */
 } sv_encoder;
 
-/* Packs the linear layers into `arena`. `weights` must outlive the encoder; the mapped pages of what was packed are released.
- * Error: OUT_OF_MEMORY. */
+/* Packs the linear layers into `arena`: those of `weights`, or in int8 those of `quantized`, which is NULL otherwise and isn't
+ * needed afterwards. `weights` must outlive the encoder, without the layers' matrices. Error: OUT_OF_MEMORY. */
 senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, const sv_weights *weights,
-                              const sv_kernels *kernels, sv_arena *arena, senvec_error *err);
+                              const sv_quantized *quantized, const sv_math *math, sv_arena *arena, senvec_error *err);
 
-/* Buffers for one forward pass of at most `tokens` tokens. */
+/* Buffers of one member for forward passes of at most `tokens` tokens. */
 typedef struct sv_workspace {
-    size_t tokens;  /* capacity */
-    size_t members; /* attention scratches */
-    size_t scratch_size;
-    float *x;       /* (T, H): the residual stream */
-    float *y;       /* (T, H): what attention gives, before its output projection */
-    float *z;       /* (T, H): a projection before it joins the residual stream */
-    float *qkv;     /* (T, 3H) */
-    float *inner;   /* (T, I) */
-    float *scratch; /* (members, scratch_size) */
+    size_t tokens;             /* capacity */
+    float *x;                  /* (T, H): the residual stream */
+    float *y;                  /* (T, H): what attention gives, before its output projection */
+    float *z;                  /* (T, H): a projection before it joins the residual stream */
+    float *qkv;                /* (T, 3H) */
+    float *inner;              /* (T, I) */
+    sv_operand_buffer operand; /* (T, max(H, I)): the input of a linear layer */
+    float *scratch;            /* attention's */
+    void *block;               /* all of it */
+    size_t bytes;
 } sv_workspace;
 
-/* Room for `tokens` tokens, none of whose texts is over `longest` tokens, worked on by `members` threads together.
- * Error: OUT_OF_MEMORY. */
+/* Room for `tokens` tokens, none of whose texts is over `longest` tokens. Error: OUT_OF_MEMORY. */
 senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encoder, size_t tokens, size_t longest,
-                                size_t members, const senvec_allocator *allocator, senvec_error *err);
-void sv_workspace_release(sv_workspace *workspace, const sv_encoder *encoder, const senvec_allocator *allocator);
+                                const senvec_allocator *allocator, senvec_error *err);
+void sv_workspace_release(sv_workspace *workspace, const senvec_allocator *allocator);
 
 /* One text of a batch: its ids in, its vector out. */
 typedef struct sv_sequence {
@@ -72,7 +65,9 @@ typedef struct sv_share {
     size_t index, count;
 } sv_share;
 
-/* Embeds `count` sequences, whose lengths sum up to at most workspace->tokens. Same bits whoever does it. */
-void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspace, const sv_sequence *texts, size_t count, sv_share share);
+/* Embeds `count` sequences, whose lengths sum up to at most workspace->tokens. `workspaces` has one for each of share.count
+ * members; all of them make the same call but for share.index. Same bits whoever does it. */
+void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const sv_sequence *texts, size_t count,
+                    sv_share share);
 
 #endif

@@ -1,0 +1,182 @@
+/* Linear layers in fp32, bf16 and int8. A packed layer is one piece of memory: the matrix, then its vectors, each on a cache
+ * line of its own. */
+#include "model/linear.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/limits.h"
+
+static size_t whole_lines(size_t bytes) {
+    return (bytes + SV_CACHE_LINE - 1) / SV_CACHE_LINE * SV_CACHE_LINE;
+}
+
+/* Bytes of the packed matrix alone. */
+static size_t packed_size(const sv_math *math, size_t n, size_t k) {
+    const sv_kernels *kernels = &math->kernels;
+    switch (math->precision) {
+    case SENVEC_PRECISION_INT8:
+        return kernels->gemm_int8.packed_size(n, k);
+    case SENVEC_PRECISION_BF16:
+        return kernels->gemm_bf16.packed_size(n, k);
+    default:
+        return kernels->gemm_f32.packed_size(n, k) * sizeof(float);
+    }
+}
+
+size_t sv_linear_columns(const sv_math *math) {
+    const sv_kernels *kernels = &math->kernels;
+    switch (math->precision) {
+    case SENVEC_PRECISION_INT8:
+        return kernels->gemm_int8.nr;
+    case SENVEC_PRECISION_BF16:
+        return kernels->gemm_bf16.nr;
+    default:
+        return kernels->gemm_f32.nr;
+    }
+}
+
+size_t sv_linear_size(const sv_math *math, size_t n, size_t k) {
+    const size_t outputs = whole_lines(n * sizeof(float)), inputs = whole_lines(k * sizeof(float));
+    const size_t vectors = math->precision == SENVEC_PRECISION_INT8 ? 3 * outputs + inputs : outputs;
+    return whole_lines(packed_size(math, n, k)) + vectors;
+}
+
+/* The next `count` floats behind *next, which moves on to the following cache line. */
+static float *take(unsigned char **next, size_t count) {
+    float *vector = (float *)(void *)*next;
+    *next += whole_lines(count * sizeof(float));
+    return vector;
+}
+
+static const float *copy(unsigned char **next, const float *from, size_t count) {
+    return memcpy(take(next, count), from, count * sizeof(float));
+}
+
+sv_linear sv_linear_pack(const sv_math *math, const float *w, const float *bias, size_t n, size_t k, void *block) {
+    assert(math->precision != SENVEC_PRECISION_INT8);
+    if (math->precision == SENVEC_PRECISION_BF16)
+        math->kernels.gemm_bf16.pack(block, w, k, n, k);
+    else
+        math->kernels.gemm_f32.pack(block, w, k, n, k);
+    unsigned char *next = (unsigned char *)block + whole_lines(packed_size(math, n, k));
+    return (sv_linear){.packed = block, .bias = copy(&next, bias, n), .n = n, .k = k};
+}
+
+sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linear *from, void *block) {
+    assert(math->precision == SENVEC_PRECISION_INT8);
+    const size_t n = from->n, k = from->k;
+    math->kernels.gemm_int8.pack(block, from->w, k, n, k);
+    unsigned char *next = (unsigned char *)block + whole_lines(packed_size(math, n, k));
+    float *sum = take(&next, n);
+    for (size_t c = 0; c < n; c++) {
+        int32_t total = 0;
+        for (size_t i = 0; i < k; i++)
+            total += from->w[c * k + i];
+        sum[c] = from->scale[c] * (float)total;
+    }
+    return (sv_linear){
+        .packed = block,
+        .bias = copy(&next, from->bias, n),
+        .scale = copy(&next, from->scale, n),
+        .sum = sum,
+        .multiplier = from->multiplier ? copy(&next, from->multiplier, k) : NULL,
+        .n = n,
+        .k = k,
+    };
+}
+
+size_t sv_operand_size(const sv_math *math, size_t rows, size_t k) {
+    switch (math->precision) {
+    case SENVEC_PRECISION_INT8:
+        return rows * math->kernels.gemm_int8.stride(k) * math->kernels.gemm_int8.element;
+    case SENVEC_PRECISION_BF16:
+        return rows * math->kernels.gemm_bf16.stride(k) * sizeof(uint16_t);
+    default:
+        return 0;
+    }
+}
+
+void sv_operand_prepare(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
+                        size_t ldx, size_t begin, size_t end) {
+    const size_t k = layer->k;
+    unsigned char *rows = (unsigned char *)buffer->rows + sv_operand_size(math, begin, k);
+    if (math->precision == SENVEC_PRECISION_INT8) {
+        const sv_gemm_int8 *gemm = &math->kernels.gemm_int8;
+        gemm->quantize(rows, gemm->stride(k), buffer->range + begin, x + begin * ldx, ldx, layer->multiplier, end - begin, k);
+    } else if (math->precision == SENVEC_PRECISION_BF16) {
+        const sv_gemm_bf16 *gemm = &math->kernels.gemm_bf16;
+        gemm->convert((uint16_t *)(void *)rows, gemm->stride(k), x + begin * ldx, ldx, end - begin, k);
+    }
+}
+
+sv_operand sv_operand_of(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
+                         size_t ldx) {
+    switch (math->precision) {
+    case SENVEC_PRECISION_INT8:
+        return (sv_operand){buffer->rows, math->kernels.gemm_int8.stride(layer->k), buffer->range};
+    case SENVEC_PRECISION_BF16:
+        return (sv_operand){buffer->rows, math->kernels.gemm_bf16.stride(layer->k), NULL};
+    default:
+        return (sv_operand){x, ldx, NULL};
+    }
+}
+
+void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, size_t rows, size_t first, size_t last, bool gelu,
+                   float *y, size_t ldy) {
+    if (first >= last)
+        return;
+    const size_t k = layer->k, columns = sv_linear_columns(math);
+    const size_t panel = packed_size(math, columns, k);
+    assert(first % columns == 0 && last <= layer->n);
+    const void *packed = layer->packed + first / columns * panel;
+    switch (math->precision) {
+    case SENVEC_PRECISION_INT8:
+        math->kernels.gemm_int8.run(&(sv_gemm_int8_args){
+            .a = x.rows,
+            .lda = x.ld,
+            .range = x.range,
+            .w = packed,
+            .panel = panel,
+            .w_scale = layer->scale + first,
+            .w_sum = layer->sum + first,
+            .bias = layer->bias + first,
+            .c = y + first,
+            .ldc = ldy,
+            .m = rows,
+            .n = last - first,
+            .k = k,
+            .gelu = gelu,
+        });
+        return;
+    case SENVEC_PRECISION_BF16:
+        math->kernels.gemm_bf16.run(&(sv_gemm_bf16_args){
+            .a = x.rows,
+            .lda = x.ld,
+            .w = packed,
+            .panel = panel,
+            .bias = layer->bias + first,
+            .c = y + first,
+            .ldc = ldy,
+            .m = rows,
+            .n = last - first,
+            .k = k,
+            .gelu = gelu,
+        });
+        return;
+    default:
+        math->kernels.gemm_f32.run(&(sv_gemm_f32_args){
+            .a = x.rows,
+            .lda = x.ld,
+            .w = packed,
+            .panel = panel / sizeof(float),
+            .bias = layer->bias + first,
+            .c = y + first,
+            .ldc = ldy,
+            .m = rows,
+            .n = last - first,
+            .k = k,
+            .gelu = gelu,
+        });
+    }
+}

@@ -1,0 +1,66 @@
+/* A linear layer y = x W' + b in the precision of its encoder: packing, the form its input takes, and the product.
+ *
+ * The input of a product is an operand: the activations as the precision multiplies them. In fp32 that is the activations
+ * themselves; in bf16 and int8 they are converted row by row, once for all layers and threads that read them. */
+#ifndef SV_MODEL_LINEAR_H
+#define SV_MODEL_LINEAR_H
+
+#include "kernels/kernels.h"
+#include "model/quantized.h"
+#include "senvec.h"
+
+/* How an encoder computes. */
+typedef struct sv_math {
+    sv_kernels kernels;
+    senvec_precision precision; /* never AUTO */
+} sv_math;
+
+typedef struct sv_linear {
+    const unsigned char *packed;           /* W (n, k) as the GEMM of the precision wants it */
+    const float *bias;                     /* (n) */
+    const float *scale, *sum, *multiplier; /* int8: (n), (n), (k) or NULL; see sv_gemm_int8_args and its `quantize` */
+    size_t n, k;
+} sv_linear;
+
+/* Output columns that a product computes together; a share of the columns must begin at a multiple of it. */
+size_t sv_linear_columns(const sv_math *math);
+
+/* Bytes that a layer takes when packed; a multiple of the cache line. */
+size_t sv_linear_size(const sv_math *math, size_t n, size_t k);
+
+/* Packs W (n, k), row-major, and the bias into `block`, sv_linear_size bytes on a cache line; fp32 and bf16. Nothing of the
+ * arguments is needed afterwards. */
+sv_linear sv_linear_pack(const sv_math *math, const float *w, const float *bias, size_t n, size_t k, void *block);
+
+/* The same for int8. */
+sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linear *from, void *block);
+
+typedef struct sv_operand {
+    const void *rows;
+    size_t ld;                 /* elements */
+    const sv_row_range *range; /* int8: one for each row */
+} sv_operand;
+
+/* Room for the operands of one forward pass: (T, k) at a time. In fp32 there is none. */
+typedef struct sv_operand_buffer {
+    void *rows;
+    sv_row_range *range;
+} sv_operand_buffer;
+
+/* Bytes of `rows` for `rows` rows of k columns. */
+size_t sv_operand_size(const sv_math *math, size_t rows, size_t k);
+
+/* Converts the rows [begin, end) of x (.., layer->k), ldx floats from row to row, as an input of `layer`. */
+void sv_operand_prepare(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
+                        size_t ldx, size_t begin, size_t end);
+
+/* The operand that was prepared from all rows of x. */
+sv_operand sv_operand_of(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
+                         size_t ldx);
+
+/* y (rows, n), ldy floats from row to row: its columns [first, last) get the layer's, with GELU on top if asked. `first` is a
+ * multiple of sv_linear_columns. */
+void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, size_t rows, size_t first, size_t last, bool gelu,
+                   float *y, size_t ldy);
+
+#endif
