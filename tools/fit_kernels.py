@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""The coefficients of exp2_each and v_gelu in src/kernels/kernels_vec.h: fits them again and prints them with their errors.
+"""The coefficients of exp2_each and v_gelu in src/kernels/kernels_vec.h and of gelu_int8 in src/kernels/gelu_int8.h: fits them
+again and prints them with their errors.
 
-Needs numpy and mpmath. Both fits minimise the largest relative error, by weighted linear least squares whose weights grow where
-the error is large (Lawson), on Chebyshev nodes. Errors are those of the exact formula, before any rounding to float.
+Needs numpy and mpmath. All fits minimise the largest error (relative, for gelu_int8 absolute) by weighted linear least squares
+whose weights grow where the error is large (Lawson), on Chebyshev nodes. Errors are those of the exact formula, before any
+rounding to float.
 """
 import mpmath
 import numpy
 from numpy.polynomial import chebyshev, polynomial
 
 LIMIT = 5.4  # beyond it GELU is x or 0 to within half an ulp of x
+LIMIT_INT8 = 3.8  # the one with the smallest error for degree 7
 
 
 def lawson(solve, nodes, iterations):
@@ -68,6 +71,21 @@ def fit_erf(degree_p=5, degree_q=5, nodes=2000):
     return error, (p / q_c[0], q_c / q_c[0])
 
 
+def fit_gelu_int8(degree=7, nodes=1500):
+    """gelu(x) - max(x, 0) = -|x| / 2 erfc(|x| / sqrt 2) as a polynomial in min(|x|, LIMIT_INT8) that is 0 at 0."""
+    z = LIMIT_INT8 / 2 * (1 - numpy.cos(numpy.pi * (numpy.arange(nodes) + 0.5) / nodes))
+    x = numpy.r_[z, LIMIT_INT8, 10]
+    want = numpy.array([float(-v / 2 * mpmath.erfc(v / mpmath.sqrt(2))) for v in x])
+    powers = numpy.vander(numpy.minimum(x, LIMIT_INT8) / LIMIT_INT8, degree + 1, increasing=True)[:, 1:]
+
+    def solve(weights):
+        row = numpy.sqrt(weights)
+        c = numpy.linalg.lstsq(powers * row[:, None], want * row, rcond=None)[0]
+        return powers @ c - want, numpy.r_[0, c / LIMIT_INT8 ** numpy.arange(1, degree + 1)]
+
+    return lawson(solve, nodes + 2, 300)
+
+
 def show(name, coefficients):
     print(name, ", ".join(f"{c:.8e}f" for c in coefficients))
 
@@ -80,3 +98,6 @@ if __name__ == "__main__":
     print(f"erf(x / sqrt 2) / 2: largest relative error {error:.2e}")
     show("  P:", p)
     show("  Q:", q)
+    error, c = fit_gelu_int8()
+    print(f"gelu_int8: largest error {error:.2e}")
+    show("  by rising power:", c)

@@ -6,13 +6,17 @@
 
 sv_kernels sv_kernels_choose(sv_isa_flags flags) {
     sv_kernels chosen = sv_kernels_ref;
+    chosen.gemm_int8 = sv_gemm_int8_ref;
+    chosen.gemm_bf16 = sv_gemm_bf16_ref;
 #if defined(__x86_64__)
     if (!(flags & SV_ISA_AVX2))
         return chosen;
     chosen = sv_kernels_avx2;
+    chosen.gemm_int8 = sv_gemm_int8_ref;
     if (!(flags & SV_ISA_AVX512))
         return chosen;
     chosen = sv_kernels_avx512;
+    chosen.gemm_int8 = sv_gemm_int8_ref;
 #else
     (void)flags;
 #endif

@@ -50,6 +50,9 @@ typedef struct sv_gemm_f32 {
 
 /* -------------------------------------------------------------- int8 GEMM */
 
+/* The largest k whose sums fit an int32: 255 * 127 * k < 2^31. */
+#define SV_GEMM_INT8_MAX_K 66311
+
 /* Activations as integers, row by row: x[r][i] is about low + scale * q[r][i], q in 0 .. 255. */
 typedef struct sv_row_range {
     float scale, low;
@@ -58,7 +61,7 @@ typedef struct sv_row_range {
 /* C (m, n) = epilogue(A (m, k) x W'), A in integers with a range for each row, W (n, k) s8 with a scale for each output column.
  * With S = the exact sum of q[r][i] * w[c][i] over i, as int32:
  *     y = fmaf((float)S * w_scale[c], range[r].scale, fmaf(range[r].low, w_sum[c], bias[c]))
- * and C = y or gelu(y), where gelu is the one that gelu_int8 in ref/ defines. Every operation is rounded as written, so all
+ * and C = y or gelu(y), where gelu is the one that gelu_int8.h defines. Every operation is rounded as written, so all
  * tiers give the same bits. A call may take any range of whole panels: w + p * panel, with the column vectors and c moved
  * alike. */
 typedef struct sv_gemm_int8_args {
@@ -79,7 +82,7 @@ typedef struct sv_gemm_int8_args {
 typedef struct sv_gemm_int8 {
     const char *name; /* "gemm_int8_avx512vnni_14x32"; NULL: the tier has none */
     size_t mr, nr;
-    size_t element; /* bytes of one activation: 1 where the tier multiplies bytes, 2 where it widens them */
+    size_t element; /* bytes of one q, unsigned: 1 where the tier multiplies bytes, 2 where it widens them */
     /* Elements from a row of activations of k columns to the next: k rounded up so that each row begins on a cache line. */
     size_t (*stride)(size_t k);
     /* Bytes of the packed form of W (n, k), which begins on a cache line. */
@@ -89,8 +92,9 @@ typedef struct sv_gemm_int8 {
     /* For each row, u[i] = multiplier ? x[i] * multiplier[i] : x[i], low and high the least and the largest u:
      *     range.low = low, range.scale = (high - low) * (1 / 255.0f)
      *     q[i] = (u[i] - low) * (255 / (high - low)) rounded to the nearest integer, ties to even; 0 where high - low < 2^-100
-     * What lies beyond column k in a row of `out` is written with zeros up to the stride. A row with a NaN or an infinity gets
-     * a range of NaN, and any q. Same bits on every tier. */
+     * What lies beyond column k in a row of `out` is written with zeros up to the stride; `out` and ld_out keep rows on cache
+     * lines. A zero in a range is positive. A row with a NaN, an infinity or a high - low beyond float gets a range of NaN, and
+     * any q; one without columns a range of 0. Same bits on every tier. */
     void (*quantize)(void *out, size_t ld_out, sv_row_range *range, const float *x, size_t ldx, const float *multiplier,
                      size_t rows, size_t k);
     void (*run)(const sv_gemm_int8_args *args);

@@ -1,13 +1,18 @@
-/* The tables of the tiers, for the ladder in kernels.c. */
+/* The tables and records of the tiers, for the ladder in kernels.c. */
 #ifndef SV_KERNELS_TIERS_H
 #define SV_KERNELS_TIERS_H
 
 #include "kernels/kernels.h"
 
+/* The float kernels; a table has no products of other types. */
 extern const sv_kernels sv_kernels_ref;
 #if defined(__x86_64__)
 extern const sv_kernels sv_kernels_avx2;
 extern const sv_kernels sv_kernels_avx512;
 #endif
+
+/* Those products. */
+extern const sv_gemm_int8 sv_gemm_int8_ref;
+extern const sv_gemm_bf16 sv_gemm_bf16_ref;
 
 #endif

@@ -1,6 +1,6 @@
-/* The ref tier: every kernel in the plainest C that meets the contract. It is the definition of right for the other tiers, the
- * only tier where no vector code exists, and the yardstick of --bench. So this file is compiled without contraction (each fused
- * multiply-add is written as fmaf) and without the auto-vectoriser.
+/* The ref tier, float kernels: each in the plainest C that meets the contract. It is the definition of right for the other
+ * tiers, the only tier where no vector code exists, and the yardstick of --bench. So this file is compiled without contraction
+ * (each fused multiply-add is written as fmaf) and without the auto-vectoriser.
  *
  * Sums of a GEMM and of attention are float, k ascending, one fmaf a step, as everywhere. What isn't a long sum is computed in
  * double and rounded once: that is right to half an ulp without having to be clever. */
@@ -8,17 +8,18 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/ref/kernels_ref.h"
 #include "kernels/tiers.h"
 
 enum { MR = 1, NR = 8 };
 
-static float gelu(float x) {
+float sv_gelu_ref(float x) {
     return (float)(0.5 * x * (1.0 + erf(x * M_SQRT1_2)));
 }
 
 static void gelu_f32(float *x, size_t count) {
     for (size_t i = 0; i < count; i++)
-        x[i] = gelu(x[i]);
+        x[i] = sv_gelu_ref(x[i]);
 }
 
 /* ------------------------------------------------------------------- GEMM */
@@ -50,7 +51,7 @@ static void gemm_run(const sv_gemm_f32_args *g) {
                     sum[j] = fmaf(a[i], w[i * NR + j], sum[j]);
             for (size_t j = 0; j < columns; j++) {
                 float y = g->bias ? sum[j] + g->bias[first + j] : sum[j];
-                c[j] = g->gelu ? gelu(y) : y;
+                c[j] = g->gelu ? sv_gelu_ref(y) : y;
             }
         }
     }

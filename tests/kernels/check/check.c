@@ -17,14 +17,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "cpu/peak.h"
-
 static const check_test tests[] = {
-    {"gemm_f32", test_gemm, bench_gemm},
-    {"attention_f32", test_attention, bench_attention},
-    {"layernorm_f32", test_layernorm, bench_layernorm},
-    {"gelu_f32", test_gelu, bench_gelu},
+    {"gemm_f32", SV_PEAK_FP32, test_gemm, bench_gemm},
+    {"gemm_int8", SV_PEAK_INT8, test_int8, bench_int8},
+    {"quantize", SV_PEAK_INT8, test_quantize, bench_quantize},
+    {"gemm_bf16", SV_PEAK_BF16, test_bf16, bench_bf16},
+    {"attention_f32", SV_PEAK_FP32, test_attention, bench_attention},
+    {"layernorm_f32", SV_PEAK_FP32, test_layernorm, bench_layernorm},
+    {"gelu_f32", SV_PEAK_FP32, test_gelu, bench_gelu},
 };
 
 static struct {
@@ -99,40 +99,6 @@ static void crash(int signal) {
     _exit(1);
 }
 
-/* ----------------------------------------------------------------- bench */
-
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double bench_ns(void (*call)(void *), void *context, unsigned milliseconds) {
-    enum { SAMPLES = 25 };
-    const uint64_t budget = (uint64_t)milliseconds * 1000000;
-    uint64_t start = sv_clock_ns();
-    call(context); /* warm up */
-    const uint64_t once = sv_clock_ns() - start + 1;
-    const size_t repeat = budget / SAMPLES / once + 1;
-    double samples[SAMPLES];
-    size_t count = 0;
-    for (start = sv_clock_ns(); count < SAMPLES && (!count || sv_clock_ns() - start < 2 * budget); count++) {
-        const uint64_t from = sv_clock_ns();
-        for (size_t i = 0; i < repeat; i++)
-            call(context);
-        samples[count] = (double)(sv_clock_ns() - from) / (double)repeat;
-    }
-    qsort(samples, count, sizeof samples[0], by_value);
-    return samples[count / 2];
-}
-
-void bench_print(const char *name, double ns, double macs, double peak_gmacs, double ref_ns) {
-    printf("  %-44s %12.0f ns", name, ns);
-    if (macs > 0)
-        printf(" %8.2f GMAC/s %5.1f %% of peak", macs / ns, 100 * macs / ns / peak_gmacs);
-    printf(" %7.1f x ref\n", ref_ns / ns);
-    fflush(stdout);
-}
-
 /* ------------------------------------------------------------------ main */
 
 typedef struct options {
@@ -142,12 +108,6 @@ typedef struct options {
 } options;
 
 static void run_table(const sv_kernels *kernels, sv_isa_flags flags, const options *o) {
-    double peak = 0;
-    if (o->bench) {
-        const char *loop;
-        peak = sv_peak_gmacs(SV_PEAK_FP32, flags, 1, 200, &loop);
-        printf("%s: peak of one thread %.2f GMAC/s (%s)\n", kernels->tier, peak, loop);
-    }
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
         if (o->test && strcmp(o->test, tests[i].name))
             continue;
@@ -156,14 +116,22 @@ static void run_table(const sv_kernels *kernels, sv_isa_flags flags, const optio
         state.worst = 0;
         const size_t failures = state.failures;
         tests[i].run(kernels);
+        if (!state.cases) {
+            printf("-    %-7s %-14s this tier has none\n", kernels->tier, tests[i].name);
+            continue;
+        }
         const bool passed = state.failures == failures;
         printf("%s %-7s %-14s %6zu cases", passed ? "ok  " : "FAIL", kernels->tier, tests[i].name, state.cases);
         if (state.worst > 0)
             printf(", largest error %.2f of its bound", state.worst);
         printf("\n");
         fflush(stdout);
-        if (o->bench && passed)
+        if (o->bench && passed) {
+            const char *loop;
+            const double peak = sv_peak_gmacs(tests[i].kind, flags, 1, 200, &loop);
+            printf("  peak of one thread %.2f GMAC/s (%s)\n", peak, loop);
             tests[i].bench(kernels, peak);
+        }
     }
 }
 

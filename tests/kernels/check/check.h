@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu/peak.h"
 #include "kernels/kernels.h"
 
 /* ---------------------------------------------------------------- reports */
@@ -23,7 +24,13 @@ __attribute__((format(printf, 1, 2))) void check_fail(const char *format, ...);
 /* --------------------------------------------------------------- matrices */
 
 typedef struct matrix {
-    float *at; /* (rows, columns), ld from row to row; NULL for "none" */
+    union { /* (rows, columns), ld from row to row; NULL for "none" */
+        float *at;
+        int8_t *s8;
+        uint8_t *u8;
+        uint16_t *u16;
+    };
+    size_t element; /* bytes of one */
     size_t rows, columns, ld;
     unsigned char *map; /* the whole mapping, forbidden pages included */
     size_t map_bytes;
@@ -32,7 +39,11 @@ typedef struct matrix {
 /* All elements are canaries at first. Never fails: the program ends with a message. */
 matrix matrix_open(size_t rows, size_t columns, size_t ld);
 
-/* A vector of `count` floats that begins on a cache line; up to 60 bytes of canary lie between its end and the page. */
+/* The same with elements of other sizes. If it is to begin on a cache line, up to 63 bytes of canary lie between its end and
+ * the page. */
+matrix matrix_open_typed(size_t element, size_t rows, size_t columns, size_t ld, bool aligned);
+
+/* A vector of `count` floats that begins on a cache line. */
 matrix matrix_open_aligned(size_t count);
 
 matrix matrix_copy(const matrix *from);
@@ -41,7 +52,7 @@ void matrix_close(matrix *m);
 /* Fails the test if a canary was overwritten. */
 void matrix_check_canaries(const matrix *m, const char *name);
 
-/* Fails the test unless all elements have the same bits; any two NaNs are the same. */
+/* Fails the test unless all elements have the same bits; any two NaNs of float are the same. */
 void matrix_check_same(const matrix *got, const matrix *want, const char *what);
 
 /* ------------------------------------------------------------------ input */
@@ -70,15 +81,22 @@ double gelu_bound(double x);
 
 typedef struct check_test {
     const char *name;
+    sv_peak_kind kind; /* the peak that `bench` gets */
     void (*run)(const sv_kernels *kernels);
     void (*bench)(const sv_kernels *kernels, double peak_gmacs);
 } check_test;
 
 void test_gemm(const sv_kernels *kernels);
+void test_int8(const sv_kernels *kernels);
+void test_quantize(const sv_kernels *kernels);
+void test_bf16(const sv_kernels *kernels);
 void test_attention(const sv_kernels *kernels);
 void test_layernorm(const sv_kernels *kernels);
 void test_gelu(const sv_kernels *kernels);
 void bench_gemm(const sv_kernels *kernels, double peak_gmacs);
+void bench_int8(const sv_kernels *kernels, double peak_gmacs);
+void bench_quantize(const sv_kernels *kernels, double peak_gmacs);
+void bench_bf16(const sv_kernels *kernels, double peak_gmacs);
 void bench_attention(const sv_kernels *kernels, double peak_gmacs);
 void bench_layernorm(const sv_kernels *kernels, double peak_gmacs);
 void bench_gelu(const sv_kernels *kernels, double peak_gmacs);
@@ -87,6 +105,31 @@ void bench_gelu(const sv_kernels *kernels, double peak_gmacs);
 double bench_ns(void (*call)(void *), void *context, unsigned milliseconds);
 /* One line: ns, GMAC/s and percent of peak (macs > 0), and how many times faster than the ref kernel's ref_ns. */
 void bench_print(const char *name, double ns, double macs, double peak_gmacs, double ref_ns);
+
+/* The linear layers of all-MiniLM-L6-v2 in the order of a forward pass, all encoder layers in turn: 10.6 million weights that
+ * come from beyond the caches, a few rows of activations that don't. */
+enum { BENCH_LAYERS = 6, BENCH_SHAPES = 4, BENCH_INNER = 1536, BENCH_ROWS = 512 };
+
+typedef struct bench_shape {
+    const char *name;
+    size_t n, k;
+    bool gelu;
+} bench_shape;
+
+extern const bench_shape bench_shapes[BENCH_SHAPES];
+
+/* A product to be timed, its weights packed before. */
+typedef struct bench_product {
+    void *context;
+    void (*run)(void *context, size_t layer, size_t shape, size_t m); /* m up to BENCH_ROWS */
+} bench_product;
+
+/* Prints each shape and their sum for each of the `count` numbers of rows in `ms`. `ref` is the same product by the ref tier;
+ * its time of 4 rows stands for all m. */
+void bench_linear(const bench_product *product, const bench_product *ref, const size_t *ms, size_t count, double peak_gmacs);
+
+/* On a cache line, for whole lines; to be freed. Never fails. */
+void *bench_alloc(size_t bytes);
 
 /* The table that all others are compared with: that of the empty mask. */
 const sv_kernels *check_ref(void);

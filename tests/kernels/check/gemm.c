@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "check.h"
 
 typedef struct problem {
@@ -200,98 +199,52 @@ void test_gemm(const sv_kernels *kernels) {
 
 /* ----------------------------------------------------------------- bench */
 
-/* The linear layers of all-MiniLM-L6-v2 in the order of a forward pass: 42 MB of weights that come from beyond the caches, a
- * few rows of activations that don't. */
-enum { LAYERS = 6, HIDDEN = 384, INNER = 1536, SHAPES = 4, MOST_ROWS = 512, ROUNDS = 15 };
+typedef struct float_product {
+    const sv_gemm_f32 *gemm;
+    float *a, *c, *bias;                       /* (BENCH_ROWS, BENCH_INNER) twice, (BENCH_INNER) */
+    float *packed[BENCH_LAYERS][BENCH_SHAPES]; /* (n, k) */
+} float_product;
 
-static const struct {
-    const char *name;
-    size_t n, k;
-    bool gelu;
-} shapes[SHAPES] = {
-    {"qkv", 3 * HIDDEN, HIDDEN, false},
-    {"attention out", HIDDEN, HIDDEN, false},
-    {"up + gelu", INNER, HIDDEN, true},
-    {"down", HIDDEN, INNER, false},
-};
-
-typedef struct bench_buffers {
-    float *a, *c, *bias;           /* (MOST_ROWS, INNER), (MOST_ROWS, INNER), (INNER) */
-    float *packed[LAYERS][SHAPES]; /* (n, k) */
-} bench_buffers;
+static void run_product(void *context, size_t layer, size_t shape, size_t m) {
+    const float_product *p = context;
+    const bench_shape *s = &bench_shapes[shape];
+    p->gemm->run(&(sv_gemm_f32_args){.a = p->a,
+                                     .lda = s->k,
+                                     .w = p->packed[layer][shape],
+                                     .panel = s->k * p->gemm->nr,
+                                     .bias = p->bias,
+                                     .c = p->c,
+                                     .ldc = s->n,
+                                     .m = m,
+                                     .n = s->n,
+                                     .k = s->k,
+                                     .gelu = s->gelu});
+}
 
 static float *random_floats(size_t count) {
-    float *p = aligned_alloc(64, (count * sizeof *p + 63) / 64 * 64);
-    if (!p) {
-        perror("kernels_check");
-        exit(1);
-    }
+    float *p = bench_alloc(count * sizeof *p);
     for (size_t i = 0; i < count; i++)
         p[i] = random_float(RANDOM);
     return p;
 }
 
-static double time_shape(const sv_gemm_f32 *gemm, const bench_buffers *b, size_t layer, size_t shape, size_t m) {
-    const size_t n = shapes[shape].n, k = shapes[shape].k;
-    const sv_gemm_f32_args args = {.a = b->a,
-                                   .lda = k,
-                                   .w = b->packed[layer][shape],
-                                   .panel = k * gemm->nr,
-                                   .bias = b->bias,
-                                   .c = b->c,
-                                   .ldc = n,
-                                   .m = m,
-                                   .n = n,
-                                   .k = k,
-                                   .gelu = shapes[shape].gelu};
-    const uint64_t start = sv_clock_ns();
-    gemm->run(&args);
-    return (double)(sv_clock_ns() - start);
-}
-
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 void bench_gemm(const sv_kernels *kernels, double peak_gmacs) {
-    const bool is_ref = kernels == check_ref();
-    const size_t ms[] = {1, 14, 28, 42, 48, 128, 256, MOST_ROWS};
-    bench_buffers b = {.a = random_floats((size_t)MOST_ROWS * INNER),
-                       .c = random_floats((size_t)MOST_ROWS * INNER),
-                       .bias = random_floats(INNER)};
-    double ref_ns[SHAPES]; /* of one row */
-    for (size_t shape = 0; shape < SHAPES; shape++) {
-        /* Random floats are a packed matrix too; N is a multiple of every nr here. */
-        for (size_t layer = 0; layer < LAYERS; layer++)
-            b.packed[layer][shape] = random_floats(shapes[shape].n * shapes[shape].k);
-        ref_ns[shape] = time_shape(&check_ref()->gemm_f32, &b, 0, shape, 4) / 4;
-    }
-    for (size_t i = 0; i < sizeof ms / sizeof *ms && !(is_ref && ms[i] > 14); i++) {
-        double times[SHAPES][ROUNDS] = {{0}}, total = 0, ref_total = 0, macs = 0;
-        const size_t rounds = is_ref ? 1 : ROUNDS;
-        for (size_t round = 0; round < rounds; round++)
-            for (size_t layer = 0; layer < LAYERS; layer++)
-                for (size_t shape = 0; shape < SHAPES; shape++)
-                    times[shape][round] += time_shape(&kernels->gemm_f32, &b, layer, shape, ms[i]) / LAYERS;
-        for (size_t shape = 0; shape < SHAPES; shape++) {
-            qsort(times[shape], rounds, sizeof(double), by_value);
-            const double ns = times[shape][rounds / 2], shape_macs = (double)(ms[i] * shapes[shape].n * shapes[shape].k);
-            char name[80];
-            snprintf(name, sizeof name, "%s m=%zu n=%zu k=%zu", shapes[shape].name, ms[i], shapes[shape].n, shapes[shape].k);
-            bench_print(name, ns, shape_macs, peak_gmacs, ref_ns[shape] * (double)ms[i]);
-            total += ns;
-            ref_total += ref_ns[shape] * (double)ms[i];
-            macs += shape_macs;
-        }
-        char name[80];
-        snprintf(name, sizeof name, "a layer m=%zu", ms[i]);
-        bench_print(name, total, macs, peak_gmacs, ref_total);
-    }
-    free(b.a);
-    free(b.c);
-    free(b.bias);
-    for (size_t layer = 0; layer < LAYERS; layer++)
-        for (size_t shape = 0; shape < SHAPES; shape++)
-            free(b.packed[layer][shape]);
+    const size_t ms[] = {1, 14, 28, 42, 48, 128, 256, BENCH_ROWS};
+    float_product p = {.gemm = &kernels->gemm_f32,
+                       .a = random_floats((size_t)BENCH_ROWS * BENCH_INNER),
+                       .c = random_floats((size_t)BENCH_ROWS * BENCH_INNER),
+                       .bias = random_floats(BENCH_INNER)};
+    for (size_t layer = 0; layer < BENCH_LAYERS; layer++)
+        for (size_t i = 0; i < BENCH_SHAPES; i++) /* random floats are a packed matrix too; n is a multiple of every nr */
+            p.packed[layer][i] = random_floats(bench_shapes[i].n * bench_shapes[i].k);
+    float_product ref = p;
+    ref.gemm = &check_ref()->gemm_f32;
+    const bench_product both[2] = {{&p, run_product}, {&ref, run_product}};
+    bench_linear(&both[kernels == check_ref()], &both[1], ms, sizeof ms / sizeof *ms, peak_gmacs);
+    free(p.a);
+    free(p.c);
+    free(p.bias);
+    for (size_t layer = 0; layer < BENCH_LAYERS; layer++)
+        for (size_t i = 0; i < BENCH_SHAPES; i++)
+            free(p.packed[layer][i]);
 }

@@ -31,23 +31,25 @@ static unsigned char *open_map(matrix *m, size_t bytes, bool aligned) {
     return aligned ? (unsigned char *)((uintptr_t)start & ~(uintptr_t)63) : start;
 }
 
-matrix matrix_open(size_t rows, size_t columns, size_t ld) {
-    matrix m = {.rows = rows, .columns = columns, .ld = ld};
+matrix matrix_open_typed(size_t element, size_t rows, size_t columns, size_t ld, bool aligned) {
+    matrix m = {.element = element, .rows = rows, .columns = columns, .ld = ld};
     const size_t count = rows && columns ? (rows - 1) * ld + columns : 0;
-    m.at = (float *)open_map(&m, count * sizeof *m.at, false);
+    m.u8 = open_map(&m, count * element, aligned);
     return m;
+}
+
+matrix matrix_open(size_t rows, size_t columns, size_t ld) {
+    return matrix_open_typed(sizeof(float), rows, columns, ld, false);
 }
 
 matrix matrix_open_aligned(size_t count) {
-    matrix m = {.rows = 1, .columns = count, .ld = count};
-    m.at = (float *)open_map(&m, count * sizeof *m.at, true);
-    return m;
+    return matrix_open_typed(sizeof(float), 1, count, count, true);
 }
 
 matrix matrix_copy(const matrix *from) {
-    matrix m = matrix_open(from->rows, from->columns, from->ld);
+    matrix m = matrix_open_typed(from->element, from->rows, from->columns, from->ld, false);
     for (size_t row = 0; row < m.rows; row++)
-        memcpy(m.at + row * m.ld, from->at + row * m.ld, m.columns * sizeof *m.at);
+        memcpy(m.u8 + row * m.ld * m.element, from->u8 + row * m.ld * m.element, m.columns * m.element);
     return m;
 }
 
@@ -56,31 +58,44 @@ void matrix_close(matrix *m) {
     *m = (matrix){0};
 }
 
-static bool inside(const matrix *m, const float *p) {
-    if (p < m->at || !m->rows)
+static bool inside(const matrix *m, const unsigned char *p) {
+    if (p < m->u8 || !m->rows)
         return false;
-    const size_t offset = (size_t)(p - m->at);
+    const size_t offset = (size_t)(p - m->u8) / m->element;
     return offset / m->ld < m->rows && offset % m->ld < m->columns;
 }
 
 void matrix_check_canaries(const matrix *m, const char *name) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const float *end = (const float *)(m->map + m->map_bytes - page);
-    for (const float *p = (const float *)(m->map + page); p < end; p++)
-        if (memcmp(p, &canary, sizeof canary) && !inside(m, p)) {
-            check_fail("%s: written outside of its shape, %td floats after its start", name, p - m->at);
+    unsigned char expected[sizeof canary];
+    memcpy(expected, &canary, sizeof canary);
+    const unsigned char *start = m->map + page, *end = m->map + m->map_bytes - page;
+    for (const unsigned char *p = start; p < end; p++)
+        if (*p != expected[(size_t)(p - start) % sizeof canary] && !inside(m, p)) {
+            check_fail("%s: written outside of its shape, %td bytes after its start", name, p - m->u8);
             return;
         }
+}
+
+static bool same_floats(const unsigned char *got, const unsigned char *want) {
+    float g, w;
+    memcpy(&g, got, sizeof g);
+    memcpy(&w, want, sizeof w);
+    return isnan(g) && isnan(w);
 }
 
 void matrix_check_same(const matrix *got, const matrix *want, const char *what) {
     for (size_t row = 0; row < got->rows; row++)
         for (size_t column = 0; column < got->columns; column++) {
-            const float g = got->at[row * got->ld + column], w = want->at[row * want->ld + column];
-            if (memcmp(&g, &w, sizeof g) && !(isnan(g) && isnan(w))) {
-                check_fail("%s: (%zu, %zu) is %a, should have the bits of %a", what, row, column, g, w);
-                return;
-            }
+            const unsigned char *g = got->u8 + (row * got->ld + column) * got->element;
+            const unsigned char *w = want->u8 + (row * want->ld + column) * want->element;
+            if (!memcmp(g, w, got->element) || (got->element == sizeof(float) && same_floats(g, w)))
+                continue;
+            uint32_t bits[2] = {0}; /* the elements, little-endian */
+            memcpy(&bits[0], g, got->element);
+            memcpy(&bits[1], w, got->element);
+            check_fail("%s: (%zu, %zu) has the bits %x, should have %x", what, row, column, bits[0], bits[1]);
+            return;
         }
 }
 

@@ -1,0 +1,325 @@
+/* gemm_int8: pack and run. Its contract names every operation, so all tiers must agree with ref bit for bit, and ref with an
+ * oracle that sums in 64 bits; GELU is also compared with the exact one. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+/* What the integers are. PEAK: the largest products, all of one sign. SIGNS: the largest, signs at random, so that sums of
+ * neighbours reach both ends. SPARSE: mostly zeros. */
+typedef enum integers { ANY, PEAK, SIGNS, SPARSE, INTEGERS } integers;
+static const char *const integers_names[INTEGERS] = {"any", "peak", "signs", "sparse"};
+
+typedef struct problem {
+    size_t m, n, k;
+    matrix q, w;                 /* (m, k) u8, (n, k) s8 */
+    sv_row_range *range;         /* (m) */
+    matrix w_scale, w_sum, bias; /* (n) */
+    size_t ldc;
+    bool gelu;
+} problem;
+
+static uint8_t random_q(integers kind) {
+    return kind == PEAK                        ? 255
+           : kind == SIGNS                     ? (random_below(8) ? 255 : 0)
+           : kind == SPARSE && random_below(8) ? 0
+                                               : (uint8_t)random_below(256);
+}
+
+static int8_t random_w(integers kind, bool negative) {
+    return kind == PEAK    ? (negative ? -127 : 127)
+           : kind == SIGNS ? (random_below(2) ? -127 : 127)
+                           : (int8_t)(random_below(255) - 127);
+}
+
+static problem problem_open(size_t m, size_t n, size_t k, integers kind) {
+    problem p = {
+        .m = m,
+        .n = n,
+        .k = k,
+        .q = matrix_open_typed(1, m, k, k + 1, false),
+        .w = matrix_open_typed(1, n, k, k + random_below(3), false),
+        .range = malloc((m + 1) * sizeof *p.range),
+        .w_scale = matrix_open(1, n, n),
+        .w_sum = matrix_open(1, n, n),
+        .bias = matrix_open(1, n, n),
+        .ldc = n + random_below(3),
+        .gelu = random_below(2),
+    };
+    for (size_t row = 0; row < m; row++) {
+        for (size_t i = 0; i < k; i++)
+            p.q.u8[row * p.q.ld + i] = random_q(kind);
+        p.range[row] = (sv_row_range){.scale = (1 + random_float(RANDOM)) / 64, .low = random_float(RANDOM) * 4 - 2};
+    }
+    for (size_t c = 0; c < n; c++) {
+        int32_t sum = 0;
+        for (size_t i = 0; i < k; i++)
+            sum += p.w.s8[c * p.w.ld + i] = random_w(kind, c % 2);
+        p.w_scale.at[c] = (1 + random_float(RANDOM)) / 256;
+        p.w_sum.at[c] = (float)sum * p.w_scale.at[c];
+        p.bias.at[c] = random_float(RANDOM);
+    }
+    return p;
+}
+
+static void problem_close(problem *p) {
+    matrix_close(&p->q);
+    matrix_close(&p->w);
+    matrix_close(&p->w_scale);
+    matrix_close(&p->w_sum);
+    matrix_close(&p->bias);
+    free(p->range);
+}
+
+static matrix pack(const sv_gemm_int8 *g, const problem *p) {
+    const size_t bytes = g->packed_size(p->n, p->k);
+    matrix packed = matrix_open_typed(1, 1, bytes, bytes, true);
+    g->pack(packed.u8, p->w.s8, p->w.ld, p->n, p->k);
+    matrix_check_canaries(&packed, "packed W");
+    return packed;
+}
+
+/* q in the tier's elements, zeros up to the stride, sometimes a line between the rows. */
+static matrix activations(const sv_gemm_int8 *g, const problem *p) {
+    const size_t stride = g->stride(p->k);
+    matrix a = matrix_open_typed(g->element, p->m, stride, stride + random_below(2) * 64 / g->element, true);
+    for (size_t row = 0; row < p->m; row++)
+        for (size_t i = 0; i < stride; i++) {
+            const uint16_t q = i < p->k ? p->q.u8[row * p->q.ld + i] : 0;
+            if (g->element == 1)
+                a.u8[row * a.ld + i] = (uint8_t)q;
+            else
+                a.u16[row * a.ld + i] = q;
+        }
+    return a;
+}
+
+static sv_gemm_int8_args whole(const sv_gemm_int8 *g, const problem *p, const matrix *a, const matrix *packed,
+                               const matrix *c) {
+    return (sv_gemm_int8_args){
+        .a = a->u8,
+        .lda = a->ld,
+        .range = p->range,
+        .w = packed->u8,
+        .panel = g->packed_size(g->nr, p->k),
+        .w_scale = p->w_scale.at,
+        .w_sum = p->w_sum.at,
+        .bias = p->bias.at,
+        .c = c->at,
+        .ldc = c->ld,
+        .m = p->m,
+        .n = p->n,
+        .k = p->k,
+        .gelu = p->gelu,
+    };
+}
+
+/* C by rows alone and by single panels. */
+static matrix run_in_pieces(const sv_gemm_int8 *g, const problem *p, const matrix *a, const matrix *packed) {
+    matrix c = matrix_open(p->m, p->n, p->ldc);
+    for (size_t row = 0; row < p->m; row++)
+        for (size_t column = 0; column < p->n; column += g->nr) {
+            sv_gemm_int8_args args = whole(g, p, a, packed, &c);
+            args.a = a->u8 + row * a->ld * a->element;
+            args.range += row;
+            args.w = packed->u8 + column / g->nr * args.panel;
+            args.w_scale += column;
+            args.w_sum += column;
+            args.bias += column;
+            args.c += row * args.ldc + column;
+            args.m = 1;
+            args.n = p->n - column < g->nr ? p->n - column : g->nr;
+            g->run(&args);
+        }
+    matrix_check_canaries(&c, "C in pieces");
+    return c;
+}
+
+static void check_oracle(const problem *p, const matrix *c) {
+    for (size_t row = 0; row < p->m; row++)
+        for (size_t column = 0; column < p->n; column++) {
+            int64_t sum = 0;
+            for (size_t i = 0; i < p->k; i++)
+                sum += (int64_t)p->q.u8[row * p->q.ld + i] * p->w.s8[column * p->w.ld + i];
+            const sv_row_range range = p->range[row];
+            const float offset = fmaf(range.low, p->w_sum.at[column], p->bias.at[column]);
+            const float product = (float)sum * p->w_scale.at[column];
+            const float y = fmaf(product, range.scale, offset);
+            if (p->gelu) /* at -infinity it has the limit, where the exact formula is infinity times 0 */
+                check_close(c->at[row * c->ld + column], y == -INFINITY ? 0 : gelu_oracle(y), 1.4e-4 + 16 * U * fabs(y),
+                            "C against the oracle", row, column);
+            else
+                check_close(c->at[row * c->ld + column], y, 0, "C against the oracle", row, column);
+        }
+}
+
+static matrix run_whole(const sv_gemm_int8 *g, const problem *p, bool also_in_pieces) {
+    matrix packed = pack(g, p), a = activations(g, p), c = matrix_open(p->m, p->n, p->ldc);
+    const sv_gemm_int8_args args = whole(g, p, &a, &packed, &c);
+    g->run(&args);
+    matrix_check_canaries(&c, "C");
+    if (also_in_pieces) {
+        matrix pieces = run_in_pieces(g, p, &a, &packed);
+        matrix_check_same(&pieces, &c, "C in pieces");
+        matrix_close(&pieces);
+    }
+    matrix_close(&packed);
+    matrix_close(&a);
+    return c;
+}
+
+static void test_problem(const sv_kernels *kernels, const problem *p, const char *label) {
+    const sv_gemm_int8 *g = &kernels->gemm_int8;
+    check_begin("%s %s m=%zu n=%zu k=%zu ldc=%zu%s %s", kernels->tier, g->name, p->m, p->n, p->k, p->ldc,
+                p->gelu ? " gelu" : "", label);
+    matrix c = run_whole(g, p, true), ref = run_whole(&check_ref()->gemm_int8, p, false);
+    matrix_check_same(&c, &ref, "C against ref");
+    check_oracle(p, &c);
+    matrix_close(&c);
+    matrix_close(&ref);
+}
+
+static void test_shape(const sv_kernels *kernels, size_t m, size_t n, size_t k, integers kind) {
+    problem p = problem_open(m, n, k, kind);
+    test_problem(kernels, &p, integers_names[kind]);
+    problem_close(&p);
+}
+
+/* Ranges of NaN, infinity, denormals and zeros stay in their rows. */
+static void test_ranges(const sv_kernels *kernels) {
+    const float specials[] = {NAN, INFINITY, -INFINITY, 0x1p-140f, 0.0f, -0.0f, 3e38f};
+    for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)
+        for (size_t gelu = 0; gelu < 2; gelu++) {
+            problem p = problem_open(5, 19, 13, ANY);
+            p.gelu = gelu;
+            p.range[2].low = specials[i];
+            p.range[3].scale = specials[i];
+            p.range[4] = (sv_row_range){specials[i], specials[i]};
+            p.w_scale.at[7] = 0x1p-120f;
+            p.bias.at[8] = -0.0f;
+            char label[40];
+            snprintf(label, sizeof label, "with ranges of %g", specials[i]);
+            test_problem(kernels, &p, label);
+            problem_close(&p);
+        }
+}
+
+/* All of gelu_int8, by way of a row's offset: from -6 to 6 and far away. */
+static void test_values(const sv_kernels *kernels) {
+    for (size_t part = 0; part < 40; part++) {
+        problem p = problem_open(1, 101, 4, SPARSE);
+        p.gelu = true;
+        for (size_t c = 0; c < p.n; c++) {
+            p.w_scale.at[c] = 0;
+            p.w_sum.at[c] = 0;
+            p.bias.at[c] = part < 36 ? random_float(RANDOM) * 6 : random_float((pattern)(part - 36));
+        }
+        test_problem(kernels, &p, "values of gelu");
+        problem_close(&p);
+    }
+}
+
+void test_int8(const sv_kernels *kernels) {
+    if (!kernels->gemm_int8.name)
+        return;
+    const size_t mr = kernels->gemm_int8.mr, nr = kernels->gemm_int8.nr;
+    const size_t ms[] = {0, 1, 2, mr > 1 ? mr - 1 : 3, mr, mr + 1, 2 * mr, 2 * mr + 1, 23};
+    const size_t ns[] = {0, 1, nr / 2 - 1, nr / 2, nr / 2 + 1, nr - 1, nr, nr + 1, 2 * nr + nr / 2, 53};
+    const size_t ks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 257, 301};
+    for (size_t i = 0; i < sizeof ms / sizeof *ms; i++)
+        for (size_t j = 0; j < sizeof ns / sizeof *ns; j++)
+            for (size_t kind = 0; kind < INTEGERS; kind++)
+                test_shape(kernels, ms[i], ns[j], ks[random_below(sizeof ks / sizeof *ks)], (integers)kind);
+    for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
+        test_shape(kernels, mr + 1, nr + 3, ks[i], (integers)random_below(INTEGERS));
+    static const size_t models[][2] = {{384, 1536}, {768, 3072}, {32, 128}}; /* hidden, inner */
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        const size_t h = models[i][0], inner = models[i][1];
+        const size_t sizes[][2] = {{3 * h, h}, {h, h}, {inner, h}, {h, inner}};
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++)
+            test_shape(kernels, 3, sizes[j][0], sizes[j][1], ANY);
+    }
+    test_shape(kernels, 97, nr, 1536, SIGNS); /* more rows than any block */
+    test_shape(kernels, 301, 3, 40, ANY);
+    test_shape(kernels, 2, nr + 1, SV_GEMM_INT8_MAX_K, PEAK);
+    test_shape(kernels, 2, 3, SV_GEMM_INT8_MAX_K, SIGNS);
+    test_ranges(kernels);
+    test_values(kernels);
+}
+
+/* ----------------------------------------------------------------- bench */
+
+typedef struct int8_product {
+    const sv_gemm_int8 *gemm;
+    void *a;             /* (BENCH_ROWS, BENCH_INNER) */
+    sv_row_range *range; /* (BENCH_ROWS) */
+    float *columns, *c;  /* (BENCH_INNER), (BENCH_ROWS, BENCH_INNER) */
+    void *packed[BENCH_LAYERS][BENCH_SHAPES];
+} int8_product;
+
+static void run_product(void *context, size_t layer, size_t shape, size_t m) {
+    const int8_product *p = context;
+    const bench_shape *s = &bench_shapes[shape];
+    p->gemm->run(&(sv_gemm_int8_args){.a = p->a,
+                                      .lda = p->gemm->stride(s->k),
+                                      .range = p->range,
+                                      .w = p->packed[layer][shape],
+                                      .panel = p->gemm->packed_size(p->gemm->nr, s->k),
+                                      .w_scale = p->columns,
+                                      .w_sum = p->columns,
+                                      .bias = p->columns,
+                                      .c = p->c,
+                                      .ldc = s->n,
+                                      .m = m,
+                                      .n = s->n,
+                                      .k = s->k,
+                                      .gelu = s->gelu});
+}
+
+static int8_product product_open(const sv_gemm_int8 *g) {
+    const size_t rows = BENCH_ROWS, inner = BENCH_INNER;
+    int8_product p = {.gemm = g,
+                      .a = bench_alloc(rows * inner * g->element),
+                      .range = bench_alloc(rows * sizeof *p.range),
+                      .columns = bench_alloc(inner * sizeof(float)),
+                      .c = bench_alloc(rows * inner * sizeof(float))};
+    for (size_t i = 0; i < rows * inner; i++)
+        p.c[i] = random_float(RANDOM);
+    for (size_t i = 0; i < inner; i++)
+        p.columns[i] = random_float(RANDOM);
+    g->quantize(p.a, g->stride(inner), p.range, p.c, inner, NULL, rows, inner);
+    int8_t *w = bench_alloc(inner * inner);
+    for (size_t i = 0; i < inner * inner; i++)
+        w[i] = random_w(ANY, false);
+    for (size_t layer = 0; layer < BENCH_LAYERS; layer++)
+        for (size_t i = 0; i < BENCH_SHAPES; i++) {
+            const size_t n = bench_shapes[i].n, k = bench_shapes[i].k;
+            p.packed[layer][i] = bench_alloc(g->packed_size(n, k));
+            g->pack(p.packed[layer][i], w, k, n, k);
+        }
+    free(w);
+    return p;
+}
+
+static void product_close(int8_product *p) {
+    free(p->a);
+    free(p->range);
+    free(p->columns);
+    free(p->c);
+    for (size_t layer = 0; layer < BENCH_LAYERS; layer++)
+        for (size_t i = 0; i < BENCH_SHAPES; i++)
+            free(p->packed[layer][i]);
+}
+
+void bench_int8(const sv_kernels *kernels, double peak_gmacs) {
+    if (!kernels->gemm_int8.name)
+        return;
+    const size_t ms[] = {12, 48, 96, 256};
+    int8_product p = product_open(&kernels->gemm_int8), ref = product_open(&check_ref()->gemm_int8);
+    const bench_product both[2] = {{&p, run_product}, {&ref, run_product}};
+    bench_linear(&both[kernels == check_ref()], &both[1], ms, sizeof ms / sizeof *ms, peak_gmacs);
+    product_close(&p);
+    product_close(&ref);
+}

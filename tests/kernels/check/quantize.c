@@ -1,0 +1,201 @@
+/* gemm_int8.quantize: the same bits as ref, and right by an oracle that takes the contract's steps one by one. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+typedef struct rows {
+    size_t rows, k;
+    matrix x, multiplier; /* (rows, k), (k) */
+    bool with_multiplier;
+    size_t gap; /* lines between the rows of the output */
+} rows;
+
+typedef struct result {
+    matrix q, range; /* (rows, stride), (rows, 2): scale, low */
+} result;
+
+static rows rows_open(size_t count, size_t k, pattern p) {
+    rows t = {
+        .rows = count,
+        .k = k,
+        .x = matrix_open(count, k, k + random_below(3)),
+        .multiplier = matrix_open(1, k, k),
+        .with_multiplier = random_below(2),
+        .gap = random_below(2),
+    };
+    matrix_fill(&t.x, p);
+    matrix_fill(&t.multiplier, RANDOM);
+    return t;
+}
+
+static void rows_close(rows *t) {
+    matrix_close(&t->x);
+    matrix_close(&t->multiplier);
+}
+
+static result quantize(const sv_gemm_int8 *g, const rows *t, bool row_by_row) {
+    const size_t stride = g->stride(t->k), ld = stride + t->gap * 64 / g->element;
+    result r = {matrix_open_typed(g->element, t->rows, stride, ld, true), matrix_open(t->rows, 2, 2)};
+    const float *multiplier = t->with_multiplier ? t->multiplier.at : NULL;
+    const size_t step = row_by_row || !t->rows ? 1 : t->rows;
+    for (size_t row = 0; row < t->rows || row == 0; row += step)
+        g->quantize(r.q.u8 + row * ld * g->element, ld, (sv_row_range *)(void *)(r.range.at + row * 2), t->x.at + row * t->x.ld,
+                    t->x.ld, multiplier, t->rows ? step : 0, t->k);
+    matrix_check_canaries(&r.q, "q");
+    matrix_check_canaries(&r.range, "range");
+    return r;
+}
+
+static unsigned element(const matrix *q, size_t row, size_t i) {
+    return q->element == 1 ? q->u8[row * q->ld + i] : q->u16[row * q->ld + i];
+}
+
+static void result_close(result *r) {
+    matrix_close(&r->q);
+    matrix_close(&r->range);
+}
+
+static void check_oracle(const rows *t, const result *r) {
+    for (size_t row = 0; row < t->rows; row++) {
+        float *u = malloc((t->k + 1) * sizeof *u);
+        float low = INFINITY, high = -INFINITY;
+        bool finite = true;
+        for (size_t i = 0; i < t->k; i++) {
+            u[i] = t->x.at[row * t->x.ld + i];
+            if (t->with_multiplier)
+                u[i] *= t->multiplier.at[i];
+            low = fminf(low, u[i]);
+            high = fmaxf(high, u[i]);
+            finite = finite && isfinite(u[i]);
+        }
+        const float scale = r->range.at[row * 2], got_low = r->range.at[row * 2 + 1], width = high - low;
+        if (t->k && (!finite || isinf(width))) {
+            if (!isnan(scale) || !isnan(got_low))
+                check_fail("row %zu: range (%g, %g) of what isn't finite", row, scale, got_low);
+        } else if (t->k) {
+            check_close(scale, width * (1 / 255.0f), 0, "scale", row, 0);
+            check_close(got_low, low, 0, "low", row, 0);
+            if (signbit(scale) || (got_low == 0 && signbit(got_low)))
+                check_fail("row %zu: a zero is negative", row);
+            for (size_t i = 0; i < t->k; i++) {
+                const unsigned q = element(&r->q, row, i);
+                const float steps = width < 0x1p-100f ? 0 : (u[i] - low) * (255 / width);
+                if (q != (unsigned)nearbyint(steps) || q > 255)
+                    check_fail("q (%zu, %zu) is %u, should be %a rounded", row, i, q, steps);
+                check_close((float)(low + (double)scale * q), u[i],
+                            scale * 0.5001 + 2 * U * (fabs(low) + fabs(high)) + 0x1p-100, "low + scale q", row, i);
+            }
+        } else if (scale != 0 || got_low != 0)
+            check_fail("row %zu: range (%g, %g) of no columns", row, scale, got_low);
+        for (size_t i = t->k; i < r->q.columns; i++)
+            if (element(&r->q, row, i))
+                check_fail("q (%zu, %zu), beyond the row, is %u", row, i, element(&r->q, row, i));
+        free(u);
+    }
+}
+
+/* Where the range is a number. */
+static void check_same_integers(const result *got, const result *want, size_t k, const char *what) {
+    for (size_t row = 0; row < got->q.rows; row++)
+        for (size_t i = 0; i < k && !isnan(want->range.at[row * 2]); i++)
+            if (element(&got->q, row, i) != element(&want->q, row, i))
+                check_fail("%s: q (%zu, %zu) is %u, should be %u", what, row, i, element(&got->q, row, i),
+                           element(&want->q, row, i));
+}
+
+static void test_rows(const sv_kernels *kernels, const rows *t, const char *label) {
+    check_begin("%s quantize rows=%zu k=%zu ldx=%zu%s %s", kernels->tier, t->rows, t->k, t->x.ld,
+                t->with_multiplier ? " multiplier" : "", label);
+    result all = quantize(&kernels->gemm_int8, t, false), ref = quantize(&check_ref()->gemm_int8, t, false);
+    result single = quantize(&kernels->gemm_int8, t, true);
+    check_oracle(t, &all);
+    matrix_check_same(&all.range, &ref.range, "ranges against ref");
+    check_same_integers(&all, &ref, t->k, "against ref");
+    matrix_check_same(&single.range, &all.range, "ranges row by row");
+    check_same_integers(&single, &all, t->k, "row by row");
+    result_close(&all);
+    result_close(&ref);
+    result_close(&single);
+}
+
+void test_quantize(const sv_kernels *kernels) {
+    if (!kernels->gemm_int8.name)
+        return;
+    const size_t ks[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 384, 768, 1536, 1537};
+    for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
+        for (size_t count = 0; count < 8; count += 1 + count)
+            for (size_t p = 0; p < PATTERNS; p++) {
+                rows t = rows_open(count, ks[i], (pattern)p);
+                test_rows(kernels, &t, pattern_names[p]);
+                rows_close(&t);
+            }
+    /* One value of a row, the whole row, or every other one. */
+    const float specials[] = {NAN,  INFINITY, -INFINITY, 0x1p-149f, -0x1p-127f, 0x1p-101f, 0x1p-100f,
+                              0.0f, -0.0f,    1.0f,      -17.25f,   3.4e38f,    -3.4e38f,  1.7e38f};
+    for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)
+        for (size_t how = 0; how < 4; how++) {
+            rows t = rows_open(3, 1 + random_below(80), RANDOM);
+            for (size_t j = 0; j < t.k; j++) {
+                float *x = &t.x.at[t.x.ld + j];
+                if (how == 0)
+                    *x = j == t.k / 2 ? specials[i] : *x;
+                else if (how == 1)
+                    *x = specials[i];
+                else
+                    *x = j % 2 ? specials[i] : how == 2 ? -specials[i] : 0.0f;
+            }
+            char label[60];
+            snprintf(label, sizeof label, "with %g in row 1, way %zu", specials[i], how);
+            test_rows(kernels, &t, label);
+            rows_close(&t);
+        }
+}
+
+/* ----------------------------------------------------------------- bench */
+
+typedef struct quantize_bench {
+    const sv_gemm_int8 *gemm;
+    size_t rows, k;
+    float *x, *multiplier;
+    void *q;
+    sv_row_range *range;
+} quantize_bench;
+
+static void call(void *context) {
+    const quantize_bench *b = context;
+    b->gemm->quantize(b->q, b->gemm->stride(b->k), b->range, b->x, b->k, b->multiplier, b->rows, b->k);
+}
+
+void bench_quantize(const sv_kernels *kernels, double peak_gmacs) {
+    (void)peak_gmacs;
+    if (!kernels->gemm_int8.name)
+        return;
+    const size_t shapes[][2] = {{12, 384}, {48, 384}, {12, BENCH_INNER}, {48, BENCH_INNER}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const size_t count = shapes[i][0], k = shapes[i][1];
+        quantize_bench b = {&kernels->gemm_int8,
+                            count,
+                            k,
+                            bench_alloc(count * k * sizeof(float)),
+                            bench_alloc(k * sizeof(float)),
+                            bench_alloc(count * k * kernels->gemm_int8.element),
+                            bench_alloc(count * sizeof(sv_row_range))};
+        for (size_t j = 0; j < count * k; j++)
+            b.x[j] = random_float(RANDOM);
+        for (size_t j = 0; j < k; j++)
+            b.multiplier[j] = random_float(RANDOM);
+        quantize_bench ref = b;
+        ref.gemm = &check_ref()->gemm_int8;
+        const double ns = bench_ns(call, &b, 20);
+        char name[80];
+        snprintf(name, sizeof name, "quantize rows=%zu k=%zu", count, k);
+        bench_print(name, ns, 0, 0, bench_ns(call, &ref, 20));
+        free(b.x);
+        free(b.multiplier);
+        free(b.q);
+        free(b.range);
+    }
+}
