@@ -86,7 +86,7 @@ SENVEC_API const char *senvec_version(void);
 typedef enum senvec_precision {
     SENVEC_PRECISION_AUTO = 0, /* the fastest that this build has for this CPU and keeps the accuracy promise */
     SENVEC_PRECISION_FP32 = 1,
-    SENVEC_PRECISION_BF16 = 2,
+    SENVEC_PRECISION_BF16 = 2, /* where the CPU has no bf16 instructions: fp32, and a warning in the log */
     SENVEC_PRECISION_INT8 = 3,
 } senvec_precision;
 

@@ -11,7 +11,6 @@ struct senvec_model {
     sv_log log;
     sv_arena arena; /* everything below that is made at load */
     const char *directory;
-    senvec_precision precision;
     sv_config config;
     sv_weights weights;
     sv_tokenizer *tokenizer;

@@ -62,10 +62,11 @@ static size_t get_size(const json_t *request, const char *key) {
     return value > 0 ? (size_t)value : 0;
 }
 
+static const char *const precision_names[] = {"auto", "fp32", "bf16", "int8"}; /* by senvec_precision */
+
 static senvec_precision parse_precision(const char *name) {
-    static const char *const names[] = {"auto", "fp32", "bf16", "int8"};
-    for (size_t i = 1; name && i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(name, names[i]) == 0)
+    for (size_t i = 1; name && i < sizeof precision_names / sizeof precision_names[0]; i++)
+        if (strcmp(name, precision_names[i]) == 0)
             return (senvec_precision)i;
     return SENVEC_PRECISION_AUTO;
 }
@@ -91,6 +92,9 @@ static senvec_status load(native *worker, const json_t *request, json_t *reply, 
     SENVEC_TRY(senvec_session_open(worker->model, &session_options, &worker->session, err));
     senvec_model_describe(worker->model, &worker->info);
     const senvec_model_info *info = &worker->info;
+    if (options.precision != SENVEC_PRECISION_AUTO && info->precision != options.precision)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "this CPU has no %s instructions; senvec would compute in %s in their place",
+                       precision_names[options.precision], precision_names[info->precision]);
     json_t *facts =
         json_pack("{s:{s:s}, s:{s:s, s:I}, s:I, s:I, s:I, s:I, s:s}", "versions", "senvec", senvec_version(), "settings",
                   "ISA tier", info->tier, "threads", (json_int_t)senvec_session_threads(worker->session), "model_bytes",
