@@ -32,4 +32,13 @@
 #define SV_MAX_WORKER_REPLY (256u << 20) /* one reply of a worker: a sample is about 10 bytes */
 #define SV_MAX_REPORT_STUDIES 16u        /* side by side in one report */
 
+/* Load generator. */
+#define SV_MAX_LOAD_REQUESTS 50000000u  /* of one run: 32 bytes each */
+#define SV_MAX_LOAD_RATE 1000000u       /* requests a second */
+#define SV_MAX_LOAD_CONNECTIONS 20000u  /* at a time */
+#define SV_MAX_LOAD_TEXTS 4096u         /* of one request */
+#define SV_MAX_LOAD_WORDS 10000u        /* of one composed text */
+#define SV_MAX_LOAD_HEAD (64u << 10)    /* status line and headers of an answer */
+#define SV_MAX_LOAD_ANSWER (256u << 20) /* an answer: 4,096 texts of 1,024 numbers in JSON are about 80 MB */
+
 #endif

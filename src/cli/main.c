@@ -29,6 +29,7 @@ static const command commands[] = {
     {"pull", "fetch and verify a model", sv_cmd_pull},
     {"export", "write the model as an ONNX file", sv_cmd_export},
     {"quantize", "write the model as an ONNX file in int8", sv_cmd_quantize},
+    {"load", "ask a server as its users would, and say how it did", sv_cmd_load},
     {"doctor", "what this machine can do", sv_cmd_doctor},
     {"worker", NULL, sv_cmd_worker}, /* for the study itself; not listed */
     {NULL, NULL, NULL},

@@ -41,6 +41,10 @@ uint64_t sv_random_below(sv_random *random, uint64_t bound) {
     }
 }
 
+double sv_random_unit(sv_random *random) {
+    return ((double)(sv_random_next(random) >> 11) + 0.5) / 9007199254740992.0; /* the middle of one of 2^53 equal parts */
+}
+
 void sv_random_shuffle(sv_random *random, size_t *order, size_t count) {
     for (size_t i = count; i > 1; i--) {
         size_t j = (size_t)sv_random_below(random, i);

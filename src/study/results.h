@@ -13,8 +13,8 @@
 
 #include "base/memory.h"
 #include "base/status.h"
-#include "study/configurations.h"
 #include "stats/statistics.h"
+#include "study/configurations.h"
 
 #define SV_STUDY_SCHEMA_VERSION 1
 

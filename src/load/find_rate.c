@@ -1,0 +1,71 @@
+#include "load/find_rate.h"
+
+#include <math.h>
+
+#include "load/search.h"
+
+static bool is_cancelled(const sv_load_plan *plan) {
+    return plan->cancelled && *plan->cancelled;
+}
+
+/* One client asks until it is answered within the bound again: what a failed run has left in the target's queue belongs to
+ * that run and not to the next one. */
+static senvec_status settle(const sv_load_plan *plan, double bound_ms, const sv_load_pool *pool, const sv_load_target *target,
+                            senvec_error *err) {
+    const sv_load_plan one = {.loop = SV_LOAD_CLOSED_LOOP,
+                              .clients = 1,
+                              .duration_s = 0.1,
+                              .timeout_s = SV_LOAD_SETTLE_S,
+                              .seed = plan->seed,
+                              .cancelled = plan->cancelled};
+    uint64_t deadline = target->now(target->context) + SV_LOAD_SETTLE_S * UINT64_C(1000000000);
+    bool settled = false;
+    while (!settled && !is_cancelled(plan) && target->now(target->context) < deadline) {
+        sv_load_log log;
+        sv_load_figures figures;
+        senvec_status status = sv_load_run(&one, pool, target, &log, err);
+        if (status == SENVEC_OK)
+            status = sv_load_judge(&log, 1, &figures, err);
+        sv_load_log_release(&log);
+        SENVEC_TRY(status);
+        settled = figures.all.latency_ms.count > 0 && figures.all.latency_ms.p50 <= bound_ms;
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status try_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_load_pool *pool,
+                              const sv_load_target *target, bool *sustained, senvec_error *err) {
+    sv_load_log log;
+    sv_load_figures figures;
+    senvec_status status = sv_load_run(plan, pool, target, &log, err);
+    if (status == SENVEC_OK)
+        status = sv_load_judge(&log, goal->samples, &figures, err);
+    if (status == SENVEC_OK) {
+        *sustained = sv_load_sustained(&figures, goal->bound_ms);
+        if (goal->step && !is_cancelled(plan))
+            goal->step(goal->step_context, plan->rate, &log, &figures);
+    }
+    sv_load_log_release(&log);
+    return status;
+}
+
+senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_load_pool *pool,
+                                const sv_load_target *target, double *rate, senvec_error *err) {
+    sv_search search;
+    sv_search_begin(&search, plan->rate, 0.1, goal->most_rate, goal->tolerance);
+    bool sustained;
+    do {
+        sv_load_plan step = *plan;
+        step.rate = search.rate;
+        step.bound_ms = goal->bound_ms;
+        /* A tenth more, since a Poisson process rarely gives the mean. */
+        step.duration_s = fmax(plan->duration_s, 1.1 * (double)goal->samples / step.rate);
+        SENVEC_TRY(try_rate(&step, goal, pool, target, &sustained, err));
+        if (is_cancelled(plan))
+            return sv_fail(err, SENVEC_CANCELLED, 0, "interrupted");
+        if (!sustained)
+            SENVEC_TRY(settle(plan, goal->bound_ms, pool, target, err));
+    } while (sv_search_next(&search, sustained));
+    *rate = search.passed;
+    return SENVEC_OK;
+}
