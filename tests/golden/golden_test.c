@@ -22,8 +22,18 @@ enum { H = 32, MAX_TEXTS = 64, BATCH = 258 };
 
 #define TOLERANCE 2e-6
 
-static const char *const tiers[] = {"ref", "avx2", "avx512"};
+static const char *const tiers[] = {"ref", "avx2", "avx512", "avx512vnni", "avx512bf16"};
 enum { TIERS = sizeof tiers / sizeof *tiers };
+
+static const struct {
+    senvec_precision precision;
+    const char *name;
+    double cosine; /* at least, against PyTorch */
+} precisions[] = {
+    {SENVEC_PRECISION_FP32, "fp32", 1 - 1e-6},
+    {SENVEC_PRECISION_BF16, "bf16", 0.9999},
+    {SENVEC_PRECISION_INT8, "int8", 0.999},
+};
 
 static json_t *golden;
 static size_t count; /* texts */
@@ -82,19 +92,22 @@ static void write_pooling(const char *directory, const char *mode, int normalize
 
 /* ----------------------------------------------------------------------------------------------------------------- running */
 
-/* Opens a model on one tier; NULL if this build or CPU hasn't got it. */
-static senvec_model *open_model(const char *directory, const char *tier) {
+/* Opens a model on one tier; NULL if this build or CPU hasn't got it, or the tier not this precision. */
+static senvec_model *open_precision(const char *directory, const char *tier, senvec_precision precision) {
     senvec_model *model;
     senvec_error err;
-    if (senvec_model_open(directory, &(senvec_model_options){.precision = SENVEC_PRECISION_FP32, .cpu = tier}, &model, &err) !=
-        SENVEC_OK)
+    if (senvec_model_open(directory, &(senvec_model_options){.precision = precision, .cpu = tier}, &model, &err) != SENVEC_OK)
         fail_msg("%s", err.message);
     senvec_model_info info;
     senvec_model_describe(model, &info);
-    if (strcmp(info.tier, tier) == 0)
+    if (strcmp(info.tier, tier) == 0 && info.precision == precision)
         return model;
     senvec_model_free(model);
     return NULL;
+}
+
+static senvec_model *open_model(const char *directory, const char *tier) {
+    return open_precision(directory, tier, SENVEC_PRECISION_FP32);
 }
 
 static void embed(const senvec_model *model, size_t threads, const senvec_text *batch, size_t n, float *out) {
@@ -189,35 +202,65 @@ static void test_other_forms(void **state) {
     }
 }
 
-/* Alone, among 257 others, in reverse order, with 1, 2 and 3 threads. */
-static void test_same_bits(void **state) {
+/* int8 and bf16 stay near PyTorch's vectors. (How near on a real model, which has no random weights: docs/SPEED.md.) */
+static void test_low_precisions(void **state) {
     (void)state;
+    const json_t *rows = json_object_get(json_object_get(golden, "vectors"), "mean");
+    for (size_t p = 0; p < sizeof precisions / sizeof *precisions; p++)
+        for (size_t t = 0; t < TIERS; t++) {
+            senvec_model *model = open_precision(TEST_TINY_MODEL, tiers[t], precisions[p].precision);
+            if (!model || precisions[p].precision == SENVEC_PRECISION_FP32) {
+                senvec_model_free(model);
+                continue;
+            }
+            float vectors[MAX_TEXTS * H];
+            embed(model, 2, texts, count, vectors);
+            double least = 1;
+            for (size_t i = 0; i < count; i++) {
+                double cosine = 0;
+                for (size_t j = 0; j < H; j++)
+                    cosine += (double)vectors[i * H + j] * json_real_value(json_array_get(json_array_get(rows, i), j));
+                least = fmin(least, cosine);
+            }
+            print_message("%s on %s: least cosine %.6f\n", precisions[p].name, tiers[t], least);
+            assert_true(least >= precisions[p].cosine);
+            senvec_model_free(model);
+        }
+}
+
+/* Alone, among 257 others, in reverse order, with 1, 2 and 3 threads. */
+static void check_same_bits(const senvec_model *model) {
     static float alone[MAX_TEXTS * H], batch_vectors[BATCH * H];
     senvec_text batch[BATCH];
-    for (size_t t = 0; t < TIERS; t++) {
-        senvec_model *model = open_model(TEST_TINY_MODEL, tiers[t]);
-        if (!model) {
-            print_message("SKIP: %s: not here\n", tiers[t]);
-            continue;
+    for (size_t i = 0; i < count; i++)
+        embed(model, 1, &texts[i], 1, alone + i * H);
+    for (size_t threads = 1; threads <= 3; threads++) {
+        for (size_t i = 0; i < count; i++) {
+            embed(model, threads, &texts[i], 1, batch_vectors);
+            assert_memory_equal(batch_vectors, alone + i * H, H * sizeof(float));
         }
-        for (size_t i = 0; i < count; i++)
-            embed(model, 1, &texts[i], 1, alone + i * H);
-        for (size_t threads = 1; threads <= 3; threads++) {
-            for (size_t i = 0; i < count; i++) {
-                embed(model, threads, &texts[i], 1, batch_vectors);
-                assert_memory_equal(batch_vectors, alone + i * H, H * sizeof(float));
-            }
-            for (int reversed = 0; reversed < 2; reversed++) {
-                for (size_t i = 0; i < BATCH; i++)
-                    batch[reversed ? BATCH - 1 - i : i] = texts[i % count];
-                embed(model, threads, batch, BATCH, batch_vectors);
-                for (size_t i = 0; i < BATCH; i++)
-                    assert_memory_equal(batch_vectors + (reversed ? BATCH - 1 - i : i) * H, alone + i % count * H,
-                                        H * sizeof(float));
-            }
+        for (int reversed = 0; reversed < 2; reversed++) {
+            for (size_t i = 0; i < BATCH; i++)
+                batch[reversed ? BATCH - 1 - i : i] = texts[i % count];
+            embed(model, threads, batch, BATCH, batch_vectors);
+            for (size_t i = 0; i < BATCH; i++)
+                assert_memory_equal(batch_vectors + (reversed ? BATCH - 1 - i : i) * H, alone + i % count * H,
+                                    H * sizeof(float));
         }
-        senvec_model_free(model);
     }
+}
+
+static void test_same_bits(void **state) {
+    (void)state;
+    for (size_t p = 0; p < sizeof precisions / sizeof *precisions; p++)
+        for (size_t t = 0; t < TIERS; t++) {
+            senvec_model *model = open_precision(TEST_TINY_MODEL, tiers[t], precisions[p].precision);
+            if (model)
+                check_same_bits(model);
+            else
+                print_message("SKIP: %s on %s: not here\n", precisions[p].name, tiers[t]);
+            senvec_model_free(model);
+        }
 }
 
 static int load_golden(void **state) {
@@ -240,9 +283,8 @@ static int free_golden(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_against_pytorch),
-        cmocka_unit_test(test_other_forms),
+        cmocka_unit_test(test_ids),         cmocka_unit_test(test_against_pytorch),
+        cmocka_unit_test(test_other_forms), cmocka_unit_test(test_low_precisions),
         cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, load_golden, free_golden);
