@@ -12,11 +12,11 @@ sv_kernels sv_kernels_choose(sv_isa_flags flags) {
     if (!(flags & SV_ISA_AVX2))
         return chosen;
     chosen = sv_kernels_avx2;
-    chosen.gemm_int8 = sv_gemm_int8_ref;
+    chosen.gemm_int8 = sv_gemm_int8_avx2;
     if (!(flags & SV_ISA_AVX512))
         return chosen;
     chosen = sv_kernels_avx512;
-    chosen.gemm_int8 = sv_gemm_int8_ref;
+    chosen.gemm_int8 = sv_gemm_int8_avx2;
 #else
     (void)flags;
 #endif

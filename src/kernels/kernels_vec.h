@@ -28,17 +28,12 @@
 #include <string.h>
 
 #include "kernels/tiers.h"
+#include "kernels/tile_vec.h"
 #include "kernels/unroll.h"
 
 #define NR (2 * LANES)
 #define K_BLOCK 384
 #define ROW_BLOCK 96
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-static inline size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
 
 /* ------------------------------------------------------------ exp and GELU */
 
@@ -97,24 +92,6 @@ static void gelu(float *x, size_t count) {
 }
 
 /* ------------------------------------------------------------------ GEMM */
-
-/* `count` float of the vectors x[0..nv): those that aren't there are zeros, or aren't written. */
-ALWAYS_INLINE void load_row(vf *x, const float *p, const size_t nv, size_t count) {
-    UNROLL
-    for (size_t j = 0; j < nv; j++)
-        x[j] = count >= (j + 1) * LANES ? v_load(p + j * LANES)
-               : count > j * LANES      ? v_load_first(p + j * LANES, count - j * LANES)
-                                        : v_zero();
-}
-
-ALWAYS_INLINE void store_row(float *p, const vf *x, const size_t nv, size_t count) {
-    UNROLL
-    for (size_t j = 0; j < nv; j++)
-        if (count >= (j + 1) * LANES)
-            v_store(p + j * LANES, x[j]);
-        else if (count > j * LANES)
-            v_store_first(p + j * LANES, x[j], count - j * LANES);
-}
 
 typedef struct tile_args {
     const float *a; /* (rows, k): element (r, i) at a[r * row + i * step] */
@@ -203,15 +180,6 @@ ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, 
             store_row(t->c + r * t->ldc, sum[r], nv, t->columns);
     }
 }
-
-/* X(1) X(2) ... X(MR) */
-#if MR == 6
-#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6)
-#elif MR == 12
-#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
-#else
-#error "EACH_HEIGHT lacks this MR"
-#endif
 
 /* The body at each height, in three kinds, and a table of each kind by height - 1. */
 #define DEFINE_TILE(rows)                                                                                                      \

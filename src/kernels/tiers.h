@@ -14,5 +14,8 @@ extern const sv_kernels sv_kernels_avx512;
 /* Those products. */
 extern const sv_gemm_int8 sv_gemm_int8_ref;
 extern const sv_gemm_bf16 sv_gemm_bf16_ref;
+#if defined(__x86_64__)
+extern const sv_gemm_int8 sv_gemm_int8_avx2;
+#endif
 
 #endif

@@ -46,6 +46,11 @@ static inline vf v_first(vf v, size_t count) {
     return _mm256_and_ps(v, _mm256_castsi256_ps(v_mask(count)));
 }
 
+/* v's first `count` lanes, then those of `other`. */
+static inline vf v_first_or(vf v, size_t count, vf other) {
+    return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(v_mask(count)));
+}
+
 static inline vf v_add(vf a, vf b) {
     return _mm256_add_ps(a, b);
 }
@@ -76,6 +81,10 @@ static inline vf v_max(vf a, vf b) {
     return _mm256_max_ps(a, b);
 }
 
+static inline vf v_abs(vf x) {
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+}
+
 /* a where x >= limit or x is a NaN, else 0. */
 static inline vf v_zero_below(vf a, vf x, vf limit) {
     return _mm256_andnot_ps(_mm256_cmp_ps(x, limit, _CMP_LT_OQ), a);
@@ -91,6 +100,18 @@ static inline float v_sum(vf v) {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline float v_least(vf v) {
+    __m128 four = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    __m128 two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline float v_largest(vf v) {
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
 /* r (LANES, LANES) becomes its transpose. */
@@ -116,6 +137,58 @@ static inline void v_transpose(vf r[LANES]) {
     UNROLL
     for (size_t i = 0; i < LANES; i++)
         r[i] = t[i];
+}
+
+/* ---------------------------------------------------------------- integers */
+
+typedef __m256i vi; /* LANES of 32 bits, or pairs of 16 bits */
+
+static inline vi vi_zero(void) {
+    return _mm256_setzero_si256();
+}
+
+static inline vi vi_load(const void *p) {
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+
+static inline void vi_store(void *p, vi v) {
+    _mm256_storeu_si256((__m256i *)p, v);
+}
+
+/* The bits, not the values. */
+static inline vf v_from_bits(vi v) {
+    return _mm256_castsi256_ps(v);
+}
+
+static inline vi v_bits(vf v) {
+    return _mm256_castps_si256(v);
+}
+
+static inline vf v_from_int32(vi v) {
+    return _mm256_cvtepi32_ps(v);
+}
+
+/* 2 * LANES bytes, signed, as 16 bits each. */
+static inline vi vi_widen(const int8_t *p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* sum0 += a . w0, sum1 += a . w1, the pair a with each lane's pair of 16 bits. */
+static inline void vi_add_pairs(vi *sum0, vi *sum1, const uint16_t *a, vi w0, vi w1) {
+    vi x, y;
+    __asm__("vpbroadcastd %4, %3\n\t"
+            "vpmaddwd %5, %3, %2\n\t"
+            "vpmaddwd %6, %3, %3\n\t"
+            "vpaddd %2, %0, %0\n\t"
+            "vpaddd %3, %1, %1"
+            : "+x"(*sum0), "+x"(*sum1), "=&x"(x), "=&x"(y)
+            : "m"(*(const uint16_t(*)[2])a), "x"(w0), "x"(w1));
+}
+
+/* LANES of a, then those of b, 0 to 255, rounded to the nearest integer, ties to even, as 16 bits each. */
+static inline void v_store_uint16(void *p, vf a, vf b) {
+    const __m256i mixed = _mm256_packus_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b));
+    _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(mixed, 0xd8));
 }
 
 #endif

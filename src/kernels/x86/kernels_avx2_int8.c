@@ -1,0 +1,9 @@
+/* The avx2 tier's int8 product: 12 of 16 registers hold sums, 2 a row of W, 2 a pair's products. A step of k, 2 columns of it,
+ * is 12 multiplications on two pipes, 12 additions, and 8 loads. */
+#include "kernels/x86/vec_avx2.h"
+
+#define MR 6
+#define NAME "gemm_int8_avx2_6x16"
+#define RECORD sv_gemm_int8_avx2
+
+#include "kernels/int8_pairs_vec.h"
