@@ -4,6 +4,8 @@
 
 #include "load/search.h"
 
+#define LEAST_RATE 1.0 /* a run of the 1,000 requests that p99 needs lasts a quarter of an hour at less */
+
 static bool is_cancelled(const sv_load_plan *plan) {
     return plan->cancelled && *plan->cancelled;
 }
@@ -52,7 +54,7 @@ static senvec_status try_rate(const sv_load_plan *plan, const sv_load_goal *goal
 senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_load_pool *pool,
                                 const sv_load_target *target, double *rate, senvec_error *err) {
     sv_search search;
-    sv_search_begin(&search, plan->rate, 0.1, goal->most_rate, goal->tolerance);
+    sv_search_begin(&search, plan->rate, fmin(plan->rate, LEAST_RATE), goal->most_rate, goal->tolerance);
     bool sustained;
     do {
         sv_load_plan step = *plan;

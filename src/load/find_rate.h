@@ -17,8 +17,8 @@ typedef struct sv_load_goal {
 } sv_load_goal;
 
 /* Runs `plan` (an open loop) at rates from plan->rate on; *rate is the highest that was sustained (sv_load_sustained), 0 if not
- * even one request in ten seconds was. A run that can't succeed any more ends early, and the target is given up to
- * SV_LOAD_SETTLE_S to work off what it still has. Errors: those of sv_load_run; CANCELLED. */
+ * even one request a second, or plan->rate if that is less, was. A run that can't succeed any more ends early, and the target
+ * is given up to SV_LOAD_SETTLE_S to work off what it still has. Errors: those of sv_load_run; CANCELLED. */
 #define SV_LOAD_SETTLE_S 30
 senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_load_pool *pool,
                                 const sv_load_target *target, double *rate, senvec_error *err);

@@ -1,6 +1,7 @@
 /* A server whose delays are known, for judging a load generator:
  *
  *     stub_server [--delay fixed:MS|uniform:MS:MS|exponential:MS] [--stall AT_S:FOR_S] [--fault KIND:EVERY] [--seed N]
+ *                 [--log FILE]
  *
  * Prints the port it listens on (127.0.0.1) and serves until its standard input ends. Every request is answered after a delay
  * of its own, drawn from the distribution however many others wait, so the percentiles of the delay are those of the formula.
@@ -9,13 +10,15 @@
  * "cut" (in the middle of one), "garbage" (bytes that are no HTTP), "body" (HTTP whose body is no answer), "hang" (nothing).
  *
  * An answer has vectors of three numbers in the form of the request's path (OpenAI, TEI, Ollama), one for each of its texts.
- * "Connection: close" is obeyed. One thread: with epoll and a heap of due times it holds some 50,000 requests a second. */
+ * "Connection: close" is obeyed. The log has the drawn delays in ms, one a line. One thread: with epoll and a heap of due times
+ * it holds some 50,000 requests a second. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +41,7 @@ static struct {
     char fault[16];
     unsigned long fault_every;
     uint64_t seed;
+    FILE *log;
 } options = {.seed = 1};
 
 typedef struct connection {
@@ -118,7 +122,7 @@ static void set_answer(connection *c, int status, const char *body, size_t body_
 
 /* How many texts the body has; 0: it is no request that we know. */
 static size_t count_texts(const char *body, size_t length) {
-    json_t *root = json_loadb(body, length, 0, NULL);
+    json_t *root = json_loadb(body, length, JSON_ALLOW_NUL, NULL);
     json_t *input = json_object_get(root, "input");
     if (!input)
         input = json_object_get(root, "inputs");
@@ -200,7 +204,10 @@ static void take_request(connection *c) {
         return;
     c->filled -= head_length + body_length;
     memmove(c->request, c->request + head_length + body_length, c->filled);
-    c->due_ns = now + (uint64_t)(draw_delay_ms() * 1e6);
+    double delay_ms = draw_delay_ms();
+    if (options.log)
+        fprintf(options.log, "%.6f\n", delay_ms);
+    c->due_ns = now + (uint64_t)(delay_ms * 1e6);
     uint64_t stall = first_ns + (uint64_t)(options.stall_at_s * 1e9), stall_end = stall + (uint64_t)(options.stall_for_s * 1e9);
     if (c->due_ns >= stall && c->due_ns < stall_end)
         c->due_ns = stall_end;
@@ -268,6 +275,10 @@ static void parse_options(int argc, char **argv) {
                 exit(2);
         } else if (strcmp(name, "--stall") == 0 && sscanf(value, "%lf:%lf", &options.stall_at_s, &options.stall_for_s) == 2) {
         } else if (strcmp(name, "--fault") == 0 && sscanf(value, "%15[a-z0-9]:%lu", options.fault, &options.fault_every) == 2) {
+        } else if (strcmp(name, "--log") == 0) {
+            options.log = fopen(value, "w");
+            if (!options.log)
+                fail(value);
         } else if (strcmp(name, "--seed") == 0) {
             options.seed = strtoul(value, NULL, 10);
         } else {
@@ -292,6 +303,7 @@ int main(int argc, char **argv) {
     parse_options(argc, argv);
     sv_random_seed(&random_source, options.seed);
     prctl(PR_SET_TIMERSLACK, 1L);
+    sched_setscheduler(0, SCHED_RR, &(struct sched_param){.sched_priority = 1}); /* where it may: delays as they were drawn */
     for (size_t i = 0; i < MAX_CONNECTIONS; i++)
         connections[i].descriptor = -1;
     poller = epoll_create1(0);
