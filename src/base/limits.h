@@ -27,6 +27,9 @@
 #define SV_MAX_THREADS 256u
 #define SV_MAX_PATH 4096u
 
+/* Serving. */
+#define SV_MAX_BATCH_TEXTS 512u /* of all requests, computed in one call */
+
 /* Study. */
 #define SV_MAX_STUDY_TEXTS 100000u       /* kept of a corpus; of a longer one a sample */
 #define SV_MAX_WORKER_REPLY (256u << 20) /* one reply of a worker: a sample is about 10 bytes */

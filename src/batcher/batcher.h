@@ -1,0 +1,96 @@
+/* The batcher: requests of many callers become ragged batches for the engine. No HTTP in it: the server, the load generator and
+ * the study use it alike.
+ *
+ *     sv_batcher *batcher;
+ *     sv_batcher_options options = {.policy = SV_POLICY_SLO, .target_ns = 50000000};
+ *     sv_batcher_open(model, &options, &batcher, &err);
+ *     sv_request request = {.texts = texts, .count = n, .lengths = lengths, .out = out, .stride = 384,
+ *                           .done = on_done, .context = mine};
+ *     if (sv_batcher_submit(batcher, &request, &retry_ns) == SV_ADMITTED)
+ *         ... on_done(&request) is called exactly once, by some thread ...
+ *     sv_batcher_close(batcher);
+ *
+ * Vectors are the same bits as senvec_embed gives for the text alone. All functions may be called from any thread. */
+#ifndef SV_BATCHER_BATCHER_H
+#define SV_BATCHER_BATCHER_H
+
+#include "batcher/request_queue.h"
+#include "senvec.h"
+
+typedef struct sv_batcher sv_batcher;
+typedef struct sv_request sv_request;
+
+/* A request has ended; its memory is the caller's again. Called exactly once for each admitted request, by a thread of the
+ * batcher or by the one inside of sv_batcher_cancel, without locks held; it should be short; it may submit. */
+typedef void sv_request_done(sv_request *request);
+
+struct sv_request {
+    /* From the caller. The request and all that it points to stay as they are until `done`. */
+    const senvec_text *texts; /* (count) */
+    size_t count;             /* at least 1 */
+    uint32_t *lengths;        /* (count): gets the tokens of each text, as far as they are read */
+    float *out;               /* (count, stride): gets the vectors */
+    size_t stride;            /* in floats, at least the model's dimensions */
+    uint64_t client;          /* any number that tells clients apart, for fairness */
+    uint64_t deadline_ns;     /* on sv_clock_ns: the answer is worthless after it; 0: none */
+    sv_request_done *done;
+    void *context;
+
+    /* For the caller: `tokenized` and the three counts after sv_batcher_submit, the rest in `done`. */
+    senvec_status status; /* OK; CANCELLED, by sv_batcher_cancel or by its deadline: `out` is undefined */
+    bool expired;         /* it was the deadline */
+    senvec_embed_stats stats;
+    uint64_t tokenize_ns, queue_ns, compute_ns; /* durations; tokenizing here is for counting */
+    uint64_t submitted_ns, finished_ns;         /* on sv_clock_ns */
+
+    sv_job job; /* the queue's */
+};
+
+/* Zero means the default in every field. */
+typedef struct sv_batcher_options {
+    sv_policy policy;
+    uint64_t target_ns;  /* 50 ms */
+    size_t threads;      /* in all: what quota and affinity allow */
+    size_t sessions;     /* that share the threads evenly; default: one for each thread */
+    size_t max_requests; /* 4096 */
+    size_t max_texts;    /* 65536 */
+} sv_batcher_options;
+
+#define SV_DEFAULT_TARGET_NS UINT64_C(50000000)
+#define SV_DEFAULT_QUEUE_REQUESTS 4096
+#define SV_DEFAULT_QUEUE_TEXTS 65536
+
+/* Opens sessions, times a few calls on them for a first idea of their cost, and starts one thread for each. `model` must
+ * outlive the batcher. `options` may be NULL. Errors: OUT_OF_MEMORY, SYSTEM, INVALID_ARGUMENT (more sessions than threads). */
+senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_options *options, sv_batcher **out,
+                              senvec_error *err);
+/* Refuses new requests, cancels what waits, returns when the last `done` has returned. NULL is accepted. */
+void sv_batcher_close(sv_batcher *batcher);
+
+/* Counts the texts' tokens and takes the request in, or refuses it at once: then `done` isn't called, and *retry_ns says how
+ * long to wait before trying again (0: there is no point). */
+sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns);
+/* Would even the smallest request be refused as busy now? For refusing before a request is parsed. */
+bool sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t *retry_ns);
+
+/* The request isn't wanted any more: `done` follows soon, in most cases with CANCELLED. On a request that has ended it does
+ * nothing; its memory must still be there. Not from within a `done`. */
+void sv_batcher_cancel(sv_batcher *batcher, sv_request *request);
+
+/* Refuses new requests from now on and waits until those that were admitted have ended, at most `timeout_ns`. True: none is
+ * left. */
+bool sv_batcher_drain(sv_batcher *batcher, uint64_t timeout_ns);
+
+/* Figures of now, consistent with each other. */
+typedef struct sv_batcher_stats {
+    sv_queue_counts queue;
+    size_t sessions, threads;
+    uint64_t refused_closing;
+    uint64_t texts, tokens, truncated, invalid_utf8; /* of admitted requests */
+    uint64_t compute_ns;                             /* sessions' time spent computing */
+    uint64_t wait_ns;                                /* a small request that came now would wait so long */
+    size_t memory_bytes;                             /* of the batcher's own buffers; sessions not counted */
+} sv_batcher_stats;
+void sv_batcher_read_stats(sv_batcher *batcher, sv_batcher_stats *out);
+
+#endif
