@@ -104,6 +104,29 @@ void sv_team_run(sv_team *team, sv_team_fn *function, void *context) {
     sv_team_barrier(team);
 }
 
+/* A sv_team_each in progress. */
+typedef struct each {
+    sv_team_item_fn *function;
+    void *context;
+    size_t count;
+    atomic_size_t next;
+} each;
+
+static void take_items(void *context, size_t index) {
+    each *all = context;
+    for (;;) {
+        size_t item = atomic_fetch_add_explicit(&all->next, 1, memory_order_relaxed);
+        if (item >= all->count)
+            return;
+        all->function(all->context, item, index);
+    }
+}
+
+void sv_team_each(sv_team *team, size_t count, sv_team_item_fn *function, void *context) {
+    each all = {.function = function, .context = context, .count = count};
+    sv_team_run(team, take_items, &all);
+}
+
 static size_t team_bytes(size_t size) {
     return sizeof(sv_team) + size * sizeof(member);
 }
