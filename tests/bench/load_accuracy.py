@@ -49,7 +49,8 @@ def main():
         for loop in (["--rate", "1000", "--constant"], ["--clients", "4"]):
             _, run = measure(build, ["--delay", "fixed:1", "--stall", "2:1"], loop, folder)
             latency = run["latency_ms"]
-            print(f"  {' '.join(loop):24}", ", ".join(f"{name} {latency[name]:.1f}" for name in ("p50", "p95", "p99", "max")), "ms")
+            figures = ", ".join(f"{name} {latency[name]:.1f}" for name in ("p50", "p95", "p99", "max"))
+            print(f"  {' '.join(loop):24} {figures} ms")
     print(f"\nlargest difference of p50, p95 and p99: {100 * worst:.2f} %")
     return worst > 0.02
 
