@@ -20,18 +20,17 @@
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "load/http_answer.h"
+#include "load/prompt.h"
 
 enum { CHECK_EVERY = 64, EVENTS = 256, FIRST_ANSWER_BYTES = 32 << 10, KEPT_ANSWER_BYTES = 1 << 20 };
 #define NO_TICKET SIZE_MAX
@@ -406,19 +405,6 @@ static senvec_status find_address(sv_http_target *target, senvec_error *err) {
     return SENVEC_OK;
 }
 
-/* The generator needs little of a CPU, but that at once: beside a server that computes on all CPUs it would be sent for
- * milliseconds after its time was due. Where the system allows it (CAP_SYS_NICE), it goes first; where not, the verdict tells
- * what that cost. */
-static void be_prompt(void) {
-    sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &(struct sched_param){.sched_priority = 1});
-    prctl(PR_SET_TIMERSLACK, 1L); /* of an ordinary thread: else every wait may last 50 us longer */
-}
-
-static void be_ordinary(void) {
-    sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
-    prctl(PR_SET_TIMERSLACK, 0L); /* back to the default */
-}
-
 static senvec_status open_target(sv_http_target *target, senvec_error *err) {
     size_t count = target->options.connections;
     SENVEC_TRY(write_heads(target, err));
@@ -437,7 +423,7 @@ static senvec_status open_target(sv_http_target *target, senvec_error *err) {
     target->poller = epoll_create1(EPOLL_CLOEXEC);
     if (target->poller < 0)
         return sv_fail(err, SENVEC_SYSTEM, 0, "no epoll: %s", strerror(errno));
-    be_prompt();
+    sv_prompt_begin();
     return SENVEC_OK;
 }
 
@@ -469,7 +455,7 @@ void sv_http_target_close(sv_http_target *target) {
         free(c->in);
     }
     if (target->poller >= 0) {
-        be_ordinary();
+        sv_prompt_end();
         close(target->poller);
     }
     free(target->connections);

@@ -13,7 +13,7 @@
 #include "load/arrivals.h"
 #include "load/find_rate.h"
 #include "load/search.h"
-#include "simulation.h"
+#include "load_simulation.h"
 
 #define MS UINT64_C(1000000)
 

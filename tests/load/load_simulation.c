@@ -1,4 +1,4 @@
-#include "simulation.h"
+#include "load_simulation.h"
 
 #include <assert.h>
 

@@ -1,7 +1,7 @@
 /* A target in simulated time, for tests: its clock moves when somebody waits, so a minute of load takes milliseconds and gives
  * the same numbers every time. */
-#ifndef SIMULATION_H
-#define SIMULATION_H
+#ifndef LOAD_SIMULATION_H
+#define LOAD_SIMULATION_H
 
 #include "load/target.h"
 
