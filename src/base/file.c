@@ -78,6 +78,21 @@ senvec_status sv_make_directories(const char *path, senvec_error *err) {
     return SENVEC_OK;
 }
 
+senvec_status sv_cache_path(const char *below, char out[SV_MAX_PATH], senvec_error *err) {
+    static const struct {
+        const char *variable, *folder;
+    } places[] = {{"SENVEC_CACHE", ""}, {"XDG_CACHE_HOME", "senvec"}, {"HOME", ".cache/senvec"}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const char *value = getenv(places[i].variable);
+        if (!value || !*value)
+            continue;
+        char folder[SV_MAX_PATH];
+        SENVEC_TRY(sv_path_join(value, places[i].folder, folder, err));
+        return sv_path_join(folder, below, out, err);
+    }
+    return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "no place for models: set HOME or SENVEC_CACHE");
+}
+
 /* A device or a pipe can't be replaced and is written into; renaming over /dev/null would take it from everybody. */
 static senvec_status open_in_place(sv_atomic_file *file, senvec_error *err) {
     int descriptor = open(file->path, O_WRONLY | O_CLOEXEC);

@@ -28,6 +28,10 @@ bool sv_path_is_directory(const char *path);
 /* Makes a directory and its parents; an existing one is fine. Errors: IO, TOO_LARGE. */
 senvec_status sv_make_directories(const char *path, senvec_error *err);
 
+/* A place in senvec's cache: $SENVEC_CACHE, else $XDG_CACHE_HOME/senvec, else ~/.cache/senvec, and `below` in it. Nothing is
+ * made. Errors: INVALID_ARGUMENT (no $HOME), TOO_LARGE. */
+senvec_status sv_cache_path(const char *below, char out[SV_MAX_PATH], senvec_error *err);
+
 /* A file that replaces `path` on commit and leaves no trace otherwise: it is written beside it under a temporary name, then
  * flushed to the disk and renamed. Write to `stream` with stdio; write errors are noticed at commit. A path that is a device or
  * a pipe is written into as it is; of a symbolic link the file that it names is replaced. */

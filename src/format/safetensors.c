@@ -243,6 +243,10 @@ const sv_tensor *sv_safetensors_find(const sv_safetensors *file, const char *nam
     return bsearch(&key, file->tensors, file->count, sizeof(sv_tensor), by_name);
 }
 
+const char *sv_safetensors_metadata(const sv_safetensors *file, const char *key) {
+    return json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));
+}
+
 uint64_t sv_safetensors_bytes(const sv_safetensors *file) {
     return file->map.size;
 }

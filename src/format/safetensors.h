@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/file.h"
 #include "base/limits.h"
@@ -45,11 +46,19 @@ size_t sv_safetensors_count(const sv_safetensors *file);
 const sv_tensor *sv_safetensors_at(const sv_safetensors *file, size_t index);
 /* NULL if there is none of that name. */
 const sv_tensor *sv_safetensors_find(const sv_safetensors *file, const char *name);
+/* The text that "__metadata__" has for a key, or NULL. */
+const char *sv_safetensors_metadata(const sv_safetensors *file, const char *key);
 uint64_t sv_safetensors_bytes(const sv_safetensors *file); /* file size */
 
 /* Takes the pages that lie wholly inside [data, data + bytes) out of this process's resident memory. They stay valid: the next
  * read brings them back from the page cache, or the disk. A range that isn't inside the mapping is left alone. */
 void sv_safetensors_forget(const sv_safetensors *file, const void *data, size_t bytes);
+
+/* Writes tensors (name, dtype_name, rank, shape, data and bytes of each) in the order given, behind a header that ends on a
+ * cache line; for aligned data give those of the widest elements first. `metadata` is pairs of key and text, up to a NULL key.
+ * Errors of the stream stay in it. Error: OUT_OF_MEMORY. */
+senvec_status sv_safetensors_write(FILE *stream, const sv_tensor *tensors, size_t count, const char *const (*metadata)[2],
+                                   senvec_error *err);
 
 /* out[i] <- element i as float; F16 and BF16 are widened exactly. The dtype must be a float one. */
 void sv_tensor_to_f32(const sv_tensor *tensor, float *out);

@@ -35,17 +35,8 @@ static bool below_variable(const char *variable, const char *below, char out[SV_
     return true;
 }
 
-static senvec_status fail_no_home(senvec_error *err) {
-    return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "no place for models: set HOME or SENVEC_CACHE");
-}
-
 senvec_status sv_cache_models(char out[SV_MAX_PATH], senvec_error *err) {
-    senvec_status status = SENVEC_OK;
-    if (below_variable("SENVEC_CACHE", "models", out, &status, err) ||
-        below_variable("XDG_CACHE_HOME", "senvec/models", out, &status, err) ||
-        below_variable("HOME", ".cache/senvec/models", out, &status, err))
-        return status;
-    return fail_no_home(err);
+    return sv_cache_path("models", out, err);
 }
 
 senvec_status sv_cache_hugging_face(char out[SV_MAX_PATH], senvec_error *err) {
@@ -54,7 +45,7 @@ senvec_status sv_cache_hugging_face(char out[SV_MAX_PATH], senvec_error *err) {
         below_variable("XDG_CACHE_HOME", "huggingface/hub", out, &status, err) ||
         below_variable("HOME", ".cache/huggingface/hub", out, &status, err))
         return status;
-    return fail_no_home(err);
+    return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "no place for models: set HOME or SENVEC_CACHE");
 }
 
 senvec_status sv_cache_directory(const sv_hub_name *name, char out[SV_MAX_PATH], senvec_error *err) {

@@ -2,8 +2,8 @@
  * with a head has "bert." before each, and checkpoints converted from TensorFlow say gamma and beta. docs/MODEL.md lists them.
  *
  * Each tensor is read once here, to refuse NaN and infinity: one such weight makes vectors of NaN, later and without a word.
- * The largest table is half of the file and hardly any of it is needed at once, so its pages are given back as the scan goes
- * on. */
+ * The same pass takes the fingerprint by which a cached calibration is known to belong to these weights. The largest table is
+ * half of the file and hardly any of it is needed at once, so its pages are given back as the scan goes on. */
 #include "model/weights.h"
 
 #include <assert.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 
 #define SAFETENSORS "model.safetensors"
 #define MAX_NAME 128 /* the longest that is put together here has under 80 bytes */
@@ -50,11 +51,12 @@ static size_t find_not_finite(const float *values, size_t count) {
     return count;
 }
 
-/* Checks rows x columns values; `forget`: gives the pages back behind the scan. */
-static senvec_status check_finite(const binder *b, const sv_tensor *tensor, const float *values, size_t count, bool forget) {
-    enum { WINDOW = 1 << 20 }; /* 4 MB */
-    for (size_t i = 0; i < count; i += WINDOW) {
-        size_t part = count - i < WINDOW ? count - i : WINDOW;
+/* Checks `count` values and adds them to the fingerprint, while they are in a near cache; `forget`: gives the pages back behind
+ * the scan. */
+static senvec_status scan(const binder *b, const sv_tensor *tensor, const float *values, size_t count, bool forget) {
+    enum { PART = 1 << 14, FORGET = 1 << 20 }; /* 64 KB and 4 MB */
+    for (size_t i = 0; i < count; i += PART) {
+        size_t part = count - i < PART ? count - i : PART;
         size_t bad = find_not_finite(values + i, part);
         if (bad < part) {
             uint64_t element = i + bad;
@@ -62,8 +64,11 @@ static senvec_status check_finite(const binder *b, const sv_tensor *tensor, cons
                            "%s: tensor \"%s\" holds %s at element %llu; these weights can't be used", b->path, tensor->name,
                            values[element] != values[element] ? "a NaN" : "an infinity", (unsigned long long)element);
         }
-        if (forget)
-            sv_safetensors_forget(b->weights->file, values + i, part * sizeof(float));
+        b->weights->fingerprint = sv_hash(b->weights->fingerprint, values + i, part * sizeof(float));
+        if (forget && ((i + part) % FORGET == 0 || i + part == count)) {
+            size_t begin = (i + part - 1) / FORGET * FORGET;
+            sv_safetensors_forget(b->weights->file, values + begin, (i + part - begin) * sizeof(float));
+        }
     }
     return SENVEC_OK;
 }
@@ -121,7 +126,7 @@ static senvec_status bind(binder *b, sv_arena *arena, const char *name, const ch
         sv_safetensors_forget(b->weights->file, tensor->data, tensor->bytes);
         values = copy;
     }
-    SENVEC_TRY(check_finite(b, tensor, values, tensor->count, forget));
+    SENVEC_TRY(scan(b, tensor, values, tensor->count, forget));
     b->weights->parameters += tensor->count;
     *out = values;
     return SENVEC_OK;

@@ -23,6 +23,7 @@ typedef struct sv_weights {
     sv_layer_weights *layers;                      /* (L) */
     uint64_t parameters;                           /* of everything above; a pooler in the file is not used and not counted */
     uint64_t mapped_bytes;                         /* the file's size if any view points into it, else 0 */
+    uint64_t fingerprint;                          /* sv_hash of all of it, as floats */
     sv_safetensors *file;                          /* kept open for the views; NULL if there are none */
     sv_arena matrices;                             /* the layers' matrices, where they are copies */
 } sv_weights;

@@ -1,0 +1,209 @@
+/* The cache of calibrations: used when it is right, replaced when it isn't, and never in the way. */
+#include "model/quantized_cache.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "model/quantized_file.h"
+#include "support/model_files.h"
+
+/* What was logged during one call. */
+static struct {
+    int calibrations, warnings, written;
+    char last_warning[1000];
+} logged;
+
+static void count_line(void *context, senvec_log_level level, const char *line) {
+    (void)context;
+    if (strstr(line, "calibrating"))
+        logged.calibrations++;
+    else if (strstr(line, "calibration written"))
+        logged.written++;
+    else if (level <= SENVEC_LOG_WARNING) {
+        logged.warnings++;
+        snprintf(logged.last_warning, sizeof logged.last_warning, "%s", line);
+    }
+}
+
+/* Opens the model in `directory` and obtains it in int8. Returns the hash of the result. */
+static uint64_t obtain(const char *directory) {
+    sv_config config;
+    sv_arena arena;
+    sv_weights weights;
+    sv_tokenizer *tokenizer;
+    sv_isa_flags flags;
+    sv_quantized quantized;
+    senvec_error err;
+    sv_log log = {count_line, NULL};
+    sv_arena_init(&arena, NULL);
+    assert_int_equal(sv_config_load(directory, &config, &err), SENVEC_OK);
+    assert_int_equal(sv_weights_open(directory, &config, &arena, &weights, &err), SENVEC_OK);
+    assert_int_equal(sv_tokenizer_load(directory, NULL, &tokenizer, &err), SENVEC_OK);
+    assert_int_equal(sv_isa_choose(NULL, &flags, &err), SENVEC_OK);
+    sv_kernels kernels = sv_kernels_choose(flags);
+    memset(&logged, 0, sizeof logged);
+    assert_int_equal(sv_quantized_obtain(directory, &config, &weights, tokenizer, &kernels, &log, &arena, &quantized, &err),
+                     SENVEC_OK);
+    uint64_t hash = sv_quantized_hash(&config, &quantized);
+    sv_tokenizer_free(tokenizer);
+    sv_weights_close(&weights);
+    sv_arena_release(&arena);
+    return hash;
+}
+
+static void expect(int calibrations, int warnings, int written) {
+    assert_int_equal(logged.calibrations, calibrations);
+    assert_int_equal(logged.warnings, warnings);
+    assert_int_equal(logged.written, written);
+}
+
+static const char *cache_file(void) {
+    return test_path("model/" SV_QUANTIZED_CACHE_FILE);
+}
+
+/* A copy of the tiny model, and an empty user's cache. */
+static const char *fresh_model(void) {
+    static char model[SV_MAX_PATH];
+    assert_int_equal(setenv("SENVEC_CACHE", test_path("cache"), 1), 0);
+    snprintf(model, sizeof model, "%s", test_copy_tiny("model"));
+    return model;
+}
+
+/* Where a tensor begins in a file. */
+static size_t offset_of(const char *path, const char *name) {
+    sv_safetensors *file;
+    senvec_error err;
+    assert_int_equal(sv_safetensors_open(path, &file, &err), SENVEC_OK);
+    const sv_tensor *tensor = sv_safetensors_find(file, name);
+    assert_non_null(tensor);
+    size_t offset = tensor->offset;
+    sv_safetensors_close(file);
+    return offset;
+}
+
+static void second_time_is_read(void **state) {
+    (void)state;
+    const char *model = fresh_model();
+    uint64_t first = obtain(model);
+    expect(1, 0, 1);
+    assert_true(sv_path_is_file(cache_file()));
+    assert_true(obtain(model) == first);
+    expect(0, 0, 0);
+}
+
+static void changed_model_is_calibrated_anew(void **state) {
+    (void)state;
+    const char *model = fresh_model();
+    obtain(model);
+    /* One bit of one weight, the file's size and times unchanged. */
+    char path[SV_MAX_PATH];
+    snprintf(path, sizeof path, "%s/model.safetensors", model);
+    struct stat before;
+    assert_int_equal(stat(path, &before), 0);
+    size_t size;
+    char *bytes = test_read(path, &size);
+    bytes[offset_of(path, "encoder.layer.1.output.dense.weight") + 40] ^= 1;
+    test_write(path, bytes, size);
+    free(bytes);
+    const struct timespec times[2] = {before.st_atim, before.st_mtim};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    obtain(model);
+    expect(1, 0, 1);
+    obtain(model);
+    expect(0, 0, 0);
+}
+
+static void damaged_files_are_replaced(void **state) {
+    (void)state;
+    const char *model = fresh_model();
+    uint64_t right = obtain(model);
+    size_t size;
+    char *bytes = test_read(cache_file(), &size);
+    /* Cut anywhere. */
+    const size_t cuts[] = {0, 1, 7, 8, 100, size / 2, size - 1};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        test_write(cache_file(), bytes, cuts[i]);
+        assert_true(obtain(model) == right);
+        expect(1, 1, 1);
+    }
+    /* A flipped bit in the floats, in the weights, in the header. */
+    const size_t places[] = {size - 1, size / 2, size / 4, 8, 4};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        bytes[places[i]] ^= 0x20;
+        test_write(cache_file(), bytes, size);
+        bytes[places[i]] ^= 0x20;
+        assert_true(obtain(model) == right);
+        expect(1, 1, 1);
+    }
+    assert_true(obtain(model) == right);
+    expect(0, 0, 0);
+    free(bytes);
+}
+
+/* A folder in the file's place can't be replaced, not even by root. */
+static void users_cache_is_second(void **state) {
+    (void)state;
+    const char *model = fresh_model();
+    assert_int_equal(mkdir(cache_file(), 0777), 0);
+    uint64_t first = obtain(model);
+    expect(1, 1, 1);
+    assert_true(obtain(model) == first);
+    expect(0, 1, 0);
+    assert_int_equal(rmdir(cache_file()), 0);
+}
+
+static void without_any_cache(void **state) {
+    (void)state;
+    const char *model = fresh_model();
+    test_write_text(test_path("file"), "in the way");
+    assert_int_equal(setenv("SENVEC_CACHE", test_path("file"), 1), 0);
+    assert_int_equal(mkdir(cache_file(), 0777), 0);
+    uint64_t first = obtain(model);
+    assert_true(logged.calibrations == 1 && logged.written == 0 && logged.warnings > 0);
+    assert_non_null(strstr(logged.last_warning, "SENVEC_CACHE"));
+    assert_true(obtain(model) == first);
+    assert_int_equal(logged.calibrations, 1);
+    assert_int_equal(rmdir(cache_file()), 0);
+}
+
+static void processes_at_once(void **state) {
+    (void)state;
+    const char *model = fresh_model();
+    enum { PROCESSES = 4 };
+    pid_t children[PROCESSES];
+    for (size_t i = 0; i < PROCESSES; i++) {
+        children[i] = fork();
+        assert_true(children[i] >= 0);
+        if (children[i] == 0) {
+            uint64_t first = obtain(model);
+            _exit(obtain(model) == first && logged.calibrations == 0 ? 0 : 1);
+        }
+    }
+    for (size_t i = 0; i < PROCESSES; i++) {
+        int status;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    obtain(model);
+    expect(0, 0, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(second_time_is_read),        cmocka_unit_test(changed_model_is_calibrated_anew),
+        cmocka_unit_test(damaged_files_are_replaced), cmocka_unit_test(users_cache_is_second),
+        cmocka_unit_test(without_any_cache),          cmocka_unit_test(processes_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
