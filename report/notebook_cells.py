@@ -5,7 +5,6 @@
 # Python's standard library and matplotlib. Run it again after a new study and every figure follows.
 
 # %%
-import csv
 import json
 from pathlib import Path
 
@@ -25,41 +24,41 @@ for row in rows:
 for warning in study["warnings"]:
     print("warning:", warning)
 
+# %% [common]
+
 # %%
-class Table:
-    """Rows of text as a table, in a notebook and on a terminal."""
-
-    def __init__(self, columns, lines):
-        self.lines = [list(columns)] + [[cell if isinstance(cell, str) else f"{cell:,.4g}" if cell is not None else "-"
-                                         for cell in line] for line in lines]
-
-    def __repr__(self):
-        widths = [max(map(len, column)) for column in zip(*self.lines)]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in self.lines)
-
-    def _repr_html_(self):
-        def cells(line, tag):
-            return "".join(f"<{tag}>{cell.replace('&', '&amp;').replace('<', '&lt;')}</{tag}>" for cell in line)
-        body = "".join(f"<tr>{cells(line, 'td')}</tr>" for line in self.lines[1:])
-        return f"<table><thead><tr>{cells(self.lines[0], 'th')}</tr></thead><tbody>{body}</tbody></table>"
-
-
-COLOURS = {"torch fp32": "#E69F00", "onnxruntime fp32": "#56B4E9", "onnxruntime int8": "#0072B2", "senvec fp32": "#009E73",
-           "senvec bf16": "#8A8A00", "senvec int8": "#D55E00"}
-
-
-def colour(row):
-    return COLOURS.get(f"{row['runtime']} {row['precision']}", "#CC79A7")
-
-
 def bars(chosen, values, title, errors=None):
     """A bar for each configuration; batch rows are hatched."""
-    _, axes = plt.subplots(figsize=(8, 0.6 + 0.42 * len(chosen)))
+    _, axes = plt.subplots(figsize=(8, 0.6 + 0.36 * len(chosen)))
     axes.barh([row["name"] for row in chosen], values, xerr=errors, color=[colour(row) for row in chosen], capsize=3,
               hatch=["//" if row["batch"] > 1 else "" for row in chosen], edgecolor="white")
     axes.invert_yaxis()
     axes.set_xlabel(title)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def lines(axes, points, x, y):
+    """A line for each configuration: `points` are (row, x, y)."""
+    for name in dict.fromkeys(row["name"] for row, _, _ in points):
+        own = sorted(((a, b, row) for row, a, b in points if row["name"] == name), key=lambda point: point[0])
+        axes.plot([a for a, _, _ in own], [b for _, b, _ in own], color=colour(own[0][2]), marker=look(own[0][2])[1],
+                  label=family(own[0][2]))
+    ticks = sorted({round(a) for _, a, _ in points})
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xticks(ticks, map(str, ticks))
+    axes.minorticks_off()
+    axes.yaxis.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.legend(fontsize=8)
+
+
+def series(kind):
+    """What was measured beside the configurations' own benchmark, with its configuration."""
+    return [(row, entry) for entry in study["series"] if entry["kind"] == kind
+            for row in rows if row["name"] == entry["configuration"]]
 
 # %% [markdown]
 # ## Conclusions
@@ -68,10 +67,10 @@ def bars(chosen, values, title, errors=None):
 
 # %%
 Table(["Configuration", "p50 (ms)", "p95 (ms)", "p99 (ms)", "Texts/s", "x baseline", "Cosine, mean", "USD per 1 M texts"],
-      [[row["name"], row["latency"]["p50_ms"], row["latency"]["p95_ms"], row["latency"]["p99_ms"],
-        row["throughput"]["texts_per_s"]["value"], row["throughput"]["speedup"]["value"],
-        "reference" if row["name"] == study["reference"] else f"{row['validation']['cosine_mean']:.6f}"
-        if row["validation"]["cosine_mean"] is not None else "-", row["cost"]["usd_per_1m_texts"]] for row in measured])
+      [[row["name"], row["latency"]["p50_ms"], row["latency"]["p95_ms"], row["latency"]["p99_ms"], rate(row),
+        row["throughput"]["speedup"]["value"],
+        "reference" if row["name"] == study["reference"] else cosine(row["validation"]["cosine_mean"]),
+        row["cost"]["usd_per_1m_texts"]] for row in measured])
 
 # %% [markdown]
 # ## Latency
@@ -79,15 +78,19 @@ Table(["Configuration", "p50 (ms)", "p95 (ms)", "p99 (ms)", "Texts/s", "x baseli
 # Every sample of every configuration, on a logarithmic axis.
 
 # %%
-samples = json.loads(Path("latency_data.json").read_text(encoding="utf-8")) if Path("latency_data.json").is_file() else {}
-if samples:
-    _, axes = plt.subplots(figsize=(8, 0.6 + 0.42 * len(samples)))
-    axes.boxplot(list(samples.values()), orientation="horizontal", tick_labels=list(samples), flierprops={"markersize": 2})
+timed = [row for row in measured if row["latency"]["samples_ms"]]
+if timed:
+    _, axes = plt.subplots(figsize=(8, 0.6 + 0.36 * len(timed)))
+    boxes = axes.boxplot([row["latency"]["samples_ms"] for row in timed], orientation="horizontal", patch_artist=True,
+                         tick_labels=[row["name"] for row in timed], flierprops={"markersize": 2},
+                         medianprops={"color": "black"})
+    for box, row in zip(boxes["boxes"], timed):
+        box.set_facecolor(colour(row))
     axes.set_xscale("log")
     axes.invert_yaxis()
     axes.set_xlabel("ms a call")
 else:
-    print("latency_data.json isn't there: latency was not measured")
+    print("latency was not measured: run senvec bench")
 
 # %% [markdown]
 # ## Throughput
@@ -95,11 +98,12 @@ else:
 # Texts per second with 95 % bootstrap intervals over the blocks.
 
 # %%
-paced = [row for row in measured if row["throughput"]["texts_per_s"]["value"] is not None]
+paced = [row for row in measured if rate(row) is not None]
 rates = [row["throughput"]["texts_per_s"] for row in paced]
 if paced:
-    bars(paced, [rate["value"] for rate in rates], "texts/s",
-         [[max(0, rate["value"] - rate["low"]) for rate in rates], [max(0, rate["high"] - rate["value"]) for rate in rates]])
+    bars(paced, [entry["value"] for entry in rates], "texts/s",
+         [[max(0, entry["value"] - entry["low"]) for entry in rates],
+          [max(0, entry["high"] - entry["value"]) for entry in rates]])
 else:
     print("throughput was not measured")
 
@@ -107,49 +111,82 @@ else:
 # ## Batch sizes
 
 # %%
-if Path("batch_throughput.csv").is_file():
-    with open("batch_throughput.csv", newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    keys = [key for key in ("Configuration", "Runtime", "Precision", "Texts", "Text Length") if lines and key in lines[0]]
-    _, axes = plt.subplots(figsize=(8, 4))
-    for name in dict.fromkeys(tuple(line[key] for key in keys) for line in lines):
-        own = [line for line in lines if tuple(line[key] for key in keys) == name and line["throughput_rps"]]
-        axes.plot([int(line["batch_size"]) for line in own], [float(line["throughput_rps"]) for line in own], marker="o",
-                  label=", ".join(name))
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set_xlabel("batch size")
-    axes.set_ylabel("texts/s")
-    axes.legend(fontsize=8)
+swept = [(row, entry["batch"], rate(entry)) for row, entry in series("sweep") if rate(entry)]
+if swept:
+    lines(plt.subplots(figsize=(8, 4))[1], swept, "batch size", "texts/s")
 else:
-    print("batch_throughput.csv isn't there: the sweep was not measured")
+    print("batch sizes were not measured: run senvec sweep")
+
+# %% [markdown]
+# ## Short and long texts
+#
+# Left: the median time of one text, alone. Right: tokens a second in batches. The corpus is among the lengths.
+
+# %%
+tokens = next((row["corpus_tokens"] / environment["texts"]["used"] for row in measured if row["corpus_tokens"]), None)
+ours = series("length")
+alone = [(row, entry["tokens_per_text"], entry["latency"]["p50_ms"]) for row, entry in ours if entry["latency"]["p50_ms"]]
+together = [(row, entry["tokens_per_text"], entry["throughput"]["tokens_per_s"]) for row, entry in ours if rate(entry)]
+for points, value in ((alone, lambda row: row["latency"]["p50_ms"]), (together, lambda row: row["throughput"]["tokens_per_s"])):
+    if tokens:
+        points += [(row, tokens, value(row)) for row in measured if any(row is other for other, _, _ in points)]
+if alone or together:
+    _, axes = plt.subplots(1, 2, figsize=(11, 4))
+    lines(axes[0], alone, "tokens a text", "ms, median")
+    lines(axes[1], together, "tokens a text", "tokens/s")
+else:
+    print("texts of other lengths were not measured: run senvec bench")
+
+# %% [markdown]
+# ## Three uses
+#
+# One search query and one new listing, alone; a million texts like the corpus, at each configuration's own batch size.
+
+# %%
+Table(["Configuration", "Query, p50 (ms)", "p95 (ms)", "Listing, p50 (ms)", "p95 (ms)", "1 M texts take (h)", "USD"],
+      [[row["name"]] + [row["use_cases"][key] for key in ("query_ms", "query_p95_ms", "listing_ms", "listing_p95_ms",
+                                                          "reindex_1m_hours", "reindex_1m_usd")] for row in measured])
 
 # %% [markdown]
 # ## Accuracy
 #
-# The cosine of each text's vector and the reference's.
+# The cosine of each text's vector and the reference's: of the corpus, and of a wide set of texts of our own.
 
 # %%
-compared = [row for row in measured if row["validation"]["cosines"] and row["name"] != study["reference"]]
-Table(["Configuration", "Texts", "Mean", "1st percentile", "Min", "Ten nearest neighbours found"],
-      [[row["name"], str(row["validation"]["texts"])] +
-       [f"{value:.6f}" if value is not None else "-" for value in
-        (row["validation"][key] for key in ("cosine_mean", "cosine_p1", "cosine_min"))] +
-       [f"{100 * row['validation']['neighbours']:.2f} %" if row["validation"]["neighbours"] is not None else "-"]
-       for row in compared])
+sets = [("corpus", "validation"), ("wide set", "validation_wide")]
+compared = [(row, name, row[key]) for row in measured if row["name"] != study["reference"]
+            for name, key in sets if row[key]["cosines"]]
+Table(["Configuration", "Texts from", "Texts", "Mean", "1st percentile", "Min", "Error of a pair, max",
+       "Ten nearest neighbours kept"],
+      [[row["name"], name, str(found["texts"]), cosine(found["cosine_mean"]), cosine(found["cosine_p1"]),
+        cosine(found["cosine_min"]), cosine(found["pairwise_error_max"]), percent(found["neighbours"])]
+       for row, name, found in compared])
 
 # %%
 if compared:
-    _, axes = plt.subplots(figsize=(8, 3.2))
-    for row in compared:
-        axes.hist([max(1e-8, 1 - value) for value in row["validation"]["cosines"]], bins=[10 ** (e / 8) for e in range(-64, 1)],
-                  histtype="step", color=colour(row), label=row["name"])
-    axes.set_xscale("log")
-    axes.set_xlabel("1 - cosine to the reference")
-    axes.set_ylabel("texts")
-    axes.legend(fontsize=8)
+    _, axes = plt.subplots(1, 2, figsize=(11, 3.4), sharey=True)
+    for axis, (name, _) in zip(axes, sets):
+        for row, where, found in compared:
+            if where == name and row["batch"] == 1:
+                axis.hist([max(1e-8, 1 - value) for value in found["cosines"]], bins=[10 ** (e / 8) for e in range(-64, 1)],
+                          weights=[100 / found["texts"]] * found["texts"], histtype="step", color=colour(row),
+                          label=family(row))
+        axis.set_xscale("log")
+        axis.set_title(name, fontsize=10)
+        axis.set_xlabel("1 - cosine to the reference")
+    axes[0].set_ylabel("% of the texts")
+    axes[1].legend(fontsize=8)
 else:
-    print("no vectors were compared")
+    print("no vectors were compared: run senvec validate")
+
+# %%
+scored = [row for row in measured if row["sts_spearman"] is not None]
+if scored:
+    print(f"Spearman's correlation with {study['sts_pairs']} labelled pairs:")
+    for row in scored:
+        print(f"  {row['name']}: {row['sts_spearman']:.4f}")
+else:
+    print("no labelled pairs were given")
 
 # %% [markdown]
 # ## Cost
@@ -162,8 +199,20 @@ if priced:
     bars(priced, [row["cost"]["usd_per_1m_texts"] for row in priced],
          f"USD per 1 M texts at {options['usd_per_hour']:g} USD an hour")
 Table(["Configuration", "A million texts take", "USD", "Saved"],
-      [[row["name"], f"{1e6 / row['throughput']['texts_per_s']['value'] / 60:,.1f} min", row["cost"]["usd_per_1m_texts"],
-        f"{100 * row['cost']['saving']:.1f} %" if row["cost"]["saving"] is not None else "-"] for row in priced])
+      [[row["name"], f"{1e6 / rate(row) / 60:,.1f} min", row["cost"]["usd_per_1m_texts"], percent(row["cost"]["saving"])]
+       for row in priced])
+
+# %% [markdown]
+# ## How much of the machine is used
+#
+# Percent of the measured peak of the row's own precision that the linear layers reach.
+
+# %%
+peaked = [row for row in measured if row["throughput"]["peak_percent"] is not None]
+if peaked:
+    bars(peaked, [row["throughput"]["peak_percent"] for row in peaked], "% of the measured peak")
+else:
+    print("no peak was measured")
 
 # %% [markdown]
 # ## How to repeat it

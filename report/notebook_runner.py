@@ -1,8 +1,10 @@
-"""Runs notebook cells and writes them with their outputs: notebook_runner CELLS DIRECTORY PATH.
+"""Runs notebook cells and writes them with their outputs: notebook_runner CELLS COMMON PATH STUDY...
 
-CELLS is the text of notebook_cells.py: "# %%" begins a code cell, "# %% [markdown]" a cell of comments. The cells run in
-DIRECTORY, in one namespace, as a notebook's do; what they print, the value of a last line that is an expression, and
-matplotlib's figures become outputs. An exception ends the run, and nothing is written. The format is nbformat 4.5.
+CELLS is the text of notebook_cells.py or comparison_cells.py: "# %%" begins a code cell, "# %% [markdown]" a cell of comments,
+"# %% [common]" stands for the cells in COMMON, the text of notebook_common.py. The cells run in the folder STUDY if there is
+one, else in that of PATH, where "FOLDERS = []" becomes the list of the studies as seen from there. They run in one namespace,
+as a notebook's do; what they print, the value of a last line that is an expression, and matplotlib's figures become outputs. An
+exception ends the run, and nothing is written. The format is nbformat 4.5.
 """
 import ast
 import base64
@@ -85,9 +87,12 @@ def build(text):
 
 
 def main():
-    cells, directory, path = sys.argv[1:]
+    cells, common, path, *studies = sys.argv[1:]
     path = os.path.abspath(path)
-    os.chdir(directory)
+    folder = studies[0] if len(studies) == 1 else os.path.dirname(path)
+    seen = [os.path.relpath(study, folder) for study in studies]
+    os.chdir(folder)
+    cells = cells.replace("# %% [common]\n", common).replace("FOLDERS = []", f"FOLDERS = {seen!r}")
     notebook = build(cells)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
     try:

@@ -1,138 +1,29 @@
-"use strict";
 /* The report's words and tables. Everything that is a number comes from the data; a section whose data are missing says so or
  * isn't there. Figures are in plots.js. */
-const data = JSON.parse(document.getElementById("data").textContent);
-const hasPlots = typeof Plotly !== "undefined" && !data.no_plots;
 
-/* ---------------------------------------------------------------- numbers */
+const nameColumn = { title: "Configuration", cell: (c) => escape(c.name) };
 
-const known = (x) => typeof x === "number" && isFinite(x);
-const dash = "–";
-
-/* About `digits` significant digits, with separators, and never in exponents. */
-function number(x, digits = 3) {
-  if (!known(x)) return dash;
-  if (x === 0) return "0";
-  const decimals = Math.min(12, Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(x)))));
-  return x.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-}
-/* With the decimals that its companion `like` gets, so that a value and its interval line up. */
-function fixed(x, like, digits = 3) {
-  if (!known(x)) return dash;
-  const decimals = like === 0 ? 0 : Math.min(12, Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(like)))));
-  return x.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-}
-const count = (x) => (known(x) ? Math.round(x).toLocaleString("en-US") : dash);
-const plural = (n, one, many = one + "s") => `${count(n)} ${n === 1 ? one : many}`;
-const usd = (x) => (known(x) ? "$" + (x >= 100 ? number(x, 4) : number(x, 3)) : dash);
-/* What somebody typed, as it was typed. */
-const plain = (x) => (known(x) ? x.toLocaleString("en-US", { maximumFractionDigits: 6 }) : dash);
-const unit = (text, name) => `${text}\u00a0${name}`;
-const percent = (x, digits = 3) => (known(x) ? unit(x >= 99.995 && x <= 100 ? "100" : number(x, digits), "%") : dash);
-const ms = (x) => (known(x) ? unit(number(x), "ms") : dash);
-const megabytes = (bytes) => (!bytes ? dash : bytes < 4 * 2 ** 30 ? unit(number(bytes / 2 ** 20), "MB") : unit(number(bytes / 2 ** 30), "GB"));
-
-/* A cosine, rounded down, so that 1 means 1: as many nines as there are, and two digits more. */
-function cosine(x) {
-  if (!known(x)) return dash;
-  const off = 1 - x, decimals = off <= 0 ? 6 : Math.min(9, Math.max(4, Math.ceil(-Math.log10(off)) + 1));
-  const unit = 10 ** decimals;
-  return (Math.floor(x * unit + 1e-6) / unit).toFixed(decimals);
-}
-
-function duration(seconds) {
-  if (!known(seconds)) return dash;
-  if (seconds < 120) return unit(number(seconds), "s");
-  if (seconds < 7200) return unit(number(seconds / 60), "min");
-  if (seconds < 172800) return unit(number(seconds / 3600), "h");
-  return unit(number(seconds / 86400), "days");
-}
-const interval = (e, digits = 3) => (e && known(e.low) && known(e.high) && e.low < e.high
-  ? `${fixed(e.low, e.value, digits)} to ${fixed(e.high, e.value, digits)}` : "");
-const times = (e) => (e && known(e.value) ? fixed(e.value, e.value) + "×" : dash);
-
-/* ------------------------------------------------------------- the document */
-
-const escape = (text) => String(text ?? "").replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" }[c]));
-const small = (text) => (text ? ` <small>${escape(text)}</small>` : "");
-
-/* columns: {title, cell(row) -> HTML, text: left-aligned}. An unmeasured row shows its reason across the columns. */
-function table(columns, rows, rowClass = () => "") {
-  const head = columns.map((c) => `<th${c.text ? ' class="text"' : ""}>${escape(c.title)}</th>`).join("");
-  const body = rows.map((row) => {
-    if (row.state && row.state !== "measured")
-      return `<tr class="lost"><td>${escape(row.name)}</td><td class="reason" data-label="${escape(row.state)}"
-        colspan="${columns.length - 1}"><span><b class="bad">${escape(row.state)}</b>${row.reason ? ": " + escape(row.reason) : ""}</span></td></tr>`;
-    return `<tr class="${rowClass(row)}">` + columns.map((c) =>
-      `<td${c.text ? ' class="text"' : ""} data-label="${escape(c.title)}"><span>${c.cell(row)}</span></td>`).join("") + "</tr>";
-  }).join("");
-  return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`;
-}
-
-/* A place for a plot, with its data as a table below, which stands open where plots can't be drawn. */
-function figure(name, caption, columns, rows) {
-  const body = table(columns, rows);
-  return hasPlots
-    ? `<figure id="figure-${name}" data-figure="${name}"><div class="plot" id="plot-${name}"></div><figcaption>${caption}</figcaption></figure>
-       <details><summary>The figure's data as a table</summary>${body}</details>`
-    : `<figure id="figure-${name}" data-figure="${name}">${body}<figcaption>${caption}</figcaption></figure>`;
-}
-const facts = (pairs) => `<dl class="facts">${pairs.filter(([, value]) => value !== undefined && value !== null && value !== "")
-  .map(([name, value]) => `<dt>${escape(name)}</dt><dd>${value}</dd>`).join("")}</dl>`;
-
-/* ---------------------------------------------------------------- the study */
-
-const measured = (study) => study.configurations.filter((c) => c.state === "measured");
-const speed = (c) => c?.throughput?.texts_per_s?.value;
-const p50 = (c) => c?.latency?.p50_ms;
-const best = (rows, value, sign = 1) => rows.filter((c) => known(value(c))).sort((a, b) => sign * (value(b) - value(a)))[0];
-const find = (study, name) => study.configurations.find((c) => c.name === name);
-const baselineOf = (study) => find(study, study.baseline);
-const isReference = (study, c) => c.name === study.reference;
-/* The same measure of accuracy for everyone; the reference's own vectors have none to be compared with. */
-const accuracy = (c) => c.validation?.cosine_mean;
-
-/* Lines of a CSV file as objects, by the names in its first line. */
-function readTable(text) {
-  if (!text) return [];
-  const lines = [];
-  let field = "", line = [], quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i];
-    if (quoted) {
-      if (c !== '"') field += c;
-      else if (text[i + 1] === '"') { field += '"'; i++; } else quoted = false;
-    } else if (c === '"') quoted = true;
-    else if (c === ",") { line.push(field); field = ""; }
-    else if (c === "\n") { line.push(field); lines.push(line); line = []; field = ""; }
-    else if (c !== "\r") field += c;
-  }
-  if (field || line.length) { line.push(field); lines.push(line); }
-  const names = lines.shift() ?? [];
-  return lines.map((values) => Object.fromEntries(names.map((name, i) => [name, values[i] ?? ""])));
-}
-
-/* What a step of the pipeline is and why; by runtime and precision. */
+/* What a step of the pipeline is and why, by runtime and precision; `from` is the step that it goes on from. */
 const steps = [
   { runtime: "torch", title: "PyTorch: the baseline",
     what: "sentence-transformers as most teams run it, in fp32, on the CPU.",
     why: "Everything else is judged against it: its speed is the yardstick, and its vectors are the ones to reproduce." },
-  { runtime: "onnxruntime", precision: "fp32", title: "Export to ONNX",
-    what: "The encoder written as an ONNX graph by senvec export, run by ONNX Runtime; the same tokenizer, pooling and normalisation.",
+  { runtime: "onnxruntime", precision: "fp32", title: "Export to ONNX", from: ["torch", "fp32"],
+    what: "The encoder as an ONNX graph by senvec export, run by ONNX Runtime; tokenizer, pooling and normalisation stay.",
     why: "A fixed graph needs no Python between its operators, and the runtime fuses them." },
-  { runtime: "onnxruntime", precision: "int8", title: "INT8 quantization of the ONNX file",
+  { runtime: "onnxruntime", precision: "int8", title: "INT8 quantization of the ONNX file", from: ["onnxruntime", "fp32"],
     what: "Weights stored as 8-bit integers, activations quantized while running (dynamic quantization), by senvec quantize.",
     why: "A quarter of the bytes to read, and integer arithmetic where the CPU has instructions for it." },
-  { runtime: "openvino", title: "OpenVINO: the strongest rival",
+  { runtime: "openvino", title: "OpenVINO: the strongest rival", from: ["onnxruntime", "int8"],
     what: "The ONNX file through OpenVINO; in int8 calibrated by NNCF on sample texts.",
     why: "It is the runtime that a team on x86 CPUs would try next." },
-  { runtime: "senvec", precision: "fp32", title: "senvec in fp32: own kernels",
+  { runtime: "senvec", precision: "fp32", title: "senvec in fp32: own kernels", from: ["onnxruntime", "fp32"],
     what: "The encoder in C with kernels for this CPU. Texts of a batch are laid end to end, so padding is never computed.",
     why: "The arithmetic is PyTorch's, so accuracy costs nothing; what is gained comes from doing less around it." },
-  { runtime: "senvec", precision: "bf16", title: "senvec in bf16",
+  { runtime: "senvec", precision: "bf16", title: "senvec in bf16", from: ["senvec", "fp32"],
     what: "Weights and activations in 16 bits, sums in 32.",
     why: "Half of the bytes, and twice the arithmetic where the CPU has bf16 instructions." },
-  { runtime: "senvec", precision: "int8", title: "senvec in int8",
+  { runtime: "senvec", precision: "int8", title: "senvec in int8", from: ["senvec", "fp32"],
     what: "8-bit weights for each output channel, 8-bit activations with a scale of each token, exact 32-bit sums.",
     why: "The most arithmetic that the CPU offers. A scale for each token keeps a text's vector the same in any batch." },
 ];
@@ -142,7 +33,7 @@ const stepOf = (c) => (/adaptive|load/i.test(c.name)
   : steps.find((s) => s.runtime === c.runtime && (!s.precision || s.precision === c.precision)) ??
     { title: c.step || c.runtime, what: c.step || "", why: "" });
 
-/* ----------------------------------------------------------------- sections */
+/* ------------------------------------------------------------- the answer */
 
 function head(study) {
   const machine = study.environment.machine ?? {}, base = baselineOf(study), rows = measured(study);
@@ -150,28 +41,37 @@ function head(study) {
   const made = (study.created || "").replace("T", " ").replace("Z", " UTC");
   let html = `<h1>Sentence embeddings on a CPU: what each step buys</h1>
     <p class="meta">${escape(study.environment.model?.name ?? "")} on ${escape(machine.cpu ?? "an unknown CPU")},
-    ${plural(study.options.threads, "thread")} for everyone; measured ${escape(made)}${study.options.quick ? " in a quick run" : ""}</p>`;
+    ${plural(study.options.threads, "thread")} for everyone; measured ${escape(made)}${study.options.quick ? " in a quick run"
+      : ""}</p>`;
   if (!base) return html + "<p class=\"lede\">No configuration was measured, so there is nothing to compare yet.</p>";
   const own = top === base;
   html += `<p class="lede">${own
-    ? `Only the baseline's kind was measured: ${escape(base.name)} embeds ${number(speed(base))} texts a second.`
+    ? `Nothing was faster than the baseline: ${escape(base.name)} embeds ${number(speed(base))} texts a second.`
     : `${escape(top.name)} embeds ${number(speed(top))} texts a second on this machine; the baseline, ${escape(base.name)},
        ${number(speed(base))}. That is ${times(top.throughput.speedup)} as many${interval(top.throughput.speedup)
          ? ` (95 % interval ${interval(top.throughput.speedup)})` : ""}. A million texts then cost
-       ${usd(top.cost?.usd_per_1m_texts)} instead of ${usd(base.cost?.usd_per_1m_texts)} at $${plain(study.options.usd_per_hour)} an hour.`}
+       ${usd(top.cost?.usd_per_1m_texts)} instead of ${usd(base.cost?.usd_per_1m_texts)} at
+         $${plain(study.options.usd_per_hour)} an hour.`}
     ${!own && known(accuracy(top)) && !isReference(study, top)
-      ? `Its vectors have a mean cosine of ${cosine(accuracy(top))} to those of ${escape(study.reference)}, and
-         ${cosine(top.validation.cosine_min)} at worst over ${plural(top.validation.texts, "text")}.` : ""}</p>`;
+      ? `${isSame(top.validation) ? "Its vectors are" : "Its vectors against"} those of ${escape(study.reference)}:
+        ${closeness(top.validation, "of the corpus")}${
+         known(top.validation_wide?.cosine_min) ? `, and ${closeness(top.validation_wide, "of all lengths and many subjects")}`
+           : ""}.` : ""}</p>`;
   const boxes = [
     [number(speed(top)) + "/s", `texts, ${top.name}`],
     [times(top.throughput.speedup), `the texts a second of ${base.name}`],
     quick && [ms(p50(quick)), `median for one text, ${quick.name}`],
     [usd(top.cost?.usd_per_1m_texts), `for 1 M texts, ${usd(base.cost?.usd_per_1m_texts)} with the baseline`],
-    known(accuracy(top)) && !isReference(study, top) && [cosine(accuracy(top)), "mean cosine to the reference's vectors"],
+    known(accuracy(top)) && !isReference(study, top)
+      && [cosine(accuracy(top)), `mean cosine to the reference's vectors, ${top.name}`],
   ].filter(Boolean);
-  html += `<div class="stats">${boxes.map(([value, what]) => `<div><b>${value}</b><span>${escape(what)}</span></div>`).join("")}</div>`;
+  html += `<div class="stats">${boxes.map(([value, what]) =>
+    `<div><b>${value}</b><span>${escape(what)}</span></div>`).join("")}</div>`;
   return html;
 }
+
+const closeness = (v, where) => `a mean cosine of ${cosine(v.cosine_mean)}, ${cosine(v.cosine_min)} at worst, over
+  ${plural(v.texts, "text")} ${where}`;
 
 function warnings(study) {
   const list = study.warnings ?? [];
@@ -180,21 +80,29 @@ function warnings(study) {
     list.map((w) => `<li>${escape(w)}</li>`).join("")}</ul></div>` : "";
 }
 
+/* Those whose interval reaches into that of the fastest: nobody can say that they are slower. */
+function asFast(rows, top) {
+  const others = rows.filter((c) => c !== top && c.throughput.texts_per_s.high >= top.throughput.texts_per_s.low);
+  return others.length ? `; not clearly faster than ${others.map((c) => c.name).join(", ")}, whose intervals overlap` : "";
+}
+
 function conclusions(study) {
   const rows = measured(study), singles = rows.filter((c) => c.batch === 1);
   const exact = rows.filter((c) => known(accuracy(c)) && accuracy(c) > 0.99999);
   const advice = [];
   const say = (what, c, detail) => c && advice.push([what, c.name, detail]);
   const quick = best(singles, p50, -1), fast = best(rows, speed), same = best(exact, speed);
-  say("The most texts a second, and the cheapest", fast, `${number(speed(fast))} texts/s, ${usd(fast?.cost?.usd_per_1m_texts)} for 1 M texts`);
+  say("The most texts a second, and the cheapest", fast,
+    fast && `${number(speed(fast))} texts/s, ${usd(fast.cost?.usd_per_1m_texts)} for 1 M texts${asFast(rows, fast)}`);
   say("The quickest answer to one text", quick, `median ${ms(p50(quick))}, p99 ${ms(quick?.latency.p99_ms)}`);
   if (same && same !== fast)
     say("The fastest with the reference's vectors (mean cosine above 0.99999)", same, `${number(speed(same))} texts/s`);
   const light = best(rows.filter((c) => c.peak_rss_bytes), (c) => c.peak_rss_bytes, -1);
   say("The least memory", light, `${megabytes(light?.peak_rss_bytes)} at its peak`);
   const columns = [
-    { title: "Configuration", cell: (c) => escape(c.name) },
-    { title: "p50, a call", cell: (c) => ms(p50(c)) + small(c.batch > 1 ? `${number(c.latency.p50_ms_per_text)} ms a text` : "") },
+    nameColumn,
+    { title: "p50, a call", cell: (c) => ms(p50(c))
+      + small(c.batch > 1 ? `${number(c.latency.p50_ms_per_text)} ms a text` : "") },
     { title: "p95", cell: (c) => ms(c.latency.p95_ms) },
     { title: "p99", cell: (c) => ms(c.latency.p99_ms) },
     { title: "Texts/s", cell: (c) => number(speed(c)) + small(interval(c.throughput.texts_per_s)) },
@@ -202,15 +110,18 @@ function conclusions(study) {
     { title: "Cosine, mean", cell: (c) => (isReference(study, c) ? "reference"
       : cosine(accuracy(c)) + small(known(c.validation.cosine_min) ? `min ${cosine(c.validation.cosine_min)}` : "")) },
     { title: "USD per 1 M texts", cell: (c) => usd(c.cost.usd_per_1m_texts) + small(saving(c)) },
-    { title: "Peak memory", cell: (c) => megabytes(c.peak_rss_bytes) + small(c.model_bytes ? `model ${megabytes(c.model_bytes)}` : "") },
+    { title: "Peak memory", cell: (c) => megabytes(c.peak_rss_bytes)
+      + small(c.model_bytes ? `model ${megabytes(c.model_bytes)}` : "") },
   ];
   return `<h2 id="conclusions">Conclusions</h2>
-    ${advice.length ? table([{ title: "If you want", cell: (a) => escape(a[0]) }, { title: "Take", text: true, cell: (a) => escape(a[1]) },
+    ${advice.length ? table([{ title: "If you want", cell: (a) => escape(a[0]) },
+      { title: "Take", text: true, cell: (a) => escape(a[1]) },
       { title: "It gives", text: true, cell: (a) => escape(a[2]) }], advice) : ""}
     ${table(columns, study.configurations, (c) => (c === fast ? "best" : ""))}
-    <p class="note">Small print below a value is its 95 % interval. A call of a batch row embeds the whole batch. The baseline is
-    ${escape(study.baseline || "not there")}; vectors are compared with those of ${escape(study.reference || "nobody, as the reference was not measured")}.
-    MB are 2<sup>20</sup> bytes.</p>`;
+    <p class="note">Small print below a value is its 95 % interval. A call of a batch row embeds the whole batch. The baseline
+      is ${escape(study.baseline || "not there")}; vectors are compared with those of
+      ${escape(study.reference || "nobody, as the reference was not measured")},
+    here over the corpus. MB are 2<sup>20</sup> bytes.</p>`;
 }
 
 function saving(c) {
@@ -219,202 +130,417 @@ function saving(c) {
   return part > 0 ? `${percent(100 * part)} less` : `${percent(-100 * part)} more`;
 }
 
+/* ------------------------------------------------------------- the pipeline */
+
+const manner = (c) => (c.batch > 1 ? `In batches of ${count(c.batch)}` : "One text at a time");
+
+/* What a row bought, against the baseline and PyTorch with the same batch. */
+function bought(c, base) {
+  const rate = `${number(speed(c))} texts/s`, like = c.throughput.speedup_same_batch;
+  if (c === base) return `${manner(c)}: ${rate}; a call takes ${ms(p50(c))} at the median.`;
+  const same = c.runtime !== "torch" && c.batch > 1 && known(like?.value) ? `, and ${times(like)} PyTorch in the same batches`
+    : "";
+  return `${manner(c)}: ${rate}, ${times(c.throughput.speedup)} the baseline${same}; a call takes ${ms(p50(c))} at the median${
+    c.batch === 1 && base.batch === 1 ? ` instead of ${ms(p50(base))}` : ""}.`;
+}
+
+/* The gain over the step that this one goes on from. */
+function gain(study, step, ran) {
+  if (!step.from || step.from[0] === "torch") return [];
+  const before = measured(study).filter((c) => c.runtime === step.from[0] && c.precision === step.from[1]);
+  const ratios = ran.map((c) => [c, before.find((b) => b.batch === c.batch)]).filter(([c, b]) => b
+    && known(speed(c) / speed(b)));
+  return ratios.length ? [`Against ${escape(family(ratios[0][1]))}: ${ratios.map(([c, b]) =>
+    `${number(speed(c) / speed(b))}× ${c.batch > 1 ? "in batches" : "one at a time"}`).join(", ")} its texts/s.`] : [];
+}
+
+/* As close as fp32 arithmetic in another order comes. */
+const isSame = (v) => v.cosine_min > 0.999999 && !(v.neighbours < 1);
+const agreement = (v) => isSame(v) ? `the same vectors, cosine ${cosine(v.cosine_min)} at worst`
+  : `cosine ${cosine(v.cosine_mean)} on average, ${cosine(v.cosine_min)} at worst` +
+  (known(v.neighbours) ? `, ${kept(v.neighbours)} of the ten nearest neighbours kept` : "");
+
+/* What a step cost in accuracy: one line where its rows agree, one for each where they don't. */
+function lostAccuracy(study, ran) {
+  if (ran.some((c) => isReference(study, c))) return ["Nothing: these are the vectors that the others are compared with."];
+  const said = new Map();
+  for (const c of ran.filter((c) => known(accuracy(c)))) {
+    const wide = known(c.validation_wide?.cosine_mean);
+    const text = `${wide ? "corpus: " : ""}${agreement(c.validation)}${wide ? `; wide set: ${agreement(c.validation_wide)}`
+      : ""}.`;
+    said.set(text, [...(said.get(text) ?? []), manner(c)]);
+  }
+  if (!said.size) return ["Not measured."];
+  return [...said].map(([text, who]) => (said.size > 1 ? `${who.join(", ")}, ${text}` : text[0].toUpperCase() + text.slice(1)));
+}
+
+function size(ran, base) {
+  const model = ran.find((c) => c.model_bytes), memory = best(ran.filter((c) => c.peak_rss_bytes), (c) => c.peak_rss_bytes, -1);
+  if (!model || !memory) return "";
+  if (ran.includes(base)) return `A model of ${megabytes(model.model_bytes)}; ${megabytes(base.peak_rss_bytes)} of memory at
+    the peak.`;
+  return `A model of ${megabytes(model.model_bytes)}${megabytes(model.model_bytes) === megabytes(base.model_bytes)
+    ? ", as large as the baseline's"
+    : ` instead of ${megabytes(base.model_bytes)}`}; ${megabytes(memory.peak_rss_bytes)} of
+    memory at the peak instead of ${megabytes(base.peak_rss_bytes)}.`;
+}
+
 /* One entry for each step of the pipeline that the study has rows of. */
 function story(study) {
-  const groups = new Map();
+  const groups = new Map(), base = baselineOf(study);
   for (const c of study.configurations) {
     const step = stepOf(c);
     if (!groups.has(step.title)) groups.set(step.title, { step, rows: [] });
     groups.get(step.title).rows.push(c);
   }
+  const wide = measured(study).find((c) => c.validation_wide?.texts)?.validation_wide.texts;
   let html = `<h2 id="story">The pipeline, step by step</h2>
-    <p>Every step is measured in the same run, with the same texts and threads. What it bought is stated against the baseline and,
-    row by row, against PyTorch with the same batch.</p>`, place = 0;
+    <p>Every step is measured in the same run, with the same texts and threads. What it bought is stated against the baseline,
+    PyTorch in the same batches, and the step that it goes on from.${wide
+      ? ` The wide set is ${plural(wide, "text")} of all lengths and many
+    subjects, beside the corpus.` : ""}</p>`, place = 0;
+  const part = (title, lines, css = "") => (lines.length ? `<dt>${title}</dt><dd${css}>${lines.join("<br>")}</dd>` : "");
   for (const { step, rows } of groups.values()) {
     const ran = rows.filter((c) => c.state === "measured");
-    const bought = ran.map((c) => {
-      const like = c.throughput.speedup_same_batch;
-      return `${escape(c.name)}: ${number(speed(c))} texts/s, ${times(c.throughput.speedup)} the baseline` +
-        (c.runtime !== "torch" && c.batch > 1 && known(like?.value) ? ` and ${times(like)} PyTorch with the same batch` : "") +
-        `; a call takes ${ms(p50(c))} at the median`;
-    });
-    const cost = ran.filter((c) => !isReference(study, c) && known(accuracy(c))).map((c) =>
-      `${escape(c.name)}: cosine ${cosine(accuracy(c))} on average, ${cosine(c.validation.cosine_min)} at worst` +
-      (known(c.validation.neighbours) ? `; ${percent(100 * c.validation.neighbours, 4)} of the ten nearest neighbours stay` : ""));
-    const lost = rows.filter((c) => c.state !== "measured").map((c) => `${escape(c.name)} (${c.state}): ${escape(c.reason || "not measured")}`);
-    const lines = (list) => list.join("<br>");
-    html += `<div class="step" style="--mark:${colourOf(rows[0])}"><h3>${++place}. ${escape(step.title)}</h3><dl>
-      <dt>What was done</dt><dd>${escape(step.what)}</dd>${step.why ? `<dt>Why</dt><dd>${escape(step.why)}</dd>` : ""}
-      ${bought.length ? `<dt>What it bought</dt><dd>${lines(bought)}</dd>` : ""}
-      ${ran.length ? `<dt>What it cost in accuracy</dt><dd>${cost.length ? lines(cost)
-        : ran.some((c) => isReference(study, c)) ? "Nothing: these are the vectors that the others are compared with." : "Not measured."}</dd>` : ""}
-      ${lost.length ? `<dt>Not measured</dt><dd class="bad">${lines(lost)}</dd>` : ""}</dl></div>`;
+    html += `<div class="step" style="--mark:var(${colourName(rows[0])})"><h3>${++place}. ${escape(step.title)}</h3><dl>
+      ${part("What was done", [escape(step.what)])}${part("Why", step.why ? [escape(step.why)] : [])}
+      ${part("What it bought", [...ran.map((c) => bought(c, base)), ...gain(study, step, ran)])}
+      ${part("What it cost", ran.length ? [...lostAccuracy(study, ran), size(ran, base)].filter(Boolean) : [])}
+      ${part("Not measured", lost(rows).map(escape), ' class="bad"')}</dl></div>`;
   }
   return html;
 }
 
+/* ------------------------------------------------------------------- speed */
+
 function speeds(study) {
-  const rows = measured(study), name = { title: "Configuration", cell: (c) => escape(c.name) };
-  const timed = rows.filter((c) => c.latency.samples_ms?.length);
+  const rows = measured(study), timed = rows.filter((c) => c.latency.samples_ms?.length),
+    paced = rows.filter((c) => known(speed(c)));
   let html = "<h2 id=\"speed\">Speed</h2>";
   if (timed.length)
-    html += "<h3>Latency</h3>" + figure("latency", `Time of one call, every sample, on a logarithmic axis: the box spans the middle
-      half, the line in it is the median. A call of a batch row embeds the whole batch.`,
-      [name, { title: "Calls", cell: (c) => count(c.latency.calls) }, { title: "Min", cell: (c) => ms(c.latency.min_ms) },
+    html += figure("latency", "Latency", `Time of one call, every sample, on a logarithmic axis: the box spans the middle half,
+      the line in it is the median. A call of a batch row embeds the whole batch.`,
+      [nameColumn, { title: "Calls", cell: (c) => count(c.latency.calls) }, { title: "Min", cell: (c) => ms(c.latency.min_ms) },
        { title: "p50", cell: (c) => ms(p50(c)) }, { title: "p95", cell: (c) => ms(c.latency.p95_ms) },
        { title: "p99", cell: (c) => ms(c.latency.p99_ms) }, { title: "p99.9", cell: (c) => ms(c.latency.p99_9_ms) },
        { title: "Max", cell: (c) => ms(c.latency.max_ms) }], timed);
-  const paced = rows.filter((c) => known(speed(c)));
   if (paced.length)
-    html += "<h3>Throughput</h3>" + figure("throughput", `Texts a second, sustained, with 95 % intervals from a bootstrap over the blocks.`,
-      [name, { title: "Texts/s", cell: (c) => number(speed(c), 4) }, { title: "95 % interval", cell: (c) => interval(c.throughput.texts_per_s, 4) },
-       { title: "Tokens/s", cell: (c) => count(c.throughput.tokens_per_s) }, { title: "Spread of blocks", cell: (c) => percent(100 * c.throughput.spread, 2) }], paced) +
-      "<h3>Steadiness</h3>" + figure("rounds", `Texts a second in each round, relative to the configuration's own mean. All configurations
-      take turns in every round, in a shuffled order, so a slow minute of the machine hits all of them and shows as a common dip.`,
-      [name, ...roundsOf(paced).map((r) => ({ title: `Round ${r + 1}`, cell: (c) => {
+    html += figure("throughput", "Throughput",
+      "Texts a second, sustained, with 95 % intervals from a bootstrap over the blocks. Batch rows are hatched.",
+      [nameColumn, { title: "Texts/s", cell: (c) => number(speed(c), 4) },
+        { title: "95 % interval", cell: (c) => interval(c.throughput.texts_per_s, 4) },
+       { title: "Tokens/s", cell: (c) => count(c.throughput.tokens_per_s) },
+         { title: "Spread of blocks", cell: (c) => percent(100 * c.throughput.spread, 2) }], paced) +
+      figure("rounds", "Steadiness", `Each configuration's texts a second in every round, around its own mean, the line behind
+        it; from there to the next
+      row's edge it is ${plain(roundsScale(paced))} %. All take turns in every round, in a shuffled order, so a slow minute of
+        the machine hits all of them and shows as a common dip.`,
+      [nameColumn, ...roundsOf(paced).map((r) => ({ title: `Round ${r + 1}`, cell: (c) => {
         const block = c.throughput.blocks.find((b) => b.round === r);
         return block ? number(block.texts / block.seconds) : dash; } }))], paced);
   return html;
 }
 const roundsOf = (rows) => [...new Set(rows.flatMap((c) => c.throughput.blocks.map((b) => b.round)))].sort((a, b) => a - b);
+/* How far a block is from the mean of its row, in percent; and the largest of that, rounded up. */
+const offMean = (c, b) => 100 * (b.texts / b.seconds / speed(c) - 1);
+const roundsScale = (rows) => 5 * Math.max(1, Math.ceil(Math.max(...rows.flatMap((c) =>
+  c.throughput.blocks.map((b) => Math.abs(offMean(c, b))))) / 5));
 
-function sweep(entry) {
-  const rows = sweepOf(entry);
+const sweepOf = (study) => series(study, "sweep").filter((s) => known(s.throughput?.texts_per_s?.value));
+function sweep(study) {
+  const rows = sweepOf(study);
   if (!rows.length)
-    return `<h3 id="sweep">Batch sizes</h3><p class="note">This study has no batch sweep: batch_throughput.csv isn't in
-      ${escape(entry.directory)}. <code>senvec sweep</code> adds it.</p>`;
-  return "<h3 id=\"sweep\">Batch sizes</h3>" + figure("sweep", "Texts a second by batch size, both axes logarithmic. Where the line flattens, a larger batch buys nothing more.",
-    [{ title: "Configuration", cell: (r) => escape(r.series) }, { title: "Batch", cell: (r) => count(r.batch) },
-     { title: "Texts/s", cell: (r) => number(r.rate) }, { title: "Time", cell: (r) => duration(r.seconds) }], rows);
+    return `<h3 id="figure-sweep">Batch sizes</h3><p class="note">This study has no batch sweep. <code>senvec sweep</code> adds
+      it.</p>`;
+  const gains = [...new Set(rows.map((s) => s.row))].map((c) => {
+    const own = rows.filter((s) => s.row === c), top = best(own, speed), one = own.find((s) => s.batch === 1);
+    return one && top && top !== one ? `${escape(family(c))} is ${number(speed(top) / speed(one))}× as fast in batches of
+      ${count(top.batch)} as one at a time` : "";
+  }).filter(Boolean);
+  return figure("sweep", "Batch sizes", `Texts a second by batch size, both axes logarithmic. Where the line flattens, a larger
+    batch buys nothing more.${gains.length ? ` ${gains.join("; ")}.` : ""}`,
+    [{ title: "Configuration", cell: (s) => escape(family(s.row)) }, { title: "Batch", cell: (s) => count(s.batch) },
+     { title: "Texts/s", cell: (s) => number(speed(s)) },
+       { title: "95 % interval", cell: (s) => interval(s.throughput.texts_per_s) }], rows);
 }
-/* The sweep's rows whatever columns say which configuration they belong to. */
-function sweepOf(entry) {
-  return readTable(entry.batch_throughput).map((r) => ({
-    series: [r.Configuration ?? r.Runtime ?? r.runtime ?? "senvec", r.Precision ?? r.precision, r.Texts ?? r["Text Length"] ?? r.length]
-      .filter((part, i, all) => part && !String(all[0]).includes(part)  || i === 0 && part).join(", "),
-    runtime: (r.Runtime ?? r.runtime ?? r.Configuration ?? "").toLowerCase(), precision: r.Precision ?? r.precision ?? "",
-    batch: Number(r.batch_size), seconds: Number(r.total_time_s), rate: Number(r.throughput_rps),
-  })).filter((r) => r.batch > 0 && r.rate > 0);
+
+/* For each row what one text of a length takes, or texts a second in batches; the corpus comes from the row's own benchmark. */
+function lengthsOf(study, single) {
+  const corpus = tokensOfCorpus(study);
+  const own = !corpus ? [] : measured(study).map((c) =>
+    ({ row: c, texts: "corpus", tokens: corpus, ms: p50(c), p95: c.latency.p95_ms, calls: c.latency.calls,
+    rate: speed(c), tokenRate: c.throughput.tokens_per_s, range: c.throughput.texts_per_s }));
+  const others = series(study, "length").map((s) =>
+    ({ row: s.row, texts: s.texts, tokens: s.tokens_per_text, ms: s.latency?.p50_ms, p95: s.latency?.p95_ms,
+    calls: s.latency?.calls, rate: speed(s), tokenRate: s.throughput?.tokens_per_s, range: s.throughput?.texts_per_s }));
+  const usable = others.filter((p) => (p.row.batch === 1) === single && known(single ? p.ms : p.rate));
+  const rows = new Set(usable.map((p) => p.row));
+  return [...own.filter((p) => rows.has(p.row)), ...usable].sort((a, b) => a.tokens - b.tokens);
+}
+
+const setNames = { query: "search queries", corpus: "the corpus", "80 tokens": "paragraphs",
+  "256 tokens": "texts that are cut at 256 tokens" };
+
+function lengths(study) {
+  const single = lengthsOf(study, true), batch = lengthsOf(study, false);
+  let html = "<h2 id=\"lengths\">Short and long texts</h2>";
+  if (!single.length && !batch.length)
+    return html + `<p class="note">Texts of other lengths were not measured. <code>senvec bench</code> does that.</p>`;
+  const all = [...single, ...batch], sets = [...new Map(all.map((p) => [p.texts, p.tokens]))].sort((a, b) => a[1] - b[1]);
+  html += `<p>A configuration that is fast with short texts need not be with long ones. Measured, with their tokens on average:
+    ${sets.map(([name, tokens]) => `${escape(setNames[name] ?? name)} (${number(tokens)})`).join(", ")}.</p>`;
+  const columns = (points, cell) => [nameColumn, ...sets.map(([name, tokens]) =>
+    ({ title: `${/token/.test(name) ? "" : `${name}, `}${number(tokens)} tokens`,
+    cell: (c) => { const p = points.find((p) => p.row === c && p.texts === name); return p ? cell(p) : dash; } }))];
+  const rowsOf = (points) => measured(study).filter((c) => points.some((p) => p.row === c));
+  if (single.length)
+    html += figure("lengths", "One text at a time",
+      "Median time of one text by its length in tokens; both axes logarithmic, lower is better.",
+      columns(single, (p) => ms(p.ms) + small(known(p.p95) ? `p95 ${ms(p.p95)}` : "")), rowsOf(single));
+  html += batch.length
+    ? figure("lengths-batch", "In batches", `Tokens a second by the length of the texts, in batches of
+      ${count(batch[0].row.batch)}: higher is better. It falls with the length
+      where attention, which grows with its square, or padding takes over.`,
+      columns(batch, (p) => `${number(p.rate)} texts/s` + small(interval(p.range))), rowsOf(batch))
+    : "<p class=\"note\">Longer texts in batches were not measured: a quick study leaves them out.</p>";
+  return html + absent(study.configurations);
+}
+
+/* -------------------------------------------------------------- uses, cost */
+
+/* A use in which somebody waits for one text. */
+function waiting(study, title, words, set, key) {
+  const rows = measured(study).filter((c) => known(c.use_cases?.[`${key}_ms`])), wait = (c) => c.use_cases[`${key}_ms`];
+  if (!rows.length) return `<h3>${title}</h3><p class="note">Not measured: <code>senvec bench</code> does that.</p>`;
+  const base = baselineOf(study), top = best(rows, wait, -1), sample = series(study, "length").find((s) => s.texts === set);
+  const price = (c) => (study.options.usd_per_hour * wait(c) * 1e6) / 3.6e6;
+  return `<h3>${title}</h3><p>${words} (${number(sample?.tokens_per_text, 3)} tokens on average,
+    ${plural(sample?.latency.calls, "timed call")}
+    each). ${escape(top.name)} answers soonest, typically in ${ms(wait(top))}${rows.includes(base) && top !== base
+      ? `; ${escape(base.name)} takes ${ms(wait(base))}` : ""}.</p>` +
+    table([nameColumn, { title: "Typical wait (p50)", cell: (c) => ms(wait(c)) },
+      { title: "1 in 20 waits longer than (p95)", cell: (c) => ms(c.use_cases[`${key}_p95_ms`]) },
+      { title: "Against the baseline", cell: (c) =>
+        (rows.includes(base) && c !== base ? `${number(wait(base) / wait(c))}× as quick` : dash) },
+      { title: "A million, one after another", cell: (c) => duration(wait(c) * 1000) },
+      { title: "USD for them", cell: (c) => usd(price(c)) }], rows, (c) => (c === top ? "best" : ""));
+}
+
+function reindex(study) {
+  const rows = measured(study).filter((c) => known(c.use_cases?.reindex_1m_hours)).sort((a, b) =>
+    a.use_cases.reindex_1m_hours - b.use_cases.reindex_1m_hours);
+  if (!rows.length) return "";
+  const hours = (c) => 3600 * c.use_cases.reindex_1m_hours, base = baselineOf(study), rate = (c) => c.throughput.texts_per_s,
+    tokens = tokensOfCorpus(study);
+  return `<h3>A re-index of a million texts</h3><p>Texts like the corpus${tokens ? ` (${number(tokens, 3)} tokens on average)`
+    : ""}, each configuration at its own batch
+    size. ${escape(rows[0].name)} is done in ${duration(hours(rows[0]))} for ${usd(rows[0].use_cases.reindex_1m_usd)}${
+    rows[0] !== base ? `; ${escape(base.name)} takes ${duration(hours(base))} and ${usd(base.use_cases?.reindex_1m_usd)}`
+      : ""}.</p>` + table([
+    nameColumn,
+    { title: "Time", cell: (c) => duration(hours(c))
+      + small(rate(c).low < rate(c).high ? `${duration(1e6 / rate(c).high)} to ${duration(1e6 / rate(c).low)}` : "") },
+    { title: "Texts an hour", cell: (c) => count(1e6 / c.use_cases.reindex_1m_hours) },
+    { title: "USD", cell: (c) => usd(c.use_cases.reindex_1m_usd) },
+      { title: "Against the baseline", cell: (c) => saving(c) || dash },
+  ], rows, (c) => (c === rows[0] ? "best" : ""));
+}
+
+function uses(study) {
+  return `<h2 id="use">Three uses, in time and money</h2><p>What waits for a vector decides what matters: a person waits for
+    one query, a million
+    texts wait for the last one. The machine costs $${plain(study.options.usd_per_hour)} an hour and does nothing else; no
+      network is in these times.</p>` +
+    waiting(study, "One search query", "Somebody typed a few words and waits", "query", "query") +
+    waiting(study, "One new listing", "A text of a paragraph is added to the index and should be found at once", "80 tokens",
+      "listing") +
+    reindex(study) + absent(study.configurations);
 }
 
 function cost(study) {
   const rows = measured(study).filter((c) => known(c.cost?.usd_per_1m_texts));
   if (!rows.length) return "";
-  return "<h2 id=\"cost\">Cost</h2>" + figure("cost", `USD to embed a million texts like these on a machine at $${plain(study.options.usd_per_hour)} an hour that does nothing
-    else: the price of an hour over the texts of an hour. <code>senvec cost --price</code> works it out for another price.`,
-    [{ title: "Configuration", cell: (c) => escape(c.name) }, { title: "USD per 1 K texts", cell: (c) => usd(c.cost.usd_per_1k_texts) },
-     { title: "USD per 1 M texts", cell: (c) => usd(c.cost.usd_per_1m_texts) }, { title: "Against the baseline", cell: (c) => saving(c) || dash },
-     { title: "Texts an hour", cell: (c) => count(3600 * speed(c)) }], rows) + useCases(study, rows);
+  return "<h2 id=\"cost\">Cost</h2>" + figure("cost", "A million texts",
+    `USD to embed a million texts like the corpus on a machine at $${plain(study.options.usd_per_hour)} an hour that does
+      nothing else: the price of an hour over the texts of an hour. <code>senvec cost --price</code> works it out for another
+    price.`,
+    [nameColumn, { title: "USD per 1 K texts", cell: (c) => usd(c.cost.usd_per_1k_texts) },
+     { title: "USD per 1 M texts", cell: (c) => usd(c.cost.usd_per_1m_texts) },
+       { title: "Against the baseline", cell: (c) => saving(c) || dash },
+     { title: "Texts an hour", cell: (c) => count(3600 * speed(c)) }], rows);
 }
 
-function useCases(study, rows) {
-  const texts = study.environment.texts ?? {}, tokens = rows.map((c) => c.corpus_tokens).find((n) => n > 0);
-  const length = tokens && texts.used ? `${number(tokens / texts.used, 3)} tokens on average` : "";
-  const single = rows.filter((c) => c.batch === 1), many = 1e6;
-  const bulk = (c) => many / speed(c);
-  let html = `<h3 id="use">Three uses, in time and money</h3>
-    <p>The texts of this study${length ? ` (${length})` : ""} stand in for a listing, a query and the texts of an index.</p>`;
-  if (single.length)
-    html += "<h3>One new listing, one search query</h3>" + table([
-      { title: "Configuration", cell: (c) => escape(c.name) },
-      { title: "Typical wait (p50)", cell: (c) => ms(p50(c)) }, { title: "1 in 20 waits longer than (p95)", cell: (c) => ms(c.latency.p95_ms) },
-      { title: "1 in 100 (p99)", cell: (c) => ms(c.latency.p99_ms) },
-      { title: "A thousand of them, one after another", cell: (c) => duration(1000 / speed(c)) },
-      { title: "USD for these", cell: (c) => usd(c.cost.usd_per_1k_texts) }], single) +
-      "<p class=\"note\">A listing and a query wait alike: one text, nothing else running, no network.</p>";
-  html += "<h3>A re-index of a million texts</h3>" + table([
-    { title: "Configuration", cell: (c) => escape(c.name) },
-    { title: "Time", cell: (c) => duration(bulk(c)) + small(c.throughput.texts_per_s.low < c.throughput.texts_per_s.high
-      ? `${duration(many / c.throughput.texts_per_s.high)} to ${duration(many / c.throughput.texts_per_s.low)}` : "") },
-    { title: "USD", cell: (c) => usd(c.cost.usd_per_1m_texts) }, { title: "Against the baseline", cell: (c) => saving(c) || dash },
-  ], rows.slice().sort((a, b) => bulk(a) - bulk(b)));
-  return html;
-}
+/* ---------------------------------------------------------------- accuracy */
+
+/* The sets of texts whose vectors were compared, those of them that the study has. */
+const validationSets = [{ key: "validation", texts: "validation_texts", figure: "cosine", title: "Corpus" },
+  { key: "validation_wide", texts: "validation_texts_wide", figure: "cosine-wide", title: "Wide set" }];
+const comparedIn = (study, key) => measured(study).filter((c) => c[key]?.cosines?.length && !isReference(study, c));
 
 function accuracySection(study) {
-  const rows = measured(study).filter((c) => c.validation?.cosines?.length && !isReference(study, c));
-  if (!rows.length)
-    return `<h2 id="accuracy">Accuracy</h2><p class="note">No vectors were compared. <code>senvec validate</code> does that.</p>`;
-  const v = (f) => (c) => f(c.validation);
-  let html = `<h2 id="accuracy">Accuracy</h2><p>Each text's vector is compared with the one of ${escape(study.reference)}.
-    A cosine of 1 is the same direction. What matters to a search is whether the same neighbours come out.</p>` +
-    figure("cosine", `How far each text's vector is from the reference's, as 1 − cosine on a logarithmic axis: further left is closer.`,
-      [{ title: "Configuration", cell: (c) => escape(c.name) }, { title: "Texts", cell: v((x) => count(x.texts)) },
-       { title: "Cosine, mean", cell: v((x) => cosine(x.cosine_mean)) }, { title: "1st percentile", cell: v((x) => cosine(x.cosine_p1)) },
-       { title: "Min", cell: v((x) => cosine(x.cosine_min)) }], rows) +
-    table([{ title: "Configuration", cell: (c) => escape(c.name) }, { title: "Cosine, mean", cell: v((x) => cosine(x.cosine_mean)) },
-      { title: "1st percentile", cell: v((x) => cosine(x.cosine_p1)) }, { title: "Min", cell: v((x) => cosine(x.cosine_min)) },
-      { title: "Error of a pair's cosine, mean", cell: v((x) => number(x.pairwise_error_mean, 2)) }, { title: "Max", cell: v((x) => number(x.pairwise_error_max, 2)) },
-      { title: "Ten nearest neighbours found", cell: v((x) => percent(100 * x.neighbours, 4)) }], rows);
-  const worst = rows.flatMap((c) => c.validation.cosines.map((value, i) => ({ name: c.name, value, text: study.validation_texts?.[i] })))
-    .filter((w) => w.text !== undefined && w.value < 0.9999).sort((a, b) => a.value - b.value).slice(0, 5);
-  if (worst.length)
-    html += "<h3>The texts that lost most</h3>" + table([{ title: "Text", cell: (w) => escape(w.text.length > 160 ? w.text.slice(0, 157) + "…" : w.text) },
-      { title: "Configuration", text: true, cell: (w) => escape(w.name) }, { title: "Cosine", cell: (w) => cosine(w.value) }], worst);
-  return html;
+  const sets = validationSets.filter((set) => comparedIn(study, set.key).length);
+  if (!sets.length)
+    return `<h2 id="accuracy">Accuracy</h2><p class="note">No vectors were compared. <code>senvec validate</code> does
+      that.</p>`;
+  const any = [...new Set(sets.flatMap((set) => comparedIn(study, set.key)))].sort((a, b) =>
+    study.configurations.indexOf(a) - study.configurations.indexOf(b));
+  const scored = measured(study).filter((c) => known(c.sts_spearman));
+  const columns = sets.flatMap(({ key, title }) => [
+    { title: `${title}: cosine, mean`, cell: (c) => cosine(c[key]?.cosine_mean)
+      + small(known(c[key]?.cosine_min) ? `min ${cosine(c[key].cosine_min)}` : "") },
+    { title: `${title}: error of a pair's similarity`, cell: (c) => tiny(c[key]?.pairwise_error_mean)
+      + small(known(c[key]?.pairwise_error_max) ? `max ${tiny(c[key].pairwise_error_max)}` : "") },
+    { title: `${title}: ten nearest neighbours kept`, cell: (c) => kept(c[key]?.neighbours) }]);
+  let html = `<h2 id="accuracy">Accuracy</h2><p>Each text's vector is compared with the one of ${escape(study.reference)}. A
+    cosine of 1 is the same
+    direction. What a search feels is whether two texts stay as similar as they were, and whether the same ten neighbours come
+      out.
+    ${sets.length > 1 ? `The corpus is what this study embeds (${plural(any[0].validation?.texts, "distinct text")}); the wide
+      set is ${plural(any[0].validation_wide?.texts, "text")} of 1 to 256 tokens on
+    many subjects, where it is harder to stay close.` : ""}</p>` + table([nameColumn, ...columns], any);
+  for (const set of sets)
+    html += figure(set.figure, `${set.title}: how far from the reference`,
+      `How many texts are how far from the reference, as 1 − cosine on a logarithmic axis: further left is closer. The
+      leftmost bar holds what differs by less than 10<sup>−8</sup>, which is nothing.`,
+      [nameColumn, { title: "Texts", cell: (c) => count(c[set.key].texts) },
+        { title: "Cosine, mean", cell: (c) => cosine(c[set.key].cosine_mean) },
+       { title: "1st percentile", cell: (c) => cosine(c[set.key].cosine_p1) },
+         { title: "Min", cell: (c) => cosine(c[set.key].cosine_min) }], comparedIn(study, set.key));
+  html += scored.length ? `<h3>People's judgement</h3><p>How well the similarity of ${plural(study.sts_pairs, "labelled pair")}
+    follows the labels that people gave
+    (Spearman's rank correlation; 1 is the same order).</p>`
+      + table([nameColumn, { title: "Spearman", cell: (c) => number(c.sts_spearman, 4) },
+      { title: "Against the reference", cell: (c) => { const r = find(study, study.reference)?.sts_spearman;
+        const off = (c.sts_spearman - r).toFixed(4);
+        return !known(r) || isReference(study, c) ? dash : Number(off) === 0 ? "the same" : Number(off) > 0 ? "+" + off
+          : off.replace("-", "−"); } }], scored)
+    : `<p class="note">No labelled pairs were given; <code>senvec validate --sts FILE</code> adds their rank
+      correlation.</p>`;
+  return html + worst(study, sets) + absent(study.configurations);
 }
 
-function peak(study) {
-  const rows = measured(study).filter((c) => known(c.throughput?.peak_percent)), p = study.peak ?? {};
-  const tops = [["fp32", p.fp32_gmacs_per_s], ["bf16", p.bf16_gmacs_per_s], ["int8", p.int8_gmacs_per_s]].filter(([, x]) => known(x) && x > 0);
-  if (!rows.length) return "";
-  return `<h2 id="peak">How much of the machine is used</h2><p>A loop of nothing but multiplications, measured in the same run, shows what
-    this CPU can do at most with ${plural(study.options.threads, "thread")}: ${tops.map(([n, x]) => `${number(x)} GMAC/s in ${n}`).join(", ")}${
-    known(p.read_gb_per_s) && p.read_gb_per_s > 0 ? `; memory is read at ${number(p.read_gb_per_s)} GB/s` : ""}. The linear layers of the model
-    take ${number(p.linear_macs_per_token / 1e6)} million multiplications a token.</p>` +
-    figure("peak", "Percent of that peak which the linear layers reach, counting the whole time of a call: tokenizing, attention and everything else included.",
-      [{ title: "Configuration", cell: (c) => escape(c.name) }, { title: "GMAC/s", cell: (c) => number(c.throughput.gmacs_per_s) },
+/* The texts that lost most, each once, with the configuration that it lost most in. */
+function worst(study, sets) {
+  const found = sets.flatMap((set) => comparedIn(study,
+    set.key).flatMap((c) => c[set.key].cosines.map((value, i) => ({ name: c.name, value, text: study[set.texts]?.[i] }))))
+    .filter((w) => w.text !== undefined && w.value < 0.9999).sort((a, b) => a.value - b.value);
+  const texts = new Set(), rows = found.filter((w) => !texts.has(w.text) && texts.add(w.text)).slice(0, 5);
+  return rows.length ? "<h3>The texts that lost most</h3>"
+    + table([{ title: "Text", cell: (w) => escape(w.text.length > 160 ? w.text.slice(0, 157) + "…" : w.text) },
+    { title: "Configuration", text: true, cell: (w) => escape(w.name) }, { title: "Cosine", cell: (w) => cosine(w.value) }],
+      rows) : "";
+}
+
+/* -------------------------------------------------------------- the machine */
+
+const bytesOf = { fp32: 4, bf16: 2, int8: 1 };
+const isNative = (c) => c.runtime === "senvec";
+/* The measured peaks: [precision, GMAC/s]. */
+const peaksOf = (study) => Object.keys(bytesOf).map((p) => [p, study.peak?.[`${p}_gmacs_per_s`]]).filter(([, x]) => known(x)
+  && x > 0);
+
+/* Native rows at all batch sizes and lengths that were measured: GMAC/s over multiplications for each byte of weights. */
+function rooflineOf(study) {
+  const macs = study.peak?.linear_macs_per_token;
+  if (!macs) return [];
+  const point = (row, what, tokens, tokenRate, own) =>
+    ({ row, what, own, intensity: tokens / bytesOf[row.precision], gmacs: (tokenRate * macs) / 1e9 });
+  const corpus = tokensOfCorpus(study);
+  return [
+    ...measured(study).filter((c) => isNative(c) && corpus).map((c) =>
+      point(c, `the corpus, batch ${c.batch}`, corpus * c.batch, c.throughput.tokens_per_s, true)),
+    ...[...series(study, "sweep"), ...series(study, "length")].filter((s) => isNative(s.row))
+      .map((s) => point(s.row, `${setNames[s.texts] ?? s.texts}, batch ${s.batch}`, s.tokens_per_text * s.batch,
+        s.throughput?.tokens_per_s, false)),
+  ].filter((p) => known(p.intensity) && known(p.gmacs) && p.gmacs > 0);
+}
+
+function machine(study) {
+  const rows = measured(study).filter((c) => known(c.throughput?.peak_percent)), p = study.peak ?? {}, tops = peaksOf(study),
+    points = rooflineOf(study);
+  if (!rows.length && !points.length) return "";
+  const missing = Object.keys(bytesOf).filter((precision) => !tops.some(([name]) => name === precision));
+  const l3 = study.environment.machine?.l3_bytes, bandwidth = known(p.read_gb_per_s) && p.read_gb_per_s > 0;
+  let html = `<h2 id="peak">How much of the machine is used</h2><p>A loop of nothing but multiplications, measured in the same
+    run, shows what
+    this CPU can do at most with ${plural(study.options.threads, "thread")}:
+      ${tops.map(([n, x]) => `${number(x)} GMAC/s in ${n}`).join(", ")}${
+    bandwidth ? `; memory is read at ${number(p.read_gb_per_s)} GB/s` : ""}. ${missing.length
+      ? `No instructions for ${missing.join(", ")} were found.` : ""} The
+    linear layers of the model take ${number(p.linear_macs_per_token / 1e6)} million multiplications a token.</p>`;
+  if (rows.length)
+    html += figure("peak", "Percent of the peak", `Percent of that peak, in the row's own precision, which the linear layers
+      reach, counting the whole time of a call: tokenizing, attention and everything else included.`,
+      [nameColumn, { title: "GMAC/s", cell: (c) => number(c.throughput.gmacs_per_s) },
+        { title: "Peak", cell: (c) => number(p[`${c.precision}_gmacs_per_s`]) },
        { title: "Of the peak", cell: (c) => percent(c.throughput.peak_percent) }], rows);
+  if (points.length)
+    html += figure("roofline", "Roofline of senvec",
+      `Each point is senvec at a batch size or a length of texts: to the right, more is computed for each byte of weights that
+        a call reads; up, more is
+      computed a second. The flat lines are the measured peaks${bandwidth ? ", the slope is what memory can deliver"
+        : ""}. The nearer a point to the line above it, the less is left to gain. ${
+      known(l3) && l3 > p.linear_macs_per_token ? `Weights that fit into the L3 cache (${megabytes(l3)}) need not come from
+        memory, so points may lie above the slope.` : ""}`,
+      [{ title: "Configuration", cell: (q) => escape(q.own ? q.row.name : family(q.row)) },
+        { title: "What", text: true, cell: (q) => escape(q.what) },
+       { title: "MAC a byte", cell: (q) => number(q.intensity) }, { title: "GMAC/s", cell: (q) => number(q.gmacs) },
+       { title: "Of the peak", cell: (q) => percent((100 * q.gmacs) / p[`${q.row.precision}_gmacs_per_s`]) }], points);
+  return html + absent(study.configurations.filter(isNative));
 }
 
-function method(study, entry) {
+/* ---------------------------------------------------------------- the method */
+
+function method(study) {
   const e = study.environment, m = e.machine ?? {}, o = study.options, files = e.model?.files ?? {};
-  const lost = study.configurations.filter((c) => c.state !== "measured");
+  const missing = [...lost(study.configurations), ...(sweepOf(study).length ? []
+    : ["The batch sweep: not measured in this study"])];
   const versions = new Map(); /* what a worker said -> the configurations that said the same */
   for (const [name, worker] of Object.entries(e.runtimes ?? {}))
     if (worker) versions.set(describe(worker), [...(versions.get(describe(worker)) ?? []), name]);
   return `<h2 id="method">Method, and how to repeat it</h2>
-    <ul><li>Configurations run in ${plural(o.rounds, "interleaved round")}, each in a process of its own, in an order shuffled by the seed.</li>
-    <li>Latency: ${plural(o.warmups, "warm-up")}, then ${plural(o.latency_calls, "timed call")}; all samples are kept. Percentiles are samples, not interpolations.</li>
+    <ul><li>Configurations run in ${plural(o.rounds, "interleaved round")}, each in a process of its own, in an order shuffled
+      by the seed.</li>
+    <li>Latency: ${plural(o.warmups, "warm-up")}, then ${plural(o.latency_calls, "timed call")}; all samples are kept.
+      Percentiles are samples, not interpolations.</li>
     <li>Throughput: ${unit(plain(o.duration_s), "s")} for each configuration over all rounds; it counts texts, not calls.</li>
     <li>Ratios compare blocks of the same round; intervals are 95 % bootstrap intervals over rounds.</li>
     <li>Memory is the peak resident size of the process that ran the configuration.</li></ul>
     <pre>${escape(e.repeat ?? "senvec study")}</pre>
-    ${facts([["Machine", escape(m.cpu)], ["CPUs", known(m.online_cpus) ? `${count(m.online_cpus)} online, ${count(m.physical_cores)} physical ${m.physical_cores === 1 ? "core" : "cores"}, ${known(m.quota_cpus) && m.quota_cpus > 0 ? `a quota of ${plain(m.quota_cpus)}` : "no quota"}; ${plural(o.threads, "thread")} used` : ""],
-      ["Instruction sets", escape((m.isa_tiers ?? []).join(", "))], ["Caches", m.l2_bytes ? `L1 ${plain(m.l1d_bytes / 1024)} KB, L2 ${plain(m.l2_bytes / 1024)} KB, L3 ${megabytes(m.l3_bytes)}` : ""],
-      ["Memory", megabytes(m.memory_bytes)], ["System", escape([m.kernel, m.hypervisor && `under ${m.hypervisor}`, m.governor && `governor ${m.governor}`].filter(Boolean).join(", "))],
+    ${facts([["Machine", escape(m.cpu)], ["CPUs", known(m.online_cpus)
+      ? `${count(m.online_cpus)} online, ${count(m.physical_cores)} physical ${m.physical_cores === 1 ? "core"
+        : "cores"}, ${known(m.quota_cpus) && m.quota_cpus > 0 ? `a quota of ${plain(m.quota_cpus)}`
+          : "no quota"}; ${plural(o.threads, "thread")} used` : ""],
+      ["Instruction sets", escape((m.isa_tiers ?? []).join(", "))],
+        ["Caches", m.l2_bytes ? `L1 ${plain(m.l1d_bytes / 1024)} KB, L2 ${plain(m.l2_bytes / 1024)} KB, L3
+          ${megabytes(m.l3_bytes)}` : ""],
+      ["Memory", megabytes(m.memory_bytes)], ["System",
+        escape([m.kernel, m.hypervisor && `under ${m.hypervisor}`,
+          m.governor && `governor ${m.governor}`].filter(Boolean).join(", "))],
       ["senvec", escape(`${e.senvec?.version ?? study.senvec_version}, ${e.senvec?.compiler ?? ""}, ${e.senvec?.build ?? ""}`)],
-      ["Texts", e.texts ? escape(`${e.texts.source}: ${plural(e.texts.used, "text")} used of ${count(e.texts.in_file)}, ${count(e.texts.distinct)} distinct, ${plural(e.texts.bytes, "byte")}`) : ""],
+      ["Texts", e.texts ? escape(`${e.texts.source}: ${plural(e.texts.used, "text")} used of ${count(e.texts.in_file)},
+        ${count(e.texts.distinct)} distinct, ${plural(e.texts.bytes, "byte")}`) : ""],
       ["Seed", String(o.seed)], ["Price", `$${plain(o.usd_per_hour)} an hour`],
-      ...Object.entries(files).map(([name, f]) => [name, `${count(f.bytes)} bytes, SHA-256 <code>${escape(f.sha256)}</code>`])])}
+      ...Object.entries(files).map(([name, f]) => [name,
+        `${count(f.bytes)} bytes, SHA-256 <code>${escape(f.sha256)}</code>`])])}
     ${versions.size ? `<h3>Runtimes</h3>${facts([...versions].map(([said, names]) => [names.join(", "), escape(said)]))}` : ""}
-    <h3>What is missing</h3>${lost.length || !sweepOf(entry).length ? `<ul>${lost.map((c) => `<li>${escape(c.name)}: ${escape(c.state)}${c.reason ? `, ${escape(c.reason)}` : ""}</li>`).join("")}${
-      sweepOf(entry).length ? "" : "<li>The batch sweep: not measured in this study.</li>"}</ul>` : "<p>Nothing: every configuration was measured.</p>"}`;
+    <h3>What is missing</h3>${missing.length ? `<ul>${missing.map((line) => `<li>${escape(line)}</li>`).join("")}</ul>`
+      : "<p>Nothing: every configuration was measured.</p>"}`;
 }
 /* What a worker said about itself, flattened. */
 const describe = (value) => (value && typeof value === "object"
-  ? Object.entries(value).filter(([, v]) => v !== null && v !== "").map(([k, v]) => `${k.replaceAll("_", " ")} ${Array.isArray(v) ? v.join(" ") : typeof v === "object" ? `(${describe(v)})` : v}`).join(", ")
+  ? Object.entries(value).filter(([, v]) => v !== null
+    && v !== "").map(([k, v]) => `${k.replaceAll("_", " ")} ${Array.isArray(v) ? v.join(" ") : typeof v === "object"
+      ? `(${describe(v)})` : v}`).join(", ")
   : String(value));
 
-/* --------------------------------------------------- several studies at once */
-
-const label = (entry) => entry.directory.replace(/\/+$/, "").split("/").slice(-1)[0] || entry.directory;
-function sideBySide(entries) {
-  const names = [...new Set(entries.flatMap((e) => measured(e.study).map((c) => c.name)))];
-  const rows = names.map((name) => ({ name, of: entries.map((e) => measured(e.study).find((c) => c.name === name)) }));
-  const against = (c, first) => (known(speed(c)) && known(speed(first)) && c !== first ? `${number(speed(c) / speed(first))}× the first` : "");
-  const column = (cell) => entries.map((e, i) => ({ title: label(e), cell: (r) => (r.of[i] ? cell(r.of[i], r.of[0]) : dash) }));
-  const first = { title: "Configuration", cell: (r) => escape(r.name) };
-  return `<h1>${plural(entries.length, "study", "studies")} side by side</h1>
-    ${table([{ title: "Study", cell: (e) => escape(label(e)) }, { title: "Machine", text: true, cell: (e) => escape(e.study.environment.machine?.cpu ?? dash) },
-      { title: "Threads", cell: (e) => count(e.study.options.threads) }, { title: "senvec", cell: (e) => escape(e.study.senvec_version) },
-      { title: "Texts", cell: (e) => count(e.study.environment.texts?.used) }, { title: "USD an hour", cell: (e) => "$" + plain(e.study.options.usd_per_hour) },
-      { title: "Measured", text: true, cell: (e) => escape((e.study.created ?? "").slice(0, 10)) }], entries)}
-    <h3>Texts a second</h3>${figure("compare-throughput", "Texts a second with 95 % intervals; one colour a study.",
-      [first, ...column((c, one) => number(speed(c)) + small(interval(c.throughput.texts_per_s)) + small(against(c, one)))], rows)}
-    <h3>Latency</h3>${figure("compare-latency", "Median time of a call, on a logarithmic axis.", [first, ...column((c) => ms(p50(c)))], rows)}
-    <h3>Cost</h3>${figure("compare-cost", "USD for a million texts, each study at its own price of an hour.", [first, ...column((c) => usd(c.cost.usd_per_1m_texts))], rows)}
-    <p class="note">Ratios between studies are no paired measurement: other machines, other days, perhaps other texts.</p>
-    <h2>One of them in full</h2><p class="screen"><select id="which" aria-label="Study">${
-      entries.map((e, i) => `<option value="${i}">${escape(label(e))}</option>`).join("")}</select></p>`;
+/* One study, whole. */
+function full(study) {
+  return head(study) + warnings(study) + `<nav>
+    <a href="#conclusions">Conclusions</a><a href="#story">Pipeline</a><a href="#speed">Speed</a>
+    <a href="#figure-sweep">Batch sizes</a><a href="#lengths">Short and long texts</a><a href="#use">Three
+      uses</a><a href="#cost">Cost</a>
+    <a href="#accuracy">Accuracy</a><a href="#peak">Machine</a><a href="#method">Method</a></nav>` +
+    conclusions(study) + story(study) + speeds(study) + sweep(study) + lengths(study) + uses(study) + cost(study) +
+    accuracySection(study) + machine(study) + method(study);
 }

@@ -24,7 +24,7 @@ int sv_cli_write_report(sv_report_options *options, bool quiet) {
     if (gaps.pdf[0])
         sv_cli_say("no report.pdf and no evidence/*.png: %s", gaps.pdf);
     if (gaps.notebook[0])
-        sv_cli_say("no study.ipynb: %s", gaps.notebook);
+        sv_cli_say("no notebook: %s", gaps.notebook);
     if (!quiet)
         sv_cli_say("%s/report.html: open it in a browser", options->out);
     return SV_EXIT_DONE;
@@ -47,7 +47,8 @@ int sv_cmd_report(int argc, char **argv) {
     const sv_usage usage = {
         .synopsis = "report [OPTION]... [DIR]...",
         .about = "Writes the report of the study in the folder DIR (default results): report.html, which needs no\n"
-                 "network, report.pdf, evidence/*.png and study.ipynb. Several folders are set side by side.",
+                 "network, report.pdf, evidence/*.png and study.ipynb. Several folders are set side by side\n"
+                 "(comparison.ipynb).",
         .options = options,
         .notes = "PDF and pictures are printed by Chromium ($SENVEC_CHROMIUM, or chromium of $PATH).",
         .most_operands = SV_MAX_REPORT_STUDIES,

@@ -1,6 +1,7 @@
 /* The cells and the script that runs them are compiled in; Python gets both as arguments, so no file has to be found. */
 #include "study/notebook.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,7 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern const char sv_notebook_runner[], sv_notebook_cells[];
+#include "base/limits.h"
+
+extern const char sv_notebook_runner[], sv_notebook_cells[], sv_notebook_common[], sv_notebook_comparison[];
 extern char **environ;
 
 /* The last line of what was written to `file`, cut to fit. */
@@ -48,16 +51,19 @@ static senvec_status run_python(const char *python, char *const *arguments, int 
     return sv_fail(err, SENVEC_SYSTEM, 0, "%s: %s", python, line[0] ? line : "died");
 }
 
-senvec_status sv_notebook_write(const char *python, const char *directory, const char *path, senvec_error *err) {
+senvec_status sv_notebook_write(const char *python, const char *const *directories, size_t count, const char *path,
+                                senvec_error *err) {
     if (!python[0])
         return sv_fail(err, SENVEC_NOT_FOUND, 0,
                        "no Python for the notebook; ./run study makes .venv, --python names another one");
     int errors = memfd_create("notebook errors", MFD_CLOEXEC);
     if (errors < 0)
         return sv_fail(err, SENVEC_SYSTEM, 0, "no memory for Python's messages: %s", strerror(errno));
-    char *const arguments[] = {(char *)python, "-c", (char *)sv_notebook_runner, (char *)sv_notebook_cells, (char *)directory,
-                               (char *)path,   NULL};
-    senvec_status status = run_python(python, arguments, errors, err);
+    const char *arguments[6 + SV_MAX_REPORT_STUDIES + 1] = {
+        python, "-c", sv_notebook_runner, count > 1 ? sv_notebook_comparison : sv_notebook_cells, sv_notebook_common, path};
+    assert(count <= SV_MAX_REPORT_STUDIES);
+    memcpy(arguments + 6, directories, count * sizeof *directories);
+    senvec_status status = run_python(python, (char *const *)arguments, errors, err);
     close(errors);
     return status;
 }

@@ -14,7 +14,8 @@
 #include "study/results.h"
 
 /* report/, compiled in. */
-extern const char sv_page_html[], sv_page_css[], sv_page_js[], sv_page_plots_js[];
+extern const char sv_page_html[], sv_page_css[];
+extern const char sv_page_data_js[], sv_page_js[], sv_page_plots_js[], sv_page_compare_js[], sv_page_main_js[];
 
 static void say_progress(const sv_report_options *options, double fraction, const char *what) {
     if (options->progress)
@@ -22,24 +23,6 @@ static void say_progress(const sv_report_options *options, double fraction, cons
 }
 
 /* --------------------------------------------------------------------- data */
-
-/* A text file of the study, or null where there is none. */
-static senvec_status read_table(const char *directory, const char *name, json_t **out, senvec_error *err) {
-    char path[SV_MAX_PATH];
-    sv_file_map map;
-    SENVEC_TRY(sv_path_join(directory, name, path, err));
-    *out = json_null();
-    if (!sv_path_is_file(path))
-        return SENVEC_OK;
-    SENVEC_TRY(sv_file_map_open(path, &map, err));
-    senvec_status status = SENVEC_OK;
-    if (map.size > SV_MAX_JSON_BYTES)
-        status = sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: larger than %u MB", path, SV_MAX_JSON_BYTES >> 20);
-    else if (!(*out = json_stringn((const char *)map.data, map.size)))
-        status = sv_fail(err, SENVEC_FORMAT, 0, "%s: not UTF-8", path);
-    sv_file_map_close(&map);
-    return status;
-}
 
 /* study.json as it is, so that the page also sees what later versions add. */
 static senvec_status read_study(const char *directory, json_t **out, senvec_error *err) {
@@ -68,15 +51,9 @@ static senvec_status read_study(const char *directory, json_t **out, senvec_erro
 
 static senvec_status collect(const sv_report_options *options, json_t *studies, senvec_error *err) {
     for (size_t i = 0; i < options->count; i++) {
-        json_t *study = NULL, *sweep = NULL;
+        json_t *study = NULL;
         SENVEC_TRY(read_study(options->directories[i], &study, err));
-        senvec_status status = read_table(options->directories[i], "batch_throughput.csv", &sweep, err);
-        if (status != SENVEC_OK) {
-            json_decref(study);
-            return status;
-        }
-        json_t *entry =
-            json_pack("{s:s, s:o, s:o}", "directory", options->directories[i], "study", study, "batch_throughput", sweep);
+        json_t *entry = json_pack("{s:s, s:o}", "directory", options->directories[i], "study", study);
         if (json_array_append_new(studies, entry) != 0)
             return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for the report");
     }
@@ -124,6 +101,7 @@ static senvec_status put_data(const json_t *data, FILE *file, senvec_error *err)
 /* What stands in for "{{name}}" in page.html. */
 static senvec_status put_part(const char *name, size_t length, const json_t *data, const sv_file_map *plotly, FILE *file,
                               senvec_error *err) {
+    const char *const scripts[] = {sv_page_data_js, sv_page_js, sv_page_plots_js, sv_page_compare_js, sv_page_main_js};
     if (strncmp(name, "style", length) == 0)
         fputs(sv_page_css, file);
     else if (strncmp(name, "plotly", length) == 0)
@@ -131,7 +109,8 @@ static senvec_status put_part(const char *name, size_t length, const json_t *dat
     else if (strncmp(name, "data", length) == 0)
         return put_data(data, file, err);
     else if (strncmp(name, "script", length) == 0)
-        fprintf(file, "%s%s", sv_page_js, sv_page_plots_js);
+        for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++)
+            fputs(scripts[i], file);
     return SENVEC_OK;
 }
 
@@ -288,11 +267,10 @@ senvec_status sv_report_write(const sv_report_options *options, sv_report_gaps *
     if (options->html_only)
         return SENVEC_OK;
     SENVEC_TRY(fill_gap(print_page(options, page, &failure), &failure, gaps->pdf, sizeof gaps->pdf, err));
-    if (options->count > 1)
-        return SENVEC_OK;
-    say_progress(options, 0.9, "running study.ipynb");
+    const char *name = options->count > 1 ? "comparison.ipynb" : "study.ipynb";
     char notebook[SV_MAX_PATH];
-    SENVEC_TRY(sv_path_join(options->out, "study.ipynb", notebook, err));
-    return fill_gap(sv_notebook_write(python, options->directories[0], notebook, &failure), &failure, gaps->notebook,
-                    sizeof gaps->notebook, err);
+    say_progress(options, 0.9, "running the notebook");
+    SENVEC_TRY(sv_path_join(options->out, name, notebook, err));
+    return fill_gap(sv_notebook_write(python, options->directories, options->count, notebook, &failure), &failure,
+                    gaps->notebook, sizeof gaps->notebook, err);
 }

@@ -26,11 +26,11 @@ typedef struct sv_report_options {
 typedef struct sv_report_gaps {
     char plots[1000];    /* plotly.js */
     char pdf[1000];      /* report.pdf and evidence/, by Chromium */
-    char notebook[1000]; /* study.ipynb, by Python */
+    char notebook[1000]; /* study.ipynb or comparison.ipynb, by Python */
 } sv_report_gaps;
 
-/* Writes report.html, report.pdf, evidence/NAME.png and, for a single study, study.ipynb; each whole or not at all. Errors:
- * NOT_FOUND (a folder without study.json), FORMAT, UNSUPPORTED (another schema version), IO, OUT_OF_MEMORY. */
+/* Writes report.html, report.pdf, evidence/NAME.png and study.ipynb, for several studies comparison.ipynb; each whole or not at
+ * all. Errors: NOT_FOUND (a folder without study.json), FORMAT, UNSUPPORTED (another schema version), IO, OUT_OF_MEMORY. */
 senvec_status sv_report_write(const sv_report_options *options, sv_report_gaps *gaps, senvec_error *err);
 
 #endif

@@ -1,7 +1,7 @@
-"""make_study DIRECTORY [SEED]: writes the result files of a study that never ran, for tests of the report.
+"""make_study DIRECTORY [SEED [--whole]]: writes the result files of a study that never ran, for tests of the report.
 
-Every kind of row that the page has to show is there: measured ones of each runtime, one that failed, one that is missing. The
-numbers are drawn at random around made-up speeds; they measure nothing.
+Every kind of row that the page has to show is there: measured ones of each runtime, one that failed, one that is missing; with
+--whole all are measured. The numbers are drawn at random around made-up speeds; they measure nothing.
 """
 import json
 import math
@@ -17,7 +17,14 @@ KINDS = [
     ("senvec int8", "senvec", "int8", 300, 4e-4),
 ]
 ROUNDS = 5
-TEXTS = 60
+TEXTS, TEXTS_WIDE = 60, 90
+TOKENS = 15  # a text of the corpus
+MACS = 10616832
+LENGTHS = {"query": 5, "80 tokens": 85, "256 tokens": 256}
+NO_LATENCY = {"calls": 0, "mean_ms": None, "min_ms": None, "max_ms": None, "deviation_ms": None, "p50_ms": None, "p95_ms": None,
+              "p99_ms": None, "p99_9_ms": None, "p50_ms_per_text": None, "samples_ms": []}
+NO_VECTORS = {"texts": 0, "cosine_mean": None, "cosine_min": None, "cosine_p1": None, "pairwise_error_max": None,
+              "pairwise_error_mean": None, "neighbours": None, "cosines": []}
 
 
 def percentile(values, percent):
@@ -35,43 +42,78 @@ def nothing(kind, batch, state, reason):
     return {
         "name": f"{name} (single)" if batch == 1 else f"{name} (batch={batch})", "runtime": runtime, "precision": precision,
         "step": "a step", "batch": batch, "state": state, "reason": reason, "worker": None, "load_seconds": None,
-        "model_bytes": 0, "peak_rss_bytes": 0, "corpus_tokens": 0,
-        "latency": {"calls": 0, "mean_ms": None, "min_ms": None, "max_ms": None, "deviation_ms": None, "p50_ms": None,
-                    "p95_ms": None, "p99_ms": None, "p99_9_ms": None, "p50_ms_per_text": None, "samples_ms": []},
+        "model_bytes": 0, "peak_rss_bytes": 0, "corpus_tokens": 0, "latency": NO_LATENCY,
         "throughput": {"blocks": [], "texts_per_s": empty, "tokens_per_s": None, "spread": None, "speedup": empty,
                        "speedup_same_batch": empty, "gmacs_per_s": None, "peak_percent": None},
-        "validation": {"texts": 0, "cosine_mean": None, "cosine_min": None, "cosine_p1": None, "pairwise_error_max": None,
-                       "pairwise_error_mean": None, "neighbours": None, "cosines": []},
+        "validation": NO_VECTORS, "validation_wide": NO_VECTORS, "sts_spearman": None,
         "cost": {"usd_per_1k_texts": None, "usd_per_1m_texts": None, "saving": None},
+        "use_cases": dict.fromkeys(("query_ms", "query_p95_ms", "listing_ms", "listing_p95_ms", "reindex_1m_hours",
+                                    "reindex_1m_usd")),
     }
+
+
+def latency(random, milliseconds, batch, calls=200):
+    samples = [milliseconds * random.lognormvariate(0, 0.1) for _ in range(calls)]
+    return {"calls": calls, "mean_ms": sum(samples) / calls, "min_ms": min(samples), "max_ms": max(samples),
+            "deviation_ms": 1.0, "p99_9_ms": None, **{f"p{p}_ms": percentile(samples, p) for p in (50, 95, 99)},
+            "p50_ms_per_text": percentile(samples, 50) / batch, "samples_ms": samples}
+
+
+def validation(random, distance, texts):
+    cosines = [1 - min(0.5, distance * random.lognormvariate(0, 0.6)) for _ in range(texts)]
+    return {"texts": texts, "cosine_mean": sum(cosines) / texts, "cosine_min": min(cosines),
+            "cosine_p1": percentile(cosines, 1), "pairwise_error_max": distance, "pairwise_error_mean": distance / 3, "neighbours": 1 - 10 * distance,
+            "cosines": cosines}
 
 
 def row(kind, batch, random, baseline):
     _, runtime, precision, rate, distance = kind
     rate *= 1 if batch == 1 else 2.5
     out = nothing(kind, batch, "measured", "")
-    out.update(worker={"versions": {runtime: "1.2.3"}, "threads": 2}, load_seconds=0.5, model_bytes=90868376, corpus_tokens=900,
-               peak_rss_bytes=int(random.uniform(150, 900)) << 20)
-    samples = [1000 * batch / rate * random.lognormvariate(0, 0.1) for _ in range(200)]
-    out["latency"] = {"calls": len(samples), "mean_ms": sum(samples) / len(samples), "min_ms": min(samples),
-                      "max_ms": max(samples), "deviation_ms": 1.0, "p99_9_ms": None,
-                      **{f"p{p}_ms": percentile(samples, p) for p in (50, 95, 99)},
-                      "p50_ms_per_text": percentile(samples, 50) / batch, "samples_ms": samples}
+    out.update(worker={"versions": {runtime: "1.2.3"}, "threads": 2}, load_seconds=0.5, model_bytes=90868376,
+               corpus_tokens=TOKENS * TEXTS, peak_rss_bytes=int(random.uniform(150, 900)) << 20,
+               latency=latency(random, 1000 * batch / rate, batch), sts_spearman=0.8 - distance)
     blocks = []
     for number in range(ROUNDS):
         texts = int(rate)
-        blocks.append({"round": number, "position": 0, "calls": texts // batch, "texts": texts, "tokens": 15 * texts,
+        blocks.append({"round": number, "position": 0, "calls": texts // batch, "texts": texts, "tokens": TOKENS * texts,
                        "seconds": texts / rate * random.uniform(0.95, 1.05), "steal": 0.0, "idle_cpu": 0.0})
-    out["throughput"].update(blocks=blocks, texts_per_s=estimate(rate, 0.03), tokens_per_s=15 * rate, spread=0.03,
-                             speedup=estimate(rate / baseline, 0.02), speedup_same_batch=estimate(rate / baseline, 0.02))
-    if runtime == "senvec":
-        out["throughput"].update(gmacs_per_s=rate * 0.16, peak_percent=min(95, rate * 0.1))
-    cosines = [1 - min(0.5, distance * random.lognormvariate(0, 0.6)) for _ in range(TEXTS)]
-    out["validation"] = {"texts": TEXTS, "cosine_mean": sum(cosines) / TEXTS, "cosine_min": min(cosines),
-                         "cosine_p1": percentile(cosines, 1), "pairwise_error_max": distance,
-                         "pairwise_error_mean": distance / 3, "neighbours": 1 - 10 * distance, "cosines": cosines}
+    out["throughput"].update(blocks=blocks, texts_per_s=estimate(rate, 0.03), tokens_per_s=TOKENS * rate, spread=0.03,
+                             speedup=estimate(rate / baseline, 0.02), speedup_same_batch=estimate(rate / baseline, 0.02),
+                             gmacs_per_s=TOKENS * rate * MACS / 1e9)
+    peak = {"fp32": 60, "bf16": 110, "int8": 200}[precision]
+    out["throughput"]["peak_percent"] = 100 * out["throughput"]["gmacs_per_s"] / peak
+    out.update(validation=validation(random, distance, TEXTS), validation_wide=validation(random, 1.5 * distance, TEXTS_WIDE))
     usd = 0.05 / 3600 * 1e6 / rate
     out["cost"] = {"usd_per_1k_texts": usd / 1000, "usd_per_1m_texts": usd, "saving": 1 - baseline / rate}
+    out["use_cases"].update(reindex_1m_hours=1e6 / rate / 3600, reindex_1m_usd=usd)
+    if batch == 1:
+        for name, tokens in (("query", 5), ("listing", 85)):
+            wait = 1000 / rate * tokens / TOKENS
+            out["use_cases"].update({f"{name}_ms": wait, f"{name}_p95_ms": 1.3 * wait})
+    return out
+
+
+def series(random, rows):
+    """Batch sizes of the rows that are swept, texts of other lengths of all."""
+    out = []
+    for row in (row for row in rows if row["state"] == "measured"):
+        rate = row["throughput"]["texts_per_s"]["value"]
+        common = {"configuration": row["name"], "latency": NO_LATENCY}
+        for batch in (1, 4, 8, 16, 32, 64) if row["batch"] > 1 and row["runtime"] in ("torch", "senvec") else ():
+            speed = rate * (0.4 + math.log2(batch) / 8)
+            out.append({"kind": "sweep", "texts": "corpus", "batch": batch, "tokens_per_text": TOKENS, **common,
+                        "throughput": {"blocks": [], "texts_per_s": estimate(speed, 0.04), "tokens_per_s": speed * TOKENS}})
+        for name, tokens in LENGTHS.items():
+            entry = {"kind": "length", "texts": name, "batch": row["batch"], "tokens_per_text": tokens, **common}
+            speed = rate * TOKENS / tokens
+            if row["batch"] == 1:
+                entry["latency"] = latency(random, 1000 / speed, 1, 100)
+                nothing = {"value": None, "low": None, "high": None}
+                entry["throughput"] = {"blocks": [], "texts_per_s": nothing, "tokens_per_s": None}
+            else:
+                entry["throughput"] = {"blocks": [], "texts_per_s": estimate(speed, 0.04), "tokens_per_s": speed * tokens}
+            out.append(entry)
     return out
 
 
@@ -79,8 +121,10 @@ def main():
     directory, seed = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     numbers = random.Random(seed)
     rows = [row(kind, batch, numbers, KINDS[0][3]) for kind in KINDS for batch in (1, 32)]
-    rows[7] = nothing(KINDS[3], 32, "failed", "the worker died: RuntimeError: <script>alert(1)</script> & so on")
-    rows[11] = nothing(KINDS[5], 32, "missing", "this CPU has no bf16 instructions")
+    whole = "--whole" in sys.argv
+    if not whole:
+        rows[7] = nothing(KINDS[3], 32, "failed", "the worker died: RuntimeError: <script>alert(1)</script> & so on")
+        rows[11] = nothing(KINDS[5], 32, "missing", "this CPU has no bf16 instructions")
     machine = {"cpu": f"Example CPU {seed}", "isa_tiers": ["ref", "avx2"], "online_cpus": 4, "physical_cores": 2,
                "affinity_cpus": 4, "quota_cpus": 2.0, "usable_threads": 2, "l1d_bytes": 32768, "l2_bytes": 524288,
                "l3_bytes": 33554432, "memory_bytes": 8 << 30, "kernel": "6.1", "hypervisor": "", "governor": ""}
@@ -88,9 +132,9 @@ def main():
         "schema_version": 1, "senvec_version": "0.1.0", "created": "2026-01-02T03:04:05Z",
         "options": {"seed": seed, "threads": 2, "rounds": ROUNDS, "latency_calls": 200, "warmups": 10, "duration_s": 10.0,
                     "quick": False, "usd_per_hour": 0.05},
-        "peak": {"linear_macs_per_token": 10616832, "fp32_gmacs_per_s": 60.0, "bf16_gmacs_per_s": None,
+        "peak": {"linear_macs_per_token": MACS, "fp32_gmacs_per_s": 60.0, "bf16_gmacs_per_s": 110.0 if whole else None,
                  "int8_gmacs_per_s": 200.0, "read_gb_per_s": 20.0},
-        "baseline": rows[0]["name"], "reference": rows[0]["name"], "warnings": ["an example of a warning"],
+        "baseline": rows[0]["name"], "reference": rows[0]["name"], "sts_pairs": 40, "warnings": ["an example of a warning"],
         "environment": {"machine": machine, "senvec": {"version": "0.1.0", "compiler": "a compiler", "build": "with asserts"},
                         "model": {"name": "all-MiniLM-L6-v2", "directory": "model",
                                   "files": {"model.safetensors": {"bytes": 90868376, "sha256": "53aa" * 16}}},
@@ -98,18 +142,13 @@ def main():
                                   "with_invalid_utf8": 0},
                         "repeat": f"senvec study --seed {seed}", "runtimes": {r["name"]: r["worker"] for r in rows}},
         "validation_texts": [f"example text {i} with </script> in it" for i in range(TEXTS)],
-        "configurations": rows,
+        "validation_texts_wide": [f"wide text {i}" for i in range(TEXTS_WIDE)],
+        "configurations": rows, "series": series(numbers, rows),
     }
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "study.json").write_text(json.dumps(study))
     (directory / "latency_data.json").write_text(json.dumps({r["name"]: r["latency"]["samples_ms"] for r in rows
                                                              if r["state"] == "measured"}))
-    lines = ["batch_size,total_time_s,throughput_rps,Configuration"]
-    for name, _, _, rate, _ in (KINDS[0], KINDS[2], KINDS[6]):
-        for batch in (1, 4, 8, 16, 32, 64):
-            speed = rate * (1 + math.log2(batch) / 3)
-            lines.append(f"{batch},{1000 / speed:.3f},{speed:.2f},{name}")
-    (directory / "batch_throughput.csv").write_text("\n".join(lines) + "\n")
 
 
 main()

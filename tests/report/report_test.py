@@ -17,7 +17,8 @@ from devtools import Page
 
 SENVEC, PYTHON = sys.argv[1], sys.argv[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FIGURES = {"latency", "throughput", "rounds", "sweep", "cost", "cosine", "peak"}
+FIGURES = {"latency", "throughput", "rounds", "sweep", "lengths", "lengths-batch", "cost", "cosine", "cosine-wide", "peak",
+           "roofline"}
 COMPARISONS = {"compare-throughput", "compare-latency", "compare-cost"}
 # Where the largest thing that was drawn in a figure is.
 TARGET = """(() => {
@@ -100,28 +101,33 @@ class Report(unittest.TestCase):
         """Figures come from the data, and what failed says why, whatever is in it."""
         self.write(self.studies[0], "--html-only", "-q")
         self.look(self.studies[0] / "report.html")
-        text = self.page.evaluate("document.body.innerText")
+        text = self.page.evaluate("document.body.innerText").replace("\N{NO-BREAK SPACE}", " ")
         for expected in ("OpenVINO INT8 (batch=32)", "failed: the worker died: RuntimeError: <script>alert(1)</script> & so on",
                          "missing: this CPU has no bf16 instructions", "Example CPU 1", "senvec study --seed 1", "53aa53aa",
-                         "12.5×", "$0.231", "an example of a warning"):
-            self.assertIn(expected, text)
+                         "12.5×", "$0.231", "an example of a warning", "40 labelled pairs", "0.8000", "wide text 1",
+                         "search queries (5.00)", "1.11 ms", "90 texts of all lengths"):
+            self.assertTrue(expected in text, expected)
         for wrong in ("NaN", "undefined", "null", "[object", "Infinity"):
-            self.assertNotIn(wrong, text)
+            self.assertFalse(wrong in text, wrong)
 
     def test_gaps_in_the_data(self):
-        """Without a sweep, without vectors, with nothing measured: a page that says so."""
+        """Without batch sizes, lengths, uses, vectors, with nothing measured: a page that says so."""
         bare = self.root / "bare"
         bare.mkdir()
         study = json.loads((self.studies[0] / "study.json").read_text())
         for row in study["configurations"]:
-            row["validation"].update(cosines=[], cosine_mean=None, cosine_min=None, cosine_p1=None, texts=0, neighbours=None)
-        study["reference"] = ""
+            for kind in ("validation", "validation_wide"):
+                row[kind].update(cosines=[], cosine_mean=None, cosine_min=None, cosine_p1=None, texts=0, neighbours=None)
+            row["use_cases"] = dict.fromkeys(row["use_cases"])
+            row["sts_spearman"] = None
+        study.update(reference="", series=[], sts_pairs=0)
         (bare / "study.json").write_text(json.dumps(study))
         self.write(bare, "--html-only", "-q")
         self.look(bare / "report.html")
-        self.check_figures(FIGURES - {"sweep", "cosine"})
+        self.check_figures(FIGURES - {"sweep", "lengths", "lengths-batch", "cosine", "cosine-wide"})
         text = self.page.evaluate("document.body.innerText")
         self.assertIn("no batch sweep", text)
+        self.assertIn("Texts of other lengths were not measured", text)
         self.assertIn("No vectors were compared", text)
         self.assertNotIn("NaN", text)
         for row in study["configurations"]:
@@ -144,6 +150,43 @@ class Report(unittest.TestCase):
         self.assertIn("Example CPU 2", self.page.evaluate("document.getElementById('full').innerText"))
         self.check_quiet(out / "report.html")
 
+    def test_colours(self):
+        """A configuration has one colour in all figures; in the dark another one, that one everywhere too."""
+        self.write(self.studies[0], "--html-only", "-q")
+        seen = []
+        for scheme in ("light", "dark"):
+            self.look(self.studies[0] / "report.html", 1200, scheme)
+            colours = self.page.evaluate("""(() => {
+                const found = {}, note = (name, colour) => (found[name.replace(/ \\(.*/, "")] ??= new Set()).add(colour);
+                for (const figure of document.querySelectorAll("[data-figure] .plot"))
+                    for (const trace of figure.data) {
+                        if (trace.mode === "text" || !trace.marker) continue;
+                        const rows = Array.isArray(trace.marker.color) ? trace.y
+                            : [trace.name ?? trace.hovertemplate.split("<")[0]];
+                        rows.forEach((name, i) => note(name, [trace.marker.color].flat()[i]));
+                        if (trace.line?.color) note(rows[0], trace.line.color);
+                    }
+                return Object.entries(found).map(([name, colours]) => [name, [...colours]]);
+            })()""")
+            self.assertEqual([(name, each) for name, each in colours if len(each) != 1], [])
+            self.assertEqual(len({each[0] for _, each in colours}), 7, colours)
+            seen.append(dict((name, each[0]) for name, each in colours))
+        self.assertEqual(set(seen[0]), set(seen[1]))
+        self.assertNotEqual(seen[0], seen[1])
+
+    def test_native_rows_all_there(self):
+        """Nothing missing: nothing is said to be; every native row is under the roof."""
+        whole = self.root / "whole"
+        subprocess.run([sys.executable, Path(__file__).parent / "make_study.py", whole, "3", "--whole"], check=True)
+        self.write(whole, "--html-only", "-q")
+        self.look(whole / "report.html")
+        self.check_figures(FIGURES)
+        text = self.page.evaluate("document.body.innerText")
+        self.assertIn("Nothing: every configuration was measured.", text)
+        self.assertNotIn("Not in it:", text)
+        rows = self.page.evaluate("document.querySelector('#plot-roofline').data.map(trace => trace.name)")
+        self.assertEqual(rows, ["peak in fp32", "peak in bf16", "peak in int8", "senvec fp32", "senvec bf16", "senvec int8"])
+
     def test_everything(self):
         """The PDF, the pictures and the notebook."""
         self.write(self.studies[1])
@@ -155,8 +198,16 @@ class Report(unittest.TestCase):
         notebook = json.loads((self.studies[1] / "study.ipynb").read_text())
         code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
         images = [output for cell in code for output in cell["outputs"] if "image/png" in output.get("data", {})]
-        self.assertEqual((notebook["nbformat"], len(images)), (4, 5))
+        self.assertEqual((notebook["nbformat"], len(images)), (4, 7))
         self.assertNotIn("error", [output["output_type"] for cell in code for output in cell["outputs"]])
+
+    def test_comparison_notebook(self):
+        out = self.root / "compared"
+        self.write(*self.studies, "-o", out, SENVEC_CHROMIUM="/nowhere/chromium")
+        notebook = json.loads((out / "comparison.ipynb").read_text())
+        code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        self.assertIn("FOLDERS = ['../first study', '../second']", "".join(code[0]["source"]))
+        self.assertEqual(sum("image/png" in output.get("data", {}) for cell in code for output in cell["outputs"]), 3)
 
     def test_without_what_it_needs(self):
         out = self.root / "alone"
