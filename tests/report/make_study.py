@@ -62,7 +62,8 @@ def latency(random, milliseconds, batch, calls=200):
 def validation(random, distance, texts):
     cosines = [1 - min(0.5, distance * random.lognormvariate(0, 0.6)) for _ in range(texts)]
     return {"texts": texts, "cosine_mean": sum(cosines) / texts, "cosine_min": min(cosines),
-            "cosine_p1": percentile(cosines, 1), "pairwise_error_max": distance, "pairwise_error_mean": distance / 3, "neighbours": 1 - 10 * distance,
+            "cosine_p1": percentile(cosines, 1), "pairwise_error_max": distance, "pairwise_error_mean": distance / 3,
+            "neighbours": 1 - 10 * distance,
             "cosines": cosines}
 
 
