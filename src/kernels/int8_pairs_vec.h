@@ -20,7 +20,7 @@
 #include "kernels/tile_vec.h"
 
 #define NR (2 * LANES)
-#define PAIRS_BLOCK 192 /* of columns of k */
+#define PAIRS_BLOCK 768 /* of columns of k */
 #define ROW_BLOCK 96
 
 typedef struct tile_args {
@@ -29,57 +29,33 @@ typedef struct tile_args {
     const int8_t *w; /* (pairs, NR, 2) */
     int16_t *wide;   /* the same as 16 bits: written by the first chunk, read by the others */
     size_t pairs;
-    float *c; /* (rows, columns) */
-    size_t ldc;
-    size_t columns;            /* 1 to NR */
-    bool accumulate, finish;   /* C holds integer sums before; C gets its values, not sums */
-    const sv_row_range *range; /* (rows) */
-    const float *w_scale, *w_sum, *bias;
+    int32_t *sums; /* (rows, NR) of the blocks before */
+    bool begin, end;
+    const sv_row_range *range;           /* (rows) */
+    const float *w_scale, *w_sum, *bias; /* (NR) */
     bool gelu;
+    float *c; /* (rows, NR), written at the end */
+    size_t ldc;
     const char *prefetch; /* what will be wanted next */
     size_t prefetch_step; /* bytes of it for each pair */
 } tile_args;
 
 typedef void tile_fn(const tile_args *);
 
-/* C's values from the sums, in two vectors a row. */
-ALWAYS_INLINE void finish(const tile_args *t, vi sum[MR][2], const size_t rows, const bool gelu) {
-    vf w_scale[2], w_sum[2], bias[2];
-    load_row(w_scale, t->w_scale, 2, t->columns);
-    load_row(w_sum, t->w_sum, 2, t->columns);
-    load_row(bias, t->bias, 2, t->columns);
-    UNROLL
-    for (size_t r = 0; r < rows; r++) {
-        const vf low = v_set(t->range[r].low), scale = v_set(t->range[r].scale);
-        vf y[2];
-        UNROLL
-        for (size_t j = 0; j < 2; j++) {
-            y[j] = v_fma(v_mul(v_from_int32(sum[r][j]), w_scale[j]), scale, v_fma(low, w_sum[j], bias[j]));
-            if (gelu)
-                y[j] = v_gelu_int8(y[j]);
-        }
-        store_row(t->c + r * t->ldc, y, 2, t->columns);
-    }
-}
-
-ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const bool first) {
+/* In an array of its own, since one that the rest of a tile also uses stays in memory with clang. */
+ALWAYS_INLINE void multiply(const tile_args *t, vi total[MR][2], const size_t rows, const bool first) {
     vi sum[MR][2];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
-        vf waiting[2] = {v_zero(), v_zero()};
-        if (t->accumulate)
-            load_row(waiting, t->c + r * t->ldc, 2, t->columns);
-        UNROLL
-        for (size_t j = 0; j < 2; j++)
-            sum[r][j] = v_bits(waiting[j]);
+        sum[r][0] = total[r][0];
+        sum[r][1] = total[r][1];
     }
-
     const uint16_t *a = t->a;
     const int8_t *w = t->w;
     int16_t *wide = t->wide;
     const char *prefetch = t->prefetch;
     const size_t lda = t->lda, prefetch_step = t->prefetch_step;
-    UNROLL_4
+    UNROLL_2
     for (size_t i = t->pairs; i; i--) {
         vi w0, w1;
         if (first) {
@@ -95,17 +71,57 @@ ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const bool first)
         wide += 2 * NR;
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            vi_add_pairs(&sum[r][0], &sum[r][1], a + r * lda, w0, w1);
+            vi_add_pairs(sum[r], a + r * lda, w0, w1);
         a += 2;
         __builtin_prefetch(prefetch, 0, 2);
         prefetch += prefetch_step;
     }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        total[r][0] = sum[r][0];
+        total[r][1] = sum[r][1];
+    }
+}
 
-    if (!t->finish) {
+/* C's values from the sums. */
+ALWAYS_INLINE void finish(const tile_args *t, vi sum[MR][2], const size_t rows, const bool gelu) {
+    const sv_row_range *range = t->range;
+    const size_t ldc = t->ldc;
+    float *c = t->c;
+    vf w_scale[2], w_sum[2], bias[2];
+    UNROLL
+    for (size_t j = 0; j < 2; j++) {
+        w_scale[j] = v_load(t->w_scale + j * LANES);
+        w_sum[j] = v_load(t->w_sum + j * LANES);
+        bias[j] = v_load(t->bias + j * LANES);
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        const vf low = v_set(range[r].low), scale = v_set(range[r].scale);
+        UNROLL
+        for (size_t j = 0; j < 2; j++) {
+            const vf offset = v_fma(low, w_sum[j], bias[j]);
+            const vf y = v_fma(v_mul(v_from_int32(sum[r][j]), w_scale[j]), scale, offset);
+            v_store(c + r * ldc + j * LANES, gelu ? v_gelu_int8(y) : y);
+        }
+    }
+}
+
+ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const bool first) {
+    vi sum[MR][2];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t j = 0; j < 2; j++)
+            sum[r][j] = t->begin ? vi_zero() : vi_load(t->sums + r * NR + j * LANES);
+    }
+    multiply(t, sum, rows, first);
+    if (!t->end) {
         UNROLL
         for (size_t r = 0; r < rows; r++) {
-            const vf waiting[2] = {v_from_bits(sum[r][0]), v_from_bits(sum[r][1])};
-            store_row(t->c + r * t->ldc, waiting, 2, t->columns);
+            UNROLL
+            for (size_t j = 0; j < 2; j++)
+                vi_store(t->sums + r * NR + j * LANES, sum[r][j]);
         }
     } else if (t->gelu)
         finish(t, sum, rows, true);
@@ -142,38 +158,54 @@ static void pack(void *packed, const int8_t *w, size_t ldw, size_t n, size_t k) 
                     *out++ = j < n && i + odd < k ? w[j * ldw + i + odd] : 0;
 }
 
-/* The rows [begin, end) of C. */
+/* The rows [begin, end) of C. A panel of fewer than NR columns has its vectors copied and its rows of C written by way of
+ * `spare`. */
 static void run_rows(const sv_gemm_int8_args *g, size_t begin, size_t end) {
     _Alignas(64) int16_t wide[PAIRS_BLOCK * 2 * NR];
+    _Alignas(64) int32_t sums[ROW_BLOCK * NR];
+    _Alignas(64) float spare[MR * NR], columns[3][NR];
     const size_t m = end - begin, chunks = (m + MR - 1) / MR, pairs = (g->k + 1) / 2;
     const size_t blocks = pairs > PAIRS_BLOCK ? (pairs + PAIRS_BLOCK - 1) / PAIRS_BLOCK : 1;
     for (size_t column = 0; column < g->n; column += NR) {
         const int8_t *w = (const int8_t *)g->w + column / NR * g->panel;
+        const size_t count = smaller(g->n - column, NR);
+        tile_args t = {
+            .lda = g->lda,
+            .wide = wide,
+            .w_scale = g->w_scale + column,
+            .w_sum = g->w_sum + column,
+            .bias = g->bias + column,
+            .gelu = g->gelu,
+            .ldc = g->ldc,
+            .prefetch_step = 2 * NR / chunks,
+        };
+        if (count < NR) {
+            memset(columns, 0, sizeof columns);
+            t.w_scale = memcpy(columns[0], t.w_scale, count * sizeof(float));
+            t.w_sum = memcpy(columns[1], t.w_sum, count * sizeof(float));
+            t.bias = memcpy(columns[2], t.bias, count * sizeof(float));
+            t.c = spare;
+            t.ldc = NR;
+        }
         for (size_t block = 0; block < blocks; block++) {
             const size_t from = pairs * block / blocks, to = pairs * (block + 1) / blocks;
-            tile_args t = {
-                .lda = g->lda,
-                .w = w + from * 2 * NR,
-                .wide = wide,
-                .pairs = to - from,
-                .ldc = g->ldc,
-                .columns = smaller(g->n - column, NR),
-                .accumulate = block > 0,
-                .finish = block + 1 == blocks,
-                .w_scale = g->w_scale + column,
-                .w_sum = g->w_sum + column,
-                .bias = g->bias + column,
-                .gelu = g->gelu,
-                .prefetch = (const char *)(w + to * 2 * NR),
-                .prefetch_step = 2 * NR / chunks,
-            };
+            t.w = w + from * 2 * NR;
+            t.pairs = to - from;
+            t.begin = block == 0;
+            t.end = block + 1 == blocks;
+            t.prefetch = (const char *)(w + to * 2 * NR);
             for (size_t chunk = 0; chunk < chunks; chunk++) {
                 const size_t row = begin + m * chunk / chunks, rows = begin + m * (chunk + 1) / chunks - row;
                 t.a = (const uint16_t *)g->a + row * g->lda + 2 * from;
-                t.c = g->c + row * g->ldc + column;
+                t.sums = sums + (row - begin) * NR;
                 t.range = g->range + row;
+                float *c = g->c + row * g->ldc + column;
+                if (count == NR)
+                    t.c = c;
                 (chunk ? other_tile : first_tile)[rows - 1](&t);
                 t.prefetch += t.pairs * t.prefetch_step;
+                for (size_t r = 0; count < NR && t.end && r < rows; r++)
+                    memcpy(c + r * g->ldc, spare + r * NR, count * sizeof(float));
             }
         }
     }

@@ -155,15 +155,6 @@ static inline void vi_store(void *p, vi v) {
     _mm256_storeu_si256((__m256i *)p, v);
 }
 
-/* The bits, not the values. */
-static inline vf v_from_bits(vi v) {
-    return _mm256_castsi256_ps(v);
-}
-
-static inline vi v_bits(vf v) {
-    return _mm256_castps_si256(v);
-}
-
 static inline vf v_from_int32(vi v) {
     return _mm256_cvtepi32_ps(v);
 }
@@ -173,16 +164,18 @@ static inline vi vi_widen(const int8_t *p) {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
 }
 
-/* sum0 += a . w0, sum1 += a . w1, the pair a with each lane's pair of 16 bits. */
-static inline void vi_add_pairs(vi *sum0, vi *sum1, const uint16_t *a, vi w0, vi w1) {
-    vi x, y;
+/* sum[0] += a . w0, sum[1] += a . w1, the pair a with each lane's pair of 16 bits. */
+static inline __attribute__((always_inline)) void vi_add_pairs(vi sum[2], const uint16_t *a, vi w0, vi w1) {
+    vi sum0 = sum[0], sum1 = sum[1], x, y;
     __asm__("vpbroadcastd %4, %3\n\t"
             "vpmaddwd %5, %3, %2\n\t"
             "vpmaddwd %6, %3, %3\n\t"
             "vpaddd %2, %0, %0\n\t"
             "vpaddd %3, %1, %1"
-            : "+x"(*sum0), "+x"(*sum1), "=&x"(x), "=&x"(y)
+            : "+x"(sum0), "+x"(sum1), "=&x"(x), "=&x"(y)
             : "m"(*(const uint16_t(*)[2])a), "x"(w0), "x"(w1));
+    sum[0] = sum0;
+    sum[1] = sum1;
 }
 
 /* LANES of a, then those of b, 0 to 255, rounded to the nearest integer, ties to even, as 16 bits each. */
