@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
-#include "model/quantize.h"
+#include "model/quantized_cache.h"
 
 /* Where int8 is so much faster than fp32 that AUTO takes it: the CPU sums products of bytes in one instruction. */
 #define FAST_INT8 SV_ISA_AVX512VNNI
@@ -42,15 +42,16 @@ static senvec_status limit_length(sv_config *config, size_t wanted, senvec_error
     return SENVEC_OK;
 }
 
-/* Packs the layers, in int8 after rounding them. */
-static senvec_status pack(senvec_model *model, const sv_math *math, senvec_error *err) {
+/* Packs the layers, in int8 as calibration made them. `directory` is that of the Transformer module. */
+static senvec_status pack(senvec_model *model, const char *directory, const sv_math *math, senvec_error *err) {
     const sv_config *config = &model->config;
     sv_arena temporary;
     sv_arena_init(&temporary, &model->allocator);
     sv_quantized quantized, *wanted = NULL;
     senvec_status status = SENVEC_OK;
     if (math->precision == SENVEC_PRECISION_INT8) {
-        status = sv_quantize_plain(config, &model->weights, &temporary, &quantized, err);
+        status = sv_quantized_obtain(directory, config, &model->weights, model->tokenizer, &math->kernels, &model->log,
+                                     &temporary, &quantized, err);
         wanted = &quantized;
     }
     if (status == SENVEC_OK)
@@ -80,7 +81,7 @@ static senvec_status load(senvec_model *model, const char *directory, const senv
                        "the files belong to different models",
                        directory, vocabulary, model->config.vocabulary);
     SENVEC_TRY(sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err));
-    SENVEC_TRY(pack(model, &math, err));
+    SENVEC_TRY(pack(model, transformer, &math, err));
     /* Packed now: without this, the file's copy of them would stay resident. */
     sv_weights_drop_matrices(&model->weights, &model->config);
     return SENVEC_OK;

@@ -1,4 +1,4 @@
-/* Memory of a quantised model, and rounding without calibration: w = round(W / scale), scale = max |W| of the row / 127. */
+/* Memory of a quantised model, and the scale of a row of weights. */
 #include "model/quantize.h"
 
 #include <math.h>
@@ -65,33 +65,4 @@ float sv_quantized_scale(const float *row, size_t k) {
     for (size_t i = 0; i < k; i++)
         largest = fmaxf(largest, fabsf(row[i]));
     return largest > LEAST ? largest / SV_INT8_LIMIT : 1;
-}
-
-/* Rows [first, first + n) of a room. */
-static void round_rows(const float *w, const float *bias, size_t n, size_t first, sv_quantized_room *room) {
-    memcpy(room->bias + first, bias, n * sizeof(float));
-    for (size_t r = 0; r < n; r++, w += room->k) {
-        float scale = sv_quantized_scale(w, room->k);
-        int8_t *out = room->w + (first + r) * room->k;
-        room->scale[first + r] = scale;
-        for (size_t i = 0; i < room->k; i++)
-            out[i] = (int8_t)rintf(w[i] / scale);
-    }
-}
-
-senvec_status sv_quantize_plain(const sv_config *config, const sv_weights *weights, sv_arena *arena, sv_quantized *out,
-                                senvec_error *err) {
-    size_t h = config->hidden, inner = config->inner;
-    sv_quantized_room *room;
-    SENVEC_TRY(sv_quantized_make(config, false, arena, out, &room, err));
-    for (size_t l = 0; l < config->layers; l++, room += SV_QUANTIZED_LINEARS) {
-        const sv_layer_weights *from = &weights->layers[l];
-        round_rows(from->query, from->query_bias, h, 0, &room[SV_QUANTIZED_QKV]);
-        round_rows(from->key, from->key_bias, h, h, &room[SV_QUANTIZED_QKV]);
-        round_rows(from->value, from->value_bias, h, 2 * h, &room[SV_QUANTIZED_QKV]);
-        round_rows(from->attention_out, from->attention_out_bias, h, 0, &room[SV_QUANTIZED_ATTENTION_OUT]);
-        round_rows(from->up, from->up_bias, inner, 0, &room[SV_QUANTIZED_UP]);
-        round_rows(from->down, from->down_bias, h, 0, &room[SV_QUANTIZED_DOWN]);
-    }
-    return SENVEC_OK;
 }

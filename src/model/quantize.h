@@ -1,9 +1,8 @@
-/* Making a sv_quantized: memory for it, rounding of rows, and the simplest of all recipes. */
+/* Making a sv_quantized: memory for it, and scales. */
 #ifndef SV_MODEL_QUANTIZE_H
 #define SV_MODEL_QUANTIZE_H
 
 #include "model/quantized.h"
-#include "model/weights.h"
 
 #define SV_INT8_LIMIT 127 /* weights are -127 .. 127 */
 
@@ -27,10 +26,5 @@ senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena
 /* The scale of a row of weights by its largest absolute value; 1 for a row of zeros, or of
  * values under 2^-100. */
 float sv_quantized_scale(const float *row, size_t k);
-
-/* The weights as they are, each row rounded by its own scale: no calibration, no smoothing. The matrices must not have been
- * dropped yet. Error: OUT_OF_MEMORY. */
-senvec_status sv_quantize_plain(const sv_config *config, const sv_weights *weights, sv_arena *arena, sv_quantized *out,
-                                senvec_error *err);
 
 #endif

@@ -247,9 +247,9 @@ static void layers_stay_what_they_were(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gptq_beats_rounding),        cmocka_unit_test(gptq_is_the_same_for_all_teams),
-        cmocka_unit_test(samples_of_any_texts),       cmocka_unit_test(same_bits_for_any_team),
-        cmocka_unit_test(layers_stay_what_they_were),
+        cmocka_unit_test(gptq_beats_rounding),    cmocka_unit_test(gptq_is_the_same_for_all_teams),
+        cmocka_unit_test(zero_rows_have_a_scale), cmocka_unit_test(samples_of_any_texts),
+        cmocka_unit_test(same_bits_for_any_team), cmocka_unit_test(layers_stay_what_they_were),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
