@@ -51,8 +51,7 @@ static size_t item_size(size_t count, size_t item, size_t size) {
     return left < size ? left : size;
 }
 
-/* ------------------------------------------------------------------------------------------------------ steps of the network
- */
+/* ----------------------------------------------------------------------------------------------------- steps of the network */
 
 static void embed_text(void *context, size_t item, size_t member) {
     (void)member;
@@ -146,8 +145,7 @@ static void apply(calibration *c, const sv_quantized_room *room, bool gelu) {
     sv_team_each(c->team, items_of(c->tokens, ROWS), multiply_rows, &p);
 }
 
-/* --------------------------------------------------------------------------------------------------------------- quantisation
- */
+/* ------------------------------------------------------------------------------------------------------------- quantisation */
 
 /* input (T, k) <- from (T, k), times multiplier, each row to 8 bits and back. */
 typedef struct trip {
@@ -294,8 +292,7 @@ static void calibrate_layer(calibration *c, const sv_layer_weights *from, sv_qua
     add_and_normalize(c, from->output_gamma, from->output_beta);
 }
 
-/* ------------------------------------------------------------------------------------------------------------------ the whole
- */
+/* ---------------------------------------------------------------------------------------------------------------- the whole */
 
 static senvec_status make_buffers(calibration *c, sv_arena *arena, senvec_error *err) {
     size_t h = c->config->hidden, inner = c->config->inner, longest = 0;

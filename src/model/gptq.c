@@ -65,7 +65,7 @@ void sv_gptq_release(sv_gptq *gptq) {
     *gptq = (sv_gptq){0};
 }
 
-/* --------------------------------------------------------------------------------------------- C += A A', upper triangle */
+/* ------------------------------------------------------------------------------------------------ C += A A', upper triangle */
 
 /* The symmetric product of a slab with itself, added to or taken from the upper triangle of a matrix; a block of columns of the
  * slab's source is an item. */
@@ -128,8 +128,7 @@ static void add_product(sv_gptq *gptq, const float *source, size_t ld, size_t de
     sv_team_each(gptq->team, items, multiply_block, &p);
 }
 
-/* ----------------------------------------------------------------------------------------------------------------- the factor
- */
+/* --------------------------------------------------------------------------------------------------------------- the factor */
 
 typedef struct importance {
     float sum;

@@ -52,8 +52,7 @@ void sv_quantized_hash_text(uint64_t hash, char out[SV_QUANTIZED_HASH]) {
     snprintf(out, SV_QUANTIZED_HASH, "%016" PRIx64, hash);
 }
 
-/* -------------------------------------------------------------------------------------------------------------------- writing
- */
+/* ------------------------------------------------------------------------------------------------------------------ writing */
 
 senvec_status sv_tensor_list_init(sv_tensor_list *list, const sv_config *config, size_t others, sv_arena *arena,
                                   senvec_error *err) {
@@ -114,8 +113,7 @@ senvec_status sv_tensor_list_write(const sv_tensor_list *list, const char *path,
     return status;
 }
 
-/* -------------------------------------------------------------------------------------------------------------------- reading
- */
+/* ------------------------------------------------------------------------------------------------------------------ reading */
 
 uint64_t sv_quantized_hash(const sv_config *config, const sv_quantized *quantized) {
     uint64_t hash = 0;

@@ -35,8 +35,7 @@ static float next_random(uint64_t *state) {
     return (float)(int32_t)(*state >> 32) / 0x1p31f;
 }
 
-/* ---------------------------------------------------------------------------------------------------------------------- GPTQ
- */
+/* --------------------------------------------------------------------------------------------------------------------- GPTQ */
 
 enum { ROWS = 700, K = 203, N = 37 };
 
@@ -114,8 +113,14 @@ static void gptq_is_the_same_for_all_teams(void **state) {
     free(p);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ the tiny model
- */
+static void zero_rows_have_a_scale(void **state) {
+    (void)state;
+    const float zeros[4] = {0}, row[4] = {-254, 3, 0, 1};
+    assert_true(sv_quantized_scale(zeros, 4) == 1);
+    assert_true(sv_quantized_scale(row, 4) == 2);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- the tiny model */
 
 typedef struct tiny {
     sv_config config;
