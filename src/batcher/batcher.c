@@ -62,8 +62,9 @@ static void end_requests(sv_batcher *batcher, sv_job *list, senvec_status comput
         request->status = job->cancelled ? SENVEC_CANCELLED : computed;
         request->expired = job->expired;
         request->finished_ns = now;
-        request->queue_ns = (job->start ? job->start : now) - job->arrival;
-        request->compute_ns = job->compute_ns;
+        uint64_t start = job->start ? job->start : now;
+        request->queue_ns = start - job->arrival;
+        request->compute_ns = now - start;
         request->done(request);
     }
     if (count == 0)
@@ -350,25 +351,32 @@ static sv_job *withdraw_all(sv_queue *queue) {
     return list;
 }
 
-void sv_batcher_close(sv_batcher *batcher) {
-    if (!batcher)
-        return;
+void sv_batcher_stop(sv_batcher *batcher) {
     pthread_mutex_lock(&batcher->lock);
-    batcher->draining = batcher->stopping = true;
+    batcher->draining = true;
     sv_job *list = withdraw_all(&batcher->queue);
-    pthread_cond_broadcast(&batcher->work);
     pthread_mutex_unlock(&batcher->lock);
     end_requests(batcher, list, SENVEC_OK);
-    for (size_t i = 0; i < batcher->sessions; i++)
-        if (batcher->workers[i].started)
-            pthread_join(batcher->workers[i].thread, NULL);
-    pthread_mutex_lock(&batcher->lock); /* a caller may still be in a sv_batcher_cancel that ends a request */
+    pthread_mutex_lock(&batcher->lock);
     while (batcher->pending > 0)
         pthread_cond_wait(&batcher->ended, &batcher->lock);
     pthread_mutex_unlock(&batcher->lock);
+}
+
+void sv_batcher_close(sv_batcher *batcher) {
+    if (!batcher)
+        return;
+    sv_batcher_stop(batcher);
+    pthread_mutex_lock(&batcher->lock);
+    batcher->stopping = true;
+    pthread_cond_broadcast(&batcher->work);
+    pthread_mutex_unlock(&batcher->lock);
     for (size_t i = 0; i < batcher->sessions; i++) {
-        senvec_session_free(batcher->workers[i].session);
-        free(batcher->workers[i].out);
+        worker *w = &batcher->workers[i];
+        if (w->started)
+            pthread_join(w->thread, NULL);
+        senvec_session_free(w->session);
+        free(w->out);
     }
     sv_queue_release(&batcher->queue);
     pthread_cond_destroy(&batcher->ended);

@@ -36,12 +36,13 @@ struct sv_request {
     sv_request_done *done;
     void *context;
 
-    /* For the caller: `tokenized` and the three counts after sv_batcher_submit, the rest in `done`. */
+    /* For the caller: `stats` and `tokenize_ns` after sv_batcher_submit, the rest in `done`. */
     senvec_status status; /* OK; CANCELLED, by sv_batcher_cancel or by its deadline: `out` is undefined */
     bool expired;         /* it was the deadline */
     senvec_embed_stats stats;
-    uint64_t tokenize_ns, queue_ns, compute_ns; /* durations; tokenizing here is for counting */
-    uint64_t submitted_ns, finished_ns;         /* on sv_clock_ns */
+    uint64_t tokenize_ns;               /* counting the tokens took this long */
+    uint64_t queue_ns, compute_ns;      /* to the first batch with a text of it, and from there to the end */
+    uint64_t submitted_ns, finished_ns; /* on sv_clock_ns */
 
     sv_job job; /* the queue's */
 };
@@ -64,7 +65,7 @@ typedef struct sv_batcher_options {
  * outlive the batcher. `options` may be NULL. Errors: OUT_OF_MEMORY, SYSTEM, INVALID_ARGUMENT (more sessions than threads). */
 senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_options *options, sv_batcher **out,
                               senvec_error *err);
-/* Refuses new requests, cancels what waits, returns when the last `done` has returned. NULL is accepted. */
+/* Stops it (sv_batcher_stop) and ends its threads. NULL is accepted. */
 void sv_batcher_close(sv_batcher *batcher);
 
 /* Counts the texts' tokens and takes the request in, or refuses it at once: then `done` isn't called, and *retry_ns says how
@@ -80,6 +81,10 @@ void sv_batcher_cancel(sv_batcher *batcher, sv_request *request);
 /* Refuses new requests from now on and waits until those that were admitted have ended, at most `timeout_ns`. True: none is
  * left. */
 bool sv_batcher_drain(sv_batcher *batcher, uint64_t timeout_ns);
+
+/* Refuses new requests and cancels what waits; returns when the last `done` has returned. The batcher may still be asked for
+ * figures, and refuses everything. */
+void sv_batcher_stop(sv_batcher *batcher);
 
 /* Figures of now, consistent with each other. */
 typedef struct sv_batcher_stats {

@@ -245,10 +245,9 @@ sv_admission sv_queue_admit(sv_queue *queue, sv_job *job, uint64_t now, uint64_t
         return refuse(queue, SV_REFUSED_BUSY);
     }
     job->arrival = now;
-    job->start = job->compute_ns = 0;
+    job->start = 0;
     job->taken_work = 0;
     job->taken = job->returned = 0;
-    job->last_batch = 0;
     job->cancelled = job->expired = false;
     sv_admission admission = judge(queue, job, now, retry_ns);
     if (admission != SV_ADMITTED)
@@ -333,7 +332,7 @@ bool sv_queue_take(sv_queue *queue, uint64_t now, sv_batch *batch, uint64_t *loo
     if (most.texts == 0)
         return false;
     const sv_cost_model *cost = &queue->counts.cost;
-    *batch = (sv_batch){.start = now, .number = ++queue->batch_number};
+    *batch = (sv_batch){.start = now};
     sv_job *aside[MAX_PASSED_OVER];
     size_t passed = 0;
     while (queue->heap_size > 0 && batch->count < most.texts && passed < MAX_PASSED_OVER) {
@@ -387,9 +386,6 @@ sv_job *sv_queue_return(sv_queue *queue, const sv_batch *batch, uint64_t now) {
     sv_cost_learn(&queue->counts.cost, batch->work, (double)took);
     for (size_t i = 0; i < batch->count; i++) {
         sv_job *job = batch->items[i].job;
-        if (job->last_batch != batch->number)
-            job->compute_ns += took;
-        job->last_batch = batch->number;
         job->returned++;
         if (job->returned < (job->cancelled ? job->taken : job->count))
             continue;

@@ -54,7 +54,6 @@ typedef struct sv_job {
     /* To be read by the caller once it was handed back. */
     bool cancelled, expired; /* either way some texts may not have been computed */
     uint64_t arrival, start; /* `now` of its admission, and of the first batch with a text of it (0: none) */
-    uint64_t compute_ns;     /* duration of all batches that had texts of it */
 
     /* The queue's own. */
     struct sv_job *next; /* in a list of jobs that are handed back */
@@ -62,7 +61,6 @@ typedef struct sv_job {
     uint64_t key;        /* when its next text is due; the heap's order */
     uint64_t sequence;   /* breaks ties */
     uint64_t predicted;  /* when it was expected to be complete */
-    uint64_t last_batch; /* number of the last returned batch with texts of it */
     double pace;         /* ns of due time for one unit of work */
     double work, taken_work;
     size_t taken, returned; /* texts */
@@ -82,8 +80,7 @@ typedef struct sv_batch {
     size_t count;
     double work;
     uint64_t start, expected_end;
-    uint64_t number; /* from 1, in order of their starts */
-    size_t slot;     /* the queue's own */
+    size_t slot; /* the queue's own */
 } sv_batch;
 
 typedef struct sv_queue_options {
@@ -115,7 +112,7 @@ typedef struct sv_queue {
     sv_queue_counts counts;
     sv_job **heap; /* (max_jobs), the job whose next text is due first at [0]; jobs with nothing left to take aren't in it */
     size_t heap_size;
-    uint64_t sequence, batch_number;
+    uint64_t sequence;
     uint64_t running_until[SV_MAX_THREADS]; /* (workers) of each running batch: expected end; 0: slot is free */
     struct {
         double waiting_work[2]; /* of its small and of its large jobs */

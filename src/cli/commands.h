@@ -12,6 +12,7 @@ int sv_cmd_load(int argc, char **argv);
 int sv_cmd_pull(int argc, char **argv);
 int sv_cmd_quantize(int argc, char **argv);
 int sv_cmd_report(int argc, char **argv);
+int sv_cmd_serve(int argc, char **argv);
 int sv_cmd_study(int argc, char **argv);
 int sv_cmd_sweep(int argc, char **argv);
 int sv_cmd_tokenize(int argc, char **argv);

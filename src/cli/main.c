@@ -24,6 +24,7 @@ static const command commands[] = {
     {"cost", "the study's cost stage alone", sv_cmd_cost},
     {"report", "the study as a page, a PDF and a notebook", sv_cmd_report},
     {"embed", "turn texts into vectors", sv_cmd_embed},
+    {"serve", "the model as an HTTP service", sv_cmd_serve},
     {"tokenize", "turn texts into token ids", sv_cmd_tokenize},
     {"info", "what a model is and how it runs here", sv_cmd_info},
     {"pull", "fetch and verify a model", sv_cmd_pull},

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "simulation.h"
+#include "queue_simulation.h"
 
 /* A machine of two workers, each 16 tokens a millisecond: 1,100 short texts a second in all. */
 #define FIXED_NS 0.5e6

@@ -1,4 +1,4 @@
-#include "simulation.h"
+#include "queue_simulation.h"
 
 #include <math.h>
 #include <stdlib.h>

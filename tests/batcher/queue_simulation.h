@@ -1,7 +1,7 @@
 /* A simulated machine around the queue: a clock of its own, arrivals given beforehand, workers whose batches take what a known
  * line says, give or take some noise. The same seed gives the same run. */
-#ifndef TESTS_BATCHER_SIMULATION_H
-#define TESTS_BATCHER_SIMULATION_H
+#ifndef TESTS_BATCHER_QUEUE_SIMULATION_H
+#define TESTS_BATCHER_QUEUE_SIMULATION_H
 
 #include "batcher/request_queue.h"
 

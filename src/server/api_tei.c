@@ -1,0 +1,167 @@
+/* The API of text-embeddings-inference: /embed, /similarity, /tokenize, /info, /health. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/inputs.h"
+#include "server/routes.h"
+#include "server/vectors.h"
+
+/* What the model can't do is refused rather than ignored. */
+static bool read_options(sv_exchange *exchange, const json_t *object) {
+    bool truncate = true, normalize = true;
+    if (!sv_inputs_flag(exchange, object, "truncate", &truncate) || !sv_inputs_flag(exchange, object, "normalize", &normalize))
+        return false;
+    const char *direction = json_string_value(json_object_get(object, "truncation_direction"));
+    const json_t *prompt = json_object_get(object, "prompt_name");
+    exchange->strict = !truncate;
+    if (!normalize && exchange->server->info.normalized)
+        sv_exchange_fail(exchange, 422, "normalize: this model's last step is to normalise; leave it out or set it to true");
+    else if (direction && strcasecmp(direction, "right") != 0)
+        sv_exchange_fail(exchange, 422, "truncation_direction: texts are cut at their end only (\"right\")");
+    else if (prompt && !json_is_null(prompt))
+        sv_exchange_fail(exchange, 422, "prompt_name: this model has no prompts; leave it out");
+    return exchange->status == 0;
+}
+
+void sv_tei_embed_begin(sv_exchange *exchange) {
+    sv_inputs_accept(exchange);
+    if (sv_exchange_parse(exchange) && read_options(exchange, exchange->root) && sv_inputs_dimensions(exchange) &&
+        sv_inputs_texts(exchange, "inputs"))
+        sv_inputs_check_lengths(exchange);
+}
+
+void sv_tei_embed_finish(sv_exchange *exchange) {
+    sv_vectors_cut(exchange);
+    if (exchange->binary)
+        sv_vectors_write_binary(exchange);
+    else
+        sv_vectors_write(exchange);
+}
+
+/* ------------------------------------------------------------- similarity */
+
+void sv_tei_similarity_begin(sv_exchange *exchange) {
+    if (!sv_exchange_parse(exchange) || !read_options(exchange, json_object_get(exchange->root, "parameters")))
+        return;
+    const json_t *inputs = json_object_get(exchange->root, "inputs");
+    json_t *source = json_object_get(inputs, "source_sentence"), *sentences = json_object_get(inputs, "sentences");
+    if (!json_is_string(source)) {
+        sv_exchange_fail(exchange, 422, "inputs.source_sentence must be a string");
+        return;
+    }
+    if (!json_is_array(sentences) || json_array_size(sentences) == 0) {
+        sv_exchange_fail(exchange, 422, "inputs.sentences must be a list of strings, not empty");
+        return;
+    }
+    /* The source stands behind the others, so that an index in a message is right. */
+    if (json_array_append(sentences, source) != 0)
+        sv_exchange_fail(exchange, 500, "no memory for the texts");
+    else if (sv_inputs_read(exchange, sentences, "inputs.sentences"))
+        sv_inputs_check_lengths(exchange);
+}
+
+static float dot(const float *a, const float *b, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)a[i] * (double)b[i];
+    return (float)sum;
+}
+
+void sv_tei_similarity_finish(sv_exchange *exchange) {
+    size_t others = exchange->count - 1;
+    float *similarities = malloc(others * sizeof *similarities);
+    if (!similarities) {
+        sv_exchange_fail(exchange, 500, "no memory for %zu similarities", others);
+        return;
+    }
+    for (size_t i = 0; i < others; i++)
+        similarities[i] = dot(sv_vectors_at(exchange, others), sv_vectors_at(exchange, i), exchange->dimensions);
+    sv_bytes_floats(&exchange->answer, similarities, others);
+    free(similarities);
+}
+
+/* ---------------------------------------------------------------- tokenize */
+
+static void write_tokens(sv_exchange *exchange, senvec_text text, bool special) {
+    const sv_server *server = exchange->server;
+    uint32_t ids[SV_MAX_POSITIONS];
+    size_t count = 0;
+    senvec_tokenize(server->model, text, ids, server->info.max_seq_length, &count, NULL, NULL);
+    sv_bytes *answer = &exchange->answer;
+    sv_bytes_text(answer, "[");
+    const char *comma = "";
+    for (size_t i = 0; i < count; i++) {
+        bool is_special = i == 0 || i + 1 == count;
+        if (is_special && !special)
+            continue;
+        const char *token = sv_token_text_of(&server->tokens, ids[i]);
+        sv_bytes_print(answer, "%s{\"id\":%u,\"text\":", comma, ids[i]);
+        sv_bytes_string(answer, token ? token : "", token ? strlen(token) : 0);
+        sv_bytes_print(answer, ",\"special\":%s,\"start\":null,\"stop\":null}", is_special ? "true" : "false");
+        comma = ",";
+    }
+    sv_bytes_text(answer, "]");
+}
+
+void sv_tei_tokenize(sv_exchange *exchange) {
+    bool special = true;
+    if (!sv_exchange_parse(exchange) || !sv_inputs_flag(exchange, exchange->root, "add_special_tokens", &special) ||
+        !sv_inputs_texts(exchange, "inputs"))
+        return;
+    size_t bytes = 0;
+    for (size_t i = 0; i < exchange->count; i++) { /* a token of one byte becomes some 80 of them */
+        size_t tokens = exchange->texts[i].length + 2;
+        bytes += 80 * (tokens < exchange->server->info.max_seq_length ? tokens : exchange->server->info.max_seq_length);
+    }
+    if (!sv_exchange_reserve(exchange, bytes))
+        return;
+    exchange->status = 200;
+    for (size_t i = 0; i < exchange->count; i++) {
+        sv_bytes_text(&exchange->answer, i ? "," : "[");
+        write_tokens(exchange, exchange->texts[i], special);
+    }
+    sv_bytes_text(&exchange->answer, "]");
+}
+
+/* ----------------------------------------------------------- about itself */
+
+void sv_tei_info(sv_exchange *exchange) {
+    const sv_server *server = exchange->server;
+    const sv_server_options *options = &server->options;
+    sv_batcher_stats stats;
+    sv_batcher_read_stats(server->batcher, &stats);
+    sv_bytes *answer = &exchange->answer;
+    static const char *const types[] = {"auto", "float32", "bfloat16", "int8"};
+    exchange->status = 200;
+    sv_bytes_text(answer, "{\"model_id\":");
+    sv_bytes_string(answer, server->model_name, strlen(server->model_name));
+    sv_bytes_print(answer,
+                   ",\"model_sha\":null,\"model_dtype\":\"%s\",\"model_type\":{\"embedding\":{\"pooling\":\"%s\"}},"
+                   "\"max_concurrent_requests\":%zu,\"max_input_length\":%zu,\"max_batch_tokens\":%zu,"
+                   "\"max_batch_requests\":%u,\"max_client_batch_size\":%zu,\"auto_truncate\":true,"
+                   "\"tokenization_workers\":%zu,\"version\":\"%s\",\"sha\":null,\"docker_label\":null",
+                   types[server->info.precision], server->info.pooling, options->batcher.max_requests,
+                   server->info.max_seq_length, SV_MAX_BATCH_TEXTS * server->info.max_seq_length, SV_MAX_BATCH_TEXTS,
+                   options->batcher.max_texts, options->http_threads, senvec_version());
+    sv_bytes_print(answer,
+                   ",\"senvec\":{\"dimensions\":%zu,\"tier\":\"%s\",\"policy\":\"%s\",\"target_p99_ms\":%.3f,"
+                   "\"sessions\":%zu,\"threads\":%zu,\"max_body_bytes\":%zu,\"max_connections\":%zu,",
+                   server->info.dimensions, server->info.tier, sv_policy_names[options->batcher.policy],
+                   (double)options->batcher.target_ns / 1e6, stats.sessions, stats.threads, options->max_body,
+                   options->max_connections);
+    sv_bytes_print(answer,
+                   "\"memory\":{\"model_bytes\":%llu,\"mapped_bytes\":%llu,\"batcher_bytes\":%zu,\"connections_bytes\":%zu,"
+                   "\"requests_bytes\":%zu}}}",
+                   (unsigned long long)server->info.memory_bytes, (unsigned long long)server->info.mapped_bytes,
+                   stats.memory_bytes, options->max_connections * SV_CONNECTION_BYTES, options->max_memory);
+}
+
+void sv_tei_health(sv_exchange *exchange) {
+    if (atomic_load(&exchange->server->draining)) {
+        sv_exchange_fail(exchange, 503, "the server is shutting down");
+        return;
+    }
+    exchange->status = 200;
+    exchange->content_type = "text/plain; charset=utf-8";
+    sv_bytes_text(&exchange->answer, "");
+}

@@ -1,0 +1,29 @@
+/* A growing buffer, and what JSON answers are made of. Failure (no memory, over the maximum) is remembered, so that many puts
+ * need one check at the end; nothing more is added after it. */
+#ifndef SV_SERVER_BYTES_H
+#define SV_SERVER_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct sv_bytes {
+    char *data; /* from malloc */
+    size_t length, capacity;
+    bool failed;
+} sv_bytes; /* zeroed: empty */
+
+void sv_bytes_release(sv_bytes *bytes);
+/* Room for `more` bytes behind what is there: where to write them, or NULL. */
+char *sv_bytes_room(sv_bytes *bytes, size_t more);
+void sv_bytes_put(sv_bytes *bytes, const void *data, size_t length);
+void sv_bytes_text(sv_bytes *bytes, const char *text);
+__attribute__((format(printf, 2, 3))) void sv_bytes_print(sv_bytes *bytes, const char *format, ...);
+
+/* A JSON string with its quotes, of valid UTF-8. */
+void sv_bytes_string(sv_bytes *bytes, const char *text, size_t length);
+/* A JSON array of numbers that read back as the same floats. */
+void sv_bytes_floats(sv_bytes *bytes, const float *values, size_t count);
+/* A JSON string: base64 of the floats in little-endian order. */
+void sv_bytes_base64(sv_bytes *bytes, const float *values, size_t count);
+
+#endif

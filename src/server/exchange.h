@@ -1,0 +1,115 @@
+/* One request and its answer, from the first header to the last byte; and what all of them share. Inside of the server.
+ *
+ * An exchange is made by the first call of the HTTP library for a request and freed when that tells that the request is over.
+ * In between: headers are judged, the body is collected, the route's `begin` reads it and either answers or names texts to
+ * embed, in which case the connection is suspended; the batcher's `done` resumes it, and the route's `finish` writes the
+ * answer. All of it but `done` runs on the connection's HTTP thread. */
+#ifndef SV_SERVER_EXCHANGE_H
+#define SV_SERVER_EXCHANGE_H
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+#include "server/bytes.h"
+#include "server/links.h"
+#include "server/server.h"
+#include "server/server_metrics.h"
+#include "server/token_text.h"
+
+/* Whose habits an API has: the shape of an error. */
+typedef enum sv_dialect { SV_DIALECT_OPENAI, SV_DIALECT_TEI, SV_DIALECT_OLLAMA } sv_dialect;
+
+typedef struct sv_exchange sv_exchange;
+
+typedef struct sv_route {
+    const char *method, *path; /* a path that ends in '*' stands for all that begin so */
+    sv_dialect dialect;
+    bool open;                     /* without the API key, too */
+    bool embeds;                   /* work for the batcher */
+    void (*begin)(sv_exchange *);  /* the request is complete */
+    void (*finish)(sv_exchange *); /* the vectors are there; NULL where begin answers */
+} sv_route;
+
+/* The end of the table has no method. */
+extern const sv_route sv_routes[];
+
+struct sv_server {
+    senvec_model *model;
+    senvec_model_info info;
+    sv_server_options options; /* defaults filled in; strings are the server's */
+    char model_name[256];
+    char address[SV_MAX_PATH + 8];
+    char *tls_certificate, *tls_key; /* the files' text */
+    sv_batcher *batcher;
+    sv_token_text tokens;
+    struct MHD_Daemon *daemon;
+    int listener; /* -1: closed */
+    sv_links links;
+    sv_server_metrics metrics;
+    atomic_size_t memory; /* reserved by exchanges */
+    atomic_bool draining;
+    atomic_ullong last_id;
+    uint64_t opened_ns, id_seed;
+    double opened_at; /* seconds since 1970 */
+    pthread_mutex_t log_lock;
+};
+
+typedef enum sv_encoding { SV_ENCODING_FLOAT, SV_ENCODING_BASE64 } sv_encoding;
+
+struct sv_exchange {
+    sv_server *server;
+    struct MHD_Connection *connection;
+    sv_link *link;
+    const sv_route *route; /* NULL: none has this path */
+    char method[8], path[96], id[72];
+    uint64_t client; /* hash of the peer's address */
+    uint64_t begin_ns, deadline_ns;
+    bool begun;     /* the body is complete and was looked at */
+    bool discards;  /* the body isn't wanted: an answer stands already */
+    bool suspended; /* waits for the batcher */
+
+    /* The request. */
+    sv_bytes body;
+    size_t reserved; /* bytes of the server's memory budget */
+    json_t *root;    /* the parsed body; texts point into it */
+    senvec_text *texts;
+    size_t count;
+    uint32_t *lengths;
+    char *decoded; /* texts of token-id input */
+    size_t dimensions;
+    sv_encoding encoding;
+    bool binary; /* raw floats were asked for */
+    bool single; /* the input was one text, not a list */
+    bool strict; /* texts that are too long are refused, not cut */
+
+    /* The vectors. */
+    sv_request request;
+    float *vectors; /* (count, H) */
+
+    /* The answer. */
+    unsigned status;          /* 0: none yet */
+    const char *content_type; /* static */
+    sv_bytes answer;
+    uint64_t retry_ns;
+    size_t sent; /* bytes */
+};
+
+/* The answer is an error in the route's dialect: message as for a person, with what to do. */
+__attribute__((format(printf, 3, 4))) void sv_exchange_fail(sv_exchange *exchange, unsigned status, const char *format, ...);
+
+/* Takes `bytes` from the server's memory until the exchange ends; false: an error (429) is the answer. */
+bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes);
+
+/* Parses the body as a JSON object into `root`; false: an error is the answer. */
+bool sv_exchange_parse(sv_exchange *exchange);
+
+/* A request header, or NULL. */
+const char *sv_exchange_header(const sv_exchange *exchange, const char *name);
+
+/* The callbacks of the HTTP library. */
+enum MHD_Result sv_exchange_handle(void *server, struct MHD_Connection *connection, const char *url, const char *method,
+                                   const char *version, const char *upload, size_t *upload_size, void **state);
+void sv_exchange_completed(void *server, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why);
+
+#endif

@@ -1,0 +1,158 @@
+/* Why not the HTTP library's own timeout: it counts from the last byte, so a client that sends one byte a second holds its
+ * place for ever. And a suspended connection isn't looked at at all, so that a client that left would be noticed when its
+ * answer is written.
+ *
+ * A client has left if the kernel says so (reset), or if it has closed its side for LEFT_GRACE: some clients close their side
+ * right after the request and still want the answer, and most answers come within that time. */
+#include "server/links.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+#define PERIOD_NS UINT64_C(25000000)
+#define LEFT_GRACE_NS UINT64_C(250000000)
+
+/* Has the waiting client left? */
+static bool has_left(sv_link *link, uint64_t now) {
+    struct pollfd poll_socket = {.fd = link->socket, .events = POLLRDHUP};
+    if (poll(&poll_socket, 1, 0) <= 0)
+        return false;
+    if (poll_socket.revents & (POLLERR | POLLHUP | POLLNVAL))
+        return true;
+    if (!link->left_since)
+        link->left_since = now;
+    return now - link->left_since > LEFT_GRACE_NS;
+}
+
+static void look_at(sv_links *links, sv_link *link, uint64_t now) {
+    uint64_t most = UINT64_MAX, waited = now > link->since ? now - link->since : 0;
+    switch (link->phase) {
+    case SV_PHASE_IDLE:
+        most = links->draining ? 0 : links->options.idle_ns;
+        break;
+    case SV_PHASE_READING:
+        most = links->options.read_ns;
+        break;
+    case SV_PHASE_WAITING:
+        if (waited > PERIOD_NS && link->exchange && has_left(link, now)) {
+            links->options.on_left(link->exchange);
+            link->exchange = NULL;
+        }
+        break;
+    case SV_PHASE_WRITING:
+        most = links->options.write_ns;
+        break;
+    }
+    if (waited < most)
+        return;
+    links->timed_out += !links->draining;
+    shutdown(link->socket, SHUT_RDWR); /* its HTTP thread sees the end and closes it */
+    link->since = now;
+}
+
+static void *look_after(void *context) {
+    sv_links *links = context;
+    pthread_mutex_lock(&links->lock);
+    while (!links->stopping) {
+        uint64_t now = sv_clock_ns(), then = now + PERIOD_NS;
+        for (sv_link *link = links->first.next; link != &links->first; link = link->next)
+            look_at(links, link, now);
+        struct timespec time = {(time_t)(then / SV_NS_PER_S), (long)(then % SV_NS_PER_S)};
+        pthread_cond_timedwait(&links->changed, &links->lock, &time);
+    }
+    pthread_mutex_unlock(&links->lock);
+    return NULL;
+}
+
+senvec_status sv_links_open(sv_links *links, const sv_links_options *options, senvec_error *err) {
+    *links = (sv_links){.options = *options};
+    links->first.previous = links->first.next = &links->first;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&links->lock, NULL);
+    pthread_cond_init(&links->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int error = pthread_create(&links->thread, NULL, look_after, links);
+    if (error) {
+        sv_links_close(links);
+        return sv_fail(err, SENVEC_SYSTEM, 0, "starting the thread that looks after connections failed: %s", strerror(error));
+    }
+    links->started = true;
+    return SENVEC_OK;
+}
+
+void sv_links_stop(sv_links *links) {
+    if (!links->started)
+        return;
+    pthread_mutex_lock(&links->lock);
+    links->stopping = true;
+    pthread_cond_broadcast(&links->changed);
+    pthread_mutex_unlock(&links->lock);
+    pthread_join(links->thread, NULL);
+    links->started = false;
+}
+
+void sv_links_close(sv_links *links) {
+    if (!links->first.next)
+        return;
+    sv_links_stop(links);
+    pthread_cond_destroy(&links->changed);
+    pthread_mutex_destroy(&links->lock);
+    *links = (sv_links){0};
+}
+
+sv_link *sv_links_add(sv_links *links, int socket) {
+    sv_link *link = calloc(1, sizeof *link);
+    if (!link)
+        return NULL;
+    link->socket = socket;
+    link->since = sv_clock_ns();
+    pthread_mutex_lock(&links->lock);
+    link->previous = &links->first;
+    link->next = links->first.next;
+    link->next->previous = links->first.next = link;
+    links->count++;
+    pthread_mutex_unlock(&links->lock);
+    return link;
+}
+
+void sv_links_remove(sv_links *links, sv_link *link) {
+    pthread_mutex_lock(&links->lock);
+    link->previous->next = link->next;
+    link->next->previous = link->previous;
+    links->count--;
+    links->busy -= link->phase != SV_PHASE_IDLE;
+    pthread_cond_broadcast(&links->changed);
+    pthread_mutex_unlock(&links->lock);
+    free(link);
+}
+
+void sv_links_enter(sv_links *links, sv_link *link, sv_phase phase, struct sv_exchange *exchange) {
+    pthread_mutex_lock(&links->lock);
+    links->busy += (phase != SV_PHASE_IDLE) - (link->phase != SV_PHASE_IDLE);
+    link->phase = phase;
+    link->since = sv_clock_ns();
+    link->left_since = 0;
+    link->exchange = exchange;
+    if (links->draining)
+        pthread_cond_broadcast(&links->changed);
+    pthread_mutex_unlock(&links->lock);
+}
+
+bool sv_links_drain(sv_links *links, uint64_t until) {
+    struct timespec time = {(time_t)(until / SV_NS_PER_S), (long)(until % SV_NS_PER_S)};
+    pthread_mutex_lock(&links->lock);
+    links->draining = true;
+    pthread_cond_broadcast(&links->changed);
+    while (links->busy > 0 && sv_clock_ns() < until)
+        pthread_cond_timedwait(&links->changed, &links->lock, &time);
+    bool all_idle = links->busy == 0;
+    pthread_mutex_unlock(&links->lock);
+    return all_idle;
+}

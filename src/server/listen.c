@@ -1,0 +1,96 @@
+/* Sockets are made here rather than by the HTTP library, so that an error says which address and why, names are resolved, and
+ * a free port can be asked for. */
+#include "server/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 1024
+
+static int open_socket(const struct sockaddr *address, socklen_t size) {
+    int on = 1, fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    if (address->sa_family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, address, size) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+static void print_address(int fd, char *out, size_t size) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char text[INET6_ADDRSTRLEN] = "";
+    getsockname(fd, (struct sockaddr *)&address, &length);
+    if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
+        inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
+        snprintf(out, size, "[%s]:%u", text, ntohs(v6->sin6_port));
+    } else {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
+        inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+        snprintf(out, size, "%s:%u", text, ntohs(v4->sin_port));
+    }
+}
+
+senvec_status sv_listen_tcp(const char *host, size_t port, int *out, char *address, size_t size, senvec_error *err) {
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list;
+    char service[8];
+    snprintf(service, sizeof service, "%u", port == SIZE_MAX ? 0 : (unsigned)(port & 0xffff));
+    int error = getaddrinfo(host, service, &hints, &list);
+    if (error)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "host '%s': %s", host, gai_strerror(error));
+    int fd = -1, why = 0;
+    for (const struct addrinfo *item = list; item && fd < 0; item = item->ai_next) {
+        fd = open_socket(item->ai_addr, item->ai_addrlen);
+        why = errno;
+    }
+    freeaddrinfo(list);
+    if (fd < 0)
+        return sv_fail(err, SENVEC_SYSTEM, 0, "listening on %s port %s failed: %s", host, service, strerror(why));
+    print_address(fd, address, size);
+    *out = fd;
+    return SENVEC_OK;
+}
+
+/* A socket at the path that refuses connections was left behind by a process that is gone. */
+static void remove_stale(const struct sockaddr_un *address) {
+    struct stat status;
+    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED)
+        unlink(address->sun_path);
+    close(fd);
+}
+
+senvec_status sv_listen_unix(const char *path, int *out, senvec_error *err) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof address.sun_path)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "unix socket '%s': its path must have 1 to %zu bytes", path,
+                       sizeof address.sun_path - 1);
+    memcpy(address.sun_path, path, length + 1);
+    remove_stale(&address);
+    int fd = open_socket((const struct sockaddr *)&address, sizeof address);
+    if (fd < 0)
+        return sv_fail(err, SENVEC_SYSTEM, 0, "listening on %s failed: %s", path, strerror(errno));
+    *out = fd;
+    return SENVEC_OK;
+}

@@ -1,0 +1,53 @@
+/* The HTTP server: one model behind the APIs of OpenAI, text-embeddings-inference and Ollama, on the batcher.
+ *
+ * A server has these threads: `http_threads` of libmicrohttpd, which read requests and write answers and never wait for a
+ * vector; the batcher's; and one that looks after connections (time limits, clients that left). */
+#ifndef SV_SERVER_SERVER_H
+#define SV_SERVER_SERVER_H
+
+#include <stdio.h>
+
+#include "batcher/batcher.h"
+
+/* Zero or NULL means the default, in brackets. Strings are copied or used during sv_server_open only. */
+typedef struct sv_server_options {
+    const char *host;                      /* address or name to listen on ["127.0.0.1"] */
+    size_t port;                           /* SIZE_MAX: any free one [8080] */
+    const char *unix_path;                 /* a unix socket instead; one that nobody listens on is replaced */
+    const char *tls_certificate, *tls_key; /* PEM files, both or none */
+    const char *api_key;                   /* asked for as "Authorization: Bearer KEY" [none] */
+    const char *cors_origin;               /* pages of this origin may call, "*": all [none] */
+    const char *model_name;                /* as answers give it [the last part of the model's directory] */
+    FILE *access_log;                      /* one JSON line a request; the caller closes it [none] */
+    sv_batcher_options batcher;
+    size_t http_threads;    /* [1] */
+    size_t max_connections; /* [1024] more wait in the kernel's queue */
+    size_t max_body;        /* bytes of a request [32 MiB] */
+    size_t max_memory;      /* bytes of all requests and answers together [512 MiB] */
+    size_t idle_s;          /* a connection without a request [75] */
+    size_t read_s;          /* for a request to arrive completely [30] */
+    size_t write_s;         /* for an answer to be taken completely [60] */
+} sv_server_options;
+
+#define SV_DEFAULT_PORT 8080
+#define SV_DEFAULT_CONNECTIONS 1024
+#define SV_DEFAULT_BODY ((size_t)32 << 20)
+#define SV_DEFAULT_SERVER_MEMORY ((size_t)512 << 20)
+#define SV_DEFAULT_IDLE_S 75
+#define SV_DEFAULT_READ_S 30
+#define SV_DEFAULT_WRITE_S 60
+
+typedef struct sv_server sv_server;
+
+/* Listens and serves from here on. `model` must outlive the server. Errors: INVALID_ARGUMENT, NOT_FOUND or IO (certificate),
+ * SYSTEM (address in use, ...), OUT_OF_MEMORY, and those of sv_batcher_open. */
+senvec_status sv_server_open(senvec_model *model, const sv_server_options *options, sv_server **out, senvec_error *err);
+/* Where it listens: "http://127.0.0.1:8080", "https://[::1]:443", "unix:PATH". Lives as long as the server. */
+const char *sv_server_address(const sv_server *server);
+/* Stops listening, refuses new requests, and waits until those that were accepted are answered; at most `timeout_ns`. True:
+ * all are. */
+bool sv_server_drain(sv_server *server, uint64_t timeout_ns);
+/* Ends everything at once; after a drain nothing is lost. NULL is accepted. */
+void sv_server_close(sv_server *server);
+
+#endif

@@ -1,0 +1,39 @@
+/* What the server counts, and /metrics (Prometheus' text format). docs/OPERATIONS.md explains each metric. Thread safe. */
+#ifndef SV_SERVER_SERVER_METRICS_H
+#define SV_SERVER_SERVER_METRICS_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "server/bytes.h"
+
+struct sv_server;
+struct sv_exchange;
+
+#define SV_METRIC_ROUTES 32 /* the last one: paths that no route has */
+#define SV_METRIC_STATUSES 16
+#define SV_METRIC_BUCKETS 16
+
+typedef struct sv_histogram {
+    uint64_t buckets[SV_METRIC_BUCKETS]; /* not cumulative; values over the last bound are in `count` only */
+    uint64_t count;
+    double sum;
+} sv_histogram;
+
+typedef struct sv_server_metrics {
+    pthread_mutex_t lock;
+    uint64_t requests[SV_METRIC_ROUTES][SV_METRIC_STATUSES];
+    uint64_t aborted; /* ended before their answer was taken */
+    uint64_t received_bytes, sent_bytes;
+    sv_histogram request_seconds, queue_seconds, compute_seconds; /* of requests that were embedded */
+    sv_histogram request_texts;
+} sv_server_metrics;
+
+void sv_server_metrics_init(sv_server_metrics *metrics);
+void sv_server_metrics_release(sv_server_metrics *metrics);
+/* A request is over; `taken`: its answer was. */
+void sv_server_metrics_count(const struct sv_exchange *exchange, bool taken, uint64_t now);
+/* All of it as text. */
+void sv_server_metrics_write(struct sv_server *server, sv_bytes *out);
+
+#endif

@@ -1,0 +1,94 @@
+"""A server for a test: started on a free port, spoken to, and ended."""
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+SENVEC, MODEL = "", ""
+
+
+class Service:
+    """A `senvec serve` process. `with Service("--policy", "fixed") as service: ...`; leaving it sends SIGTERM and expects 0."""
+
+    def __init__(self, *arguments, environment=None, model=None, expect=0):
+        command = [SENVEC, "serve", "-m", str(model or MODEL), "--port", "0", *map(str, arguments)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        env={**os.environ, **(environment or {})})
+        self.expect = expect
+        self.errors = b""
+        line = self.process.stderr.readline()
+        found = re.search(rb"listening on (\S+)", line)
+        if not found:
+            raise AssertionError((line + self.process.stderr.read()).decode())
+        self.address = found[1].decode()
+        self.port = int(self.address.rsplit(":", 1)[1]) if "://" in self.address else None
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.errors += line
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            self.process.kill()
+        code = self.stop()
+        if kind is None and code != self.expect:
+            raise AssertionError(f"exit code {code}: {self.errors.decode()}")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self.reader.join()
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return code
+
+    def connect(self, timeout=30):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def socket(self, timeout=30):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+
+    def call(self, method, path, body=None, headers=None, connection=None):
+        """(status, headers with lower-case names, body)"""
+        own = connection or self.connect()
+        data = json.dumps(body).encode() if isinstance(body, (dict, list)) else body
+        try:
+            own.request(method, path, data, headers or {})
+            answer = own.getresponse()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        finally:
+            if not connection:
+                own.close()
+
+    def json(self, method, path, body=None, headers=None, connection=None):
+        status, _, data = self.call(method, path, body, headers, connection)
+        return status, json.loads(data)
+
+    def metrics(self):
+        """Name with labels -> value; every line must be as Prometheus wants it."""
+        status, headers, data = self.call("GET", "/metrics")
+        assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
+        values, types = {}, {}
+        for line in data.decode().splitlines():
+            if line.startswith("# TYPE "):
+                _, _, name, kind = line.split(" ")
+                assert name not in types and kind in ("counter", "gauge", "histogram"), line
+                types[name] = kind
+            elif not line.startswith("# HELP "):
+                found = re.fullmatch(r'([a-z_]+)(\{(?:[a-z]+="[^"\\\n]*",?)+\})? (\S+)', line)
+                assert found, line
+                base = re.sub(r"_(bucket|sum|count)$", "", found[1])
+                assert found[1] in types or types.get(base) == "histogram", line
+                assert found[1] + (found[2] or "") not in values, line
+                values[found[1] + (found[2] or "")] = float(found[3])
+        return values

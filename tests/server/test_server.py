@@ -1,0 +1,417 @@
+#!/usr/bin/env python3
+"""test_server SENVEC MODEL: the server's APIs, limits and end, on the tiny model, by the standard library's client."""
+import array
+import base64
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+import service
+from service import Service
+
+DIMENSIONS = 32
+TEXTS = ["the quick brown fox", "", "a", "it was the best of times, it was the worst of times", "the",
+         "\u00e9t\u00e9 \u6f22\u5b57"]
+
+
+def floats(data):
+    return array.array("f", data)
+
+
+def embedded(texts):
+    """What `senvec embed` gives: a list of arrays of float32."""
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
+    result = subprocess.run([service.SENVEC, "embed", "-m", service.MODEL, "--key", "text", "--format", "f32", "-"],
+                            input=lines, capture_output=True, check=True)
+    values = floats(result.stdout)
+    return [values[i:i + DIMENSIONS] for i in range(0, len(values), DIMENSIONS)]
+
+
+class Apis(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service = Service("--target-p99", "5000")
+        cls.expected = embedded(TEXTS)
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.service.stop() == 0, cls.service.errors
+
+    def post(self, path, body, headers=None):
+        status, answer = self.service.json("POST", path, body, headers)
+        self.assertEqual(status, 200, answer)
+        return answer
+
+    def same(self, vectors):
+        self.assertEqual([floats(v) for v in vectors], self.expected)
+
+    def test_openai(self):
+        answer = self.post("/v1/embeddings", {"input": TEXTS, "model": "any", "user": "me"})
+        self.assertEqual([item["index"] for item in answer["data"]], list(range(len(TEXTS))))
+        self.assertEqual({item["object"] for item in answer["data"]}, {"embedding"})
+        self.same([item["embedding"] for item in answer["data"]])
+        self.assertEqual(answer["usage"]["prompt_tokens"], answer["usage"]["total_tokens"])
+        self.assertGreater(answer["usage"]["total_tokens"], 2 * len(TEXTS))
+        answer = self.post("/v1/embeddings/", {"input": TEXTS, "encoding_format": "base64"})
+        self.same([base64.b64decode(item["embedding"]) for item in answer["data"]])
+        answer = self.post("/embeddings", {"input": TEXTS[0], "encoding_format": None, "dimensions": None})
+        self.assertEqual(floats(answer["data"][0]["embedding"]), self.expected[0])
+
+    def test_dimensions(self):
+        kept = self.expected[0][:5]
+        length = sum(x * x for x in kept) ** 0.5
+        for path, name in (("/v1/embeddings", "input"), ("/embed", "inputs"), ("/api/embed", "input")):
+            answer = self.post(path, {name: TEXTS[:2], "dimensions": 5})
+            vectors = answer if path == "/embed" else answer.get("embeddings") or [d["embedding"] for d in answer["data"]]
+            self.assertEqual([len(v) for v in vectors], [5, 5])
+            for x, y in zip(vectors[0], kept):
+                self.assertAlmostEqual(x, y / length, 6)
+
+    def test_models(self):
+        _, answer = self.service.json("GET", "/v1/models")
+        name = answer["data"][0]["id"]
+        self.assertEqual(name, "tiny")
+        self.assertEqual(self.service.json("GET", f"/v1/models/{name}")[1]["object"], "model")
+        self.assertEqual(self.service.json("GET", "/v1/models/other")[0], 404)
+
+    def test_tei(self):
+        self.same(self.post("/embed", {"inputs": TEXTS}))
+        self.same(self.post("/", {"inputs": TEXTS, "truncate": True, "normalize": True}))
+        self.assertEqual(floats(self.post("/embed", {"inputs": TEXTS[0]})[0]), self.expected[0])
+        answer = self.post("/similarity", {"inputs": {"source_sentence": TEXTS[0], "sentences": TEXTS}})
+        self.assertEqual(len(answer), len(TEXTS))
+        self.assertAlmostEqual(answer[0], 1, 6)
+        info = self.service.json("GET", "/info")[1]
+        self.assertEqual(info["model_type"], {"embedding": {"pooling": "mean"}})
+        self.assertEqual(self.service.call("GET", "/health")[0], 200)
+
+    def test_ollama(self):
+        answer = self.post("/api/embed", {"model": "m", "input": TEXTS, "keep_alive": "5m", "options": {}})
+        self.same(answer["embeddings"])
+        self.assertGreater(answer["prompt_eval_count"], 0)
+        self.assertEqual(floats(self.post("/api/embeddings", {"prompt": TEXTS[0]})["embedding"]), self.expected[0])
+        self.assertEqual(self.service.json("GET", "/api/tags")[1]["models"][0]["name"], "tiny")
+
+    def test_raw_floats(self):
+        for path, name in (("/v1/embeddings", "input"), ("/embed", "inputs")):
+            status, headers, data = self.service.call("POST", path, {name: TEXTS}, {"Accept": "application/octet-stream"})
+            self.assertEqual((status, headers["content-type"]), (200, "application/octet-stream"))
+            self.assertEqual(floats(data), floats(b"".join(v.tobytes() for v in self.expected)))
+
+    def test_token_ids(self):
+        tokens = self.post("/tokenize", {"inputs": [TEXTS[0], TEXTS[3]]})
+        ids = [[token["id"] for token in text] for text in tokens]
+        answer = self.post("/v1/embeddings", {"input": ids})
+        self.assertEqual(floats(answer["data"][0]["embedding"]), self.expected[0])
+        self.assertEqual(floats(answer["data"][1]["embedding"]), self.expected[3])
+        answer = self.post("/v1/embeddings", {"input": ids[0]})
+        self.assertEqual(floats(answer["data"][0]["embedding"]), self.expected[0])
+        inner = self.post("/tokenize", {"inputs": TEXTS[0], "add_special_tokens": False})[0]
+        self.assertEqual([token["id"] for token in inner], ids[0][1:-1])
+        for wrong in ([9906, 1917], [100257], [[9906, 1917]], [ids[0][1:-1]], [ids[0], [5]], ids[0][:-1]):
+            status, answer = self.service.json("POST", "/v1/embeddings", {"input": wrong})
+            self.assertEqual(status, 400, wrong)
+            self.assertIn("another model's tokenizer", answer["error"]["message"])
+
+    def test_mistakes(self):
+        cases = [
+            ("/v1/embeddings", b"{", 400, "line 1"),
+            ("/v1/embeddings", b"", 400, "valid JSON"),
+            ("/v1/embeddings", b"[]", 400, "object"),
+            ("/v1/embeddings", b'{"input":"\xff"}', 400, "valid JSON"),
+            ("/v1/embeddings", b'{"input":"a","input":"b"}', 400, "duplicate"),
+            ("/v1/embeddings", b"[" * 100000, 400, "valid JSON"),
+            ("/v1/embeddings", {}, 422, "input is missing"),
+            ("/v1/embeddings", {"input": None}, 400, "input must be"),
+            ("/v1/embeddings", {"input": []}, 400, "empty list"),
+            ("/v1/embeddings", {"input": [{}]}, 400, "input[0]"),
+            ("/v1/embeddings", {"input": ["a", "b", 3]}, 400, "input[2]"),
+            ("/v1/embeddings", {"input": [101, "a"]}, 400, "item 1"),
+            ("/v1/embeddings", {"input": [[]]}, 400, "input[0]"),
+            ("/v1/embeddings", {"input": [-1]}, 400, "no token -1"),
+            ("/v1/embeddings", {"input": "a", "encoding_format": "hex"}, 400, "encoding_format"),
+            ("/v1/embeddings", {"input": "a", "dimensions": 0}, 400, "1 to 32"),
+            ("/v1/embeddings", {"input": "a", "dimensions": 33}, 400, "1 to 32"),
+            ("/v1/embeddings", {"input": "a", "user": 5}, 400, "user"),
+            ("/embed", {"inputs": "a", "normalize": False}, 422, "normalize"),
+            ("/embed", {"inputs": "a", "truncate": "yes"}, 422, "truncate"),
+            ("/embed", {"inputs": "a", "prompt_name": "query"}, 422, "prompt_name"),
+            ("/embed", {"inputs": ["a", "the " * 500], "truncate": False}, 413, "input 1"),
+            ("/similarity", {"inputs": "a"}, 422, "source_sentence"),
+            ("/similarity", {"inputs": {"source_sentence": "a", "sentences": ["b", 1]}}, 400, "sentences[1]"),
+            ("/api/embeddings", {"prompt": ["a"]}, 400, "prompt"),
+            ("/nothing", {"input": "a"}, 404, "openapi.json"),
+            ("/health", {"input": "a"}, 405, "GET"),
+        ]
+        connection = self.service.connect()
+        for path, body, expected, word in cases:
+            status, answer = self.service.json("POST", path, body, connection=connection)
+            error = answer["error"]
+            message = error if isinstance(error, str) else error["message"]
+            self.assertEqual(status, expected, (body if len(str(body)) < 200 else path, answer))
+            self.assertIn(word, message)
+        connection.close()
+        self.assertEqual(self.post("/embed", {"inputs": ["the " * 500]})[0], self.post("/embed", {"inputs": "the " * 400})[0])
+
+    def test_headers(self):
+        _, headers, _ = self.service.call("POST", "/embed", {"inputs": "a b"}, {"X-Request-Id": "my-id.1"})
+        self.assertEqual(headers["x-request-id"], "my-id.1")
+        for name in ("x-total-time", "x-tokenization-time", "x-queue-time", "x-inference-time"):
+            self.assertGreaterEqual(float(headers[name]), 0)
+        self.assertEqual((headers["x-compute-characters"], headers["x-compute-type"]), ("3", "cpu"))
+        _, headers, _ = self.service.call("POST", "/embed", {"inputs": "a"}, {"X-Request-Id": "no\ttabs"})
+        self.assertRegex(headers["x-request-id"], "^[0-9a-f]{16}$")
+        self.assertEqual(self.service.call("HEAD", "/health")[0], 200)
+
+    def test_bodies_in_pieces(self):
+        connection = self.service.connect()
+        body = json.dumps({"inputs": TEXTS}).encode()
+        connection.request("POST", "/embed", iter([body[i:i + 7] for i in range(0, len(body), 7)]),
+                           {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+        self.same(json.loads(connection.getresponse().read()))
+        connection.close()
+        with self.service.socket() as raw:
+            head = f"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode()
+            raw.sendall(head)
+            self.assertTrue(raw.recv(100).startswith(b"HTTP/1.1 100"))
+            for i in range(len(body)):
+                raw.sendall(body[i:i + 1])
+            self.assertTrue(raw.recv(100).startswith(b"HTTP/1.1 200"))
+
+    def test_pipelined_and_half_closed(self):
+        body = json.dumps({"inputs": "the"}).encode()
+        one = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        with self.service.socket() as raw:
+            raw.sendall(one * 5)
+            raw.shutdown(socket.SHUT_WR)
+            data = b""
+            while chunk := raw.recv(65536):
+                data += chunk
+        self.assertEqual(data.count(b"HTTP/1.1 200 OK"), 5)
+
+    def test_openapi_names_what_there_is(self):
+        _, document = self.service.json("GET", "/openapi.json")
+        self.assertEqual(document["openapi"], "3.0.3")
+        for path, methods in document["paths"].items():
+            for method in methods:
+                body = b"{}" if method == "post" else None
+                status = self.service.call(method.upper(), path.replace("{model}", "tiny"), body)[0]
+                self.assertIn(status, (200, 400, 422), path)
+        status, headers, page = self.service.call("GET", "/")
+        self.assertEqual((status, headers["content-type"]), (200, "text/html; charset=utf-8"))
+        self.assertIn(b"<title>senvec</title>", page)
+
+    def test_many_callers(self):
+        failures = []
+
+        def call(seed):
+            connection = self.service.connect()
+            for i in range(25):
+                first, count = (seed + i) % len(TEXTS), 1 + (seed * i) % 40
+                texts = [TEXTS[(first + k) % len(TEXTS)] for k in range(count)]
+                status, _, data = self.service.call("POST", "/embed", {"inputs": texts},
+                                                    {"Accept": "application/octet-stream"}, connection)
+                expected = b"".join(self.expected[(first + k) % len(TEXTS)].tobytes() for k in range(count))
+                if status != 200 or data != expected:
+                    failures.append((status, texts))
+            connection.close()
+
+        threads = [threading.Thread(target=call, args=(seed,)) for seed in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+        values = self.service.metrics()
+        self.assertEqual(values["senvec_in_flight_requests"], 0)
+        self.assertEqual(values["senvec_accepted_total"], values["senvec_answered_total"] +
+                         values['senvec_cancelled_total{reason="left"}'] + values['senvec_cancelled_total{reason="deadline"}'])
+        self.assertGreaterEqual(values["senvec_request_seconds_count"], 300)
+        self.assertEqual(values["senvec_request_seconds_count"], values['senvec_request_seconds_bucket{le="+Inf"}'])
+
+
+class Access(unittest.TestCase):
+    def test_key(self):
+        with Service("--cors", "https://example.org", environment={"SENVEC_API_KEY": "s3cret"}) as s:
+            body = {"inputs": "a"}
+            for given in (None, "Bearer s3cre", "Bearer s3cret1", "s3cret", "Bearer "):
+                status, answer, _ = s.call("POST", "/embed", body, {"Authorization": given} if given else {})
+                self.assertEqual((status, answer["www-authenticate"]), (401, "Bearer"))
+            status, answer, _ = s.call("POST", "/embed", body, {"Authorization": "Bearer s3cret"})
+            self.assertEqual((status, answer["access-control-allow-origin"]), (200, "https://example.org"))
+            for path in ("/health", "/metrics", "/", "/openapi.json"):
+                self.assertEqual(s.call("GET", path)[0], 200)
+            self.assertEqual(s.call("OPTIONS", "/embed")[0], 204)
+
+    def test_unix_socket_and_log(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path, log = Path(folder, "s"), Path(folder, "log")
+            for _ in range(2):  # the second finds no socket left behind
+                with Service("--unix", path, "--access-log", log, environment={"SENVEC_SERVE_MODEL_NAME": "named"}) as s:
+                    self.assertEqual(s.address, f"unix:{path}")
+                    raw = socket.socket(socket.AF_UNIX)
+                    raw.connect(str(path))
+                    raw.sendall(b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+                    self.assertIn(b'"named"', raw.recv(4096))
+                    raw.close()
+                self.assertFalse(path.exists())
+            lines = [json.loads(line) for line in log.read_text().splitlines()]
+            self.assertEqual([(line["method"], line["path"], line["status"]) for line in lines],
+                             [("GET", "/v1/models", 200)] * 2)
+
+    def test_tls(self):
+        with tempfile.TemporaryDirectory() as folder:
+            key, certificate = Path(folder, "key.pem"), Path(folder, "cert.pem")
+            try:
+                subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                                "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=localhost"],
+                               check=True, capture_output=True)
+            except FileNotFoundError:
+                self.skipTest("no openssl command")
+            with Service("--tls-cert", certificate, "--tls-key", key) as s:
+                self.assertTrue(s.address.startswith("https://"))
+                context = ssl.create_default_context(cafile=certificate)
+                context.check_hostname = False
+                with context.wrap_socket(s.socket()) as raw:
+                    raw.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                    self.assertTrue(raw.recv(100).startswith(b"HTTP/1.1 200"))
+
+    def test_wrong_options(self):
+        with tempfile.TemporaryDirectory() as folder:
+            empty = Path(folder, "empty")
+            empty.write_text("")
+            cases = [(["--port", "70000"], 2), (["--policy", "best"], 2), (["--host", "no.such.host.invalid"], 2),
+                     (["--tls-cert", empty], 2), (["--tls-cert", empty, "--tls-key", empty], 1), (["--api-key-file", empty], 2), (["--unix", "x" * 200], 2),
+                     (["--api-key-file", Path(folder, "none")], 1), (["extra"], 2)]
+            for arguments, code in cases:
+                result = subprocess.run([service.SENVEC, "serve", "-m", service.MODEL, "--port", "0", *map(str, arguments)],
+                                        capture_output=True, timeout=60)
+                self.assertEqual(result.returncode, code, (arguments, result.stderr))
+                self.assertEqual(result.stderr.count(b"\n"), 1, result.stderr)
+
+
+class Limits(unittest.TestCase):
+    def test_body(self):
+        with Service("--max-body", "1", "--max-memory", "4") as s:
+            status, answer = s.json("POST", "/embed", b"x" * ((1 << 20) + 1))
+            self.assertEqual(status, 413)
+            self.assertIn("1048576", answer["error"])
+            with s.socket() as raw:
+                raw.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\nExpect: 100-continue\r\n\r\n")
+                self.assertTrue(raw.recv(100).startswith(b"HTTP/1.1 413"))
+            connection = s.connect()
+            connection.request("POST", "/embed", iter([b"x" * 65536] * 17), {"Transfer-Encoding": "chunked"},
+                               encode_chunked=True)
+            self.assertEqual(connection.getresponse().status, 413)
+            connection.close()
+            status, headers, _ = s.call("POST", "/v1/embeddings", b'{"input":[' + b"1," * 80000 + b"1]}")
+            self.assertEqual((status, headers["retry-after"]), (429, "1"))  # over the memory for requests
+            self.assertEqual(s.call("POST", "/embed", {"inputs": "a"})[0], 200)
+            self.assertEqual(s.metrics()["senvec_request_memory_bytes"], 0)
+
+    def test_header_and_connections(self):
+        with Service("--max-connections", "4", "--idle-timeout", "1", "--read-timeout", "1") as s:
+            self.assertEqual(s.call("GET", "/health", headers={"X-Large": "x" * 60000})[0], 431)
+            idle = [s.socket() for _ in range(4)]
+            start = time.monotonic()
+            self.assertEqual(s.call("GET", "/health")[0], 200)  # has to wait until the idle ones are closed
+            self.assertGreater(time.monotonic() - start, 0.5)
+            for raw in idle:
+                self.assertEqual(raw.recv(1), b"")
+                raw.close()
+
+    def test_slow_sender(self):
+        with Service("--read-timeout", "1") as s, s.socket() as raw:
+            raw.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+            start = time.monotonic()
+            with self.assertRaises(OSError):
+                while time.monotonic() - start < 10:
+                    raw.sendall(b" ")
+                    time.sleep(0.1)
+            self.assertLess(time.monotonic() - start, 3)
+            self.assertEqual(s.metrics()["senvec_connections_timed_out_total"], 1)
+
+    def test_busy(self):
+        with Service("--policy", "fixed", "--max-queue", "1", "-t", "1") as s:
+            answers = []
+            threads = [threading.Thread(target=lambda: answers.append(s.call("POST", "/v1/embeddings", {"input": "a"})))
+                       for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertIn(200, [status for status, _, _ in answers])
+            refused = [answer for answer in answers if answer[0] == 429]
+            self.assertGreaterEqual(len(refused), 1)
+            for _, headers, data in refused:
+                self.assertEqual(headers["retry-after"], "1")
+                self.assertGreater(int(headers["retry-after-ms"]), 0)
+                self.assertEqual(json.loads(data)["error"]["type"], "rate_limit_error")
+
+    def test_deadline(self):
+        with Service("--policy", "fixed", "-t", "1") as s:
+            self.assertEqual(s.call("POST", "/embed", {"inputs": "a"}, {"X-Timeout-Ms": "5"})[0], 504)
+            self.assertEqual(s.call("POST", "/embed", {"inputs": "a"}, {"X-Timeout-Ms": "5000"})[0], 200)
+            self.assertEqual(s.call("POST", "/embed", {"inputs": "a"}, {"X-Timeout-Ms": "soon"})[0], 400)
+            self.assertEqual(s.metrics()['senvec_cancelled_total{reason="deadline"}'], 1)
+
+    def test_clients_that_leave(self):
+        with Service("--target-p99", "60000", "-t", "1") as s:
+            body = json.dumps({"inputs": ["the quick brown fox " * 20] * 20000}).encode()
+            for _ in range(3):
+                with s.socket() as raw:
+                    raw.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                    time.sleep(0.2)
+            for _ in range(200):
+                values = s.metrics()
+                if values["senvec_in_flight_requests"] == 0 and values["senvec_accepted_total"] == 3:
+                    break
+                time.sleep(0.05)
+            self.assertEqual(values["senvec_accepted_total"], 3)
+            self.assertGreaterEqual(values['senvec_cancelled_total{reason="left"}'], 1)
+            self.assertEqual(values["senvec_in_flight_requests"], 0)
+
+
+class End(unittest.TestCase):
+    def test_drain_answers_what_was_accepted(self):
+        with Service("--policy", "fixed", "-t", "1") as s:
+            answers = []
+            idle = s.socket()
+            threads = [threading.Thread(target=lambda: answers.append(s.call("POST", "/embed", {"inputs": "a"})))
+                       for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.03)  # fixed waits 50 ms for company
+            s.process.send_signal(signal.SIGTERM)
+            for thread in threads:
+                thread.join()
+            self.assertEqual([status for status, _, _ in answers], [200] * 8)
+            self.assertEqual(s.process.wait(10), 0)
+            self.assertEqual(idle.recv(1), b"")
+            idle.close()
+            with self.assertRaises(OSError):
+                s.call("GET", "/health")
+
+    def test_drain_is_bounded(self):
+        with Service("--target-p99", "60000", "-t", "1", "--drain-timeout", "0", expect=1) as s:
+            connection = s.connect()
+            connection.request("POST", "/embed", json.dumps({"inputs": ["the quick brown fox " * 20] * 20000}))
+            time.sleep(0.3)
+            start = time.monotonic()
+            s.process.send_signal(signal.SIGTERM)
+            self.assertEqual(s.process.wait(20), 1)
+            self.assertLess(time.monotonic() - start, 5)
+            connection.close()
+
+
+if __name__ == "__main__":
+    service.SENVEC, service.MODEL = sys.argv[1], sys.argv[2]
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=1)
