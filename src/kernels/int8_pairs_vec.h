@@ -4,10 +4,10 @@
  *
  * - Activations are kept as 16 bits (element 2), so that a pair of columns is one broadcast. Weights stay bytes in memory,
  *   [ceil(n / NR)][ceil(k / 2)][NR][2], since they come from far away; the first chunk of rows that meets a block of a panel
- * widens it on the way and leaves a copy for the other chunks.
+ *   widens it on the way and leaves a copy for the other chunks.
  * - Otherwise as in kernels_vec.h: a tile is MR rows x NR = 2 * LANES columns in registers, rows in equal chunks of at most MR,
- * the panel outside, the chunks inside, blocks of k so that one stays in L1; between blocks the integer sums wait in C's
- * memory. While a block is in use the next one is prefetched. */
+ *   the panel outside, the chunks inside, the next panel prefetched meanwhile. All of k goes in one, up to PAIRS_BLOCK pairs: a
+ *   tile begins and ends slowly (some 60 cycles), and a panel that streams from L2 keeps up with it. */
 #ifndef SV_KERNELS_INT8_PAIRS_VEC_H
 #define SV_KERNELS_INT8_PAIRS_VEC_H
 
@@ -165,6 +165,7 @@ static void run_rows(const sv_gemm_int8_args *g, size_t begin, size_t end) {
     _Alignas(64) int32_t sums[ROW_BLOCK * NR];
     _Alignas(64) float spare[MR * NR], columns[3][NR];
     const size_t m = end - begin, chunks = (m + MR - 1) / MR, pairs = (g->k + 1) / 2;
+    const size_t low = m / chunks, more = m % chunks; /* `more` chunks have a row more than `low` */
     const size_t blocks = pairs > PAIRS_BLOCK ? (pairs + PAIRS_BLOCK - 1) / PAIRS_BLOCK : 1;
     for (size_t column = 0; column < g->n; column += NR) {
         const int8_t *w = (const int8_t *)g->w + column / NR * g->panel;
@@ -195,7 +196,7 @@ static void run_rows(const sv_gemm_int8_args *g, size_t begin, size_t end) {
             t.end = block + 1 == blocks;
             t.prefetch = (const char *)(w + to * 2 * NR);
             for (size_t chunk = 0; chunk < chunks; chunk++) {
-                const size_t row = begin + m * chunk / chunks, rows = begin + m * (chunk + 1) / chunks - row;
+                const size_t rows = low + (chunk < more), row = begin + chunk * low + smaller(chunk, more);
                 t.a = (const uint16_t *)g->a + row * g->lda + 2 * from;
                 t.sums = sums + (row - begin) * NR;
                 t.range = g->range + row;
