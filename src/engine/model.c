@@ -42,22 +42,28 @@ static senvec_status limit_length(sv_config *config, size_t wanted, senvec_error
     return SENVEC_OK;
 }
 
-/* Packs the layers, in int8 as calibration made them. `directory` is that of the Transformer module. */
-static senvec_status pack(senvec_model *model, const char *directory, const sv_math *math, senvec_error *err) {
+/* The layers in int8, as calibration made them, packed. `directory` is that of the Transformer module. */
+static senvec_status pack_quantized(senvec_model *model, const char *directory, const sv_math *math, senvec_error *err) {
     const sv_config *config = &model->config;
     sv_arena temporary;
     sv_arena_init(&temporary, &model->allocator);
-    sv_quantized quantized, *wanted = NULL;
-    senvec_status status = SENVEC_OK;
-    if (math->precision == SENVEC_PRECISION_INT8) {
-        status = sv_quantized_obtain(directory, config, &model->weights, model->tokenizer, &math->kernels, &model->log,
-                                     &temporary, &quantized, err);
-        wanted = &quantized;
+    sv_quantized quantized;
+    senvec_status status = sv_quantized_obtain(directory, config, &model->weights, model->tokenizer, &math->kernels,
+                                               &model->log, &temporary, &quantized, err);
+    if (status == SENVEC_OK) {
+        sv_weights_drop_matrices(&model->weights, config); /* before there is a third form of them */
+        status = sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->arena, err);
     }
-    if (status == SENVEC_OK)
-        status = sv_encoder_init(&model->encoder, config, &model->weights, wanted, math, &model->arena, err);
     sv_arena_release(&temporary);
     return status;
+}
+
+/* The layers in fp32 or bf16, packed. */
+static senvec_status pack(senvec_model *model, const sv_math *math, senvec_error *err) {
+    SENVEC_TRY(sv_encoder_init(&model->encoder, &model->config, &model->weights, NULL, math, &model->arena, err));
+    /* Packed now: without this, the file's copy of them would stay resident. */
+    sv_weights_drop_matrices(&model->weights, &model->config);
+    return SENVEC_OK;
 }
 
 static senvec_status load(senvec_model *model, const char *directory, const senvec_model_options *options, senvec_error *err) {
@@ -81,10 +87,7 @@ static senvec_status load(senvec_model *model, const char *directory, const senv
                        "the files belong to different models",
                        directory, vocabulary, model->config.vocabulary);
     SENVEC_TRY(sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err));
-    SENVEC_TRY(pack(model, transformer, &math, err));
-    /* Packed now: without this, the file's copy of them would stay resident. */
-    sv_weights_drop_matrices(&model->weights, &model->config);
-    return SENVEC_OK;
+    return math.precision == SENVEC_PRECISION_INT8 ? pack_quantized(model, transformer, &math, err) : pack(model, &math, err);
 }
 
 senvec_status senvec_model_open(const char *directory, const senvec_model_options *options, senvec_model **out,
