@@ -17,6 +17,10 @@ sv_kernels sv_kernels_choose(sv_isa_flags flags) {
         return chosen;
     chosen = sv_kernels_avx512;
     chosen.gemm_int8 = sv_gemm_int8_avx2;
+    if (flags & SV_ISA_AVX512VNNI) {
+        chosen.tier = "avx512vnni";
+        chosen.gemm_int8 = sv_gemm_int8_avx512vnni;
+    }
 #else
     (void)flags;
 #endif

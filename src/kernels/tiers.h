@@ -16,6 +16,7 @@ extern const sv_gemm_int8 sv_gemm_int8_ref;
 extern const sv_gemm_bf16 sv_gemm_bf16_ref;
 #if defined(__x86_64__)
 extern const sv_gemm_int8 sv_gemm_int8_avx2;
+extern const sv_gemm_int8 sv_gemm_int8_avx512vnni;
 #endif
 
 #endif

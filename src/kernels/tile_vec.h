@@ -36,6 +36,8 @@ ALWAYS_INLINE void store_row(float *p, const vf *x, const size_t nv, size_t coun
 #define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #elif MR == 12
 #define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#elif MR == 14
+#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #else
 #error "EACH_HEIGHT lacks this MR"
 #endif

@@ -51,6 +51,11 @@ static inline vf v_first(vf v, size_t count) {
     return _mm512_maskz_mov_ps(v_mask(count), v);
 }
 
+/* v's first `count` lanes, then those of `other`. */
+static inline vf v_first_or(vf v, size_t count, vf other) {
+    return _mm512_mask_mov_ps(other, v_mask(count), v);
+}
+
 static inline vf v_add(vf a, vf b) {
     return _mm512_add_ps(a, b);
 }
@@ -81,6 +86,10 @@ static inline vf v_max(vf a, vf b) {
     return _mm512_max_ps(a, b);
 }
 
+static inline vf v_abs(vf x) {
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff)));
+}
+
 /* a where x >= limit or x is a NaN, else 0. */
 static inline vf v_zero_below(vf a, vf x, vf limit) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, limit, _CMP_NLT_UQ), a);
@@ -97,6 +106,14 @@ static inline float v_sum(vf v) {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline float v_least(vf v) {
+    return _mm512_reduce_min_ps(v);
+}
+
+static inline float v_largest(vf v) {
+    return _mm512_reduce_max_ps(v);
 }
 
 /* r (LANES, LANES) becomes its transpose. */
@@ -127,6 +144,22 @@ static inline void v_transpose(vf r[LANES]) {
     UNROLL
     for (size_t i = 0; i < LANES; i++)
         r[i] = t[i];
+}
+
+/* ---------------------------------------------------------------- integers */
+
+/* LANES of 32 bits in memory. */
+static inline vf v_from_int32(const int32_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
+}
+
+/* LANES of a, then those of b, 0 to 255, rounded to the nearest integer, ties to even, as bytes. The packs work within quarters
+ * of a register: each yields 4 bytes of a and 4 of b, twice, which the permutation puts in order. */
+static inline void v_store_uint8(void *p, vf a, vf b) {
+    const __m512i words = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(words, words));
+    _mm256_storeu_si256((__m256i *)p, _mm512_castsi512_si256(bytes));
 }
 
 #endif

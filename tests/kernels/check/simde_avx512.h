@@ -4,7 +4,10 @@
 #define SIMDE_AVX512_H
 
 #define SIMDE_ENABLE_NATIVE_ALIASES
+#include <math.h>
 #include <simde/x86/avx512.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 /* Lane by lane, since memory of masked lanes may be forbidden. */
 static inline simde__m512 emulated_maskz_loadu_ps(simde__mmask16 mask, const float *p) {
@@ -33,6 +36,42 @@ static inline simde__m512 emulated_shuffle_f32x4(simde__m512 a, simde__m512 b, i
     return simde_mm512_loadu_ps(lanes);
 }
 
+/* To the nearest integer, ties to even; what fits no int32 is the least one. */
+static inline simde__m512i emulated_cvtps_epi32(simde__m512 v) {
+    float from[16];
+    int32_t lanes[16];
+    simde_mm512_storeu_ps(from, v);
+    for (int i = 0; i < 16; i++)
+        lanes[i] = fabsf(from[i]) < 0x1p31f ? (int32_t)lrintf(from[i]) : INT32_MIN;
+    return simde_mm512_loadu_si512(lanes);
+}
+
+static inline simde__m512 emulated_cvtepi32_ps(simde__m512i v) {
+    int32_t from[16];
+    float lanes[16];
+    simde_mm512_storeu_si512(from, v);
+    for (int i = 0; i < 16; i++)
+        lanes[i] = (float)from[i];
+    return simde_mm512_loadu_ps(lanes);
+}
+
+static inline float emulated_reduce(simde__m512 v, bool least) {
+    float lanes[16];
+    simde_mm512_storeu_ps(lanes, v);
+    for (int i = 1; i < 16; i++)
+        if (least ? lanes[i] < lanes[0] : lanes[i] > lanes[0])
+            lanes[0] = lanes[i];
+    return lanes[0];
+}
+
+#undef _mm512_cvtps_epi32
+#define _mm512_cvtps_epi32(v) emulated_cvtps_epi32(v)
+#undef _mm512_cvtepi32_ps
+#define _mm512_cvtepi32_ps(v) emulated_cvtepi32_ps(v)
+#undef _mm512_reduce_min_ps
+#define _mm512_reduce_min_ps(v) emulated_reduce(v, true)
+#undef _mm512_reduce_max_ps
+#define _mm512_reduce_max_ps(v) emulated_reduce(v, false)
 #undef _mm512_shuffle_f32x4
 #define _mm512_shuffle_f32x4(a, b, choice) emulated_shuffle_f32x4(a, b, choice)
 #undef _mm512_maskz_loadu_ps
