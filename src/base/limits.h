@@ -28,9 +28,9 @@
 #define SV_MAX_PATH 4096u
 
 /* Serving. */
-#define SV_MAX_BATCH_TEXTS 512u /* of all requests, computed in one call */
+#define SV_MAX_BATCH_TEXTS 512u              /* of all requests, computed in one call */
 #define SV_MAX_SERVER_BODY ((size_t)1 << 30) /* of a request or an answer; --max-body is lower */
-#define SV_CONNECTION_BYTES 32768u /* of headers and buffers of one connection */
+#define SV_CONNECTION_BYTES 32768u           /* of headers and buffers of one connection */
 
 /* Study. */
 #define SV_MAX_STUDY_TEXTS 100000u       /* kept of a corpus; of a longer one a sample */

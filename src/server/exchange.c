@@ -410,10 +410,12 @@ static void submit(sv_exchange *exchange) {
     };
     exchange->suspended = true;
     MHD_suspend_connection(exchange->connection);
-    sv_links_enter(&server->links, exchange->link, SV_PHASE_WAITING, exchange);
     sv_admission admission = sv_batcher_submit(server->batcher, &exchange->request, &exchange->retry_ns);
-    if (admission == SV_ADMITTED)
+    if (admission == SV_ADMITTED) {
+        /* Even if `done` was called: this thread is the one that goes on with the connection, after this. */
+        sv_links_enter(&server->links, exchange->link, SV_PHASE_WAITING, exchange);
         return;
+    }
     on_refused(exchange, admission);
     MHD_resume_connection(exchange->connection);
 }

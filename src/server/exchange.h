@@ -44,7 +44,7 @@ struct sv_server {
     sv_batcher *batcher;
     sv_token_text tokens;
     struct MHD_Daemon *daemon;
-    int listener; /* -1: closed */
+    int listener; /* -1: none */
     sv_links links;
     sv_server_metrics metrics;
     atomic_size_t memory; /* reserved by exchanges */

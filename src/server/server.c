@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -189,20 +190,20 @@ const char *sv_server_address(const sv_server *server) {
     return server->address;
 }
 
+/* New connections are refused from here on. The socket itself is closed when the HTTP library has ended: its threads may look
+ * at it until then. */
 static void stop_listening(sv_server *server) {
-    if (server->listener < 0)
+    if (server->listener < 0 || atomic_exchange(&server->draining, true))
         return;
     if (server->daemon)
         MHD_quiesce_daemon(server->daemon);
-    close(server->listener);
-    server->listener = -1;
+    shutdown(server->listener, SHUT_RDWR);
     if (server->options.unix_path)
         unlink(server->options.unix_path);
 }
 
 bool sv_server_drain(sv_server *server, uint64_t timeout_ns) {
     uint64_t now = sv_clock_ns(), until = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
-    atomic_store(&server->draining, true);
     stop_listening(server);
     bool empty = sv_batcher_drain(server->batcher, timeout_ns);
     return sv_links_drain(&server->links, until) && empty;
@@ -211,7 +212,6 @@ bool sv_server_drain(sv_server *server, uint64_t timeout_ns) {
 void sv_server_close(sv_server *server) {
     if (!server)
         return;
-    atomic_store(&server->draining, true);
     stop_listening(server);
     sv_links_stop(&server->links);
     /* No connection may be suspended when the HTTP library stops; it may still ask the batcher until then. */
@@ -219,6 +219,8 @@ void sv_server_close(sv_server *server) {
         sv_batcher_stop(server->batcher);
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
+    if (server->listener >= 0)
+        close(server->listener);
     sv_batcher_close(server->batcher);
     sv_links_close(&server->links);
     sv_token_text_close(&server->tokens);

@@ -289,7 +289,8 @@ class Access(unittest.TestCase):
             empty = Path(folder, "empty")
             empty.write_text("")
             cases = [(["--port", "70000"], 2), (["--policy", "best"], 2), (["--host", "no.such.host.invalid"], 2),
-                     (["--tls-cert", empty], 2), (["--tls-cert", empty, "--tls-key", empty], 1), (["--api-key-file", empty], 2), (["--unix", "x" * 200], 2),
+                     (["--tls-cert", empty], 2), (["--tls-cert", empty, "--tls-key", empty], 1),
+                     (["--api-key-file", empty], 2), (["--unix", "x" * 200], 2),
                      (["--api-key-file", Path(folder, "none")], 1), (["extra"], 2)]
             for arguments, code in cases:
                 result = subprocess.run([service.SENVEC, "serve", "-m", service.MODEL, "--port", "0", *map(str, arguments)],
