@@ -409,41 +409,59 @@ static void attention(const sv_attention_f32_args *g) {
 
 /* ------------------------------------------------------------- LayerNorm */
 
+/* The `count` float of a row from i, at most LANES; zeros beyond. */
+ALWAYS_INLINE vf load_part(const float *p, size_t count) {
+    return count >= LANES ? v_load(p) : v_load_first(p, count);
+}
+
+/* Each sum is four, since one alone is a chain. */
 static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, const float *residual, size_t ldr,
                       const float *gamma, const float *beta, float eps, size_t rows, size_t h) {
-    const size_t whole = h / LANES * LANES, rest = h - whole;
     for (size_t row = 0; row < rows; row++, out += ld_out, x += ldx, residual = residual ? residual + ldr : NULL) {
-        vf sums = v_zero();
-        for (size_t i = 0; i < h; i += LANES) {
+        vf sums[4], squares[4];
+        UNROLL
+        for (size_t j = 0; j < 4; j++)
+            sums[j] = squares[j] = v_zero();
+        size_t i = 0;
+        for (; i + 4 * LANES <= h; i += 4 * LANES) {
+            UNROLL
+            for (size_t j = 0; j < 4; j++) {
+                const size_t at = i + j * LANES;
+                const vf y = residual ? v_add(v_load(x + at), v_load(residual + at)) : v_load(x + at);
+                sums[j] = v_add(sums[j], y);
+                v_store(out + at, y);
+            }
+        }
+        for (; i < h; i += LANES) {
             const size_t count = smaller(h - i, LANES);
-            vf y = count == LANES ? v_load(x + i) : v_load_first(x + i, count);
+            vf y = load_part(x + i, count);
             if (residual)
-                y = v_add(y, count == LANES ? v_load(residual + i) : v_load_first(residual + i, count));
-            sums = v_add(sums, y);
-            if (count == LANES)
-                v_store(out + i, y);
-            else
-                v_store_first(out + i, y, count);
+                y = v_add(y, load_part(residual + i, count));
+            sums[0] = v_add(sums[0], y);
+            v_store_first(out + i, y, count);
         }
-        const vf mean = v_set(v_sum(sums) / (float)h);
-        vf squares = v_zero();
-        for (size_t i = 0; i < whole; i += LANES) {
-            const vf centred = v_sub(v_load(out + i), mean);
-            squares = v_fma(centred, centred, squares);
+        const vf mean = v_set(v_sum(v_add(v_add(sums[0], sums[1]), v_add(sums[2], sums[3]))) / (float)h);
+        for (i = 0; i + 4 * LANES <= h; i += 4 * LANES) {
+            UNROLL
+            for (size_t j = 0; j < 4; j++) {
+                const vf centred = v_sub(v_load(out + i + j * LANES), mean);
+                squares[j] = v_fma(centred, centred, squares[j]);
+            }
         }
-        if (rest) {
-            const vf centred = v_first(v_sub(v_load_first(out + whole, rest), mean), rest);
-            squares = v_fma(centred, centred, squares);
+        for (; i < h; i += LANES) {
+            const size_t count = smaller(h - i, LANES);
+            const vf centred = v_first(v_sub(load_part(out + i, count), mean), count);
+            squares[0] = v_fma(centred, centred, squares[0]);
         }
-        const vf scale = v_set(1.0f / sqrtf(v_sum(squares) / (float)h + eps));
-        for (size_t i = 0; i < whole; i += LANES) {
+        const float square = v_sum(v_add(v_add(squares[0], squares[1]), v_add(squares[2], squares[3])));
+        const vf scale = v_set(1.0f / sqrtf(square / (float)h + eps));
+        for (i = 0; i + LANES <= h; i += LANES) {
             const vf normal = v_mul(v_sub(v_load(out + i), mean), scale);
             v_store(out + i, v_fma(normal, v_load(gamma + i), v_load(beta + i)));
         }
-        if (rest) {
-            const vf normal = v_mul(v_sub(v_load_first(out + whole, rest), mean), scale);
-            v_store_first(out + whole, v_fma(normal, v_load_first(gamma + whole, rest), v_load_first(beta + whole, rest)),
-                          rest);
+        if (i < h) {
+            const vf normal = v_mul(v_sub(v_load_first(out + i, h - i), mean), scale);
+            v_store_first(out + i, v_fma(normal, v_load_first(gamma + i, h - i), v_load_first(beta + i, h - i)), h - i);
         }
     }
 }
