@@ -62,6 +62,28 @@ static void sample_is_uniform_and_ordered(void **state) {
     sv_texts_release(&again);
 }
 
+/* A file far larger than the sample: every line is seen, only the sample is kept. */
+static void ten_million_lines(void **state) {
+    (void)state;
+    static char block[100000 * 3];
+    FILE *file = fopen(temporary, "w");
+    assert_non_null(file);
+    for (size_t i = 0; i < sizeof block; i += 3) {
+        block[i] = (char)('a' + i / 3 % 26);
+        block[i + 1] = 'b';
+        block[i + 2] = '\n';
+    }
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(fwrite(block, 1, sizeof block, file), sizeof block);
+    assert_int_equal(fclose(file), 0);
+    sv_texts texts;
+    assert_int_equal(sv_texts_load(&texts, temporary, &lines, 1000, 1, NULL), SENVEC_OK);
+    assert_true(texts.seen == 10000000);
+    assert_int_equal(texts.count, 1000);
+    assert_int_equal(texts.distinct_count, 26);
+    sv_texts_release(&texts);
+}
+
 /* What Python's bytes.decode("utf-8", "replace") gives. */
 static void invalid_bytes_are_replaced(void **state) {
     (void)state;
@@ -166,11 +188,9 @@ static int clean(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(built_in),
-        cmocka_unit_test(sample_is_uniform_and_ordered),
-        cmocka_unit_test(invalid_bytes_are_replaced),
-        cmocka_unit_test(distinct_texts),
-        cmocka_unit_test(own_sets),
+        cmocka_unit_test(built_in),          cmocka_unit_test(sample_is_uniform_and_ordered),
+        cmocka_unit_test(ten_million_lines), cmocka_unit_test(invalid_bytes_are_replaced),
+        cmocka_unit_test(distinct_texts),    cmocka_unit_test(own_sets),
         cmocka_unit_test(bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, clean);
