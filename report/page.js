@@ -102,7 +102,7 @@ function conclusions(study) {
   const columns = [
     nameColumn,
     { title: "p50, a call", cell: (c) => ms(p50(c))
-      + small(c.batch > 1 ? `${number(c.latency.p50_ms_per_text)} ms a text` : "") },
+      + small(c.batch > 1 && known(p50(c)) ? `${number(c.latency.p50_ms_per_text)} ms a text` : "") },
     { title: "p95", cell: (c) => ms(c.latency.p95_ms) },
     { title: "p99", cell: (c) => ms(c.latency.p99_ms) },
     { title: "Texts/s", cell: (c) => number(speed(c)) + small(interval(c.throughput.texts_per_s)) },
@@ -134,14 +134,13 @@ function saving(c) {
 
 const manner = (c) => (c.batch > 1 ? `In batches of ${count(c.batch)}` : "One text at a time");
 
-/* What a row bought, against the baseline and PyTorch with the same batch. */
+/* What a row bought, against the baseline and, where that is PyTorch, against PyTorch with the same batch. */
 function bought(c, base) {
-  const rate = `${number(speed(c))} texts/s`, like = c.throughput.speedup_same_batch;
-  if (c === base) return `${manner(c)}: ${rate}; a call takes ${ms(p50(c))} at the median.`;
-  const same = c.runtime !== "torch" && c.batch > 1 && known(like?.value) ? `, and ${times(like)} PyTorch in the same batches`
-    : "";
-  return `${manner(c)}: ${rate}, ${times(c.throughput.speedup)} the baseline${same}; a call takes ${ms(p50(c))} at the median${
-    c.batch === 1 && base.batch === 1 ? ` instead of ${ms(p50(base))}` : ""}.`;
+  const like = c.throughput.speedup_same_batch, compared = base.runtime === "torch" && c.runtime !== "torch" && c.batch > 1;
+  const same = compared && known(like?.value) ? `, and ${times(like)} PyTorch in the same batches` : "";
+  const before = c !== base && c.batch === 1 && base.batch === 1 && known(p50(base)) ? ` instead of ${ms(p50(base))}` : "";
+  return `${manner(c)}: ${number(speed(c))} texts/s${c === base ? "" : `, ${times(c.throughput.speedup)} the baseline`}${same}${
+    known(p50(c)) ? `; a call takes ${ms(p50(c))} at the median${before}` : ""}.`;
 }
 
 /* The gain over the step that this one goes on from. */
@@ -195,8 +194,8 @@ function story(study) {
   }
   const wide = measured(study).find((c) => c.validation_wide?.texts)?.validation_wide.texts;
   let html = `<h2 id="story">The pipeline, step by step</h2>
-    <p>Every step is measured in the same run, with the same texts and threads. What it bought is stated against the baseline,
-    PyTorch in the same batches, and the step that it goes on from.${wide
+    <p>Every step is measured in the same run, with the same texts and threads. What it bought is stated against the baseline${
+      base?.runtime === "torch" ? ", PyTorch in the same batches," : ""} and the step that it goes on from.${wide
       ? ` The wide set is ${plural(wide, "text")} of all lengths and many
     subjects, beside the corpus.` : ""}</p>`, place = 0;
   const part = (title, lines, css = "") => (lines.length ? `<dt>${title}</dt><dd${css}>${lines.join("<br>")}</dd>` : "");
