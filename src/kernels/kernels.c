@@ -21,6 +21,10 @@ sv_kernels sv_kernels_choose(sv_isa_flags flags) {
         chosen.tier = "avx512vnni";
         chosen.gemm_int8 = sv_gemm_int8_avx512vnni;
     }
+    if (flags & SV_ISA_AVX512BF16) {
+        chosen.tier = "avx512bf16";
+        chosen.gemm_bf16 = sv_gemm_bf16_avx512bf16;
+    }
 #else
     (void)flags;
 #endif

@@ -17,6 +17,7 @@ extern const sv_gemm_bf16 sv_gemm_bf16_ref;
 #if defined(__x86_64__)
 extern const sv_gemm_int8 sv_gemm_int8_avx2;
 extern const sv_gemm_int8 sv_gemm_int8_avx512vnni;
+extern const sv_gemm_bf16 sv_gemm_bf16_avx512bf16;
 #endif
 
 #endif

@@ -17,8 +17,6 @@
 #define RECORD sv_gemm_int8_avx512vnni
 #endif
 
-#define ROW_BLOCK 280 /* rows of A that stay near while W passes by */
-
 static size_t packed_size(size_t n, size_t k) {
     return (n + NR - 1) / NR * NR * ((k + UNIT - 1) / UNIT * UNIT);
 }
@@ -34,14 +32,13 @@ static void pack(void *packed, const int8_t *w, size_t ldw, size_t n, size_t k) 
             }
 }
 
-/* C from the sums of a tile whose first row and column are `row` and `first`. */
-ALWAYS_INLINE void finish(const sv_gemm_int8_args *g, size_t row, size_t rows, size_t first, const int32_t *sums,
-                          const bool whole, const bool gelu) {
-    const size_t columns = whole ? NR : g->n - first;
+ALWAYS_INLINE void finish_as(const sv_gemm_int8_args *g, size_t row, size_t rows, size_t column, const int32_t *sums,
+                             const bool whole, const bool gelu) {
+    const size_t columns = whole ? NR : g->n - column;
     vf w_scale[2], w_sum[2], bias[2];
-    load_row(w_scale, g->w_scale + first, 2, columns);
-    load_row(w_sum, g->w_sum + first, 2, columns);
-    load_row(bias, g->bias + first, 2, columns);
+    load_row(w_scale, g->w_scale + column, 2, columns);
+    load_row(w_sum, g->w_sum + column, 2, columns);
+    load_row(bias, g->bias + column, 2, columns);
     for (size_t r = 0; r < rows; r++, sums += NR) {
         const vf scale = v_set(g->range[row + r].scale), low = v_set(g->range[row + r].low);
         vf y[2];
@@ -52,34 +49,22 @@ ALWAYS_INLINE void finish(const sv_gemm_int8_args *g, size_t row, size_t rows, s
             if (gelu)
                 y[j] = v_gelu_int8(y[j]);
         }
-        store_row(g->c + (row + r) * g->ldc + first, y, 2, columns);
+        store_row(g->c + (row + r) * g->ldc + column, y, 2, columns);
     }
+}
+
+static void finish(const void *args, size_t row, size_t rows, size_t column, const void *sums) {
+    const sv_gemm_int8_args *g = args;
+    if (g->n - column < NR)
+        g->gelu ? finish_as(g, row, rows, column, sums, false, true) : finish_as(g, row, rows, column, sums, false, false);
+    else
+        g->gelu ? finish_as(g, row, rows, column, sums, true, true) : finish_as(g, row, rows, column, sums, true, false);
 }
 
 static void run(const sv_gemm_int8_args *g) {
     assert(g->k <= SV_GEMM_INT8_MAX_K && g->panel >= packed_size(NR, g->k) && g->lda >= int8_stride(g->k));
-    _Alignas(64) int32_t sums[MR * NR];
-    for (size_t block = 0; block < g->m; block += ROW_BLOCK) {
-        const size_t m = smaller(g->m - block, ROW_BLOCK), chunks = (m + MR - 1) / MR;
-        for (size_t first = 0; first < g->n; first += NR) {
-            tile_args t = {.row = g->lda,
-                           .step = UNIT,
-                           .w = (const char *)g->w + first / NR * g->panel,
-                           .steps = (g->k + UNIT - 1) / UNIT,
-                           .sums = sums,
-                           .prefetch_step = NR * UNIT / chunks};
-            t.prefetch = t.w + g->panel;
-            for (size_t chunk = 0; chunk < chunks; chunk++, t.prefetch += t.steps * t.prefetch_step) {
-                const size_t row = block + m * chunk / chunks, rows = block + m * (chunk + 1) / chunks - row;
-                t.a = (const char *)g->a + row * g->lda;
-                wide[rows - 1](&t);
-                if (g->n - first < NR)
-                    g->gelu ? finish(g, row, rows, first, sums, false, true) : finish(g, row, rows, first, sums, false, false);
-                else
-                    g->gelu ? finish(g, row, rows, first, sums, true, true) : finish(g, row, rows, first, sums, true, false);
-            }
-        }
-    }
+    const product p = {g->a, g->lda, g->w, g->panel, g->m, g->n, (g->k + UNIT - 1) / UNIT};
+    multiply(&p, finish, g);
 }
 
 const sv_gemm_int8 RECORD = {

@@ -12,6 +12,8 @@
  *       narrow)
  * A row's address is one of four pointers plus 0 to 3 strides.
  *
+ * Panels of W are the outer loop, since they come from far away, and equal chunks of at most MR rows the inner one.
+ *
  * A step of 14 rows is 28 multiply-adds, 16 loads and 3 prefetches. W comes from L2 or beyond: prefetcht0 brings the lines that
  * are wanted 8 steps later, prefetcht1 those of the next panel, an even share by each chunk of rows.
  *
@@ -26,7 +28,8 @@
 
 #define MR 14
 #define NR (2 * LANES)
-#define UNIT 4
+#define UNIT 4        /* bytes */
+#define ROW_BLOCK 280 /* rows of A that stay near while W passes by */
 
 #include "kernels/tile_vec.h"
 
@@ -141,5 +144,39 @@ EACH_HEIGHT(DEFINE_WIDE)
 /* By height - 1. */
 static tile_fn *const wide[MR] = {EACH_HEIGHT(WIDE_TILE)};
 /* clang-format on */
+
+/* A product in units: C's sums, tile by tile, each followed by finish(args, ...), which makes C of them. */
+typedef struct product {
+    const char *a;
+    size_t lda; /* bytes */
+    const char *w;
+    size_t panel; /* bytes */
+    size_t m, n, steps;
+} product;
+
+/* `sums` is (rows, NR), from row `row` and column `column` of C on. */
+typedef void finish_fn(const void *args, size_t row, size_t rows, size_t column, const void *sums);
+
+ALWAYS_INLINE void multiply(const product *p, finish_fn *finish, const void *args) {
+    _Alignas(64) char sums[MR * NR * UNIT];
+    for (size_t block = 0; block < p->m; block += ROW_BLOCK) {
+        const size_t m = smaller(p->m - block, ROW_BLOCK), chunks = (m + MR - 1) / MR;
+        for (size_t column = 0; column < p->n; column += NR) {
+            tile_args t = {.row = p->lda,
+                           .step = UNIT,
+                           .w = p->w + column / NR * p->panel,
+                           .steps = p->steps,
+                           .sums = sums,
+                           .prefetch_step = NR * UNIT / chunks};
+            t.prefetch = t.w + p->panel;
+            for (size_t chunk = 0; chunk < chunks; chunk++, t.prefetch += t.steps * t.prefetch_step) {
+                const size_t row = block + m * chunk / chunks, rows = block + m * (chunk + 1) / chunks - row;
+                t.a = p->a + row * p->lda;
+                wide[rows - 1](&t);
+                finish(args, row, rows, column, sums);
+            }
+        }
+    }
+}
 
 #endif

@@ -145,11 +145,13 @@ static void append(char *list, size_t size, const char *name) {
 /* The program that tests what is compiled against an emulation of its instructions, as one tier. */
 extern const sv_kernels sv_kernels_avx512_emulated;
 extern const sv_gemm_int8 sv_gemm_int8_avx512vnni_emulated;
+extern const sv_gemm_bf16 sv_gemm_bf16_avx512bf16_emulated;
 
 static void run_all(const options *o, char *ran, char *skipped, size_t size) {
     (void)skipped;
     sv_kernels kernels = sv_kernels_avx512_emulated;
     kernels.gemm_int8 = sv_gemm_int8_avx512vnni_emulated;
+    kernels.gemm_bf16 = sv_gemm_bf16_avx512bf16_emulated;
     run_table(&kernels, 0, o);
     append(ran, size, kernels.tier);
 }

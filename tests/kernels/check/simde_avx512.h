@@ -8,6 +8,7 @@
 #include <simde/x86/avx512.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Lane by lane, since memory of masked lanes may be forbidden. */
 static inline simde__m512 emulated_maskz_loadu_ps(simde__mmask16 mask, const float *p) {
@@ -72,6 +73,47 @@ static inline float emulated_reduce(simde__m512 v, bool least) {
 #define _mm512_reduce_min_ps(v) emulated_reduce(v, true)
 #undef _mm512_reduce_max_ps
 #define _mm512_reduce_max_ps(v) emulated_reduce(v, false)
+/* Of bfloat16, as Intel's manual describes it: denormals are zeros, and the odd one of a pair comes first. */
+static inline float emulated_flush(float x) {
+    return fabsf(x) < 0x1p-126f ? copysignf(0.0f, x) : x;
+}
+
+static inline float emulated_from_bf16(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return emulated_flush(x);
+}
+
+static inline simde__m512i emulated_dpbf16(simde__m512i sums, simde__m512i a, simde__m512i b) {
+    float sum[16];
+    uint32_t x[16], y[16];
+    memcpy(sum, &sums, sizeof sum);
+    memcpy(x, &a, sizeof x);
+    memcpy(y, &b, sizeof y);
+    for (int i = 0; i < 16; i++) {
+        const uint32_t odd = 0xffff0000;
+        sum[i] = emulated_flush(fmaf(emulated_from_bf16(x[i] & odd), emulated_from_bf16(y[i] & odd), sum[i]));
+        sum[i] = emulated_flush(fmaf(emulated_from_bf16(x[i] << 16), emulated_from_bf16(y[i] << 16), sum[i]));
+    }
+    return simde_mm512_loadu_si512(sum);
+}
+
+static inline simde__m512i emulated_cvtne2ps_pbh(simde__m512 high, simde__m512 low) {
+    float from[32];
+    uint16_t lanes[32];
+    simde_mm512_storeu_ps(from, low);
+    simde_mm512_storeu_ps(from + 16, high);
+    for (int i = 0; i < 32; i++) {
+        const float x = emulated_flush(from[i]);
+        uint32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        lanes[i] = (uint16_t)(isnan(x) ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    }
+    return simde_mm512_loadu_si512(lanes);
+}
+
+#undef _mm512_cvtne2ps_pbh
+#define _mm512_cvtne2ps_pbh(high, low) emulated_cvtne2ps_pbh(high, low)
 #undef _mm512_shuffle_f32x4
 #define _mm512_shuffle_f32x4(a, b, choice) emulated_shuffle_f32x4(a, b, choice)
 #undef _mm512_maskz_loadu_ps
