@@ -27,7 +27,7 @@ const char *const sv_policy_names[] = {
 #define QUANTUM_FIXED_COSTS 16.0 /* times the fixed cost: the call's overhead is then 6 % */
 #define QUANTUM_LEAST_NS 1e6
 #define LATE_STEP 0.0002 /* of the target */
-#define LATE_MOST 0.5    /* of the target */
+#define LATE_MOST 0.8    /* of the target */
 #define SMALLEST_TEXT 3  /* tokens: [CLS], one, [SEP] */
 #define HEADROOM 0.9     /* of the target is promised */
 #define MAX_PASSED_OVER 16

@@ -20,8 +20,11 @@ enum { MAX_ARGUMENTS = 128, MAX_KEY = 512 };
 
 /* ------------------------------------------------------------ environment */
 
-/* "--name=value" for each option that the environment has a value for; the command line comes after, so it wins. */
+/* "--name=value" for each option that the environment has a value for; the command line comes after, so it wins. -1: their
+ * values are longer than any that make sense. */
 static int with_environment(const sv_option *options, int argc, char **argv, char **out) {
+    static char text[16384]; /* options keep pointers into it */
+    size_t used = 0;
     int count = 0;
     out[count++] = argv[0];
     for (const sv_option *option = options; option->kind != SV_KIND_END; option++) {
@@ -30,16 +33,14 @@ static int with_environment(const sv_option *options, int argc, char **argv, cha
         for (const char *c = option->name; *c && length + 1 < sizeof name; c++)
             name[length++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
         const char *value = getenv(name);
-        if (!value || !*value)
+        if (!value || !*value || (option->kind == SV_KIND_FLAG && strcmp(value, "1") != 0))
             continue;
-        if (option->kind == SV_KIND_FLAG && strcmp(value, "1") != 0)
-            continue;
-        size_t size = strlen(option->name) + strlen(value) + 4;
-        char *argument = malloc(size); /* lives as long as the options do */
-        if (!argument)
+        const char *joint = option->kind == SV_KIND_FLAG ? "" : "=";
+        int size = snprintf(text + used, sizeof text - used, "--%s%s%s", option->name, joint, *joint ? value : "");
+        if (size < 0 || (size_t)size >= sizeof text - used)
             return -1;
-        snprintf(argument, size, option->kind == SV_KIND_FLAG ? "--%s" : "--%s=%s", option->name, value);
-        out[count++] = argument;
+        out[count++] = text + used;
+        used += (size_t)size + 1;
     }
     for (int i = 1; i < argc && count < MAX_ARGUMENTS; i++)
         out[count++] = argv[i];
@@ -198,7 +199,7 @@ int sv_cmd_serve(int argc, char **argv) {
     char *arguments[MAX_ARGUMENTS + 1] = {NULL};
     int count = with_environment(options, argc, argv, arguments);
     if (count < 0)
-        return sv_cli_fail(&(senvec_error){.code = SENVEC_OUT_OF_MEMORY, .message = "no memory for the options"});
+        return sv_cli_usage_error("the values of %s* in the environment are too long", PREFIX);
     sv_operands operands;
     int code = sv_options_parse(&usage, count, arguments, &operands);
     if (code != SV_RUN)
