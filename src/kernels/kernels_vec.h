@@ -93,21 +93,16 @@ typedef struct tile_args {
 
 typedef void tile_fn(const tile_args *);
 
-/* C = A x B on `rows` x nv vectors. `columnwise` says that A is stored by columns (row is 1), else by rows (step is 1). */
-ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, const bool columnwise) {
+/* total += A x B on `rows` x nv vectors. `columnwise` says that A is stored by columns (row is 1), else by rows (step is 1).
+ * The sums have an array of their own, since one that the rest of a tile also uses stays in memory with clang. */
+ALWAYS_INLINE void multiply(const tile_args *t, vf total[MR][2], const size_t rows, const size_t nv, const bool columnwise) {
     vf sum[MR][2];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t j = 0; j < nv; j++)
-            sum[r][j] = v_zero();
+            sum[r][j] = total[r][j];
     }
-    if (t->accumulate) {
-        UNROLL
-        for (size_t r = 0; r < rows; r++)
-            load_row(sum[r], t->c + r * t->ldc, nv, t->columns);
-    }
-
     const float *a = t->a, *b = t->b;
     const size_t row = columnwise ? 1 : t->row, step = columnwise ? t->step : 1;
     const char *prefetch = t->prefetch;
@@ -132,7 +127,29 @@ ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, 
             prefetch += prefetch_step;
         }
     }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t j = 0; j < nv; j++)
+            total[r][j] = sum[r][j];
+    }
+}
 
+/* C = A x B, with what belongs to it. */
+ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, const bool columnwise) {
+    vf sum[MR][2];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t j = 0; j < nv; j++)
+            sum[r][j] = v_zero();
+    }
+    if (t->accumulate) {
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            load_row(sum[r], t->c + r * t->ldc, nv, t->columns);
+    }
+    multiply(t, sum, rows, nv, columnwise);
     if (t->bias) {
         vf bias[2];
         load_row(bias, t->bias, nv, t->columns);
