@@ -25,7 +25,7 @@ static void show_progress(void *context, double fraction, const char *what) {
 }
 
 /* What `study` does; the other commands are its stages. A report follows. */
-enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE };
+enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE | SV_STAGE_BATCHING };
 
 /* What the options of a stage set, besides sv_study_options. */
 typedef struct switches {
@@ -77,7 +77,8 @@ static const char bench_notes[] =
     "The configurations run in interleaved blocks, in an order shuffled by the seed, with the same threads. Every one is a "
     "process\n"
     "of its own. DIR gets benchmark_results.csv, cost_analysis.csv, batch_throughput.csv, text_lengths.csv, use_cases.csv,\n"
-    "validation.csv, validation_texts.csv, latency_data.json, environment.json, study.json and the ONNX files. Ctrl-C ends "
+    "validation.csv, validation_texts.csv, load_curves.csv, latency_data.json, environment.json, study.json and the ONNX "
+    "files. Ctrl-C ends "
     "after\n"
     "the current block and keeps what was measured.\n";
 
@@ -156,6 +157,14 @@ int sv_cmd_validate(int argc, char **argv) {
         argc, argv, "validate [OPTION]...",
         "The study's accuracy stage alone, for the configurations in DIR/study.json: every vector against PyTorch's.",
         SV_STAGE_VALIDATE);
+}
+
+int sv_cmd_batching(int argc, char **argv) {
+    return run_measuring(
+        argc, argv, "batching [OPTION]...",
+        "The study's last stage alone, for DIR/study.json: single texts of many callers under load, brought together by the "
+        "batcher.",
+        SV_STAGE_BATCHING);
 }
 
 int sv_cmd_cost(int argc, char **argv) {

@@ -2,6 +2,7 @@
 #ifndef SV_CLI_COMMANDS_H
 #define SV_CLI_COMMANDS_H
 
+int sv_cmd_batching(int argc, char **argv);
 int sv_cmd_bench(int argc, char **argv);
 int sv_cmd_cost(int argc, char **argv);
 int sv_cmd_doctor(int argc, char **argv);

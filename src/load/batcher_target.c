@@ -165,14 +165,18 @@ senvec_status sv_batcher_target_open(sv_batcher *batcher, size_t dimensions, con
         free(slots);
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for %zu requests", requests);
     }
+    /* Inherited priority: a thread of the batcher that holds the mutex isn't left waiting for a CPU by other programs. */
+    pthread_mutexattr_t inherited;
     pthread_condattr_t monotonic;
-    if (pthread_condattr_init(&monotonic) != 0 || pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) != 0 ||
-        pthread_mutex_init(&target->mutex, NULL) != 0 || pthread_cond_init(&target->changed, &monotonic) != 0) {
+    if (pthread_mutexattr_init(&inherited) != 0 || pthread_mutexattr_setprotocol(&inherited, PTHREAD_PRIO_INHERIT) != 0 ||
+        pthread_condattr_init(&monotonic) != 0 || pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) != 0 ||
+        pthread_mutex_init(&target->mutex, &inherited) != 0 || pthread_cond_init(&target->changed, &monotonic) != 0) {
         free(target);
         free(slots);
         return sv_fail(err, SENVEC_SYSTEM, 0, "no mutex or condition variable");
     }
     pthread_condattr_destroy(&monotonic);
+    pthread_mutexattr_destroy(&inherited);
     target->batcher = batcher;
     target->pool = pool;
     target->dimensions = dimensions;

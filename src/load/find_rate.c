@@ -55,7 +55,9 @@ senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *go
                                 const sv_load_target *target, double *rate, senvec_error *err) {
     sv_search search;
     sv_search_begin(&search, plan->rate, fmin(plan->rate, LEAST_RATE), goal->most_rate, goal->tolerance);
+    search.failed = goal->failed_rate;
     bool sustained;
+    size_t runs = 0;
     do {
         sv_load_plan step = *plan;
         step.rate = search.rate;
@@ -67,7 +69,7 @@ senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *go
             return sv_fail(err, SENVEC_CANCELLED, 0, "interrupted");
         if (!sustained)
             SENVEC_TRY(settle(plan, goal->bound_ms, pool, target, err));
-    } while (sv_search_next(&search, sustained));
+    } while (sv_search_next(&search, sustained) && ++runs != goal->most_runs);
     *rate = search.passed;
     return SENVEC_OK;
 }

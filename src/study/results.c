@@ -47,6 +47,7 @@ senvec_status sv_results_init(sv_results *results, senvec_error *err) {
 void sv_results_release(sv_results *results) {
     for (size_t i = 0; i < results->row_count; i++)
         json_decref(results->rows[i].worker);
+    json_decref(results->batching);
     json_decref(results->environment);
     json_decref(results->warnings);
     sv_arena_release(&results->arena);

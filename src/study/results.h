@@ -133,6 +133,7 @@ typedef struct sv_results {
     char reference[64]; /* the row that vectors were compared with; "" before */
     size_t sts_pairs;   /* labelled pairs; 0: none given */
 
+    json_t *batching;    /* object: single texts under load (batching.h); NULL before */
     json_t *environment; /* object: the machine, the model, the texts, the software */
     json_t *warnings;    /* array of strings */
 } sv_results;

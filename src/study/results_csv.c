@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "batcher/batcher.h"
+#include "study/cost.h"
 
 /* One field; the first of a line has no comma. Quoted where it must be. */
 static void put_text(FILE *file, const char *text, bool first) {
@@ -37,11 +39,70 @@ static void put_integer(FILE *file, uint64_t value) {
     fprintf(file, ",%llu", (unsigned long long)value);
 }
 
+/* Empty fields. */
+static void put_nothing(FILE *file, size_t fields) {
+    while (fields--)
+        fputc(',', file);
+}
+
+static double get_number(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+/* Adaptive batching as a configuration: the run at the highest rate that the default policy sustained, or NULL. */
+static const json_t *find_batching(const sv_results *results) {
+    size_t i;
+    const json_t *best;
+    json_array_foreach(json_object_get(results->batching, "best"), i, best) {
+        const char *policy = json_string_value(json_object_get(best, "policy"));
+        if (policy && strcmp(policy, sv_policy_names[SV_POLICY_SLO]) == 0 && get_number(best, "rate") > 0)
+            return best;
+    }
+    return NULL;
+}
+
+static const char *batching_text(const sv_results *results, const char *key) {
+    const char *text = json_string_value(json_object_get(results->batching, key));
+    return text ? text : "";
+}
+
 static double megabytes(uint64_t bytes) {
     return bytes ? (double)bytes / 1048576.0 : NAN;
 }
 
 typedef senvec_status table_fn(const sv_results *results, FILE *file, senvec_error *err);
+
+/* Latency is of requests of one text each from the moment at which they were due, throughput their rate. */
+static senvec_status batching_row(const sv_results *results, FILE *file, senvec_error *err) {
+    const json_t *best = find_batching(results), *latency = json_object_get(best, "latency_ms");
+    const sv_row *baseline = sv_results_baseline(results);
+    sv_row_figures f;
+    if (!best || !baseline)
+        return SENVEC_OK;
+    SENVEC_TRY(sv_row_figures_compute(results, baseline, &f, err));
+    put_text(file, batching_text(results, "name"), true);
+    put_number(file, get_number(latency, "p50"), 4);
+    put_number(file, get_number(latency, "p95"), 4);
+    put_number(file, get_number(latency, "p99"), 4);
+    put_number(file, get_number(best, "rate"), 2);
+    put_nothing(file, 1);
+    put_number(file, get_number(latency, "p99.9"), 4);
+    put_number(file, get_number(latency, "mean"), 4);
+    put_number(file, get_number(latency, "min"), 4);
+    put_number(file, get_number(latency, "max"), 4);
+    put_number(file, get_number(latency, "count"), 0);
+    put_integer(file, 1);
+    put_number(file, get_number(latency, "p50"), 5);
+    put_nothing(file, 4);
+    put_number(file, get_number(best, "rate") / f.texts_per_s.value, 3);
+    put_nothing(file, 11);
+    fputs(",senvec", file);
+    put_text(file, batching_text(results, "precision"), false);
+    put_integer(file, results->threads);
+    fputs(",measured,\n", file);
+    return SENVEC_OK;
+}
 
 static senvec_status benchmark_table(const sv_results *results, FILE *file, senvec_error *err) {
     fputs("Configuration,p50 (ms),p95 (ms),p99 (ms),Throughput (req/s),Peak Memory (MB),"
@@ -90,6 +151,27 @@ static senvec_status benchmark_table(const sv_results *results, FILE *file, senv
         put_text(file, row->reason, false);
         fputc('\n', file);
     }
+    return batching_row(results, file, err);
+}
+
+/* At the highest rate that keeps the latency bound: dearer than in batches, since the machine must have some air. */
+static senvec_status batching_cost(const sv_results *results, FILE *file, senvec_error *err) {
+    const json_t *best = find_batching(results);
+    const sv_row *baseline = sv_results_baseline(results);
+    sv_row_figures f;
+    if (!best || !baseline)
+        return SENVEC_OK;
+    SENVEC_TRY(sv_row_figures_compute(results, baseline, &f, err));
+    double rate = get_number(best, "rate");
+    put_text(file, batching_text(results, "name"), true);
+    put_number(file, rate, 2);
+    put_number(file, rate * 3600, 0);
+    put_number(file, sv_cost_usd(results->price_per_hour, rate, 1e3), 10);
+    put_number(file, sv_cost_usd(results->price_per_hour, rate, 1e6), 7);
+    put_nothing(file, 2);
+    put_number(file, 100 * (1 - f.texts_per_s.value / rate), 2);
+    put_number(file, results->price_per_hour, 4);
+    fputc('\n', file);
     return SENVEC_OK;
 }
 
@@ -113,7 +195,7 @@ static senvec_status cost_table(const sv_results *results, FILE *file, senvec_er
         put_number(file, results->price_per_hour, 4);
         fputc('\n', file);
     }
-    return SENVEC_OK;
+    return batching_cost(results, file, err);
 }
 
 static senvec_status validation_table(const sv_results *results, FILE *file, senvec_error *err) {
@@ -241,6 +323,39 @@ static senvec_status use_cases_table(const sv_results *results, FILE *file, senv
     return SENVEC_OK;
 }
 
+/* p99 against the offered rate, for each policy; and the mix of lengths, in a line for each length. */
+static senvec_status load_table(const sv_results *results, FILE *file, senvec_error *err) {
+    (void)err;
+    fputs("Policy,Texts,Words,Rate (req/s),Part of Capacity (%),Answered (req/s),p50 (ms),p95 (ms),p99 (ms),p99.9 (ms),"
+          "Requests,Answered,Refused,State,Reason\n",
+          file);
+    size_t i, k;
+    const json_t *run, *kind;
+    json_array_foreach(json_object_get(results->batching, "runs"), i, run) {
+        json_array_foreach(json_object_get(run, "kinds"), k, kind) {
+            const json_t *latency = json_object_get(kind, "latency_ms"), *outcomes = json_object_get(run, "outcomes");
+            const char *reason = json_string_value(json_array_get(json_object_get(run, "reasons"), 0));
+            put_text(file, json_string_value(json_object_get(run, "policy")), true);
+            put_text(file, json_string_value(json_object_get(run, "set")), false);
+            put_number(file, get_number(kind, "words"), 0);
+            put_number(file, get_number(run, "rate"), 2);
+            put_number(file, 100 * get_number(run, "part"), 1);
+            put_number(file, get_number(run, "answered_per_s"), 2);
+            put_number(file, get_number(latency, "p50"), 4);
+            put_number(file, get_number(latency, "p95"), 4);
+            put_number(file, get_number(latency, "p99"), 4);
+            put_number(file, get_number(latency, "p99.9"), 4);
+            put_number(file, get_number(kind, "requests"), 0);
+            put_number(file, get_number(kind, "answered"), 0);
+            put_number(file, get_number(outcomes, "refused"), 0);
+            fputs(json_is_true(json_object_get(run, "valid")) ? ",VALID" : ",INVALID", file);
+            put_text(file, reason ? reason : "", false);
+            fputc('\n', file);
+        }
+    }
+    return SENVEC_OK;
+}
+
 static senvec_status write_table(const sv_results *results, const char *directory, const char *name, table_fn *table,
                                  senvec_error *err) {
     char path[SV_MAX_PATH];
@@ -275,6 +390,8 @@ senvec_status sv_results_write_csv(const sv_results *results, const char *direct
         SENVEC_TRY(write_table(results, directory, "text_lengths.csv", lengths_table, err));
         SENVEC_TRY(write_table(results, directory, "use_cases.csv", use_cases_table, err));
     }
+    if (results->batching)
+        SENVEC_TRY(write_table(results, directory, "load_curves.csv", load_table, err));
     if (results->reference[0]) {
         SENVEC_TRY(write_table(results, directory, "validation.csv", validation_table, err));
         SENVEC_TRY(write_table(results, directory, "validation_texts.csv", validation_texts_table, err));

@@ -183,6 +183,7 @@ static bool put_head(json_t *root, const sv_results *results) {
            put_options(root, results) && put_peak(root, results) &&
            put_string(root, "baseline", baseline ? baseline->name : "") && put_string(root, "reference", results->reference) &&
            put_integer(root, "sts_pairs", results->sts_pairs) && put_validation_texts(root, results) &&
+           json_object_set(root, "batching", results->batching ? results->batching : json_null()) == 0 &&
            json_object_set(root, "environment", results->environment) == 0 &&
            json_object_set(root, "warnings", results->warnings) == 0;
 }
@@ -385,6 +386,8 @@ static senvec_status decode(sv_results *results, const json_t *root, const char 
     const json_t *rows = json_object_get(root, "configurations"), *series = json_object_get(root, "series");
     if (!json_is_object(environment) || !json_is_array(warnings) || !json_is_array(rows) || !json_is_array(series))
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: not a study; run the study again", path);
+    json_t *batching = json_object_get(root, "batching"); /* older studies have none */
+    results->batching = json_is_object(batching) ? json_incref(batching) : NULL;
     json_object_update(results->environment, environment);
     json_array_extend(results->warnings, warnings);
     get_string(root, "created", results->created, sizeof results->created);

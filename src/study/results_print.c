@@ -54,7 +54,11 @@ senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_e
             results->threads, baseline ? baseline->name : "none", results->reference[0] ? results->reference : "nothing",
             results->price_per_hour, (unsigned long long)results->seed);
     size_t index;
-    json_t *warning;
+    json_t *warning, *best;
+    json_array_foreach(json_object_get(results->batching, "best"), index, best) fprintf(
+        stream, "%s, policy %s: %.0f single texts/s within %g ms at p99, Poisson arrivals\n",
+        json_string_value(json_object_get(results->batching, "name")), json_string_value(json_object_get(best, "policy")),
+        json_number_value(json_object_get(best, "rate")), json_number_value(json_object_get(results->batching, "bound_ms")));
     json_array_foreach(results->warnings, index, warning) fprintf(stream, "warning: %s\n", json_string_value(warning));
     return SENVEC_OK;
 }

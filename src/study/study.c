@@ -10,6 +10,7 @@
 #include "cpu/machine.h"
 #include "hub/hub.h"
 #include "onnx/onnx_export.h"
+#include "study/batching.h"
 #include "study/environment.h"
 #include "study/places.h"
 
@@ -163,6 +164,7 @@ static senvec_status run_validate(const sv_study_options *options, sv_runner *ru
 
 /* The stages that need workers, in their order, and how long each takes beside the others, roughly. */
 #define LOADING_WEIGHT 8
+#define BATCHING_WEIGHT 20
 static const struct {
     sv_stage stage;
     double weight;
@@ -219,16 +221,12 @@ static senvec_status run_stages(const sv_study_options *options, unsigned stages
     return status;
 }
 
-static senvec_status measure(const sv_study_options *options, unsigned stages, const sv_texts *texts, const sv_pairs *pairs,
-                             sv_results *results, senvec_error *err) {
-    char model[SV_MAX_PATH], scratch[SV_MAX_PATH];
+/* The stages that need workers. */
+static senvec_status measure_rows(const sv_study_options *options, unsigned stages, const char *model, const sv_texts *texts,
+                                  const sv_pairs *pairs, meter *m, sv_results *results, senvec_error *err) {
+    char scratch[SV_MAX_PATH];
     places here;
-    meter m = {.options = options, .width = LOADING_WEIGHT, .total = LOADING_WEIGHT};
-    for (size_t i = 0; i < STAGES; i++)
-        if (stages & stages_of_workers[i].stage)
-            m.total += stages_of_workers[i].weight;
     find_places(options, &here);
-    SENVEC_TRY(sv_hub_resolve(options->model, model, err));
     SENVEC_TRY(export_models(options, results, model, err));
     SENVEC_TRY(make_scratch(scratch, err));
     const sv_runner_options runner_options = {
@@ -245,10 +243,46 @@ static senvec_status measure(const sv_study_options *options, unsigned stages, c
         .timeout_s = options->timeout_s,
         .cancelled = options->cancelled,
         .progress = show_progress,
-        .progress_context = &m,
+        .progress_context = m,
     };
-    senvec_status status = run_stages(options, stages, &runner_options, &m, results, err);
+    senvec_status status = run_stages(options, stages, &runner_options, m, results, err);
     rmdir(scratch);
+    return status;
+}
+
+/* Last, when the workers have left the machine. */
+static senvec_status measure_batching(const sv_study_options *options, const char *model, const sv_texts *texts, meter *m,
+                                      sv_results *results, senvec_error *err) {
+    senvec_error failure;
+    m->begin += m->width;
+    m->width = BATCHING_WEIGHT;
+    senvec_status status = sv_study_batching(results, options, model, texts, show_progress, m, err);
+    if (status != SENVEC_OK && status != SENVEC_CANCELLED)
+        return status;
+    senvec_status written = write_files(options, results, &failure);
+    if (written != SENVEC_OK)
+        *err = failure;
+    return written != SENVEC_OK ? written : status;
+}
+
+static senvec_status measure(const sv_study_options *options, unsigned stages, const sv_texts *texts, const sv_pairs *pairs,
+                             sv_results *results, senvec_error *err) {
+    char model[SV_MAX_PATH];
+    unsigned row_stages = 0;
+    meter m = {.options = options};
+    for (size_t i = 0; i < STAGES; i++)
+        if (stages & stages_of_workers[i].stage) {
+            row_stages |= stages_of_workers[i].stage;
+            m.total += stages_of_workers[i].weight;
+        }
+    m.width = row_stages ? LOADING_WEIGHT : 0;
+    m.total += m.width + (stages & SV_STAGE_BATCHING ? BATCHING_WEIGHT : 0);
+    SENVEC_TRY(sv_hub_resolve(options->model, model, err));
+    senvec_status status = SENVEC_OK;
+    if (row_stages)
+        status = measure_rows(options, row_stages, model, texts, pairs, &m, results, err);
+    if (status == SENVEC_OK && stages & SV_STAGE_BATCHING)
+        status = measure_batching(options, model, texts, &m, results, err);
     return status;
 }
 
@@ -264,7 +298,7 @@ static senvec_status check_out(const char *out, senvec_error *err) {
 }
 
 senvec_status sv_study_run(const sv_study_options *options, unsigned stages, sv_results *results, senvec_error *err) {
-    const unsigned measuring = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE;
+    const unsigned measuring = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE | SV_STAGE_BATCHING;
     sv_texts texts = {0};
     sv_pairs pairs = {0};
     SENVEC_TRY(sv_peers_check(options->peers, err));

@@ -15,6 +15,7 @@ typedef enum sv_stage {
     SV_STAGE_LENGTHS = 1u << 2,  /* queries and longer texts */
     SV_STAGE_VALIDATE = 1u << 3, /* vectors against the reference's */
     SV_STAGE_COST = 1u << 4,     /* another price for what was measured */
+    SV_STAGE_BATCHING = 1u << 5, /* single texts under load */
 } sv_stage;
 
 typedef struct sv_study_options {
