@@ -25,7 +25,7 @@ static void show_progress(void *context, double fraction, const char *what) {
 }
 
 /* What `study` does; the other commands are its stages. A report follows. */
-enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE | SV_STAGE_BATCHING };
+enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE };
 
 /* What the options of a stage set, besides sv_study_options. */
 typedef struct switches {
@@ -77,10 +77,9 @@ static const char bench_notes[] =
     "The configurations run in interleaved blocks, in an order shuffled by the seed, with the same threads. Every one is a "
     "process\n"
     "of its own. DIR gets benchmark_results.csv, cost_analysis.csv, batch_throughput.csv, text_lengths.csv, use_cases.csv,\n"
-    "validation.csv, validation_texts.csv, load_curves.csv, latency_data.json, environment.json, study.json and the ONNX "
-    "files. Ctrl-C ends "
-    "after\n"
-    "the current block and keeps what was measured.\n";
+    "validation.csv, validation_texts.csv, latency_data.json, environment.json, study.json and the ONNX files; 'senvec "
+    "batching'\n"
+    "adds load_curves.csv. Ctrl-C ends after the current block and keeps what was measured.\n";
 
 /* study, bench and validate take the same options. */
 static int run_measuring(int argc, char **argv, const char *synopsis, const char *about, unsigned stages) {

@@ -10,11 +10,11 @@ typedef void sv_load_step_fn(void *context, double rate, const sv_load_log *log,
 typedef struct sv_load_goal {
     double bound_ms;
     double most_rate;
-    double failed_rate;    /* known to be too high; 0: none */
-    size_t most_runs;      /* the search ends after so many; 0: no limit */
-    double tolerance;      /* the answer is within this part of the lowest rate that failed: 0.03 */
-    size_t samples;        /* of each run, as in sv_load_judge; runs are as long as that takes */
-    sv_load_step_fn *step; /* NULL: nobody looks */
+    double passed_rate, failed_rate; /* known to be sustained, and to be too high; 0: none */
+    size_t most_runs;                /* the search ends after so many; 0: no limit */
+    double tolerance;                /* the answer is within this part of the lowest rate that failed: 0.03 */
+    size_t samples;                  /* of each run, as in sv_load_judge; runs are as long as that takes */
+    sv_load_step_fn *step;           /* NULL: nobody looks */
     void *step_context;
 } sv_load_goal;
 

@@ -7,7 +7,7 @@
 #include "load/find_rate.h"
 #include "load/load_files.h"
 
-enum { CALLERS = 64, SLOTS = 16384, POLICIES = 3, MOST_RUNS = 8 };
+enum { CALLERS = 64, SLOTS = 16384, POLICIES = 3, MOST_RUNS = 5 };
 #define WARMUP_S 0.3
 #define TIMEOUT_S 10.0
 
@@ -184,50 +184,54 @@ static void take_step(void *context, double rate, const sv_load_log *log, const 
     show_progress(s, s->run_s, "adaptive batching: highest rate");
 }
 
-/* Where the search begins: the highest rate at which the policy's curve was within the bound, and the next one. */
-static void search_bounds(const stage *s, sv_policy policy, double *passed, double *failed) {
-    *passed = *failed = 0;
+/* What the policy's curve says: the run at the highest rate that was within the bound below all that weren't (NULL: none), and
+ * the first rate that wasn't (0: none). */
+static json_t *search_bounds(const stage *s, sv_policy policy, double *failed) {
+    json_t *passed = NULL, *run;
     size_t i;
-    const json_t *run;
+    *failed = 0;
     json_array_foreach(json_object_get(s->results->batching, "runs"), i, run) {
+        if (strcmp(json_string_value(json_object_get(run, "policy")), sv_policy_names[policy]) != 0 ||
+            strcmp(json_string_value(json_object_get(run, "set")), "corpus") != 0)
+            continue;
         double p99 = json_number_value(json_object_get(json_object_get(run, "latency_ms"), "p99"));
-        bool here = strcmp(json_string_value(json_object_get(run, "policy")), sv_policy_names[policy]) == 0 &&
-                    strcmp(json_string_value(json_object_get(run, "set")), "corpus") == 0;
-        double rate = json_number_value(json_object_get(run, "rate"));
-        bool passes = json_is_true(json_object_get(run, "valid")) && p99 > 0 && p99 <= SV_BATCHING_BOUND_MS;
-        if (here && passes) {
-            *passed = rate;
+        double refused = json_number_value(json_object_get(json_object_get(run, "outcomes"), "refused"));
+        double requests = json_number_value(json_object_get(run, "requests"));
+        if (json_is_true(json_object_get(run, "valid")) && p99 <= SV_BATCHING_BOUND_MS &&
+            refused <= SV_LOAD_MOST_FAILED * requests) {
+            passed = run;
             *failed = 0;
-        } else if (here && *failed == 0) {
-            *failed = rate;
+        } else if (*failed == 0) {
+            *failed = json_number_value(json_object_get(run, "rate"));
         }
     }
-    if (*passed == 0)
-        *passed = *failed > 0 ? *failed / 2 : s->capacity / 10;
+    return json_incref(passed);
 }
 
 static senvec_status find_best(stage *s, sv_policy policy, senvec_error *err) {
+    double failed, rate;
     service open;
-    double first, failed;
-    search_bounds(s, policy, &first, &failed);
-    sv_load_plan plan = open_loop(s, first);
+    s->best_run = search_bounds(s, policy, &failed);
+    s->policy = sv_policy_names[policy];
+    double passed = json_number_value(json_object_get(s->best_run, "rate"));
+    sv_load_plan plan = open_loop(s, passed > 0 && failed > 0 ? sqrt(passed * failed) : passed > 0 ? 1.2 * passed : failed / 2);
     const sv_load_goal goal = {.bound_ms = SV_BATCHING_BOUND_MS,
                                .most_rate = 4 * s->capacity,
+                               .passed_rate = passed,
                                .failed_rate = failed,
                                .most_runs = MOST_RUNS,
                                .tolerance = 0.03,
                                .samples = s->samples,
                                .step = take_step,
                                .step_context = s};
-    double rate = 0;
-    s->policy = sv_policy_names[policy];
-    SENVEC_TRY(open_service(s, policy, &s->corpus, &open, err));
-    sv_load_target driver = sv_batcher_target_driver(open.target);
-    senvec_status status = sv_load_find_rate(&plan, &goal, &s->corpus, &driver, &rate, err);
-    close_service(&open);
+    senvec_status status = open_service(s, policy, &s->corpus, &open, err);
     if (status == SENVEC_OK) {
-        json_t *best = s->best_run ? s->best_run : json_pack("{s:s, s:f}", "policy", s->policy, "rate", 0.0);
-        s->best_run = NULL;
+        sv_load_target driver = sv_batcher_target_driver(open.target);
+        status = sv_load_find_rate(&plan, &goal, &s->corpus, &driver, &rate, err);
+        close_service(&open);
+    }
+    if (status == SENVEC_OK) {
+        json_t *best = s->best_run ? json_incref(s->best_run) : json_pack("{s:s, s:f}", "policy", s->policy, "rate", 0.0);
         if (json_array_append_new(json_object_get(s->results->batching, "best"), best) != 0)
             status = no_memory(err);
     }
