@@ -10,8 +10,9 @@
 #include "base/clock.h"
 #include "server/access_log.h"
 
-/* An unwanted body up to this size is read and dropped, so that the connection can go on; a larger one ends it. */
-#define DISCARD_BYTES ((size_t)256 << 10)
+/* An unwanted body up to this size is read and dropped, since most clients look for the answer only when they have sent all; a
+ * larger one, or one that wasn't begun (Expect: 100-continue), ends the connection. */
+#define DISCARD_BYTES ((size_t)64 << 20)
 /* Memory that jansson takes for a value of a document, at most. */
 #define BYTES_OF_JSON_VALUE 64
 
@@ -451,6 +452,14 @@ static void finish(sv_exchange *exchange) {
 
 /* -------------------------------------------------------------- callbacks */
 
+/* Whether an unwanted body is read before the answer is sent. */
+static bool drops_body(const sv_exchange *exchange) {
+    const char *length = sv_exchange_header(exchange, "Content-Length");
+    if (sv_exchange_header(exchange, "Expect"))
+        return false;
+    return length ? strtoull(length, NULL, 10) <= DISCARD_BYTES : !sv_exchange_header(exchange, "Transfer-Encoding");
+}
+
 enum MHD_Result sv_exchange_handle(void *server, struct MHD_Connection *connection, const char *url, const char *method,
                                    const char *version, const char *upload, size_t *upload_size, void **state) {
     (void)version;
@@ -461,9 +470,7 @@ enum MHD_Result sv_exchange_handle(void *server, struct MHD_Connection *connecti
             return MHD_NO;
         if (!exchange->discards)
             return MHD_YES;
-        const char *length = sv_exchange_header(exchange, "Content-Length");
-        bool small = length ? strtoull(length, NULL, 10) <= DISCARD_BYTES : !sv_exchange_header(exchange, "Transfer-Encoding");
-        return small ? MHD_YES : send_answer(exchange);
+        return drops_body(exchange) ? MHD_YES : send_answer(exchange);
     }
     if (*upload_size > 0) {
         take_body(exchange, upload, *upload_size);

@@ -17,7 +17,7 @@
 #include "batcher/batcher.h"
 #include "support/model_files.h"
 
-enum { DIMENSIONS = 32, CALLERS = 4, ROUNDS = 150, MOST_TEXTS = 40 };
+enum { DIMENSIONS = 32, CALLERS = 4, ROUNDS = 60, MOST_TEXTS = 40 };
 
 static senvec_model *model;
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """faults SENVEC MODEL [REQUESTS]: hostile and clumsy clients together with one that behaves.
 
-Aborts, resets, slow readers, pipelining, half-closed sockets, bad JSON, bad UTF-8, bodies that are too large, silent connections. The
-server must stay up, answer each well-behaved request, lose none that it accepted, free what they took, and end with 0 (under a
-sanitizer: without a report).
+Aborts, resets, slow readers, pipelining, half-closed sockets, bad JSON, bad UTF-8, bodies that are too large, silent
+connections. The server must stay up, answer each well-behaved request, lose none that it accepted, free what they took, and end
+with 0 (under a sanitizer: without a report).
 """
 import json
 import random
@@ -81,7 +81,8 @@ def reads_slowly(raw, choice):
         time.sleep(0.01)
 
 
-HOSTILE = [leaves_at_once, resets, stops_in_the_middle, half_closes, pipelines, sends_nonsense, claims_a_large_body, reads_slowly]
+HOSTILE = [leaves_at_once, resets, stops_in_the_middle, half_closes, pipelines, sends_nonsense, claims_a_large_body,
+           reads_slowly]
 
 
 def hostile(server, seed, count):
