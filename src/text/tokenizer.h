@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -23,6 +24,27 @@ typedef struct sv_tokenizer sv_tokenizer;
 senvec_status sv_tokenizer_load(const char *directory, const senvec_allocator *allocator, sv_tokenizer **out,
                                 senvec_error *err);
 void sv_tokenizer_free(sv_tokenizer *tokenizer);
+
+/* The files that a tokenizer is made of, in memory; NULL where there is none. The vocabulary counts only without a
+ * tokenizer.json. */
+#define SV_TOKENIZER_JSON "tokenizer.json"
+#define SV_TOKENIZER_VOCABULARY "vocab.txt"
+#define SV_TOKENIZER_CONFIG "tokenizer_config.json"
+typedef struct sv_tokenizer_files {
+    const sv_file_map *json, *vocabulary, *config;
+} sv_tokenizer_files;
+
+/* sv_tokenizer_load from memory, which isn't needed afterwards; `folder` is for messages. */
+senvec_status sv_tokenizer_load_files(const char *folder, const sv_tokenizer_files *files, const senvec_allocator *allocator,
+                                      sv_tokenizer **out, senvec_error *err);
+
+/* Those that sv_tokenizer_load would read, mapped. Errors: IO, TOO_LARGE. */
+typedef struct sv_tokenizer_maps {
+    sv_tokenizer_files files; /* points into the rest */
+    sv_file_map json, vocabulary, config;
+} sv_tokenizer_maps;
+senvec_status sv_tokenizer_maps_open(sv_tokenizer_maps *maps, const char *directory, senvec_error *err);
+void sv_tokenizer_maps_close(sv_tokenizer_maps *maps);
 
 /* Ids are 0 .. size-1. */
 size_t sv_tokenizer_vocabulary(const sv_tokenizer *tokenizer);

@@ -3,6 +3,7 @@
 #ifndef SV_TEXT_TOKENIZER_INTERNAL_H
 #define SV_TEXT_TOKENIZER_INTERNAL_H
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
@@ -57,15 +58,15 @@ senvec_status sv_tokenizer_add(sv_tokenizer *tokenizer, const char *text, size_t
 /* The id of a whole token of the vocabulary; false if there is none. */
 bool sv_tokenizer_id(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *id);
 
-/* The readers: fill options, vocabulary, added tokens and the ids of special tokens from files that exist. Errors as
- * sv_tokenizer_load. */
-senvec_status sv_tokenizer_read_json(sv_tokenizer *tokenizer, const char *path, senvec_error *err);
-senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *path, const char *config_path,
-                                           senvec_error *err);
+/* The readers: fill options, vocabulary, added tokens and the ids of special tokens from files in memory; paths are for
+ * messages. `config` may be NULL. Errors as sv_tokenizer_load. */
+senvec_status sv_tokenizer_read_json(sv_tokenizer *tokenizer, const char *path, sv_file_map file, senvec_error *err);
+senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *path, sv_file_map file, const char *config_path,
+                                           const sv_file_map *config, senvec_error *err);
 
-/* Parses a file of at most SV_MAX_JSON_BYTES with these flags of jansson; *out is released with json_decref. Errors: NOT_FOUND,
- * IO, TOO_LARGE, FORMAT (with the byte offset). */
+/* Parses a file of at most SV_MAX_JSON_BYTES with these flags of jansson; *out is released with json_decref. Errors: TOO_LARGE,
+ * FORMAT (with the byte offset). */
 struct json_t;
-senvec_status sv_json_read(const char *path, size_t flags, struct json_t **out, senvec_error *err);
+senvec_status sv_json_parse(const char *path, sv_file_map file, size_t flags, struct json_t **out, senvec_error *err);
 
 #endif

@@ -256,11 +256,11 @@ static senvec_status read_parts(sv_tokenizer *tokenizer, const part *file) {
     return read_post_processor(tokenizer, file);
 }
 
-senvec_status sv_tokenizer_read_json(sv_tokenizer *tokenizer, const char *path, senvec_error *err) {
+senvec_status sv_tokenizer_read_json(sv_tokenizer *tokenizer, const char *path, sv_file_map file, senvec_error *err) {
     json_t *json;
-    SENVEC_TRY(sv_json_read(path, 0, &json, err));
-    part file = {path, "the file", json, err};
-    senvec_status status = read_parts(tokenizer, &file);
+    SENVEC_TRY(sv_json_parse(path, file, 0, &json, err));
+    part whole = {path, "the file", json, err};
+    senvec_status status = read_parts(tokenizer, &whole);
     json_decref(json);
     return status;
 }

@@ -7,26 +7,18 @@
 #include "text/tokenizer_internal.h"
 #include "text/utf8.h"
 
-senvec_status sv_json_read(const char *path, size_t flags, json_t **out, senvec_error *err) {
-    sv_file_map file;
-    SENVEC_TRY(sv_file_map_open(path, &file, err));
-    senvec_status status = SENVEC_OK;
-    if (file.size > SV_MAX_JSON_BYTES) {
-        status =
-            sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu bytes, but at most %u are read", path, file.size, SV_MAX_JSON_BYTES);
-    } else if (file.size == 0) {
-        status = sv_fail(err, SENVEC_FORMAT, 0, "%s: the file is empty; fetch it again", path);
-    } else {
-        json_error_t problem;
-        json_t *json = json_loadb((const char *)file.data, file.size, flags, &problem);
-        if (json)
-            *out = json;
-        else
-            status = sv_fail(err, SENVEC_FORMAT, (uint64_t)problem.position, "%s: not valid JSON: line %d, byte %d: %s", path,
-                             problem.line, problem.position, problem.text);
-    }
-    sv_file_map_close(&file);
-    return status;
+senvec_status sv_json_parse(const char *path, sv_file_map file, size_t flags, json_t **out, senvec_error *err) {
+    if (file.size > SV_MAX_JSON_BYTES)
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu bytes, but at most %u are read", path, file.size, SV_MAX_JSON_BYTES);
+    if (file.size == 0)
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: the file is empty; fetch it again", path);
+    json_error_t problem;
+    json_t *json = json_loadb((const char *)file.data, file.size, flags, &problem);
+    if (!json)
+        return sv_fail(err, SENVEC_FORMAT, (uint64_t)problem.position, "%s: not valid JSON: line %d, byte %d: %s", path,
+                       problem.line, problem.position, problem.text);
+    *out = json;
+    return SENVEC_OK;
 }
 
 senvec_status sv_tokenizer_reserve(sv_tokenizer *tokenizer, size_t tokens, size_t bytes, const char *path, senvec_error *err) {
@@ -112,28 +104,31 @@ static void make_byte_tables(sv_tokenizer *tokenizer) {
     }
 }
 
-/* Chooses the reader. */
-static senvec_status read_files(sv_tokenizer *tokenizer, const char *directory, senvec_error *err) {
+/* Chooses the reader. The path of a file is that of the folder and its name. */
+static senvec_status read_files(sv_tokenizer *tokenizer, const char *folder, const sv_tokenizer_files *files,
+                                senvec_error *err) {
     char path[SV_MAX_PATH], config_path[SV_MAX_PATH];
-    SENVEC_TRY(sv_path_join(directory, "tokenizer.json", path, err));
-    if (sv_path_is_file(path))
-        return sv_tokenizer_read_json(tokenizer, path, err);
-    SENVEC_TRY(sv_path_join(directory, "vocab.txt", path, err));
-    SENVEC_TRY(sv_path_join(directory, "tokenizer_config.json", config_path, err));
-    if (sv_path_is_file(path))
-        return sv_tokenizer_read_vocabulary(tokenizer, path, config_path, err);
-    return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no tokenizer.json and no vocab.txt; is this a model directory?", directory);
+    if (files->json) {
+        SENVEC_TRY(sv_path_join(folder, SV_TOKENIZER_JSON, path, err));
+        return sv_tokenizer_read_json(tokenizer, path, *files->json, err);
+    }
+    if (files->vocabulary) {
+        SENVEC_TRY(sv_path_join(folder, SV_TOKENIZER_VOCABULARY, path, err));
+        SENVEC_TRY(sv_path_join(folder, SV_TOKENIZER_CONFIG, config_path, err));
+        return sv_tokenizer_read_vocabulary(tokenizer, path, *files->vocabulary, config_path, files->config, err);
+    }
+    return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no tokenizer.json and no vocab.txt; is this a model directory?", folder);
 }
 
-senvec_status sv_tokenizer_load(const char *directory, const senvec_allocator *allocator, sv_tokenizer **out,
-                                senvec_error *err) {
+senvec_status sv_tokenizer_load_files(const char *folder, const sv_tokenizer_files *files, const senvec_allocator *allocator,
+                                      sv_tokenizer **out, senvec_error *err) {
     sv_arena arena;
     sv_arena_init(&arena, allocator);
     void *memory;
     SENVEC_TRY(sv_arena_alloc(&arena, 1, sizeof(sv_tokenizer), "the tokenizer", &memory, err));
     sv_tokenizer *tokenizer = memory;
     tokenizer->arena = arena;
-    senvec_status status = read_files(tokenizer, directory, err);
+    senvec_status status = read_files(tokenizer, folder, files, err);
     if (status != SENVEC_OK) {
         sv_tokenizer_free(tokenizer);
         return status;
@@ -142,6 +137,46 @@ senvec_status sv_tokenizer_load(const char *directory, const senvec_allocator *a
     make_byte_tables(tokenizer);
     *out = tokenizer;
     return SENVEC_OK;
+}
+
+senvec_status sv_tokenizer_load(const char *directory, const senvec_allocator *allocator, sv_tokenizer **out,
+                                senvec_error *err) {
+    sv_tokenizer_maps maps;
+    SENVEC_TRY(sv_tokenizer_maps_open(&maps, directory, err));
+    senvec_status status = sv_tokenizer_load_files(directory, &maps.files, allocator, out, err);
+    sv_tokenizer_maps_close(&maps);
+    return status;
+}
+
+/* *out <- directory/name mapped, and *file its address; NULL if there is no such file. */
+static senvec_status map_file(const char *directory, const char *name, sv_file_map *out, const sv_file_map **file,
+                              senvec_error *err) {
+    char path[SV_MAX_PATH];
+    SENVEC_TRY(sv_path_join(directory, name, path, err));
+    if (!sv_path_is_file(path))
+        return SENVEC_OK;
+    *file = out;
+    return sv_file_map_open(path, out, err);
+}
+
+senvec_status sv_tokenizer_maps_open(sv_tokenizer_maps *maps, const char *directory, senvec_error *err) {
+    *maps = (sv_tokenizer_maps){0};
+    sv_tokenizer_files *files = &maps->files;
+    senvec_status status = map_file(directory, SV_TOKENIZER_JSON, &maps->json, &files->json, err);
+    if (status == SENVEC_OK && !files->json)
+        status = map_file(directory, SV_TOKENIZER_VOCABULARY, &maps->vocabulary, &files->vocabulary, err);
+    if (status == SENVEC_OK && files->vocabulary)
+        status = map_file(directory, SV_TOKENIZER_CONFIG, &maps->config, &files->config, err);
+    if (status != SENVEC_OK)
+        sv_tokenizer_maps_close(maps);
+    return status;
+}
+
+void sv_tokenizer_maps_close(sv_tokenizer_maps *maps) {
+    sv_file_map_close(&maps->json);
+    sv_file_map_close(&maps->vocabulary);
+    sv_file_map_close(&maps->config);
+    *maps = (sv_tokenizer_maps){0};
 }
 
 void sv_tokenizer_free(sv_tokenizer *tokenizer) {

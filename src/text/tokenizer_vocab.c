@@ -92,26 +92,18 @@ static senvec_status add_special(sv_tokenizer *tokenizer, const json_t *config, 
     return sv_arena_string(&tokenizer->arena, text, added->length, &added->text, err);
 }
 
-static senvec_status read_both(sv_tokenizer *tokenizer, const char *path, const json_t *config, const char *config_path,
-                               senvec_error *err) {
+static senvec_status read_both(sv_tokenizer *tokenizer, const char *path, sv_file_map file, const json_t *config,
+                               const char *config_path, senvec_error *err) {
     SENVEC_TRY(read_options(tokenizer, config, config_path, err));
     tokenizer->prefix = "##";
     tokenizer->prefix_length = 2;
     tokenizer->max_word_chars = 100;
 
-    sv_file_map file;
-    SENVEC_TRY(sv_file_map_open(path, &file, err));
-    senvec_status status = SENVEC_OK;
     if (file.size > SV_MAX_JSON_BYTES)
-        status =
-            sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu bytes, but at most %u are read", path, file.size, SV_MAX_JSON_BYTES);
-    else if (file.size == 0)
-        status = sv_fail(err, SENVEC_FORMAT, 0, "%s: the file is empty; fetch it again", path);
-    else
-        status = read_lines(tokenizer, &file, path, err);
-    sv_file_map_close(&file);
-    if (status != SENVEC_OK)
-        return status;
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu bytes, but at most %u are read", path, file.size, SV_MAX_JSON_BYTES);
+    if (file.size == 0)
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: the file is empty; fetch it again", path);
+    SENVEC_TRY(read_lines(tokenizer, &file, path, err));
 
     void *memory;
     SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, 5, sizeof *tokenizer->added, "added tokens", &memory, err));
@@ -123,18 +115,18 @@ static senvec_status read_both(sv_tokenizer *tokenizer, const char *path, const 
     return add_special(tokenizer, config, "mask_token", "[MASK]", path, NULL, err);
 }
 
-senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *path, const char *config_path,
-                                           senvec_error *err) {
-    json_t *config = NULL;
-    if (sv_path_is_file(config_path)) {
+senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *path, sv_file_map file, const char *config_path,
+                                           const sv_file_map *config, senvec_error *err) {
+    json_t *options = NULL;
+    if (config) {
         /* Integers as reals: model_max_length is often 1e30 written out, which no integer holds. */
-        SENVEC_TRY(sv_json_read(config_path, JSON_DECODE_INT_AS_REAL, &config, err));
-        if (!json_is_object(config)) {
-            json_decref(config);
+        SENVEC_TRY(sv_json_parse(config_path, *config, JSON_DECODE_INT_AS_REAL, &options, err));
+        if (!json_is_object(options)) {
+            json_decref(options);
             return sv_fail(err, SENVEC_FORMAT, 0, "%s: not a JSON object", config_path);
         }
     }
-    senvec_status status = read_both(tokenizer, path, config, config_path, err);
-    json_decref(config);
+    senvec_status status = read_both(tokenizer, path, file, options, config_path, err);
+    json_decref(options);
     return status;
 }
