@@ -170,6 +170,11 @@ senvec_status sv_quantized_read(const sv_safetensors *file, const char *path, co
                                 sv_arena *arena, sv_quantized *out, senvec_error *err) {
     sv_quantized_room *rooms;
     sv_quantized quantized;
+    /* Before memory is taken for what the configuration says. */
+    uint64_t weights = (uint64_t)config->layers * config->hidden * (4 * config->hidden + 2 * config->inner);
+    if (weights > sv_safetensors_bytes(file))
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: its %llu bytes can't hold the %llu weights of its configuration", path,
+                       (unsigned long long)sv_safetensors_bytes(file), (unsigned long long)weights);
     SENVEC_TRY(sv_quantized_make(config, true, arena, &quantized, &rooms, err));
     for (size_t layer = 0; layer < config->layers; layer++)
         for (size_t which = 0; which < SV_QUANTIZED_LINEARS; which++) {

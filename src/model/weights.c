@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@
 typedef struct binder {
     const char *path;
     const char *prefix; /* "" or "bert." */
+    bool no_linears;    /* the file has the linear layers in another form */
     sv_weights *weights;
     sv_arena *arena;
     senvec_error *err;
@@ -139,6 +141,8 @@ static senvec_status bind_table(binder *b, const char *name, size_t rows, size_t
 /* A linear layer: (n, k) and (n). */
 static senvec_status bind_linear(binder *b, const char *module, size_t n, size_t k, const float **matrix, const float **bias) {
     char name[MAX_NAME];
+    if (b->no_linears)
+        return SENVEC_OK;
     snprintf(name, sizeof name, "%s.weight", module);
     SENVEC_TRY(bind(b, &b->weights->matrices, name, NULL, n, k, false, matrix));
     snprintf(name, sizeof name, "%s.bias", module);
@@ -213,17 +217,12 @@ static senvec_status find_file(const char *directory, char path[SV_MAX_PATH], se
     return SENVEC_OK; /* opening it says why not */
 }
 
-senvec_status sv_weights_open(const char *directory, const sv_config *config, sv_arena *arena, sv_weights *out,
-                              senvec_error *err) {
-    char path[SV_MAX_PATH];
-    SENVEC_TRY(find_file(directory, path, err));
-    sv_weights weights = {0};
-    SENVEC_TRY(sv_safetensors_open(path, &weights.file, err));
-    sv_arena_init(&weights.matrices, &arena->allocator);
-    binder b = {.path = path, .prefix = "", .weights = &weights, .arena = arena, .err = err};
-    if (sv_safetensors_find(weights.file, "bert.embeddings.word_embeddings.weight"))
-        b.prefix = "bert.";
-    senvec_status status = bind_all(&b, config);
+/* Binds the tensors of an open file, which becomes the result's or is closed. */
+static senvec_status take_file(binder *b, sv_safetensors *file, const sv_config *config, sv_weights *out) {
+    sv_weights weights = {.file = file};
+    sv_arena_init(&weights.matrices, &b->arena->allocator);
+    b->weights = &weights;
+    senvec_status status = bind_all(b, config);
     if (status != SENVEC_OK) {
         sv_weights_close(&weights);
         return status;
@@ -234,6 +233,24 @@ senvec_status sv_weights_open(const char *directory, const sv_config *config, sv
     }
     *out = weights;
     return SENVEC_OK;
+}
+
+senvec_status sv_weights_open(const char *directory, const sv_config *config, sv_arena *arena, sv_weights *out,
+                              senvec_error *err) {
+    char path[SV_MAX_PATH];
+    sv_safetensors *file;
+    SENVEC_TRY(find_file(directory, path, err));
+    SENVEC_TRY(sv_safetensors_open(path, &file, err));
+    binder b = {.path = path, .prefix = "", .arena = arena, .err = err};
+    if (sv_safetensors_find(file, "bert.embeddings.word_embeddings.weight"))
+        b.prefix = "bert.";
+    return take_file(&b, file, config, out);
+}
+
+senvec_status sv_weights_take(sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena, sv_weights *out,
+                              senvec_error *err) {
+    binder b = {.path = path, .prefix = "", .no_linears = true, .arena = arena, .err = err};
+    return take_file(&b, file, config, out);
 }
 
 void sv_weights_drop_matrices(sv_weights *weights, const sv_config *config) {

@@ -37,6 +37,11 @@ typedef struct sv_weights {
 senvec_status sv_weights_open(const char *directory, const sv_config *config, sv_arena *arena, sv_weights *out,
                               senvec_error *err);
 
+/* The same from an open file that has the tables and LayerNorms alone; the matrices and their biases are NULL. The file belongs
+ * to the result, and is closed on failure. Errors: FORMAT, UNSUPPORTED, OUT_OF_MEMORY. */
+senvec_status sv_weights_take(sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena, sv_weights *out,
+                              senvec_error *err);
+
 /* For a caller that has packed the layers' matrices (query, key, value, attention_out, up, down): frees their copies, takes
  * their views' pages out of resident memory, and sets the pointers to NULL. Vectors and tables stay. */
 void sv_weights_drop_matrices(sv_weights *weights, const sv_config *config);
