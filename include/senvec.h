@@ -83,6 +83,13 @@ SENVEC_API const char *senvec_version(void);
 
 /* ----------------------------------------------------------------- model */
 
+/* A text: `length` bytes of UTF-8, no terminator needed; may hold NUL bytes. Invalid bytes are read as U+FFFD (one for each
+ * maximal invalid part, as Python's errors="replace" does) and counted. `data` may be NULL where `length` is 0. */
+typedef struct senvec_text {
+    const char *data;
+    size_t length;
+} senvec_text;
+
 typedef enum senvec_precision {
     SENVEC_PRECISION_AUTO = 0, /* the fastest that this build has for this CPU and keeps the accuracy promise */
     SENVEC_PRECISION_FP32 = 1,
@@ -115,18 +122,33 @@ typedef struct senvec_model_options {
 
 typedef struct senvec_model senvec_model;
 
-/* Opens a sentence-transformers directory with a BERT encoder (modules.json, config.json, model.safetensors, tokenizer.json or
- * vocab.txt, ...). `options` may be NULL. Weights are mapped from the file where they can be, so it must not change while the
- * model is open.
- * Errors: NOT_FOUND (no such directory or file), FORMAT (a broken file; err->offset where known), UNSUPPORTED (another
- * architecture, activation, module or tokenizer: the message names it), TOO_LARGE, OUT_OF_MEMORY, INVALID_ARGUMENT. */
+/* Opens a native file, which senvec_quantize wrote and which computes in int8, or a sentence-transformers directory with a BERT
+ * encoder (modules.json, config.json, model.safetensors, tokenizer.json or vocab.txt, ...). `options` may be NULL. Weights are
+ * mapped from the file where they can be, so it must not change while the model is open. Errors: NOT_FOUND (no such directory
+ * or file), FORMAT (a broken file; err->offset where known), UNSUPPORTED (another architecture, activation, module or
+ * tokenizer: the message names it), TOO_LARGE, OUT_OF_MEMORY, INVALID_ARGUMENT. */
 SENVEC_API senvec_status senvec_model_open(const char *directory, const senvec_model_options *options, senvec_model **out,
                                            senvec_error *err);
 SENVEC_API void senvec_model_free(senvec_model *model);
 
+typedef struct senvec_quantize_options {
+    const senvec_text *texts; /* what to calibrate on; default: senvec's own texts */
+    size_t count;             /* of these; 0: the default */
+    const char *cpu;          /* as in senvec_model_options, like the rest */
+    const senvec_allocator *allocator;
+    senvec_log_fn *log;
+    void *log_context;
+} senvec_quantize_options;
+
+/* Writes a sentence-transformers directory's model to the file `path`, whole or not at all: its linear layers in int8 and all
+ * else that it needs, so that the file alone can be opened. Its vectors are those of the directory in int8, bit for bit, unless
+ * `texts` of one's own are given. Takes seconds. `options` may be NULL. Errors: as senvec_model_open; IO. */
+SENVEC_API senvec_status senvec_quantize(const char *directory, const char *path, const senvec_quantize_options *options,
+                                         senvec_error *err);
+
 /* Facts about an open model. Strings live as long as the model. */
 typedef struct senvec_model_info {
-    const char *directory;
+    const char *directory;       /* or file */
     const char *tier;            /* ISA tier in use: "ref", "avx2", "avx512", ... */
     senvec_precision precision;  /* the precision in use, never AUTO */
     const char *pooling;         /* "mean", "cls" or "max" */
@@ -158,13 +180,6 @@ SENVEC_API void senvec_session_free(senvec_session *session);
 
 /* Threads that work for the session, the caller's included. */
 SENVEC_API size_t senvec_session_threads(const senvec_session *session);
-
-/* A text: `length` bytes of UTF-8, no terminator needed; may hold NUL bytes. Invalid bytes are read as U+FFFD (one for each
- * maximal invalid part, as Python's errors="replace" does) and counted. `data` may be NULL where `length` is 0. */
-typedef struct senvec_text {
-    const char *data;
-    size_t length;
-} senvec_text;
 
 /* What a call did. */
 typedef struct senvec_embed_stats {

@@ -9,7 +9,7 @@ const char *const sv_precision_choices[] = {
     NULL,
 };
 
-static void print_log(void *context, senvec_log_level level, const char *line) {
+void sv_common_log(void *context, senvec_log_level level, const char *line) {
     (void)context;
     if (level <= SENVEC_LOG_WARNING)
         sv_cli_say("%s: %s", level == SENVEC_LOG_ERROR ? "error" : "warning", line);
@@ -21,7 +21,7 @@ senvec_status sv_common_open_model(const sv_common *common, senvec_model **out, 
     senvec_model_options options = {
         .precision = (senvec_precision)common->precision,
         .cpu = common->cpu,
-        .log = common->quiet ? NULL : print_log,
+        .log = common->quiet ? NULL : sv_common_log,
     };
     return senvec_model_open(directory, &options, out, err);
 }

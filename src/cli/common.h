@@ -33,6 +33,9 @@ extern const char *const sv_precision_choices[]; /* by senvec_precision: auto, f
         SV_OPTION_TEXT(0, "cpu", "MASK", &(common_)->cpu, "instruction sets to use, e.g. ref, avx2, avx512"),                  \
         SV_OPTION_FLAG('q', "quiet", &(common_)->quiet, "no progress, no summary, no warnings")
 
+/* A log function that prints warnings and errors. */
+void sv_common_log(void *context, senvec_log_level level, const char *line);
+
 /* Finds and opens the model; its warnings go to stderr unless quiet. Errors: as sv_hub_resolve and senvec_model_open. */
 senvec_status sv_common_open_model(const sv_common *common, senvec_model **out, senvec_error *err);
 /* Opens a session of the model with the threads that were asked for. Errors: as senvec_session_open. */

@@ -5,6 +5,8 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "model/native.h"
+#include "model/quantize.h"
 #include "model/quantized_cache.h"
 
 /* Where int8 is so much faster than fp32 that AUTO takes it: the CPU sums products of bytes in one instruction. */
@@ -66,28 +68,83 @@ static senvec_status pack(senvec_model *model, const sv_math *math, senvec_error
     return SENVEC_OK;
 }
 
-static senvec_status load(senvec_model *model, const char *directory, const senvec_model_options *options, senvec_error *err) {
-    if (!sv_path_is_directory(directory))
-        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no such model folder", directory);
-    sv_isa_flags flags;
-    SENVEC_TRY(sv_isa_choose(options->cpu, &flags, err));
-    sv_math math;
-    SENVEC_TRY(choose_precision(&model->log, options->precision, flags, &math, err));
-    SENVEC_TRY(sv_arena_string(&model->arena, directory, strlen(directory), &model->directory, err));
-    SENVEC_TRY(sv_config_load(directory, &model->config, err));
-    SENVEC_TRY(limit_length(&model->config, options->max_seq_length, err));
-
-    char transformer[SV_MAX_PATH];
-    SENVEC_TRY(sv_path_join(directory, model->config.transformer_directory, transformer, err));
-    SENVEC_TRY(sv_tokenizer_load(transformer, &model->allocator, &model->tokenizer, err));
+static senvec_status check_vocabulary(const senvec_model *model, const char *path, senvec_error *err) {
     size_t vocabulary = sv_tokenizer_vocabulary(model->tokenizer);
     if (vocabulary > model->config.vocabulary)
         return sv_fail(err, SENVEC_FORMAT, 0,
                        "%s: the tokenizer has %zu tokens, but the embedding table only %zu rows (vocab_size in config.json); "
                        "the files belong to different models",
-                       directory, vocabulary, model->config.vocabulary);
-    SENVEC_TRY(sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err));
-    return math.precision == SENVEC_PRECISION_INT8 ? pack_quantized(model, transformer, &math, err) : pack(model, &math, err);
+                       path, vocabulary, model->config.vocabulary);
+    return SENVEC_OK;
+}
+
+senvec_status sv_model_read(senvec_model *model, const char *directory, char transformer[SV_MAX_PATH], senvec_error *err) {
+    SENVEC_TRY(sv_config_load(directory, &model->config, err));
+    SENVEC_TRY(sv_path_join(directory, model->config.transformer_directory, transformer, err));
+    SENVEC_TRY(sv_tokenizer_load(transformer, &model->allocator, &model->tokenizer, err));
+    SENVEC_TRY(check_vocabulary(model, directory, err));
+    return sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err);
+}
+
+/* A sentence-transformers folder. */
+static senvec_status load_directory(senvec_model *model, const char *directory, size_t max_seq_length, const sv_math *math,
+                                    senvec_error *err) {
+    char transformer[SV_MAX_PATH];
+    SENVEC_TRY(sv_model_read(model, directory, transformer, err));
+    SENVEC_TRY(limit_length(&model->config, max_seq_length, err));
+    return math->precision == SENVEC_PRECISION_INT8 ? pack_quantized(model, transformer, math, err) : pack(model, math, err);
+}
+
+/* A native file. `quantized` is made in `temporary`. */
+static senvec_status load_opened(senvec_model *model, const char *path, sv_safetensors *file, const sv_math *math,
+                                 sv_arena *temporary, senvec_error *err) {
+    const sv_config *config = &model->config;
+    sv_quantized quantized;
+    senvec_status status = sv_native_tokenizer(file, path, &model->allocator, &model->tokenizer, err);
+    if (status == SENVEC_OK)
+        status = check_vocabulary(model, path, err);
+    if (status == SENVEC_OK)
+        status = sv_native_quantized(file, path, config, temporary, &quantized, err);
+    if (status != SENVEC_OK) {
+        sv_safetensors_close(file);
+        return status;
+    }
+    SENVEC_TRY(sv_weights_take(file, path, config, &model->arena, &model->weights, err));
+    model->weights.parameters += sv_quantized_parameters(config);
+    return sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->arena, err);
+}
+
+static senvec_status load_native(senvec_model *model, const char *path, const senvec_model_options *options, sv_math *math,
+                                 senvec_error *err) {
+    if (options->precision == SENVEC_PRECISION_FP32 || options->precision == SENVEC_PRECISION_BF16)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                       "%s: holds int8 weights alone; use auto or int8, or the folder that it was made from", path);
+    math->precision = SENVEC_PRECISION_INT8;
+    sv_safetensors *file;
+    SENVEC_TRY(sv_native_open(path, &file, &model->config, err));
+    senvec_status status = limit_length(&model->config, options->max_seq_length, err);
+    if (status != SENVEC_OK) {
+        sv_safetensors_close(file);
+        return status;
+    }
+    sv_arena temporary;
+    sv_arena_init(&temporary, &model->allocator);
+    status = load_opened(model, path, file, math, &temporary, err);
+    sv_arena_release(&temporary);
+    return status;
+}
+
+static senvec_status load(senvec_model *model, const char *path, const senvec_model_options *options, senvec_error *err) {
+    bool native = sv_path_is_file(path);
+    if (!native && !sv_path_is_directory(path))
+        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no such model folder", path);
+    sv_isa_flags flags;
+    SENVEC_TRY(sv_isa_choose(options->cpu, &flags, err));
+    sv_math math;
+    SENVEC_TRY(choose_precision(&model->log, options->precision, flags, &math, err));
+    SENVEC_TRY(sv_arena_string(&model->arena, path, strlen(path), &model->directory, err));
+    return native ? load_native(model, path, options, &math, err)
+                  : load_directory(model, path, options->max_seq_length, &math, err);
 }
 
 senvec_status senvec_model_open(const char *directory, const senvec_model_options *options, senvec_model **out,

@@ -2,6 +2,7 @@
 #ifndef SV_ENGINE_MODEL_H
 #define SV_ENGINE_MODEL_H
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "model/encoder.h"
 #include "text/tokenizer.h"
@@ -16,5 +17,9 @@ struct senvec_model {
     sv_tokenizer *tokenizer;
     sv_encoder encoder;
 };
+
+/* Reads configuration, tokenizer and weights of a sentence-transformers folder into a new model; `transformer` gets the folder
+ * of its Transformer module. On failure the model is to be freed as it is. Errors: as senvec_model_open. */
+senvec_status sv_model_read(senvec_model *model, const char *directory, char transformer[SV_MAX_PATH], senvec_error *err);
 
 #endif

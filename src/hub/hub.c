@@ -76,10 +76,10 @@ static senvec_status parse_name(const char *name, sv_hub_name *out, senvec_error
 
 /* ------------------------------------------------------------------------------------------------------------ resolve */
 
-/* Is it a folder rather than a name? */
+/* Is it a folder or a file rather than a name? */
 static bool is_path(const char *name) {
     char path[SV_MAX_PATH];
-    return name[0] == '/' || name[0] == '.' ||
+    return name[0] == '/' || name[0] == '.' || sv_path_is_file(name) ||
            (sv_path_join(name, "config.json", path, NULL) == SENVEC_OK && sv_path_is_file(path)) ||
            (sv_path_join(name, "modules.json", path, NULL) == SENVEC_OK && sv_path_is_file(path));
 }
@@ -88,6 +88,8 @@ senvec_status sv_hub_resolve(const char *name, char out[SV_MAX_PATH], senvec_err
     if (!*name)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "an empty model name; give NAME, ORG/NAME or a folder");
     if (is_path(name)) {
+        if (sv_path_is_file(name))
+            return sv_path_join("", name, out, err);
         if (!sv_path_is_directory(name))
             return sv_fail(err, SENVEC_NOT_FOUND, 0, "%.900s: no such folder", name);
         return sv_path_join(name, "", out, err);

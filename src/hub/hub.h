@@ -17,11 +17,12 @@ typedef void sv_hub_progress_fn(void *context, const char *file, uint64_t done, 
 /* One line that the user should see, e.g. that the hub can't be reached and a package is taken instead. */
 typedef void sv_hub_notice_fn(void *context, const char *line);
 
-/* NAME|DIR -> directory. What begins with '/' or '.' is a path and is taken as it is, and so is any other name of a folder that
- * holds a config.json or modules.json. Otherwise NAME or ORG/NAME (default org "sentence-transformers") is looked for in
- * senvec's own cache ($SENVEC_CACHE, else $XDG_CACHE_HOME/senvec, else ~/.cache/senvec; below it models/ORG--NAME) and in the
- * Hugging Face cache ($HF_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub), which is used as
- * it is. Errors: NOT_FOUND, which says where it looked and names `senvec pull`; INVALID_ARGUMENT (not a name, no $HOME). */
+/* NAME|DIR -> directory. What begins with '/' or '.' is a path and is taken as it is, and so is any other name of a file, or of
+ * a folder that holds a config.json or modules.json. Otherwise NAME or ORG/NAME (default org "sentence-transformers") is looked
+ * for in senvec's own cache ($SENVEC_CACHE, else $XDG_CACHE_HOME/senvec, else ~/.cache/senvec; below it models/ORG--NAME) and
+ * in the Hugging Face cache ($HF_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub), which is
+ * used as it is. Errors: NOT_FOUND, which says where it looked and names `senvec pull`; INVALID_ARGUMENT (not a name, no
+ * $HOME). */
 senvec_status sv_hub_resolve(const char *name, char out[SV_MAX_PATH], senvec_error *err);
 
 typedef struct sv_hub_options {

@@ -60,6 +60,10 @@ senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena
     return SENVEC_OK;
 }
 
+uint64_t sv_quantized_parameters(const sv_config *config) {
+    return config->layers * (layer_weights(config) + 5 * config->hidden + config->inner);
+}
+
 float sv_quantized_scale(const float *row, size_t k) {
     float largest = 0;
     for (size_t i = 0; i < k; i++)

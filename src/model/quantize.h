@@ -23,6 +23,9 @@ enum { SV_QUANTIZED_QKV, SV_QUANTIZED_ATTENTION_OUT, SV_QUANTIZED_UP, SV_QUANTIZ
 senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena *arena, sv_quantized *out,
                                 sv_quantized_room **rooms, senvec_error *err);
 
+/* Weights and biases of the linear layers, all together. */
+uint64_t sv_quantized_parameters(const sv_config *config);
+
 /* The scale of a row of weights by its largest absolute value; 1 for a row of zeros, or of
  * values under 2^-100. */
 float sv_quantized_scale(const float *row, size_t k);
