@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""test_packaging SENVEC MODEL: the files in packaging/, by the programs that read them as far as these are installed:
+systemd's unit, nginx and HAProxy in front of two servers, Kubernetes manifests by their cross-references, the Dockerfile's
+packages."""
+import contextlib
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+SENVEC, MODEL = "", ""
+ROOT = Path(__file__).parents[2]
+PACKAGING = ROOT / "packaging"
+
+
+def find(program):
+    path = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if not path:
+        raise unittest.SkipTest(f"{program} isn't installed")
+    return path
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def get(url, data=None):
+    """(status, body)."""
+    request = urllib.request.Request(url, data and json.dumps(data).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def wait_for(url):
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            if get(url)[0] == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"{url} doesn't answer")
+
+
+@contextlib.contextmanager
+def running(*command):
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+class Packaging(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name)
+
+    def write(self, name, text):
+        path = self.path / name
+        path.write_text(text)
+        return path
+
+    def runs(self, *command):
+        result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        return result.stdout + result.stderr
+
+    def test_systemd(self):
+        unit = (PACKAGING / "systemd/senvec.service").read_text()
+        said = self.runs(find("systemd-analyze"), "verify", "--man=no",
+                         self.write("senvec.service", unit.replace("/usr/local/bin/senvec", SENVEC)))
+        self.assertNotIn("senvec.service:", said)
+        help_text = self.runs(SENVEC, "serve", "--help")
+        for name in re.findall(r"^#?SENVEC_SERVE_(\w+)=", (PACKAGING / "systemd/serve.env").read_text(), re.M):
+            self.assertIn("--" + name.lower().replace("_", "-") + " ", help_text)
+
+    def serves(self, command, text, port, replicas):
+        """A balancer with this configuration passes requests to the replicas and keeps metrics to itself."""
+        servers = [running(SENVEC, "serve", "-m", MODEL, "--port", replica, "-q") for replica in replicas]
+        with servers[0], servers[1]:
+            for replica in replicas:
+                wait_for(f"http://127.0.0.1:{replica}/health")
+            with running(*command, self.write("balancer.conf", text)):
+                wait_for(f"http://127.0.0.1:{port}/health")
+                for i in range(10):
+                    status, body = get(f"http://127.0.0.1:{port}/v1/embeddings", {"input": [f"text {i}", "b"]})
+                    self.assertEqual((status, len(json.loads(body)["data"])), (200, 2))
+                self.assertEqual(get(f"http://127.0.0.1:{port}/metrics")[0], 404)
+                answered = [re.search(rb"^senvec_answered_total (\d+)", get(f"http://127.0.0.1:{replica}/metrics")[1], re.M)
+                            for replica in replicas]
+                self.assertEqual(sum(int(match[1]) for match in answered), 10)
+
+    def test_nginx(self):
+        nginx, port, replicas = find("nginx"), free_port(), [free_port(), free_port()]
+        text = (PACKAGING / "nginx/senvec.conf").read_text()
+        self.write("senvec.conf", text)
+        around = f"error_log {self.path}/error.log;\npid {self.path}/pid;\nevents {{}}\nhttp {{ access_log off;\n%s\n}}\n"
+        self.runs(nginx, "-t", "-c", self.write("test.conf", around % f"include {self.path}/senvec.conf;"))
+        text = text.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("8081", str(replicas[0]))
+        text = text.replace("8082", str(replicas[1]))
+        self.serves([nginx, "-g", "daemon off;", "-c"], around % text, port, replicas)
+
+    def test_haproxy(self):
+        haproxy, port, replicas = find("haproxy"), free_port(), [free_port(), free_port()]
+        path = PACKAGING / "haproxy/haproxy.cfg"
+        self.runs(haproxy, "-c", "-f", path)
+        text = path.read_text().replace("bind :8080", f"bind 127.0.0.1:{port}").replace("8081", str(replicas[0]))
+        self.serves([haproxy, "-f"], text.replace("8082", str(replicas[1])), port, replicas)
+
+    def test_kubernetes(self):
+        try:
+            import yaml
+        except ImportError as missing:
+            raise unittest.SkipTest(str(missing)) from missing
+        objects = {item["kind"]: item for item in yaml.safe_load_all((PACKAGING / "kubernetes/senvec.yaml").read_text())}
+        self.assertEqual({kind: item["apiVersion"] for kind, item in objects.items()},
+                         {"Deployment": "apps/v1", "Service": "v1", "PodDisruptionBudget": "policy/v1",
+                          "HorizontalPodAutoscaler": "autoscaling/v2"})
+        deployment = objects["Deployment"]
+        pod = deployment["spec"]["template"]
+        labels, container = pod["metadata"]["labels"], pod["spec"]["containers"][0]
+        self.assertEqual(deployment["spec"]["selector"]["matchLabels"], labels)
+        self.assertEqual(objects["Service"]["spec"]["selector"], labels)
+        self.assertEqual(objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"], labels)
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        self.assertIn(objects["Service"]["spec"]["ports"][0]["targetPort"], ports)
+        self.assertEqual(pod["metadata"]["annotations"]["prometheus.io/port"], str(ports["http"]))
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            self.assertIn(container[probe]["httpGet"]["port"], ports)
+            self.assertEqual(container[probe]["httpGet"]["path"], "/health")
+        self.assertEqual(container["resources"]["requests"], container["resources"]["limits"])
+        self.assertEqual({mount["name"] for mount in container["volumeMounts"]},
+                         {volume["name"] for volume in pod["spec"]["volumes"]})
+        self.assertGreater(pod["spec"]["terminationGracePeriodSeconds"], 35)
+        scaler = objects["HorizontalPodAutoscaler"]["spec"]
+        self.assertEqual(scaler["scaleTargetRef"],
+                         {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment["metadata"]["name"]})
+        metric = scaler["metrics"][0]["pods"]["metric"]["name"]
+        adapter = yaml.safe_load((PACKAGING / "kubernetes/adapter.yaml").read_text())
+        self.assertEqual(adapter["rules"]["custom"][0]["name"]["as"], metric)
+        help_text = self.runs(SENVEC, "serve", "--help")
+        for option in (word for word in container["args"] if word.startswith("--")):
+            self.assertIn(option + " ", help_text)
+        port = free_port()
+        with running(SENVEC, "serve", "-m", MODEL, "--port", port, "-q"):
+            wait_for(f"http://127.0.0.1:{port}/health")
+            self.assertRegex(get(f"http://127.0.0.1:{port}/metrics")[1].decode(), rf"(?m)^{metric} ")
+
+    def test_docker(self):
+        text = (PACKAGING / "docker/Dockerfile").read_text().replace("\\\n", " ")
+        installs = re.findall(r"--no-install-recommends (.*?) &&", text)
+        self.assertEqual(len(installs), 2)
+        build, runtime = (set(words.split()) for words in installs)
+        known = set(re.findall(r"[\w.+-]+", re.search(r"build_packages=\((.*?)\n\)", (ROOT / "run").read_text(), re.S)[1]))
+        self.assertEqual(build - known, set(), "packages that ./run doesn't install")
+        for source in re.findall(r"^COPY (?!--from)(\S+) ", text, re.M):
+            self.assertTrue((ROOT / source).exists(), source)
+        self.runs("sh", "-n", PACKAGING / "docker/start")
+        if "VERSION_ID=\"12\"" not in Path("/etc/os-release").read_text():
+            return
+        needed = re.findall(r"NEEDED\s+(\S+)", self.runs("objdump", "-p", SENVEC))
+        for library in needed:
+            if re.match(r"lib(c|m)\.so|ld-|lib[at]san|libubsan", library):
+                continue
+            path = subprocess.run(["dpkg", "-S", f"*/{library}"], capture_output=True, text=True, check=True).stdout
+            packages = {line.split(":")[0] for line in path.splitlines()}
+            self.assertTrue(packages & runtime, f"{library} of {packages} isn't in the image")
+
+
+if __name__ == "__main__":
+    SENVEC, MODEL = str(Path(sys.argv[1]).resolve()), str(Path(sys.argv[2]).resolve())
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
