@@ -45,7 +45,8 @@ def main():
             service.terminate()
             service.wait(60)
             print(f"{name:36} {single['texts_per_s']:7.0f} texts/s of 32 clients"
-                  f" (p50 {single['latency_ms']['p50'] or 0:.0f} ms), {batch['texts_per_s']:7.0f} of 4 with 32 texts", flush=True)
+                  f" (p50 {single['latency_ms']['p50'] or 0:.0f} ms),"
+                  f" {batch['texts_per_s']:7.0f} of 4 with 32 texts", flush=True)
 
 
 if __name__ == "__main__":
