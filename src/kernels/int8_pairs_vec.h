@@ -203,7 +203,7 @@ static void run_rows(const sv_gemm_int8_args *g, size_t begin, size_t end) {
                 float *c = g->c + row * g->ldc + column;
                 if (count == NR)
                     t.c = c;
-                (chunk ? other_tile : first_tile)[rows - 1](&t);
+                (chunk ? other_tile[rows - 1] : first_tile[rows - 1])(&t);
                 t.prefetch += t.pairs * t.prefetch_step;
                 for (size_t r = 0; count < NR && t.end && r < rows; r++)
                     memcpy(c + r * g->ldc, spare + r * NR, count * sizeof(float));
