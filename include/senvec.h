@@ -90,12 +90,21 @@ typedef struct senvec_text {
     size_t length;
 } senvec_text;
 
+/* Every precision: name, value, text. */
+#define SENVEC_PRECISION_MAP(X)                                                                                                \
+    X(SENVEC_PRECISION_AUTO, 0, "auto") /* the fastest that this build has for this CPU and keeps the accuracy promise */      \
+    X(SENVEC_PRECISION_FP32, 1, "fp32")                                                                                        \
+    X(SENVEC_PRECISION_BF16, 2, "bf16") /* where the CPU has no bf16 instructions: fp32, and a warning in the log */           \
+    X(SENVEC_PRECISION_INT8, 3, "int8")
+
 typedef enum senvec_precision {
-    SENVEC_PRECISION_AUTO = 0, /* the fastest that this build has for this CPU and keeps the accuracy promise */
-    SENVEC_PRECISION_FP32 = 1,
-    SENVEC_PRECISION_BF16 = 2, /* where the CPU has no bf16 instructions: fp32, and a warning in the log */
-    SENVEC_PRECISION_INT8 = 3,
+#define SENVEC_PRECISION_ENUM(name, value, text) name = value,
+    SENVEC_PRECISION_MAP(SENVEC_PRECISION_ENUM)
+#undef SENVEC_PRECISION_ENUM
 } senvec_precision;
+
+/* The text of a precision ("int8"); "unknown precision" for any other value. A static string. */
+SENVEC_API const char *senvec_precision_name(senvec_precision precision);
 
 typedef enum senvec_log_level { SENVEC_LOG_ERROR = 0, SENVEC_LOG_WARNING = 1, SENVEC_LOG_INFO = 2 } senvec_log_level;
 

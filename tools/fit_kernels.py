@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""The coefficients of exp2_each and v_gelu in src/kernels/kernels_vec.h and of gelu_int8 in src/kernels/gelu_int8.h: fits them
-again and prints them with their errors.
+"""The coefficients of exp2_each and v_gelu in src/kernels/kernels_vec.h, exp2_coarse in src/kernels/x86/attention_avx512bf16.c,
+the corrections in src/kernels/x86/attention_avx512vnni.c, and gelu_int8 in src/kernels/gelu_int8.h: fits them again and prints
+them with their errors.
 
 Needs numpy and mpmath. All fits minimise the largest error (relative, for gelu_int8 absolute) by weighted linear least squares
 whose weights grow where the error is large (Lawson), on Chebyshev nodes. Errors are those of the exact formula, before any
 rounding to float.
 """
+import math
+
 import mpmath
 import numpy
 from numpy.polynomial import chebyshev, polynomial
 
 LIMIT = 5.4  # beyond it GELU is x or 0 to within half an ulp of x
-LIMIT_INT8 = 3.8  # the one with the smallest error for degree 7
+LIMIT_INT8 = 3.5  # gelu_int8's, beyond which a step of its output is as large as the difference
 
 
 def lawson(solve, nodes, iterations):
@@ -27,9 +30,9 @@ def lawson(solve, nodes, iterations):
     return best
 
 
-def fit_exp2(degree=5, nodes=1000):
-    """2^f on [-1/2, 1/2], with 2^0 = 1 exactly."""
-    f = -numpy.cos(numpy.pi * (numpy.arange(nodes) + 0.5) / nodes) / 2
+def fit_exp2(degree, low, nodes=1000):
+    """2^f on [low, low + 1], with 2^0 = 1 exactly."""
+    f = low + (1 - numpy.cos(numpy.pi * (numpy.arange(nodes) + 0.5) / nodes)) / 2
     want = 2.0**f
     powers = numpy.vander(f, degree + 1, increasing=True)[:, 1:]
 
@@ -71,19 +74,45 @@ def fit_erf(degree_p=5, degree_q=5, nodes=2000):
     return error, (p / q_c[0], q_c / q_c[0])
 
 
-def fit_gelu_int8(degree=7, nodes=1500):
-    """gelu(x) - max(x, 0) = -|x| / 2 erfc(|x| / sqrt 2) as a polynomial in min(|x|, LIMIT_INT8) that is 0 at 0."""
-    z = LIMIT_INT8 / 2 * (1 - numpy.cos(numpy.pi * (numpy.arange(nodes) + 0.5) / nodes))
-    x = numpy.r_[z, LIMIT_INT8, 10]
-    want = numpy.array([float(-v / 2 * mpmath.erfc(v / mpmath.sqrt(2))) for v in x])
-    powers = numpy.vander(numpy.minimum(x, LIMIT_INT8) / LIMIT_INT8, degree + 1, increasing=True)[:, 1:]
+def fit_gelu_int8(segments=16, degree=2, nodes=200):
+    """By segment of |v| = LIMIT_INT8 (i + f) / segments the integers c[i][k], by rising power of f, of 128 SV_GELU_UNIT times
+    gelu(v) - max(v, 0) = -|v| / 2 erfc(|v| / sqrt 2). Beyond the last segment its end has to do, where 0 would be better."""
+    unit = 128 * 4096 / LIMIT_INT8
+    rows, largest = [], 0
+    for i in range(segments):
+        f = (1 - numpy.cos(numpy.pi * (numpy.arange(nodes) + 0.5) / nodes)) / 2
+        want = numpy.array([float(-v / 2 * mpmath.erfc(v / mpmath.sqrt(2))) for v in LIMIT_INT8 * (i + f) / segments])
+        if i == segments - 1:
+            f, want = numpy.r_[f, 1], numpy.r_[want, 0]
+        terms = numpy.vander(f, degree + 1, increasing=True)
 
-    def solve(weights):
-        row = numpy.sqrt(weights)
-        c = numpy.linalg.lstsq(powers * row[:, None], want * row, rcond=None)[0]
-        return powers @ c - want, numpy.r_[0, c / LIMIT_INT8 ** numpy.arange(1, degree + 1)]
+        def solve(weights):
+            row = numpy.sqrt(weights)
+            c = numpy.linalg.lstsq(terms * row[:, None], want * row, rcond=None)[0]
+            return terms @ c - want, c
 
-    return lawson(solve, nodes + 2, 300)
+        error, c = lawson(solve, len(f), 400)
+        largest = max(largest, error)
+        rows.append([int(round(x * unit)) for x in c])
+    return largest, rows
+
+
+def gelu_int8_error(coefficients, exponent):
+    """The largest error of gelu_int8.h's integers over every int16."""
+
+    def mulhrs(x, y):
+        return (x * y + 2**14) >> 15
+
+    h = numpy.arange(-(2**15), 2**15)
+    unit = 4096 / LIMIT_INT8 / 2**exponent
+    t = numpy.minimum(abs(h), (4096 >> exponent) - 1) << (3 + exponent)
+    c = numpy.array(coefficients)[t >> 11].T
+    f = (t & 2047) << 4
+    p = c[0] + mulhrs(c[1] + mulhrs(c[2], f), f)
+    assert abs(p).max() < 2**15 - 2**(6 + exponent)
+    got = numpy.maximum(h, 0) + ((p + 2**(6 + exponent)) >> (7 + exponent))
+    want = [v / 2 * math.erfc(-v / math.sqrt(2)) for v in h / unit]
+    return numpy.abs(got / unit - want).max(), got.min()
 
 
 def show(name, coefficients):
@@ -91,13 +120,19 @@ def show(name, coefficients):
 
 
 if __name__ == "__main__":
-    error, c = fit_exp2()
-    print(f"exp2: largest relative error {error:.2e}")
-    show("  by rising power:", c)
+    for name, degree, low in ("exp2", 5, -0.5), ("exp2_coarse", 3, 0):
+        error, c = fit_exp2(degree, low)
+        print(f"{name}: largest relative error {error:.2e}")
+        show("  by rising power:", c)
     error, (p, q) = fit_erf()
     print(f"erf(x / sqrt 2) / 2: largest relative error {error:.2e}")
     show("  P:", p)
     show("  Q:", q)
-    error, c = fit_gelu_int8()
+    error, rows = fit_gelu_int8()
     print(f"gelu_int8: largest error {error:.2e}")
-    show("  by rising power:", c)
+    for k, row in enumerate(zip(*rows)):
+        print(f"  of f^{k}:", ", ".join(map(str, row)))
+    corrections = [round(f - 128 * (2 ** (f / 128) - 1)) for f in range(128)]
+    print("corrections:", ", ".join(map(str, corrections)))
+    for e in range(5):
+        print("  exponent {}: largest error {:.2e}, least {}".format(e, *gelu_int8_error(rows, e)))

@@ -54,6 +54,11 @@ senvec_status sv_path_join(const char *directory, const char *name, char out[SV_
     return SENVEC_OK;
 }
 
+uint64_t sv_path_size(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) == 0 ? (uint64_t)facts.st_size : 0;
+}
+
 bool sv_path_is_file(const char *path) {
     struct stat facts;
     return stat(path, &facts) == 0 && S_ISREG(facts.st_mode);

@@ -23,6 +23,8 @@ void sv_file_map_close(sv_file_map *map);
 
 /* "directory/name" in `out`. Error: TOO_LARGE. */
 senvec_status sv_path_join(const char *directory, const char *name, char out[SV_MAX_PATH], senvec_error *err);
+/* Bytes of a file; 0 if there is none. */
+uint64_t sv_path_size(const char *path);
 bool sv_path_is_file(const char *path);
 bool sv_path_is_directory(const char *path);
 /* Makes a directory and its parents; an existing one is fine. Errors: IO, TOO_LARGE. */

@@ -10,6 +10,11 @@
 
 #define SV_CACHE_LINE 64
 
+/* Rounded up to cache lines. No overflow is looked for. */
+static inline size_t sv_whole_lines(size_t bytes) {
+    return (bytes + SV_CACHE_LINE - 1) / SV_CACHE_LINE * SV_CACHE_LINE;
+}
+
 /* The C library's allocator (aligned_alloc and free). */
 extern const senvec_allocator sv_default_allocator;
 

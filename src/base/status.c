@@ -1,4 +1,4 @@
-/* Status names and texts, and the one place that writes a senvec_error. */
+/* Names and texts of what senvec.h lists, and the one place that writes a senvec_error. */
 #include "base/status.h"
 
 #include <assert.h>
@@ -44,6 +44,17 @@ const char *senvec_status_text(senvec_status status) {
 #undef STATUS_TEXT
     }
     return "unknown status";
+}
+
+const char *senvec_precision_name(senvec_precision precision) {
+    switch (precision) {
+#define PRECISION_TEXT(name, value, text)                                                                                      \
+    case name:                                                                                                                 \
+        return text;
+        SENVEC_PRECISION_MAP(PRECISION_TEXT)
+#undef PRECISION_TEXT
+    }
+    return "unknown precision";
 }
 
 const char *senvec_version(void) {

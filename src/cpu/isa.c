@@ -91,7 +91,8 @@ static sv_isa_flags detect(void) {
     flags |= SV_ISA_AVX512;
     if (has(c7, 1u << 11))
         flags |= SV_ISA_AVX512VNNI;
-    if (has(a71, 1u << 5))
+    const unsigned vbmi = 1u << 1;
+    if (has(a71, 1u << 5) && has(c7, vbmi))
         flags |= SV_ISA_AVX512BF16;
 
     const unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24, amx_int8 = 1u << 25;

@@ -16,7 +16,7 @@ typedef unsigned sv_isa_flags;
 #define SV_ISA_AVXVNNI (1u << 1)    /* "avxvnni": VEX-coded VNNI, 256 bits */
 #define SV_ISA_AVX512 (1u << 2)     /* "avx512": F, BW, DQ, VL, CD */
 #define SV_ISA_AVX512VNNI (1u << 3) /* "avx512vnni" */
-#define SV_ISA_AVX512BF16 (1u << 4) /* "avx512bf16" */
+#define SV_ISA_AVX512BF16 (1u << 4) /* "avx512bf16": BF16 and VBMI, which but for one CPU (Cooper Lake) come together */
 #define SV_ISA_AMX (1u << 5)        /* "amx": AMX-TILE, INT8, BF16; the kernel granted the tile state */
 #define SV_ISA_NEON (1u << 8)       /* "neon" */
 #define SV_ISA_NEONDOT (1u << 9)    /* "neondot" */

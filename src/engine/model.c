@@ -10,7 +10,7 @@
 #include "model/quantized_cache.h"
 
 /* Where int8 is so much faster than fp32 that AUTO takes it: the CPU sums products of bytes in one instruction. */
-#define FAST_INT8 SV_ISA_AVX512VNNI
+#define FAST_INT8 (SV_ISA_AVX512VNNI | SV_ISA_AVXVNNI)
 
 static senvec_status choose_precision(const sv_log *log, senvec_precision wanted, sv_isa_flags flags, sv_math *out,
                                       senvec_error *err) {

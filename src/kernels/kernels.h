@@ -29,8 +29,9 @@ typedef struct sv_gemm_f32_args {
     size_t lda;
     const float *w; /* packed */
     size_t panel;
-    const float *bias; /* (n), added after the last product; NULL: none */
-    float *c;          /* (m, n) */
+    const float *bias;     /* (n), added after the last product; NULL: none */
+    const float *residual; /* (m, n), ldc from row to row, added after the bias; NULL, as with gelu: none */
+    float *c;              /* (m, n) */
     size_t ldc;
     size_t m, n, k;
     bool accumulate; /* the sums start from C instead of 0 */
@@ -58,11 +59,17 @@ typedef struct sv_row_range {
     float scale, low;
 } sv_row_range;
 
+/* GELU's output between two int8 products is in fixed point (gelu_int8.h): values times SV_GELU_UNIT / 2^exponent as int16, so
+ * of up to 28 * 2^exponent. */
+#define SV_GELU_UNIT (4096 / 3.5f)
+#define SV_GELU_EXPONENT_MAX 4
+
 /* C (m, n) = epilogue(A (m, k) x W'), A in integers with a range for each row, W (n, k) s8 with a scale for each output column.
  * With S = the exact sum of q[r][i] * w[c][i] over i, as int32:
  *     y = fmaf((float)S * w_scale[c], range[r].scale, fmaf(range[r].low, w_sum[c], bias[c]))
- * and C = y or gelu(y), where gelu is the one that gelu_int8.h defines. Every operation is rounded as written, so all
- * tiers give the same bits. A call may take any range of whole panels: w + p * panel, with the column vectors and c moved
+ * and C = y, or y + residual; or else y is rounded to an int16, ties to even and the nearest one if it is too large (from 2^31
+ * on, and for a NaN, the least), and C is the gelu of it that gelu_int8.h defines. Every operation is rounded as written, so
+ * all tiers give the same bits. A call may take any range of whole panels: w + p * panel, with the column vectors and C moved
  * alike. */
 typedef struct sv_gemm_int8_args {
     const void *a;             /* (m, k), as `quantize` of the same record wrote it */
@@ -74,9 +81,12 @@ typedef struct sv_gemm_int8_args {
     const float *w_sum;        /* (n): w_scale[c] * the sum of w[c][i] over i */
     const float *bias;         /* (n) */
     float *c;                  /* (m, n) */
-    size_t ldc;
+    const float *residual;     /* (m, n), added to what c gets; NULL: none */
+    int16_t *gelu;             /* (m, n), in place of c; NULL: no GELU */
+    unsigned gelu_exponent;
+    uint16_t *bf16; /* (m, n), in place of c: y as gemm_bf16's `convert` rounds; only where attention_int8 takes that */
+    size_t ldc;     /* of each */
     size_t m, n, k;
-    bool gelu;
 } sv_gemm_int8_args;
 
 typedef struct sv_gemm_int8 {
@@ -97,6 +107,14 @@ typedef struct sv_gemm_int8 {
      * any q; one without columns a range of 0. Same bits on every tier. */
     void (*quantize)(void *out, size_t ld_out, sv_row_range *range, const float *x, size_t ldx, const float *multiplier,
                      size_t rows, size_t k);
+    /* The same for GELU's output x, int16 with an exponent e, in integers: low is what gelu_int8.h says is the least, and with
+     * width = min(high - low, 32767)
+     *     f = min(255 * 2^15 / max(width, 1), 32767)        rounded down
+     *     q[i] = mulhrs(min(x[i] - low, 32767), f)
+     *     range.low = low * s, range.scale = 32768.0f / f * s, s = 2^e / SV_GELU_UNIT
+     * On entry `range` holds that of the row which x was computed from: one of NaN stays so. */
+    void (*quantize_gelu)(void *out, size_t ld_out, sv_row_range *range, const int16_t *x, size_t ldx, unsigned exponent,
+                          size_t rows, size_t k);
     void (*run)(const sv_gemm_int8_args *args);
 } sv_gemm_int8;
 
@@ -105,13 +123,15 @@ typedef struct sv_gemm_int8 {
 /* C (m, n) = epilogue(A (m, k) x W'), both in bfloat16 (rounded to nearest even), sums in float. Each output adds pairs of
  * products, k ascending, as vdpbf16ps does: a row's bits don't depend on the other rows. */
 typedef struct sv_gemm_bf16_args {
-    const uint16_t *a; /* (m, k), as `convert` wrote it */
-    size_t lda;        /* at least stride(k) */
-    const void *w;     /* packed */
-    size_t panel;      /* bytes from one panel of nr output columns to the next: packed_size(nr, k) */
-    const float *bias; /* (n) */
-    float *c;          /* (m, n) */
-    size_t ldc;
+    const uint16_t *a;     /* (m, k), as `convert` wrote it */
+    size_t lda;            /* at least stride(k) */
+    const void *w;         /* packed */
+    size_t panel;          /* bytes from one panel of nr output columns to the next: packed_size(nr, k) */
+    const float *bias;     /* (n) */
+    const float *residual; /* (m, n), ldc from row to row, added after the bias to what c gets; NULL, as with gelu: none */
+    float *c;              /* (m, n) */
+    uint16_t *bf16;        /* (m, n), in place of c: rounded as `convert` does; only where attention_bf16 takes that */
+    size_t ldc;            /* of either */
     size_t m, n, k;
     bool gelu;
 } sv_gemm_bf16_args;
@@ -132,15 +152,22 @@ typedef struct sv_gemm_bf16 {
 /* Self-attention of one text over `heads` heads: out = softmax(Q K' * scale) V for each head.
  * Head h's columns are [h * d, (h + 1) * d) of q, k, v and out; so a caller can give any range of heads by moving the pointers.
  */
-typedef struct sv_attention_f32_args {
-    const float *q, *k, *v; /* (n, heads * d) each, ld floats from row to row */
-    size_t ld;
-    float *out; /* (n, heads * d) */
+typedef struct sv_attention_args {
+    const void *q, *k, *v; /* (n, heads * d) each: float, or bfloat16 if the record says so */
+    size_t ld;             /* elements from row to row */
+    float *out;            /* (n, heads * d) */
     size_t ld_out;
     size_t n, heads, d;
-    float scale;    /* 1 / sqrt(d) */
-    float *scratch; /* attention_f32_scratch(n, d) floats, aligned to 64 bytes */
-} sv_attention_f32_args;
+    float scale;   /* 1 / sqrt(d) */
+    void *scratch; /* scratch_size(n, d) bytes of the same record, aligned to 64 */
+} sv_attention_args;
+
+typedef struct sv_attention {
+    const char *name;                           /* "attention_f32_avx2" */
+    bool bf16;                                  /* q, k and v are bfloat16 */
+    size_t (*scratch_size)(size_t n, size_t d); /* bytes; grows with n */
+    void (*run)(const sv_attention_args *args);
+} sv_attention;
 
 typedef struct sv_kernels {
     const char *tier; /* "ref", "avx2", "avx512", "avx512vnni", ... */
@@ -148,13 +175,20 @@ typedef struct sv_kernels {
     sv_gemm_int8 gemm_int8;
     sv_gemm_bf16 gemm_bf16; /* only where the CPU multiplies bfloat16 */
 
-    void (*attention_f32)(const sv_attention_f32_args *args);
-    size_t (*attention_f32_scratch)(size_t n, size_t d); /* floats; grows with n */
+    sv_attention attention_f32;
+    /* For the precisions that round more than it does: q, k and v may be bfloat16, the softmax's weights rounded to it,
+     * denormals to zero, and e^x has a relative error of at most 2^-12. Where a tier gains nothing by that, it is
+     * attention_f32. */
+    sv_attention attention_bf16;
+    /* For int8: moreover q and k may be rounded to 8 bits, k by the range of each of its columns over the text and q by the
+     * text's largest value once these ranges have moved to it, and the softmax's weights may be off by up to 2^-6. Where a tier
+     * gains nothing by that, or its gemm_int8 writes no bfloat16, it is attention_bf16 or attention_f32. */
+    sv_attention attention_int8;
 
-    /* out (rows, h) = (y - mean(y)) / sqrt(var(y) + eps) * gamma + beta, y = x + residual; residual may be NULL (y = x) and out
-     * may be x or residual. The variance is the biased one, from the centred values. */
-    void (*layernorm_f32)(float *out, size_t ld_out, const float *x, size_t ldx, const float *residual, size_t ldr,
-                          const float *gamma, const float *beta, float eps, size_t rows, size_t h);
+    /* out (rows, h) = (x - mean(x)) / sqrt(var(x) + eps) * gamma + beta; out may be x. The variance is the biased one, from the
+     * centred values. */
+    void (*layernorm_f32)(float *out, size_t ld_out, const float *x, size_t ldx, const float *gamma, const float *beta,
+                          float eps, size_t rows, size_t h);
 
     /* x[i] = gelu(x[i]), the exact one, in place. */
     void (*gelu_f32)(float *x, size_t count);

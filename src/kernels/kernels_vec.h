@@ -3,8 +3,8 @@
  * which defines the table. Everything else in here is static, so no code of one tier can be linked into another.
  *
  * GEMM, and why it is laid out so:
- * - A tile is MR rows x NR = 2 * LANES columns of C, held in registers. The rows are split into equal chunks of at most MR (14
- *   rows are 5 + 5 + 4, not 6 + 6 + 2), and each chunk height is compiled by itself from the one body `tile`.
+ * - A tile is MR rows x NR = 2 * LANES columns of C, held in registers. The rows are split into equal chunks (tile_vec.h),
+ *   and each chunk height is compiled by itself from the one body `tile`.
  * - Packed W is walked once, panel by panel, since it is what comes from far away; all rows are multiplied by a block of a
  * panel while that block sits in L1. A block is at most K_BLOCK steps of k, so that it leaves room there for the rows of A
  * passing by. Between blocks the sums wait in C: stored and loaded again they are the same bits.
@@ -83,12 +83,13 @@ typedef struct tile_args {
     size_t k;
     float *c; /* (rows, columns) */
     size_t ldc;
-    size_t columns;       /* 1 to nv * LANES */
-    bool accumulate;      /* C += instead of C = */
-    const float *bias;    /* (columns), added last; NULL: none */
-    float *highest;       /* (nv * LANES), raised to the columns' largest; NULL: isn't wanted */
-    const char *prefetch; /* what will be wanted next */
-    size_t prefetch_step; /* bytes of it for each step of k */
+    size_t columns;        /* 1 to nv * LANES */
+    bool accumulate;       /* C += instead of C = */
+    const float *bias;     /* (columns), added after the last product; NULL: none */
+    const float *residual; /* (rows, columns), ldc, added then; NULL: none */
+    float *highest;        /* (nv * LANES), raised to the columns' largest; NULL: isn't wanted */
+    const char *prefetch;  /* what will be wanted next */
+    size_t prefetch_step;  /* bytes of it for each step of k */
 } tile_args;
 
 typedef void tile_fn(const tile_args *);
@@ -159,6 +160,11 @@ ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, 
             for (size_t j = 0; j < nv; j++)
                 sum[r][j] = v_add(sum[r][j], bias[j]);
         }
+    }
+    if (t->residual) {
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            add_row(sum[r], t->residual + r * t->ldc, nv, t->columns);
     }
     if (t->highest) {
         UNROLL
@@ -236,7 +242,7 @@ static void gemm_pack(float *packed, const float *w, size_t ldw, size_t n, size_
 
 /* The rows [begin, end) of C. */
 static void gemm_rows(const sv_gemm_f32_args *g, size_t begin, size_t end) {
-    const size_t m = end - begin, chunks = (m + MR - 1) / MR;
+    const size_t m = end - begin, chunks = chunks_of(m);
     const size_t blocks = g->k > K_BLOCK ? (g->k + K_BLOCK - 1) / K_BLOCK : 1;
     for (size_t first = 0; first < g->n; first += NR) {
         const float *w = g->w + first / NR * g->panel;
@@ -255,9 +261,10 @@ static void gemm_rows(const sv_gemm_f32_args *g, size_t begin, size_t end) {
                 .prefetch_step = NR * sizeof(float) / chunks,
             };
             for (size_t chunk = 0; chunk < chunks; chunk++) {
-                const size_t row = begin + m * chunk / chunks, rows = begin + m * (chunk + 1) / chunks - row;
+                const size_t row = begin + chunk_begin(m, chunk), rows = begin + chunk_begin(m, chunk + 1) - row;
                 t.a = g->a + row * g->lda + k0;
                 t.c = g->c + row * g->ldc + first;
+                t.residual = last && g->residual ? g->residual + row * g->ldc + first : NULL;
                 wide[rows - 1](&t);
                 t.prefetch += t.k * t.prefetch_step;
                 if (last && g->gelu)
@@ -277,8 +284,8 @@ static void gemm_run(const sv_gemm_f32_args *g) {
 
 /* ------------------------------------------------------------- attention */
 
-static size_t attention_scratch(size_t n, size_t d) {
-    return NR * d + NR * n + (d + NR - 1) / NR * NR * n + d * n;
+static size_t attention_scratch_size(size_t n, size_t d) {
+    return (NR * d + NR * n + (d + NR - 1) / NR * NR * n + d * n) * sizeof(float);
 }
 
 /* s (n, nv * LANES) <- exp(scale * (s - largest[column])); inverse[column] <- 1 / the column's sum. */
@@ -324,27 +331,28 @@ ALWAYS_INLINE void softmax_columns(float *s, const size_t nv, size_t n, float sc
 static void run_tiles(tile_fn *const *tiles, tile_args *t, size_t rows) {
     const float *a = t->a;
     float *c = t->c;
-    const size_t chunks = (rows + MR - 1) / MR;
-    for (size_t chunk = 0; chunk < chunks; chunk++) {
-        const size_t row = rows * chunk / chunks;
+    for (size_t chunk = 0; chunk < chunks_of(rows); chunk++) {
+        const size_t row = chunk_begin(rows, chunk);
         t->a = a + row * t->row;
         t->c = c + row * t->ldc;
-        tiles[rows * (chunk + 1) / chunks - row - 1](t);
+        tiles[chunk_begin(rows, chunk + 1) - row - 1](t);
     }
 }
 
 /* Rows [begin, end) of q, k and v, the d columns from `at`. */
-static void prefetch_head(const sv_attention_f32_args *g, size_t at, size_t begin, size_t end) {
+static void prefetch_head(const sv_attention_args *g, size_t at, size_t begin, size_t end) {
+    const float *q = g->q, *k = g->k, *v = g->v;
     for (size_t row = begin; row < end; row++)
         for (size_t i = at; i < at + g->d; i += 16) {
-            __builtin_prefetch(g->q + row * g->ld + i, 0, 2);
-            __builtin_prefetch(g->k + row * g->ld + i, 0, 2);
-            __builtin_prefetch(g->v + row * g->ld + i, 0, 2);
+            __builtin_prefetch(q + row * g->ld + i, 0, 2);
+            __builtin_prefetch(k + row * g->ld + i, 0, 2);
+            __builtin_prefetch(v + row * g->ld + i, 0, 2);
         }
 }
 
-static void attention(const sv_attention_f32_args *g) {
+static void attention(const sv_attention_args *g) {
     assert(g->scale > 0);
+    const float *all_queries = g->q, *keys = g->k, *values = g->v;
     float *q = g->scratch;                           /* (d, NR) */
     float *s = q + NR * g->d;                        /* (n, NR) */
     float *v = s + NR * g->n;                        /* (ceil(d / NR), n, NR) */
@@ -354,14 +362,14 @@ static void attention(const sv_attention_f32_args *g) {
         for (size_t first = 0; first < g->d; first += NR)
             for (size_t i = 0; i < g->n; i++) {
                 vf x[2];
-                load_row(x, g->v + i * g->ld + at + first, 2, smaller(g->d - first, NR));
+                load_row(x, values + i * g->ld + at + first, 2, smaller(g->d - first, NR));
                 store_row(v + first * g->n + i * NR, x, 2, NR);
             }
         for (size_t i = 0; i < g->n; i++)
-            memcpy(k + i * g->d, g->k + i * g->ld + at, g->d * sizeof *k);
+            memcpy(k + i * g->d, keys + i * g->ld + at, g->d * sizeof *k);
         for (size_t query = 0; query < g->n; query += NR) {
             const size_t queries = smaller(g->n - query, NR), nv = queries > LANES ? 2 : 1, nr = nv * LANES;
-            pack_panel(q, nr, g->q + query * g->ld + at, g->ld, queries, g->d);
+            pack_panel(q, nr, all_queries + query * g->ld + at, g->ld, queries, g->d);
             if (head + 1 < g->heads)
                 prefetch_head(g, at + g->d, query, query + queries);
             float highest[NR], inverse[NR];
@@ -414,63 +422,103 @@ ALWAYS_INLINE vf load_part(const float *p, size_t count) {
     return count >= LANES ? v_load(p) : v_load_first(p, count);
 }
 
-/* Each sum is four, since one alone is a chain. */
-static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, const float *residual, size_t ldr,
-                      const float *gamma, const float *beta, float eps, size_t rows, size_t h) {
-    for (size_t row = 0; row < rows; row++, out += ld_out, x += ldx, residual = residual ? residual + ldr : NULL) {
-        vf sums[4], squares[4];
+/* The mean of a row. Each sum is four, since one alone is a chain. */
+ALWAYS_INLINE float mean_of(const float *row, size_t h) {
+    vf sums[4];
+    UNROLL
+    for (size_t j = 0; j < 4; j++)
+        sums[j] = v_zero();
+    size_t i = 0;
+    for (; i + 4 * LANES <= h; i += 4 * LANES) {
         UNROLL
         for (size_t j = 0; j < 4; j++)
-            sums[j] = squares[j] = v_zero();
-        size_t i = 0;
-        for (; i + 4 * LANES <= h; i += 4 * LANES) {
-            UNROLL
-            for (size_t j = 0; j < 4; j++) {
-                const size_t at = i + j * LANES;
-                const vf y = residual ? v_add(v_load(x + at), v_load(residual + at)) : v_load(x + at);
-                sums[j] = v_add(sums[j], y);
-                v_store(out + at, y);
-            }
+            sums[j] = v_add(sums[j], v_load(row + i + j * LANES));
+    }
+    for (; i < h; i += LANES)
+        sums[0] = v_add(sums[0], load_part(row + i, smaller(h - i, LANES)));
+    return v_sum(v_add(v_add(sums[0], sums[1]), v_add(sums[2], sums[3]))) / (float)h;
+}
+
+/* 1 / the standard deviation of a row. */
+ALWAYS_INLINE float inverse_deviation(const float *row, float mean, float eps, size_t h) {
+    const vf centre = v_set(mean);
+    vf squares[4];
+    UNROLL
+    for (size_t j = 0; j < 4; j++)
+        squares[j] = v_zero();
+    size_t i = 0;
+    for (; i + 4 * LANES <= h; i += 4 * LANES) {
+        UNROLL
+        for (size_t j = 0; j < 4; j++) {
+            const vf centred = v_sub(v_load(row + i + j * LANES), centre);
+            squares[j] = v_fma(centred, centred, squares[j]);
         }
-        for (; i < h; i += LANES) {
-            const size_t count = smaller(h - i, LANES);
-            vf y = load_part(x + i, count);
-            if (residual)
-                y = v_add(y, load_part(residual + i, count));
-            sums[0] = v_add(sums[0], y);
-            v_store_first(out + i, y, count);
-        }
-        const vf mean = v_set(v_sum(v_add(v_add(sums[0], sums[1]), v_add(sums[2], sums[3]))) / (float)h);
-        for (i = 0; i + 4 * LANES <= h; i += 4 * LANES) {
-            UNROLL
-            for (size_t j = 0; j < 4; j++) {
-                const vf centred = v_sub(v_load(out + i + j * LANES), mean);
-                squares[j] = v_fma(centred, centred, squares[j]);
-            }
-        }
-        for (; i < h; i += LANES) {
-            const size_t count = smaller(h - i, LANES);
-            const vf centred = v_first(v_sub(load_part(out + i, count), mean), count);
-            squares[0] = v_fma(centred, centred, squares[0]);
-        }
-        const float square = v_sum(v_add(v_add(squares[0], squares[1]), v_add(squares[2], squares[3])));
-        const vf scale = v_set(1.0f / sqrtf(square / (float)h + eps));
-        for (i = 0; i + LANES <= h; i += LANES) {
-            const vf normal = v_mul(v_sub(v_load(out + i), mean), scale);
-            v_store(out + i, v_fma(normal, v_load(gamma + i), v_load(beta + i)));
-        }
-        if (i < h) {
-            const vf normal = v_mul(v_sub(v_load_first(out + i, h - i), mean), scale);
-            v_store_first(out + i, v_fma(normal, v_load_first(gamma + i, h - i), v_load_first(beta + i, h - i)), h - i);
+    }
+    for (; i < h; i += LANES) {
+        const size_t count = smaller(h - i, LANES);
+        const vf centred = v_first(v_sub(load_part(row + i, count), centre), count);
+        squares[0] = v_fma(centred, centred, squares[0]);
+    }
+    const float square = v_sum(v_add(v_add(squares[0], squares[1]), v_add(squares[2], squares[3])));
+    return 1.0f / sqrtf(square / (float)h + eps);
+}
+
+/* Rows that are scaled together, so that gamma and beta are loaded once for them. */
+#define SOME 4
+
+ALWAYS_INLINE void scale_rows(float *out, size_t ld_out, const float *x, size_t ldx, const float *mean, const float *inverse,
+                              const float *gamma, const float *beta, size_t h, const size_t rows) {
+    vf centre[SOME], scale[SOME];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        centre[r] = v_set(mean[r]);
+        scale[r] = v_set(inverse[r]);
+    }
+    size_t i = 0;
+    for (; i + LANES <= h; i += LANES) {
+        const vf g = v_load(gamma + i), b = v_load(beta + i);
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            v_store(out + r * ld_out + i, v_fma(v_mul(v_sub(v_load(x + r * ldx + i), centre[r]), scale[r]), g, b));
+    }
+    if (i < h) {
+        const vf g = v_load_first(gamma + i, h - i), b = v_load_first(beta + i, h - i);
+        for (size_t r = 0; r < rows; r++) {
+            const vf centred = v_sub(v_load_first(x + r * ldx + i, h - i), centre[r]);
+            v_store_first(out + r * ld_out + i, v_fma(v_mul(centred, scale[r]), g, b), h - i);
         }
     }
 }
 
+/* Rows go through each step a few at a time: a sum across lanes, a root and a division are a long wait for one row alone. */
+static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, const float *gamma, const float *beta, float eps,
+                      size_t rows, size_t h) {
+    enum { FEW = 2 * SOME };
+    for (size_t first = 0; first < rows; first += FEW) {
+        const size_t count = smaller(rows - first, FEW);
+        const float *from = x + first * ldx;
+        float mean[FEW], inverse[FEW], *to = out + first * ld_out;
+        for (size_t r = 0; r < count; r++)
+            mean[r] = mean_of(from + r * ldx, h);
+        for (size_t r = 0; r < count; r++)
+            inverse[r] = inverse_deviation(from + r * ldx, mean[r], eps, h);
+        size_t r = 0;
+        for (; r + SOME <= count; r += SOME)
+            scale_rows(to + r * ld_out, ld_out, from + r * ldx, ldx, mean + r, inverse + r, gamma, beta, h, SOME);
+        for (; r < count; r++)
+            scale_rows(to + r * ld_out, ld_out, from + r * ldx, ldx, mean + r, inverse + r, gamma, beta, h, 1);
+    }
+}
+
+#define ATTENTION                                                                                                              \
+    { .name = "attention_f32_" TIER, .scratch_size = attention_scratch_size, .run = attention }
+
 const sv_kernels TABLE = {
     .tier = TIER,
     .gemm_f32 = {.name = TILE_NAME, .mr = MR, .nr = NR, .packed_size = gemm_packed_size, .pack = gemm_pack, .run = gemm_run},
-    .attention_f32 = attention,
-    .attention_f32_scratch = attention_scratch,
+    .attention_f32 = ATTENTION,
+    .attention_bf16 = ATTENTION,
+    .attention_int8 = ATTENTION,
     .layernorm_f32 = layernorm,
     .gelu_f32 = gelu,
 };

@@ -13,6 +13,16 @@ static inline size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+/* Rows are split into equal chunks of at most MR (14 rows into 5 + 5 + 4, not 6 + 6 + 2, if MR is 6): how many, and where each
+ * begins. */
+static inline size_t chunks_of(size_t rows) {
+    return (rows + MR - 1) / MR;
+}
+
+static inline size_t chunk_begin(size_t rows, size_t chunk) {
+    return rows * chunk / chunks_of(rows);
+}
+
 /* `count` float of the vectors x[0..nv): those that aren't there are zeros, or aren't written. */
 ALWAYS_INLINE void load_row(vf *x, const float *p, const size_t nv, size_t count) {
     UNROLL
@@ -29,6 +39,15 @@ ALWAYS_INLINE void store_row(float *p, const vf *x, const size_t nv, size_t coun
             v_store(p + j * LANES, x[j]);
         else if (count > j * LANES)
             v_store_first(p + j * LANES, x[j], count - j * LANES);
+}
+
+/* x += those `count`. */
+ALWAYS_INLINE void add_row(vf *x, const float *p, const size_t nv, size_t count) {
+    vf y[2];
+    load_row(y, p, nv, count);
+    UNROLL
+    for (size_t j = 0; j < nv; j++)
+        x[j] = v_add(x[j], y[j]);
 }
 
 /* X(1) X(2) ... X(MR) */

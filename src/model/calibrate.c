@@ -17,11 +17,13 @@
 
 #include "model/gptq.h"
 #include "model/quantize.h"
+#include "model/steps.h"
 
 #define SMOOTHING 0.6f
 #define ROWS 128          /* of activations: one item of work */
 #define COLUMNS 64        /* the same, for what looks at columns */
 #define LEAST_RANGE 1e-5f /* of a channel, relative to the widest: one that hardly moves needs no care */
+#define HEADROOM 2        /* GELU of texts to come, relative to the largest of the samples */
 
 typedef struct calibration {
     const sv_config *config;
@@ -59,33 +61,17 @@ static void embed_text(void *context, size_t item, size_t member) {
     const sv_weights *weights = c->weights;
     size_t h = c->config->hidden, first = c->samples->begin[item], n = c->samples->begin[item + 1] - first;
     float *x = c->x + first * h;
-    for (size_t i = 0; i < n; i++) {
-        const float *word = weights->word + c->samples->ids[first + i] * h, *position = weights->position + i * h;
-        for (size_t j = 0; j < h; j++)
-            x[i * h + j] = word[j] + weights->token_type[j] + position[j];
-    }
-    c->kernels->layernorm_f32(x, h, x, h, NULL, 0, weights->embedding_gamma, weights->embedding_beta, c->config->layernorm_eps,
-                              n, h);
+    for (size_t i = 0; i < n; i++)
+        sv_sum_embeddings(c->config, weights, c->samples->ids[first + i], i, x + i * h);
+    c->kernels->layernorm_f32(x, h, x, h, weights->embedding_gamma, weights->embedding_beta, c->config->layernorm_eps, n, h);
 }
 
 /* input (T, H) = attention of output (T, 3H). */
 static void attend_text(void *context, size_t item, size_t member) {
     const calibration *c = context;
-    size_t h = c->config->hidden, d = h / c->config->heads, first = c->samples->begin[item];
-    const float *qkv = c->output + first * 3 * h;
-    c->kernels->attention_f32(&(sv_attention_f32_args){
-        .q = qkv,
-        .k = qkv + h,
-        .v = qkv + 2 * h,
-        .ld = 3 * h,
-        .out = c->input + first * h,
-        .ld_out = h,
-        .n = c->samples->begin[item + 1] - first,
-        .heads = c->config->heads,
-        .d = d,
-        .scale = 1 / sqrtf((float)d),
-        .scratch = c->scratch + member * c->scratch_size,
-    });
+    size_t h = c->config->hidden, first = c->samples->begin[item], n = c->samples->begin[item + 1] - first;
+    sv_attend(&c->kernels->attention_f32, c->config, c->output + first * 3 * h, n, c->config->heads, c->input + first * h,
+              c->scratch + member * c->scratch_size);
 }
 
 typedef struct normalization {
@@ -98,10 +84,11 @@ static void normalize_rows(void *context, size_t item, size_t member) {
     (void)member;
     const normalization *step = context;
     const calibration *c = step->c;
-    size_t h = c->config->hidden, first = item * ROWS;
-    float *x = c->x + first * h;
-    c->kernels->layernorm_f32(x, h, c->output + first * h, h, x, h, step->gamma, step->beta, c->config->layernorm_eps,
-                              item_size(c->tokens, item, ROWS), h);
+    size_t h = c->config->hidden, first = item * ROWS, rows = item_size(c->tokens, item, ROWS);
+    float *x = c->x + first * h, *output = c->output + first * h;
+    for (size_t i = 0; i < rows * h; i++)
+        output[i] += x[i];
+    c->kernels->layernorm_f32(x, h, output, h, step->gamma, step->beta, c->config->layernorm_eps, rows, h);
 }
 
 static void add_and_normalize(calibration *c, const float *gamma, const float *beta) {
@@ -263,6 +250,16 @@ static void fold_into_values(calibration *c, sv_quantized_room *qkv) {
     }
 }
 
+/* The exponent of GELU's output (T, I): texts to come may have values twice as large. */
+static float find_exponent(const calibration *c) {
+    float largest = 0, exponent = 0;
+    for (size_t i = 0; i < c->tokens * c->config->inner; i++)
+        largest = c->output[i] > largest ? c->output[i] : largest;
+    while (exponent < SV_GELU_EXPONENT_MAX && HEADROOM * largest * SV_GELU_UNIT > ldexpf(INT16_MAX, (int)exponent))
+        exponent++;
+    return exponent;
+}
+
 static void calibrate_layer(calibration *c, const sv_layer_weights *from, sv_quantized_room *rooms) {
     size_t h = c->config->hidden, inner = c->config->inner;
     sv_quantized_room *qkv = &rooms[SV_QUANTIZED_QKV], *attention_out = &rooms[SV_QUANTIZED_ATTENTION_OUT];
@@ -287,6 +284,7 @@ static void calibrate_layer(calibration *c, const sv_layer_weights *from, sv_qua
 
     take(c, up, 0, inner, from->up, from->up_bias);
     quantize_smoothed(c, up, true);
+    *up->exponent = find_exponent(c);
     take(c, down, 0, h, from->down, from->down_bias);
     quantize(c, down, c->output, false);
     add_and_normalize(c, from->output_gamma, from->output_beta);
@@ -303,8 +301,8 @@ static senvec_status make_buffers(calibration *c, sv_arena *arena, senvec_error 
     }
     const sv_gemm_f32 *gemm = &c->kernels->gemm_f32;
     size_t packed = gemm->packed_size(widest_out, h), packed_down = gemm->packed_size(h, inner);
-    size_t line = SV_CACHE_LINE / sizeof(float);
-    c->scratch_size = (c->kernels->attention_f32_scratch(longest, h / c->config->heads) + line - 1) / line * line;
+    size_t scratch = c->kernels->attention_f32.scratch_size(longest, h / c->config->heads);
+    c->scratch_size = sv_whole_lines(scratch) / sizeof(float);
     const struct {
         float **block;
         size_t rows, columns;

@@ -11,6 +11,7 @@
 #include "model/encoder.h"
 
 #include "model/pooling.h"
+#include "model/steps.h"
 
 #include <assert.h>
 #include <math.h>
@@ -18,6 +19,9 @@
 
 /* Up to so many tokens, each member does the work on rows for itself: some 2 us, as long as two or three barriers. */
 #define FEW_ROWS 24
+
+/* Rows that are still in L1 when the step after LayerNorm reads them again. */
+#define ROWS_IN_L1 8
 
 /* ------------------------------------------------------------------------------------------------------------------ packing */
 
@@ -103,24 +107,24 @@ senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, cons
 senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encoder, size_t tokens, size_t longest,
                                 const senvec_allocator *allocator, senvec_error *err) {
     const sv_config *config = &encoder->config;
-    const sv_kernels *kernels = &encoder->math.kernels;
     const size_t h = config->hidden, widest = config->inner > h ? config->inner : h;
+    const sv_attention *attention = sv_math_attention(&encoder->math);
     /* Nothing of it overflows: a text has at most SV_MAX_POSITIONS tokens of SV_MAX_INNER. */
     const size_t sizes[] = {
         tokens * h * sizeof(float),
         tokens * h * sizeof(float),
         tokens * h * sizeof(float),
-        tokens * 3 * h * sizeof(float),
-        tokens * config->inner * sizeof(float),
+        tokens * 3 * h * sv_attention_element(attention),
+        sv_gelu_size(&encoder->math, tokens, config->inner),
         sv_operand_size(&encoder->math, tokens, widest),
         tokens * sizeof(sv_row_range),
-        kernels->attention_f32_scratch(longest, h / config->heads) * sizeof(float),
+        attention->scratch_size(longest, h / config->heads),
     };
     enum { PIECES = sizeof sizes / sizeof *sizes };
     size_t offsets[PIECES], bytes = 0;
     for (size_t i = 0; i < PIECES; i++) {
         offsets[i] = bytes;
-        bytes += (sizes[i] + SV_CACHE_LINE - 1) / SV_CACHE_LINE * SV_CACHE_LINE;
+        bytes += sv_whole_lines(sizes[i]);
     }
     void *block;
     *workspace = (sv_workspace){0};
@@ -187,7 +191,7 @@ static void end_rows(const pass *p) {
         end_step(p);
 }
 
-/* x (T, H) = LayerNorm(word[id] + type[0] + position[i]). The order of the sum is PyTorch's. */
+/* x (T, H) = LayerNorm(word[id] + type[0] + position[i]). */
 static void embed_tokens(const pass *p) {
     const sv_config *config = &p->encoder->config;
     const sv_weights *weights = p->encoder->weights;
@@ -197,50 +201,60 @@ static void embed_tokens(const pass *p) {
         for (size_t i = 0; i < p->texts[s].length; i++, row++) {
             if (row < p->rows.begin || row >= p->rows.end)
                 continue;
-            assert(p->texts[s].ids[i] < config->vocabulary && i < config->positions);
-            const float *word = weights->word + p->texts[s].ids[i] * h;
-            const float *position = weights->position + i * h;
-            float *sum = x + row * h;
-            for (size_t j = 0; j < h; j++)
-                sum[j] = word[j] + weights->token_type[j] + position[j];
+            sv_sum_embeddings(config, weights, p->texts[s].ids[i], i, x + row * h);
         }
     float *out = x + p->rows.begin * h;
-    p->encoder->math.kernels.layernorm_f32(out, h, out, h, NULL, 0, weights->embedding_gamma, weights->embedding_beta,
+    p->encoder->math.kernels.layernorm_f32(out, h, out, h, weights->embedding_gamma, weights->embedding_beta,
                                            config->layernorm_eps, p->rows.end - p->rows.begin, h);
 }
 
-/* x (T, H) = LayerNorm(z + x). */
-static void add_and_normalize(const pass *p, const float *gamma, const float *beta) {
-    size_t h = p->encoder->config.hidden;
-    float *x = p->own->x + p->rows.begin * h;
-    p->encoder->math.kernels.layernorm_f32(x, h, p->shared->z + p->rows.begin * h, h, x, h, gamma, beta,
-                                           p->encoder->config.layernorm_eps, p->rows.end - p->rows.begin, h);
-}
-
 /* The rows of x (T, k) become an input of the layer. */
-static void prepare(const pass *p, const sv_linear *layer, const float *x) {
-    sv_operand_prepare(&p->encoder->math, layer, &p->own->operand, x, layer->k, p->rows.begin, p->rows.end);
+static void prepare(const pass *p, const sv_linear *layer, const float *x, range rows) {
+    sv_operand_prepare(&p->encoder->math, layer, &p->own->operand, x, layer->k, rows.begin, rows.end);
 }
 
-/* The same where it is a step of its own, as x is what a step by columns or heads gave. In fp32 there is nothing to do. */
+/* x (T, H) = LayerNorm(z), and an input of the layer `next`, unless it is NULL: a few rows at a time, which are in L1 then. */
+static void normalize(const pass *p, const float *gamma, const float *beta, const sv_linear *next) {
+    const size_t h = p->encoder->config.hidden;
+    for (size_t begin = p->rows.begin; begin < p->rows.end; begin += ROWS_IN_L1) {
+        const size_t left = p->rows.end - begin, rows = left < ROWS_IN_L1 ? left : ROWS_IN_L1;
+        float *x = p->own->x + begin * h;
+        p->encoder->math.kernels.layernorm_f32(x, h, p->shared->z + begin * h, h, gamma, beta, p->encoder->config.layernorm_eps,
+                                               rows, h);
+        if (next)
+            prepare(p, next, p->own->x, (range){begin, begin + rows});
+    }
+}
+
+/* `prepare` as a step of its own, as x is what a step by columns or heads gave. In fp32 there is nothing to do. */
 static void prepare_shared(const pass *p, const sv_linear *layer, const float *x) {
     if (p->encoder->math.precision == SENVEC_PRECISION_FP32)
         return;
-    prepare(p, layer, x);
+    prepare(p, layer, x, p->rows);
+    end_rows(p);
+}
+
+/* The same for `layer` after `from` and GELU. */
+static void prepare_gelu(const pass *p, const sv_linear *layer, const sv_linear *from, const void *x) {
+    if (p->encoder->math.precision == SENVEC_PRECISION_FP32)
+        return;
+    sv_operand_prepare_gelu(&p->encoder->math, layer, from, &p->own->operand, x, p->rows.begin, p->rows.end);
     end_rows(p);
 }
 
 /* y (T, n) = x (T, k) W' + b for the columns [first, last); x is what was prepared. */
-static void multiply(const pass *p, const sv_linear *layer, const float *x, float *y, bool gelu, size_t first, size_t last) {
+static void multiply(const pass *p, const sv_linear *layer, const void *x, void *y, sv_linear_output output,
+                     const float *residual, size_t first, size_t last) {
     const sv_math *math = &p->encoder->math;
     const sv_operand operand = sv_operand_of(math, layer, &p->own->operand, x, layer->k);
-    sv_linear_run(math, layer, operand, p->t, first, last, gelu, y, layer->n);
+    sv_linear_run(math, layer, operand, p->t, first, last, output, residual, y, layer->n);
 }
 
 /* The same for the member's share of all columns. */
-static void linear(const pass *p, const sv_linear *layer, const float *x, float *y, bool gelu) {
+static void linear(const pass *p, const sv_linear *layer, const void *x, void *y, sv_linear_output output,
+                   const float *residual) {
     range columns = part_of(layer->n, sv_linear_columns(&p->encoder->math), p->share);
-    multiply(p, layer, x, y, gelu, columns.begin, columns.end);
+    multiply(p, layer, x, y, output, residual, columns.begin, columns.end);
 }
 
 /* The heads of a member: its columns of Q, K and V begin where the GEMM's do, or one member has all heads. */
@@ -262,26 +276,17 @@ static void attend(const pass *p, const sv_linear *projection) {
     range heads = heads_of(p);
     size_t column = heads.begin * d;
     if (heads.end - heads.begin == p->encoder->config.heads)
-        multiply(p, projection, p->own->x, shared->qkv, false, 0, 3 * h);
+        multiply(p, projection, p->own->x, shared->qkv, SV_LINEAR_ATTENTION, NULL, 0, 3 * h);
     else
         for (size_t i = 0; i < 3; i++)
-            multiply(p, projection, p->own->x, shared->qkv, false, i * h + column, i * h + heads.end * d);
+            multiply(p, projection, p->own->x, shared->qkv, SV_LINEAR_ATTENTION, NULL, i * h + column, i * h + heads.end * d);
+    const sv_attention *attention = sv_math_attention(&p->encoder->math);
+    const size_t element = sv_attention_element(attention);
     size_t row = 0;
     for (size_t s = 0; s < p->count; s++) {
-        const float *qkv = shared->qkv + row * 3 * h + column;
-        p->encoder->math.kernels.attention_f32(&(sv_attention_f32_args){
-            .q = qkv,
-            .k = qkv + h,
-            .v = qkv + 2 * h,
-            .ld = 3 * h,
-            .out = shared->y + row * h + column,
-            .ld_out = h,
-            .n = p->texts[s].length,
-            .heads = heads.end - heads.begin,
-            .d = d,
-            .scale = 1 / sqrtf((float)d),
-            .scratch = p->scratch,
-        });
+        const void *qkv = (const char *)shared->qkv + (row * 3 * h + column) * element;
+        sv_attend(attention, &p->encoder->config, qkv, p->texts[s].length, heads.end - heads.begin,
+                  shared->y + row * h + column, p->scratch);
         row += p->texts[s].length;
     }
 }
@@ -302,24 +307,24 @@ void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const s
     float *x = p.own->x;
 
     embed_tokens(&p);
+    prepare(&p, &encoder->layers[0].qkv, x, p.rows);
     for (size_t i = 0; i < config->layers; i++) {
         const sv_encoder_layer *layer = &encoder->layers[i];
-        prepare(&p, &layer->qkv, x);
+        const sv_linear *next = i + 1 < config->layers ? &encoder->layers[i + 1].qkv : NULL;
         end_rows(&p);
         attend(&p, &layer->qkv);
         end_step(&p);
         prepare_shared(&p, &layer->attention_out, shared->y);
-        linear(&p, &layer->attention_out, shared->y, shared->z, false);
+        linear(&p, &layer->attention_out, shared->y, shared->z, SV_LINEAR_FLOAT, x);
         end_step(&p);
-        add_and_normalize(&p, layer->attention_gamma, layer->attention_beta);
-        prepare(&p, &layer->up, x);
+        normalize(&p, layer->attention_gamma, layer->attention_beta, &layer->up);
         end_rows(&p);
-        linear(&p, &layer->up, x, shared->inner, true);
+        linear(&p, &layer->up, x, shared->inner, SV_LINEAR_GELU, NULL);
         end_step(&p);
-        prepare_shared(&p, &layer->down, shared->inner);
-        linear(&p, &layer->down, shared->inner, shared->z, false);
+        prepare_gelu(&p, &layer->down, &layer->up, shared->inner);
+        linear(&p, &layer->down, shared->inner, shared->z, SV_LINEAR_FLOAT, x);
         end_step(&p);
-        add_and_normalize(&p, layer->output_gamma, layer->output_beta);
+        normalize(&p, layer->output_gamma, layer->output_beta, next);
     }
     end_rows(&p);
     size_t row = 0;

@@ -37,9 +37,9 @@ typedef struct sv_workspace {
     size_t tokens;             /* capacity */
     float *x;                  /* (T, H): the residual stream */
     float *y;                  /* (T, H): what attention gives, before its output projection */
-    float *z;                  /* (T, H): a projection before it joins the residual stream */
-    float *qkv;                /* (T, 3H) */
-    float *inner;              /* (T, I) */
+    float *z;                  /* (T, H): the residual stream before LayerNorm */
+    void *qkv;                 /* (T, 3H), as attention reads it */
+    void *inner;               /* (T, I): GELU's output, in the precision's form */
     sv_operand_buffer operand; /* (T, max(H, I)): the input of a linear layer */
     float *scratch;            /* attention's */
     void *block;               /* all of it */

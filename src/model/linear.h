@@ -15,10 +15,14 @@ typedef struct sv_math {
     senvec_precision precision; /* never AUTO */
 } sv_math;
 
+/* Attention of that precision. */
+const sv_attention *sv_math_attention(const sv_math *math);
+
 typedef struct sv_linear {
     const unsigned char *packed;           /* W (n, k) as the GEMM of the precision wants it */
     const float *bias;                     /* (n) */
     const float *scale, *sum, *multiplier; /* int8: (n), (n), (k) or NULL; see sv_gemm_int8_args and its `quantize` */
+    unsigned gelu_exponent;                /* int8: of a layer that GELU follows; scale, sum and bias are in that unit */
     size_t n, k;
 } sv_linear;
 
@@ -54,13 +58,23 @@ size_t sv_operand_size(const sv_math *math, size_t rows, size_t k);
 void sv_operand_prepare(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
                         size_t ldx, size_t begin, size_t end);
 
+/* Bytes of the output of `rows` rows of n columns of a layer that GELU follows: float, in int8 fixed point (kernels.h). */
+size_t sv_gelu_size(const sv_math *math, size_t rows, size_t n);
+
+/* sv_operand_prepare for a layer that reads what `from` gave with GELU. */
+void sv_operand_prepare_gelu(const sv_math *math, const sv_linear *layer, const sv_linear *from,
+                             const sv_operand_buffer *buffer, const void *x, size_t begin, size_t end);
+
 /* The operand that was prepared from all rows of x. */
 sv_operand sv_operand_of(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
                          size_t ldx);
 
-/* y (rows, n), ldy floats from row to row: its columns [first, last) get the layer's, with GELU on top if asked. `first` is a
- * multiple of sv_linear_columns. */
-void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, size_t rows, size_t first, size_t last, bool gelu,
-                   float *y, size_t ldy);
+/* What a product gives: float; with GELU on top, as sv_gelu_size says; or what attention reads, float or bfloat16. */
+typedef enum sv_linear_output { SV_LINEAR_FLOAT, SV_LINEAR_GELU, SV_LINEAR_ATTENTION } sv_linear_output;
+
+/* y (rows, n), ldy elements from row to row: its columns [first, last) get the layer's. `first` is a multiple of
+ * sv_linear_columns. `residual` (rows, n), ldy, is added to float; NULL: none. */
+void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, size_t rows, size_t first, size_t last,
+                   sv_linear_output output, const float *residual, void *y, size_t ldy);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "model/quantized_file.h"
 
-#define KIND "native int8 model 1" /* with the version of this format */
+#define KIND "native int8 model 2" /* with the version of this format */
 #define MAX_NAME 96
 
 static const sv_pooling poolings[] = {SV_POOLING_MEAN, SV_POOLING_CLS, SV_POOLING_MAX};

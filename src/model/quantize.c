@@ -13,7 +13,7 @@ static size_t layer_weights(const sv_config *config) {
 }
 
 static size_t layer_floats(const sv_config *config) {
-    return 2 * (3 * config->hidden + config->hidden + config->inner + config->hidden) + 2 * config->hidden;
+    return 2 * (3 * config->hidden + config->hidden + config->inner + config->hidden) + 2 * config->hidden + 1;
 }
 
 senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena *arena, sv_quantized *out,
@@ -54,7 +54,10 @@ senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena
                 room->multiplier = next_float;
                 next_float += room->k;
             }
-            *linears[i] = (sv_quantized_linear){room->w, room->scale, room->bias, room->multiplier, room->n, room->k};
+            if (i == SV_QUANTIZED_UP)
+                room->exponent = next_float++;
+            *linears[i] =
+                (sv_quantized_linear){room->w, room->scale, room->bias, room->multiplier, room->exponent, room->n, room->k};
         }
     }
     return SENVEC_OK;

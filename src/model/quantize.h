@@ -12,6 +12,7 @@ typedef struct sv_quantized_room {
     float *scale;      /* (n) */
     float *bias;       /* (n) */
     float *multiplier; /* (k); NULL: the layer has none */
+    float *exponent;   /* (1); NULL: no GELU follows */
     size_t n, k;
 } sv_quantized_room;
 

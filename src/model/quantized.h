@@ -15,6 +15,7 @@ typedef struct sv_quantized_linear {
     const float *scale;      /* (n) */
     const float *bias;       /* (n) */
     const float *multiplier; /* (k); NULL: all ones */
+    const float *exponent;   /* (1): gelu_exponent of sv_gemm_int8_args, for `up`; NULL: no GELU follows */
     size_t n, k;
 } sv_quantized_linear;
 

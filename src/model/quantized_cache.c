@@ -104,20 +104,24 @@ static void keep(char paths[PLACES][SV_MAX_PATH], const char *folder, const sv_c
                 cause.message);
 }
 
-/* From a file, if one is right. */
-static bool find(char paths[PLACES][SV_MAX_PATH], const sv_config *config, const char *key, sv_arena *arena, sv_quantized *out,
-                 const sv_log *log) {
-    for (size_t i = 0; i < PLACES; i++) {
+/* From a file, if one is right; else *found is false. Memory that runs out is no fault of the file's, and calibration would
+ * need more of it. */
+static senvec_status find(char paths[PLACES][SV_MAX_PATH], const sv_config *config, const char *key, sv_arena *arena,
+                          sv_quantized *out, bool *found, const sv_log *log, senvec_error *err) {
+    *found = false;
+    for (size_t i = 0; i < PLACES && !*found; i++) {
         senvec_error cause;
         if (!paths[i][0])
             continue;
         senvec_status status = read_file(paths[i], config, key, arena, out, &cause);
-        if (status == SENVEC_OK)
-            return true;
-        sv_log_line(log, status == SENVEC_NOT_FOUND ? SENVEC_LOG_INFO : SENVEC_LOG_WARNING, "no calibration from a file: %s",
-                    cause.message);
+        if (status == SENVEC_OUT_OF_MEMORY)
+            return sv_fail(err, status, 0, "%s", cause.message);
+        *found = status == SENVEC_OK;
+        if (!*found)
+            sv_log_line(log, status == SENVEC_NOT_FOUND ? SENVEC_LOG_INFO : SENVEC_LOG_WARNING,
+                        "no calibration from a file: %s", cause.message);
     }
-    return false;
+    return SENVEC_OK;
 }
 
 senvec_status sv_quantized_obtain(const char *directory, const sv_config *config, const sv_weights *weights,
@@ -131,7 +135,9 @@ senvec_status sv_quantized_obtain(const char *directory, const sv_config *config
         char key[SV_QUANTIZED_HASH], folder[SV_MAX_PATH], paths[PLACES][SV_MAX_PATH];
         sv_quantized_hash_text(key_of(config, weights, &samples), key);
         find_places(directory, key, folder, paths);
-        if (!find(paths, config, key, arena, out, log)) {
+        bool found = false;
+        status = find(paths, config, key, arena, out, &found, log, err);
+        if (status == SENVEC_OK && !found) {
             uint64_t begun = sv_clock_ns();
             sv_log_line(log, SENVEC_LOG_WARNING, "%s: int8 is used for the first time: calibrating, some seconds", directory);
             status = calibrate(config, weights, kernels, &samples, arena, out, err);

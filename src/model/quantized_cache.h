@@ -13,7 +13,7 @@
 /* The model in int8, calibrated on the project's own texts: from the file in `directory`, else from the user's cache
  * (sv_cache_path), if either was made of the same weights, sample tokens and recipe; else by calibration with as many threads
  * as the machine allows, in seconds, whose result is then written to the first of these places that can be written. A file
- * that is of another model or damaged is replaced. Whatever hinders reading or writing a file is logged and no error. *out
+ * that is of another model or damaged is replaced. What else hinders reading or writing a file is logged and no error. *out
  * lives in `arena`; the matrices must not have been dropped yet. Safe to call from several processes at once: files appear
  * whole. Errors: OUT_OF_MEMORY, SYSTEM (no thread). */
 senvec_status sv_quantized_obtain(const char *directory, const sv_config *config, const sv_weights *weights,

@@ -1,12 +1,14 @@
-/* Reading and writing a quantised model. The four arrays of a layer go by one table here, in both directions. */
+/* Reading and writing a quantised model. The arrays of a layer go by one table here, in both directions. */
 #include "model/quantized_file.h"
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "kernels/kernels.h"
 #include "model/quantize.h"
 
 #define MAX_NAME 64
@@ -25,13 +27,14 @@ typedef struct array {
     const void *data;     /* NULL: the layer has none */
 } array;
 
-enum { WEIGHT, SCALE, BIAS, MULTIPLIER, ARRAYS };
+enum { WEIGHT, SCALE, BIAS, MULTIPLIER, EXPONENT, ARRAYS };
 
 static void arrays_of(const sv_quantized_linear *linear, array out[ARRAYS]) {
     out[WEIGHT] = (array){"weight", "I8", linear->n, linear->k, linear->w};
     out[SCALE] = (array){"scale", "F32", 0, linear->n, linear->scale};
     out[BIAS] = (array){"bias", "F32", 0, linear->n, linear->bias};
     out[MULTIPLIER] = (array){"multiplier", "F32", 0, linear->k, linear->multiplier};
+    out[EXPONENT] = (array){"exponent", "F32", 0, 1, linear->exponent};
 }
 
 static const sv_quantized_linear *linear_of(const sv_quantized *quantized, size_t layer, size_t which) {
@@ -134,11 +137,14 @@ static bool has_shape(const sv_tensor *tensor, const array *wanted) {
            memcmp(tensor->shape, wanted->rows ? shape : shape + 1, tensor->rank * sizeof *shape) == 0;
 }
 
-/* Values that calibration never gives: a weight of -128, a float that isn't finite. */
+/* Values that calibration never gives: a weight of -128, a float that isn't finite, an exponent that is none. */
 static bool is_sound(const array *a) {
     size_t count = (a->rows ? a->rows : 1) * a->columns;
     unsigned bad = 0;
-    if (strcmp(a->dtype, "F32") == 0) {
+    if (strcmp(a->suffix, "exponent") == 0) {
+        const float exponent = *(const float *)a->data;
+        bad = !(exponent >= 0 && exponent <= SV_GELU_EXPONENT_MAX && exponent == floorf(exponent));
+    } else if (strcmp(a->dtype, "F32") == 0) {
         const float *values = a->data;
         for (size_t i = 0; i < count; i++)
             bad |= !(values[i] - values[i] == 0);

@@ -1,5 +1,6 @@
-/* A quantised model as tensors of a safetensors file: layers.<l>.<qkv|attention_out|up|down>.<weight|scale|bias|multiplier>,
- * weights I8, the rest F32, shapes as in quantized.h; down and attention_out have no multiplier. Its metadata say what the file
+/* A quantised model as tensors of a safetensors file: layers.<l>.<qkv|attention_out|up|down>.<weight|scale|bias|multiplier|
+ * exponent>, weights I8, the rest F32, shapes as in quantized.h; down and attention_out have no multiplier, and only up has an
+ * exponent. Its metadata say what the file
  * is and hold a hash of the data. */
 #ifndef SV_MODEL_QUANTIZED_FILE_H
 #define SV_MODEL_QUANTIZED_FILE_H

@@ -134,7 +134,6 @@ int main(int argc, char **argv) {
         {.name = "9 words, 1 thread", .count = 256, .first = 6, .last = 13, .threads = 1},
         {.name = "one text, 9 words, 1 thread", .count = 1, .first = 9, .last = 9, .threads = 1},
     };
-    static const char *const precisions[] = {"auto", "fp32", "bf16", "int8"};
     static const sv_peak_kind kinds[] = {SV_PEAK_FP32, SV_PEAK_FP32, SV_PEAK_BF16, SV_PEAK_INT8};
     const size_t count = sizeof variants / sizeof *variants;
     if (argc < 2) {
@@ -143,9 +142,9 @@ int main(int argc, char **argv) {
     }
     size_t threads = argc > 2 ? strtoul(argv[2], NULL, 10) : sv_machine_threads();
     senvec_model_options options = {.cpu = argc > 4 ? argv[4] : NULL};
-    for (size_t i = 0; argc > 3 && i < sizeof precisions / sizeof *precisions; i++)
-        if (!strcmp(argv[3], precisions[i]))
-            options.precision = (senvec_precision)i;
+    for (int p = SENVEC_PRECISION_AUTO; argc > 3 && p <= SENVEC_PRECISION_INT8; p++)
+        if (!strcmp(argv[3], senvec_precision_name((senvec_precision)p)))
+            options.precision = (senvec_precision)p;
     senvec_error err;
     senvec_model *model;
     senvec_session *all, *one;
@@ -186,8 +185,8 @@ int main(int argc, char **argv) {
         }
     }
     double peak_one = median(peaks[0], ROUNDS), peak_all = median(peaks[1], ROUNDS);
-    printf("%s, %zu threads, %s peak %.1f GMAC/s (one thread %.1f)\n", info.tier, threads, precisions[info.precision], peak_all,
-           peak_one);
+    printf("%s, %zu threads, %s peak %.1f GMAC/s (one thread %.1f)\n", info.tier, threads,
+           senvec_precision_name(info.precision), peak_all, peak_one);
     printf("%-30s %8s %10s %10s %10s %8s\n", "texts", "tokens", "ms/call", "texts/s", "tokens/s", "% peak");
     for (size_t i = 0; i < count; i++) {
         variant *v = &variants[i];

@@ -22,7 +22,7 @@ enum { H = 32, MAX_TEXTS = 64, BATCH = 258 };
 
 #define TOLERANCE 2e-6
 
-static const char *const tiers[] = {"ref", "avx2", "avx512", "avx512vnni", "avx512bf16"};
+static const char *const tiers[] = {"ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16"};
 enum { TIERS = sizeof tiers / sizeof *tiers };
 
 static const struct {

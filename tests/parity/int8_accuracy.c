@@ -116,6 +116,14 @@ static void add(set *to, const char *text, size_t length) {
     to->texts[to->count++] = (senvec_text){copy, length};
 }
 
+static void release(set *texts) {
+    for (size_t i = 0; i < texts->count; i++)
+        free((char *)texts->texts[i].data);
+    free(texts->texts);
+    free(texts->labels);
+    *texts = (set){0};
+}
+
 static set list(const char *name, const char *const *texts, size_t count) {
     set made = {.name = name};
     for (size_t i = 0; i < count; i++)
@@ -156,6 +164,9 @@ static set read_set(char *argument) {
         add(&made, b.texts[i].data, b.texts[i].length);
         made.labels[i] = strtod(labels.texts[i].data, NULL);
     }
+    release(&a);
+    release(&b);
+    release(&labels);
     return made;
 }
 
@@ -223,15 +234,18 @@ int main(int argc, char **argv) {
         for (int i = 1; i < argc; i++) {
             set texts = read_set(argv[i]);
             compare(directory, &texts);
+            release(&texts);
         }
         return 0;
     }
 #define LIST(name, texts) list(name, texts, sizeof texts / sizeof *texts)
-    const set sets[] = {list("skills", sv_default_corpus, sv_default_corpus_count), LIST("documentation", documentation),
-                        LIST("news and reviews", reports), LIST("questions", questions)};
+    set sets[] = {list("skills", sv_default_corpus, sv_default_corpus_count), LIST("documentation", documentation),
+                  LIST("news and reviews", reports), LIST("questions", questions)};
     bool kept = true;
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         kept = compare(directory, &sets[i]) && kept;
+        release(&sets[i]);
+    }
     if (!kept)
         printf("FAILED: a mean below %g or a cosine below %g\n", LEAST_MEAN, LEAST_COSINE);
     return kept ? 0 : 1;

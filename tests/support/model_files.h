@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The committed tiny model: H 32, A 2, I 64, L 2, 64 positions, V in its config.json. */
-#define TEST_TINY_MODEL SENVEC_TEST_DATA "/tiny"
+/* TEST_TINY_MODEL, which CMake defines: the build's copy of the committed tiny model, H 32, A 2, I 64, L 2, 64 positions, V in
+ * its config.json. */
 
 /* A new folder under TMPDIR, removed with its content at exit. Static storage for the whole run; one for a program. */
 const char *test_scratch(void);

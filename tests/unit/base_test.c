@@ -23,6 +23,9 @@ static void status_names_and_texts(void **state) {
     assert_string_equal(senvec_status_name(SENVEC_FORMAT), "SENVEC_FORMAT");
     assert_string_equal(senvec_status_text(SENVEC_IO), "input or output failed");
     assert_string_equal(senvec_status_name((senvec_status)-99), "unknown status");
+    assert_string_equal(senvec_precision_name(SENVEC_PRECISION_AUTO), "auto");
+    assert_string_equal(senvec_precision_name(SENVEC_PRECISION_INT8), "int8");
+    assert_string_equal(senvec_precision_name((senvec_precision)9), "unknown precision");
     assert_string_equal(senvec_status_text((senvec_status)7), "unknown status");
     assert_string_equal(senvec_version(), SENVEC_VERSION);
 }

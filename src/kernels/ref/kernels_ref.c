@@ -51,6 +51,8 @@ static void gemm_run(const sv_gemm_f32_args *g) {
                     sum[j] = fmaf(a[i], w[i * NR + j], sum[j]);
             for (size_t j = 0; j < columns; j++) {
                 float y = g->bias ? sum[j] + g->bias[first + j] : sum[j];
+                if (g->residual)
+                    y += g->residual[row * g->ldc + first + j];
                 c[j] = g->gelu ? sv_gelu_ref(y) : y;
             }
         }
@@ -59,21 +61,22 @@ static void gemm_run(const sv_gemm_f32_args *g) {
 
 /* -------------------------------------------------------------- attention */
 
-static size_t attention_scratch(size_t n, size_t d) {
+static size_t attention_scratch_size(size_t n, size_t d) {
     (void)d;
-    return n;
+    return n * sizeof(float);
 }
 
-static void attention(const sv_attention_f32_args *g) {
+static void attention(const sv_attention_args *g) {
+    const float *v = g->v;
     float *p = g->scratch; /* (n): a query's scores, then its probabilities */
     for (size_t head = 0; head < g->heads; head++)
         for (size_t query = 0; query < g->n; query++) {
-            const float *q = g->q + query * g->ld + head * g->d;
+            const float *q = (const float *)g->q + query * g->ld + head * g->d;
             float *out = g->out + query * g->ld_out + head * g->d;
 
             float highest = -INFINITY;
             for (size_t key = 0; key < g->n; key++) {
-                const float *k = g->k + key * g->ld + head * g->d;
+                const float *k = (const float *)g->k + key * g->ld + head * g->d;
                 float sum = 0.0f;
                 for (size_t i = 0; i < g->d; i++)
                     sum = fmaf(q[i], k[i], sum);
@@ -88,7 +91,7 @@ static void attention(const sv_attention_f32_args *g) {
             for (size_t i = 0; i < g->d; i++) {
                 float sum = 0.0f;
                 for (size_t key = 0; key < g->n; key++)
-                    sum = fmaf(p[key], g->v[key * g->ld + head * g->d + i], sum);
+                    sum = fmaf(p[key], v[key * g->ld + head * g->d + i], sum);
                 out[i] = sum / total;
             }
         }
@@ -96,13 +99,13 @@ static void attention(const sv_attention_f32_args *g) {
 
 /* -------------------------------------------------------------- LayerNorm */
 
-static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, const float *residual, size_t ldr,
-                      const float *gamma, const float *beta, float eps, size_t rows, size_t h) {
+static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, const float *gamma, const float *beta, float eps,
+                      size_t rows, size_t h) {
     for (size_t row = 0; row < rows; row++) {
         float *y = out + row * ld_out;
         double sum = 0.0;
         for (size_t i = 0; i < h; i++) {
-            y[i] = residual ? x[row * ldx + i] + residual[row * ldr + i] : x[row * ldx + i];
+            y[i] = x[row * ldx + i];
             sum += y[i];
         }
         const double mean = sum / (double)h;
@@ -115,12 +118,16 @@ static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, con
     }
 }
 
+#define ATTENTION                                                                                                              \
+    { .name = "attention_f32_ref", .scratch_size = attention_scratch_size, .run = attention }
+
 const sv_kernels sv_kernels_ref = {
     .tier = "ref",
     .gemm_f32 =
         {.name = "gemm_f32_ref_1x8", .mr = MR, .nr = NR, .packed_size = gemm_packed_size, .pack = gemm_pack, .run = gemm_run},
-    .attention_f32 = attention,
-    .attention_f32_scratch = attention_scratch,
+    .attention_f32 = ATTENTION,
+    .attention_bf16 = ATTENTION,
+    .attention_int8 = ATTENTION,
     .layernorm_f32 = layernorm,
     .gelu_f32 = gelu_f32,
 };

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/gelu_int8.h"
@@ -25,12 +26,22 @@ static size_t round_up(size_t count, size_t step) {
 
 /* -------------------------------------------------------------------- int8 */
 
-static float gelu_int8(float x) {
-    const float z = GELU_INT8_LIMIT < fabsf(x) ? GELU_INT8_LIMIT : fabsf(x);
-    float p = gelu_int8_coefficients[0];
-    for (size_t i = 1; i < sizeof gelu_int8_coefficients / sizeof *gelu_int8_coefficients; i++)
-        p = fmaf(p, z, gelu_int8_coefficients[i]);
-    return fmaf(p, z, 0.0f > x ? 0.0f : x);
+static int mulhrs(int x, int y) {
+    return (x * y + (1 << 14)) >> 15;
+}
+
+static int to_int16(float y) {
+    if (!(fabsf(y) < 0x1p31f))
+        return INT16_MIN;
+    const long nearest = lrintf(y);
+    return nearest < INT16_MIN ? INT16_MIN : nearest > INT16_MAX ? INT16_MAX : (int)nearest;
+}
+
+static int16_t gelu_int8(int h, unsigned e) {
+    const int limit = gelu_int8_limit(e), magnitude = abs(h);
+    const int t = (magnitude < limit ? magnitude : limit) << (3 + e), i = t >> 11, f = (t & 2047) << 4;
+    const int p = gelu_int8_table[0][i] + mulhrs(gelu_int8_table[1][i] + mulhrs(gelu_int8_table[2][i], f), f);
+    return (int16_t)((h > 0 ? h : 0) + ((p + (1 << (6 + e))) >> (7 + e)));
 }
 
 static size_t int8_stride(size_t k) {
@@ -76,6 +87,26 @@ static void quantize(void *out, size_t ld_out, sv_row_range *range, const float 
     }
 }
 
+static void quantize_gelu(void *out, size_t ld_out, sv_row_range *range, const int16_t *x, size_t ldx, unsigned exponent,
+                          size_t rows, size_t k) {
+    assert(ld_out >= int8_stride(k) && exponent <= SV_GELU_EXPONENT_MAX);
+    const int low = gelu_int8_least(exponent);
+    const float step = ldexpf(1 / SV_GELU_UNIT, (int)exponent);
+    for (size_t row = 0; row < rows; row++) {
+        uint8_t *q = (uint8_t *)out + row * ld_out;
+        const int16_t *from = x + row * ldx;
+        int high = low;
+        for (size_t i = 0; i < k; i++)
+            high = from[i] > high ? from[i] : high;
+        const int inverse = gelu_int8_inverse(high - low < INT16_MAX ? high - low : INT16_MAX);
+        for (size_t i = 0; i < k; i++)
+            q[i] = (uint8_t)mulhrs(from[i] - low < INT16_MAX ? from[i] - low : INT16_MAX, inverse);
+        memset(q + k, 0, int8_stride(k) - k);
+        if (!isnan(range[row].low))
+            range[row] = (sv_row_range){.low = (float)low * step, .scale = 32768.0f / (float)inverse * step};
+    }
+}
+
 static void int8_run(const sv_gemm_int8_args *g) {
     assert(g->k <= SV_GEMM_INT8_MAX_K && g->panel >= g->k * NR && g->lda >= int8_stride(g->k));
     for (size_t first = 0; first < g->n; first += NR) {
@@ -91,7 +122,10 @@ static void int8_run(const sv_gemm_int8_args *g) {
                 const size_t c = first + j;
                 const float offset = fmaf(g->range[row].low, g->w_sum[c], g->bias[c]);
                 const float y = fmaf((float)sum[j] * g->w_scale[c], g->range[row].scale, offset);
-                g->c[row * g->ldc + c] = g->gelu ? gelu_int8(y) : y;
+                if (g->gelu)
+                    g->gelu[row * g->ldc + c] = gelu_int8(to_int16(y), g->gelu_exponent);
+                else
+                    g->c[row * g->ldc + c] = g->residual ? y + g->residual[row * g->ldc + c] : y;
             }
         }
     }
@@ -106,6 +140,7 @@ const sv_gemm_int8 sv_gemm_int8_ref = {
     .packed_size = int8_packed_size,
     .pack = int8_pack,
     .quantize = quantize,
+    .quantize_gelu = quantize_gelu,
     .run = int8_run,
 };
 
@@ -174,6 +209,8 @@ static void bf16_run(const sv_gemm_bf16_args *g) {
                         sum = flush(fmaf(to_float(a[i + odd]), to_float(w[(i + odd) * NR + j]), sum));
                 float *c = g->c + row * g->ldc + first + j;
                 *c = sum + g->bias[first + j];
+                if (g->residual)
+                    *c += g->residual[row * g->ldc + first + j];
                 if (g->gelu)
                     *c = sv_gelu_ref(*c);
             }

@@ -3,7 +3,11 @@
 #include "kernels/x86/vec_avx2.h"
 
 #define MR 6
+#define UNIT 2
 #define NAME "gemm_int8_avx2_6x16"
 #define RECORD sv_gemm_int8_avx2
+#define vi_add_units vi_add_pairs
+#define v_store_integers v_store_uint16
+#define vs_store_integers vs_store_uint16
 
-#include "kernels/int8_pairs_vec.h"
+#include "kernels/int8_tile_vec.h"

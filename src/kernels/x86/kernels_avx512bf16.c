@@ -3,11 +3,13 @@
  * Packed W is [ceil(n / 32)][ceil(k / 2)][32][2], and tile_asm.h has the tile of 14 x 32, the same as for int8. */
 #include <assert.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "kernels/tiers.h"
 
 #define DOT "vdpbf16ps"
 #define DOT_EMULATED emulated_dpbf16
+#define WIDE_TILES
 #include "kernels/x86/tile_asm.h"
 
 #include "kernels/gelu_vec.h"
@@ -54,35 +56,60 @@ static void pack(void *packed, const float *w, size_t ldw, size_t n, size_t k) {
             }
 }
 
+/* What C gets. */
+typedef enum output { FLOATS, SUMS, BFLOATS, GELU } output; /* SUMS: floats, with the residual */
+
 ALWAYS_INLINE void finish_as(const sv_gemm_bf16_args *g, size_t row, size_t rows, size_t column, const float *sums,
-                             const bool whole, const bool gelu) {
+                             const bool whole, const output kind) {
     const size_t columns = whole ? NR : g->n - column;
     vf bias[2];
     load_row(bias, g->bias + column, 2, columns);
     for (size_t r = 0; r < rows; r++, sums += NR) {
+        const size_t at = (row + r) * g->ldc + column;
         vf y[2];
         UNROLL
         for (size_t j = 0; j < 2; j++) {
             y[j] = v_add(v_load(sums + j * LANES), bias[j]);
-            if (gelu)
+            if (kind == GELU)
                 y[j] = v_gelu(y[j]);
         }
-        store_row(g->c + (row + r) * g->ldc + column, y, 2, columns);
+        if (kind == SUMS)
+            add_row(y, g->residual + at, 2, columns);
+        if (kind == BFLOATS) {
+            const __m512i line = (__m512i)_mm512_cvtne2ps_pbh(y[1], y[0]);
+            memcpy(g->bf16 + at, &line, columns * sizeof *g->bf16);
+        } else
+            store_row(g->c + at, y, 2, columns);
     }
 }
 
-static void finish(const void *args, size_t row, size_t rows, size_t column, const void *sums) {
-    const sv_gemm_bf16_args *g = args;
+ALWAYS_INLINE void finish(const sv_gemm_bf16_args *g, size_t row, size_t rows, size_t column, const float *sums,
+                          const output kind) {
     if (g->n - column < NR)
-        g->gelu ? finish_as(g, row, rows, column, sums, false, true) : finish_as(g, row, rows, column, sums, false, false);
+        finish_as(g, row, rows, column, sums, false, kind);
     else
-        g->gelu ? finish_as(g, row, rows, column, sums, true, true) : finish_as(g, row, rows, column, sums, true, false);
+        finish_as(g, row, rows, column, sums, true, kind);
+}
+
+static void run_tile(const void *args, tile_args *t, size_t row, size_t rows, size_t column) {
+    const sv_gemm_bf16_args *g = args;
+    _Alignas(64) float sums[MR * NR];
+    t->end = sums;
+    wide[rows - 1](t);
+    if (g->gelu)
+        finish(g, row, rows, column, sums, GELU);
+    else if (g->bf16)
+        finish(g, row, rows, column, sums, BFLOATS);
+    else if (g->residual)
+        finish(g, row, rows, column, sums, SUMS);
+    else
+        finish(g, row, rows, column, sums, FLOATS);
 }
 
 static void run(const sv_gemm_bf16_args *g) {
     assert(g->panel >= packed_size(NR, g->k) && g->lda >= stride(g->k));
     const product p = {(const char *)g->a, g->lda * sizeof *g->a, g->w, g->panel, g->m, g->n, (g->k + 1) / 2};
-    multiply(&p, finish, g);
+    multiply(&p, run_tile, g);
 }
 
 const sv_gemm_bf16 RECORD = {

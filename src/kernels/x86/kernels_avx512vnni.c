@@ -1,70 +1,238 @@
 /* The avx512vnni tier: the int8 product by vpdpbusd, which adds 4 products of an unsigned and a signed byte to each of 16 sums.
  * They are exact: no sum overflows below SV_GEMM_INT8_MAX_K columns.
  *
- * Packed W is [ceil(n / 32)][ceil(k / 4)][32][4] bytes, and tile_asm.h has the tile of 14 x 32. The epilogue keeps to the
- * contract's order of operations and is compiled for each case by itself. */
-#include <stdbool.h>
-
+ * Packed W is [ceil(n / 32)][ceil(k / 4)][32][4] bytes, and tile_asm.h has the tile of 14 x 32. The epilogues keep to the
+ * contract's order of operations. */
 #define DOT "vpdpbusd"
 #define DOT_EMULATED _mm512_dpbusd_epi32
-#include "kernels/x86/tile_asm.h"
+#include "kernels/x86/overlapped_tile.h"
 
 #define INT8_ELEMENT 1
 #define v_store_integers v_store_uint8
+#define vs_store_integers vs_store_uint8
 #include "kernels/int8_vec.h"
 
 #if !defined(RECORD) /* the emulated copy has a name of its own */
 #define RECORD sv_gemm_int8_avx512vnni
 #endif
 
-static size_t packed_size(size_t n, size_t k) {
-    return (n + NR - 1) / NR * NR * ((k + UNIT - 1) / UNIT * UNIT);
+/* What the epilogues of a panel read; Y_ROW and GELU_ROW know where. */
+typedef struct panel_vectors {
+    vf bias[2], w_sum[2], w_scale[2];
+    gelu_constants gelu;
+    vs up, down, order; /* its shifts, and pack_order */
+    size_t column;      /* the panel's first */
+} panel_vectors;
+
+_Static_assert(offsetof(panel_vectors, gelu.limit) == 384 && offsetof(panel_vectors, gelu.terms) == 448 &&
+                   offsetof(panel_vectors, up) == 704 && offsetof(panel_vectors, order) == 832,
+               "GELU_ROW has these numbers");
+
+/* What C gets. */
+typedef enum output { FLOATS, SUMS, BFLOATS, GELU, OUTPUTS } output; /* SUMS: floats, with the residual */
+
+static output output_of(const sv_gemm_int8_args *g) {
+    return g->gelu ? GELU : g->bf16 ? BFLOATS : g->residual ? SUMS : FLOATS;
 }
 
-static void pack(void *packed, const int8_t *w, size_t ldw, size_t n, size_t k) {
-    int8_t *out = packed;
-    for (size_t first = 0; first < n; first += NR)
-        for (size_t i = 0; i < k; i += UNIT)
-            for (size_t j = 0; j < NR; j++, out += UNIT) {
-                memset(out, 0, UNIT);
-                if (first + j < n)
-                    memcpy(out, w + (first + j) * ldw + i, smaller(k - i, UNIT));
-            }
+/* Only on a CPU with AVX-512 BF16, which this file can't take for granted. */
+static inline __m512i v_to_bf16(vf low, vf high) {
+#if defined(SENVEC_SIMDE)
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+#else
+    __m512i both;
+    __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both) : "v"(low), "v"(high));
+    return both;
+#endif
 }
 
-ALWAYS_INLINE void finish_as(const sv_gemm_int8_args *g, size_t row, size_t rows, size_t column, const int32_t *sums,
-                             const bool whole, const bool gelu) {
-    const size_t columns = whole ? NR : g->n - column;
-    vf w_scale[2], w_sum[2], bias[2];
-    load_row(w_scale, g->w_scale + column, 2, columns);
-    load_row(w_sum, g->w_sum + column, 2, columns);
-    load_row(bias, g->bias + column, 2, columns);
-    for (size_t r = 0; r < rows; r++, sums += NR) {
-        const vf scale = v_set(g->range[row + r].scale), low = v_set(g->range[row + r].low);
-        vf y[2];
-        UNROLL
-        for (size_t j = 0; j < 2; j++) {
-            const vf offset = v_fma(low, w_sum[j], bias[j]);
-            y[j] = v_fma(v_mul(v_from_int32(sums + j * LANES), w_scale[j]), scale, offset);
-            if (gelu)
-                y[j] = v_gelu_int8(y[j]);
-        }
-        store_row(g->c + (row + r) * g->ldc + column, y, 2, columns);
+/* The epilogue in C. */
+ALWAYS_INLINE void finish_row(const waiting_tile *tile, size_t r, const output kind) {
+    const panel_vectors *v = tile->vectors;
+    const sv_row_range *range = tile->range;
+    const vf scale = v_set(range[r].scale), low = v_set(range[r].low);
+    char *c = tile->c + r * tile->ldc;
+    vf y[2];
+    UNROLL
+    for (size_t j = 0; j < 2; j++)
+        y[j] = scale_sums(v_from_int32(tile->sums + r * NR + j * LANES), v->w_scale[j], v->w_sum[j], v->bias[j], scale, low);
+    if (kind == SUMS)
+        add_row(y, (const float *)(const void *)(c + tile->residual), 2, tile->columns);
+    if (kind == BFLOATS || kind == GELU) {
+        int16_t whole[SHORTS];
+        vs_store(whole, kind == GELU ? vs_gelu(vs_from_floats(y[0], y[1]), &v->gelu) : v_to_bf16(y[0], y[1]));
+        memcpy(c, whole, tile->columns * sizeof *whole);
+    } else
+        store_row((float *)(void *)c, y, 2, tile->columns);
+}
+
+static void finish(waiting_tile *tile, output kind) {
+    for (size_t r = 0; r < tile->rows; r++)
+        if (kind == GELU)
+            finish_row(tile, r, GELU);
+        else if (kind == BFLOATS)
+            finish_row(tile, r, BFLOATS);
+        else if (kind == SUMS)
+            finish_row(tile, r, SUMS);
+        else
+            finish_row(tile, r, FLOATS);
+    tile->rows = 0;
+}
+
+#if !defined(SENVEC_SIMDE)
+
+/* y of the waiting row in zmm30 and zmm31: sum * w_scale * scale + (low * w_sum + bias) */
+#define Y_ROW                                                                                                                  \
+    "vbroadcastss 4(%[range]), %%zmm30\n\t"                                                                                    \
+    "vmovaps (%[vectors]), %%zmm28\n\t"                                                                                        \
+    "vmovaps 64(%[vectors]), %%zmm29\n\t"                                                                                      \
+    "vfmadd231ps 128(%[vectors]), %%zmm30, %%zmm28\n\t"                                                                        \
+    "vfmadd231ps 192(%[vectors]), %%zmm30, %%zmm29\n\t"                                                                        \
+    "vcvtdq2ps (%[end]), %%zmm30\n\t"                                                                                          \
+    "vcvtdq2ps 64(%[end]), %%zmm31\n\t"                                                                                        \
+    "vmulps 256(%[vectors]), %%zmm30, %%zmm30\n\t"                                                                             \
+    "vmulps 320(%[vectors]), %%zmm31, %%zmm31\n\t"                                                                             \
+    "vfmadd132ps (%[range])%{1to16%}, %%zmm28, %%zmm30\n\t"                                                                    \
+    "vfmadd132ps (%[range])%{1to16%}, %%zmm29, %%zmm31\n\t"                                                                    \
+    "add $128, %[end]\n\t"                                                                                                     \
+    "add $8, %[range]\n\t"
+
+#define FLOAT_ROW                                                                                                              \
+    Y_ROW                                                                                                                      \
+    "vmovups %%zmm30, (%[c])\n\t"                                                                                              \
+    "vmovups %%zmm31, 64(%[c])\n\t"                                                                                            \
+    "add %[ldc], %[c]\n\t"
+
+/* There is no register for the way from C to the residual but the count of steps, which isn't in use here. */
+#define SUM_ROW                                                                                                                \
+    Y_ROW                                                                                                                      \
+    "mov %[residual], %[steps]\n\t"                                                                                            \
+    "vaddps (%[c],%[steps]), %%zmm30, %%zmm30\n\t"                                                                             \
+    "vaddps 64(%[c],%[steps]), %%zmm31, %%zmm31\n\t"                                                                           \
+    "vmovups %%zmm30, (%[c])\n\t"                                                                                              \
+    "vmovups %%zmm31, 64(%[c])\n\t"                                                                                            \
+    "add %[ldc], %[c]\n\t"
+
+#define BFLOAT_ROW                                                                                                             \
+    Y_ROW                                                                                                                      \
+    "vcvtne2ps2bf16 %%zmm30, %%zmm31, %%zmm30\n\t"                                                                             \
+    "vmovdqu64 %%zmm30, (%[c])\n\t"                                                                                            \
+    "add %[ldc], %[c]\n\t"
+
+/* vs_from_floats, then vs_gelu. max(h, 0) waits where C will be, as there is no register for it. */
+#define GELU_ROW                                                                                                               \
+    Y_ROW                                                                                                                      \
+    "vcvtps2dq %%zmm30, %%zmm30\n\t"                                                                                           \
+    "vcvtps2dq %%zmm31, %%zmm31\n\t"                                                                                           \
+    "vmovaps 832(%[vectors]), %%zmm29\n\t"                                                                                     \
+    "vpackssdw %%zmm31, %%zmm30, %%zmm28\n\t"                                                                                  \
+    "vpermq %%zmm28, %%zmm29, %%zmm28\n\t"                                                                                     \
+    "vpxord %%zmm30, %%zmm30, %%zmm30\n\t"                                                                                     \
+    "vpsubw %%zmm28, %%zmm30, %%zmm29\n\t"                                                                                     \
+    "vpmaxsw %%zmm28, %%zmm30, %%zmm30\n\t"                                                                                    \
+    "vpmaxsw %%zmm28, %%zmm29, %%zmm29\n\t"                                                                                    \
+    "vmovups %%zmm30, (%[c])\n\t"                                                                                              \
+    "vpminuw 384(%[vectors]), %%zmm29, %%zmm29\n\t"                                                                            \
+    "vpsllvw 704(%[vectors]), %%zmm29, %%zmm29\n\t"                                                                            \
+    "vpsrlw $11, %%zmm29, %%zmm30\n\t"                                                                                         \
+    "vpsllw $5, %%zmm29, %%zmm29\n\t"                                                                                          \
+    "vpermw 576(%[vectors]), %%zmm30, %%zmm31\n\t"                                                                             \
+    "vpsrlw $1, %%zmm29, %%zmm29\n\t"                                                                                          \
+    "vpermw 512(%[vectors]), %%zmm30, %%zmm28\n\t"                                                                             \
+    "vpmulhrsw %%zmm29, %%zmm31, %%zmm31\n\t"                                                                                  \
+    "vpermw 448(%[vectors]), %%zmm30, %%zmm30\n\t"                                                                             \
+    "vpaddw %%zmm28, %%zmm31, %%zmm31\n\t"                                                                                     \
+    "vpmulhrsw %%zmm29, %%zmm31, %%zmm31\n\t"                                                                                  \
+    "vpaddw %%zmm30, %%zmm31, %%zmm31\n\t"                                                                                     \
+    "vpsravw 768(%[vectors]), %%zmm31, %%zmm31\n\t"                                                                            \
+    "vpaddw (%[c]), %%zmm31, %%zmm31\n\t"                                                                                      \
+    "vmovups %%zmm31, (%[c])\n\t"                                                                                              \
+    "add %[ldc], %[c]\n\t"
+
+#define DEFINE_FLOAT(rows) DEFINE_OVERLAPPED(rows, overlapped_float, WIDE, FLOAT_ROW)
+#define DEFINE_SUM(rows) DEFINE_OVERLAPPED(rows, overlapped_sum, WIDE, SUM_ROW)
+#define DEFINE_BFLOAT(rows) DEFINE_OVERLAPPED(rows, overlapped_bfloat, WIDE, BFLOAT_ROW)
+#define DEFINE_GELU(rows) DEFINE_OVERLAPPED(rows, overlapped_gelu, WIDE, GELU_ROW)
+#define FLOAT_TILE(rows) overlapped_float_##rows,
+#define SUM_TILE(rows) overlapped_sum_##rows,
+#define BFLOAT_TILE(rows) overlapped_bfloat_##rows,
+#define GELU_TILE(rows) overlapped_gelu_##rows,
+/* clang-format off */
+EACH_HEIGHT(DEFINE_FLOAT)
+EACH_HEIGHT(DEFINE_SUM)
+EACH_HEIGHT(DEFINE_BFLOAT)
+EACH_HEIGHT(DEFINE_GELU)
+static overlapped_tile_fn *const overlapped_tile[OUTPUTS][MR] = {
+    {EACH_HEIGHT(FLOAT_TILE)}, {EACH_HEIGHT(SUM_TILE)}, {EACH_HEIGHT(BFLOAT_TILE)}, {EACH_HEIGHT(GELU_TILE)}};
+/* clang-format on */
+
+static void run_overlapped(const tile_args *t, size_t rows, waiting_tile *last, output kind) {
+    overlapped_tile[kind][rows - 1](t, last);
+}
+
+#else
+
+static void run_overlapped(const tile_args *t, size_t rows, waiting_tile *last, output kind) {
+    finish(last, kind);
+    emulated_tile(t, rows, 2);
+}
+
+#endif
+
+/* What a tile gets. */
+typedef struct tile_context {
+    const sv_gemm_int8_args *args;
+    char *c;
+    size_t element; /* bytes of one of C */
+    output kind;
+    waiting_tile *last;
+    panel_vectors *vectors; /* of two panels: a tile waits for its epilogue while the next panel begins */
+} tile_context;
+
+static void run_tile(const void *context, tile_args *t, size_t row, size_t rows, size_t column) {
+    const tile_context *c = context;
+    const sv_gemm_int8_args *g = c->args;
+    waiting_tile *last = c->last;
+    panel_vectors *vectors = &c->vectors[column / NR % 2];
+    const size_t columns = smaller(g->n - column, NR), at = row * g->ldc + column;
+    if (last->columns < NR || last->rows > t->steps)
+        finish(last, c->kind);
+    if (vectors->column != column) {
+        load_row(vectors->w_scale, g->w_scale + column, 2, columns);
+        load_row(vectors->w_sum, g->w_sum + column, 2, columns);
+        load_row(vectors->bias, g->bias + column, 2, columns);
+        vectors->column = column;
     }
-}
-
-static void finish(const void *args, size_t row, size_t rows, size_t column, const void *sums) {
-    const sv_gemm_int8_args *g = args;
-    if (g->n - column < NR)
-        g->gelu ? finish_as(g, row, rows, column, sums, false, true) : finish_as(g, row, rows, column, sums, false, false);
-    else
-        g->gelu ? finish_as(g, row, rows, column, sums, true, true) : finish_as(g, row, rows, column, sums, true, false);
+    t->end = last->sums;
+    run_overlapped(t, rows, last, c->kind);
+    last->vectors = vectors;
+    last->range = g->range + row;
+    last->c = c->c + at * c->element;
+    last->rows = rows;
+    last->columns = columns;
 }
 
 static void run(const sv_gemm_int8_args *g) {
     assert(g->k <= SV_GEMM_INT8_MAX_K && g->panel >= packed_size(NR, g->k) && g->lda >= int8_stride(g->k));
     const product p = {g->a, g->lda, g->w, g->panel, g->m, g->n, (g->k + UNIT - 1) / UNIT};
-    multiply(&p, finish, g);
+    waiting_tile last;
+    panel_vectors vectors[2];
+    vectors[0].column = SIZE_MAX;
+    if (g->gelu) {
+        vectors[0].gelu = gelu_constants_of(g->gelu_exponent);
+        vectors[0].up = vs_set((int16_t)vectors[0].gelu.up);
+        vectors[0].down = vs_set((int16_t)vectors[0].gelu.down);
+        vectors[0].order = pack_order();
+    }
+    vectors[1] = vectors[0];
+    last.rows = last.columns = 0;
+    tile_context context = {.args = g, .kind = output_of(g), .last = &last, .vectors = vectors};
+    context.c = context.kind == GELU ? (char *)g->gelu : context.kind == BFLOATS ? (char *)g->bf16 : (char *)g->c;
+    context.element = context.kind == FLOATS || context.kind == SUMS ? sizeof *g->c : sizeof *g->bf16;
+    last.residual = context.kind == SUMS ? (intptr_t)g->residual - (intptr_t)g->c : 0;
+    last.ldc = g->ldc * context.element;
+    multiply(&p, run_tile, &context);
+    finish(&last, context.kind);
 }
 
 const sv_gemm_int8 RECORD = {
@@ -76,5 +244,6 @@ const sv_gemm_int8 RECORD = {
     .packed_size = packed_size,
     .pack = pack,
     .quantize = quantize,
+    .quantize_gelu = quantize_gelu,
     .run = run,
 };

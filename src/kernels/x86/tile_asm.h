@@ -6,11 +6,11 @@
  *
  * Why inline assembly: 28 of 32 registers are sums, and gcc 12 spills some of them in the inner loop when the same is written
  * with intrinsics, which costs a quarter of the speed. Here the compiler sees one opaque block: register names are fixed, and
- * the sums go through a small buffer to the epilogue, which is C. That costs 28 stores and loads in L1 for some 2700 or more
- * multiply-adds. Each height is a block of its own, made by the preprocessor: EACH_ROW_n(X) lists rows 0 to n - 1 as
- *     X(where the row's unit is, register for the broadcast, first and second register of its sums, their offsets, wide and
- *       narrow)
- * A row's address is one of four pointers plus 0 to 3 strides.
+ * the sums go through a small buffer to an epilogue in C. Each height is a block of its own, made by the preprocessor:
+ * EACH_ROW_n(X) lists rows 0 to n - 1 as
+ *     X(where the row's unit is, register for the broadcast, first and second register of its sums, their offsets as wide and
+ * as narrow) and KIND names macros that are such an X. A row's address is one of four pointers plus 0 to 3 strides. Between two
+ * steps zmm28 to zmm31 are free.
  *
  * Panels of W are the outer loop, since they come from far away, and equal chunks of at most MR rows the inner one.
  *
@@ -38,7 +38,7 @@ typedef struct tile_args {
     size_t row, step; /* bytes */
     const char *w;    /* (steps, 1 or 2 vectors), packed */
     size_t steps;
-    void *sums; /* (rows, 1 or 2 vectors) of 32 bits a lane */
+    void *end; /* where the sums go: (rows, 1 or 2 vectors) of 32 bits a lane */
     const char *prefetch;
     size_t prefetch_step; /* bytes of it for each step */
 } tile_args;
@@ -71,13 +71,13 @@ typedef void tile_fn(const tile_args *);
     "vpbroadcastd " address ", %%zmm" x "\n\t" DOT " %%zmm30, %%zmm" x ", %%zmm" first "\n\t" DOT " %%zmm31, %%zmm" x          \
     ", %%zmm" second "\n\t"
 #define STORE_WIDE(address, x, first, second, wide, narrow)                                                                    \
-    "vmovups %%zmm" first ", " wide "(%[sums])\n\t"                                                                            \
-    "vmovups %%zmm" second ", 64+" wide "(%[sums])\n\t"
+    "vmovups %%zmm" first ", " wide "(%[end])\n\t"                                                                             \
+    "vmovups %%zmm" second ", 64+" wide "(%[end])\n\t"
 
 #define CLEAR_NARROW(address, x, first, second, wide, narrow) "vpxord %%zmm" first ", %%zmm" first ", %%zmm" first "\n\t"
 #define STEP_NARROW(address, x, first, second, wide, narrow)                                                                   \
     "vpbroadcastd " address ", %%zmm" x "\n\t" DOT " %%zmm30, %%zmm" x ", %%zmm" first "\n\t"
-#define STORE_NARROW(address, x, first, second, wide, narrow) "vmovups %%zmm" first ", " narrow "(%[sums])\n\t"
+#define STORE_NARROW(address, x, first, second, wide, narrow) "vmovups %%zmm" first ", " narrow "(%[end])\n\t"
 
 #define LOAD_WIDE                                                                                                              \
     "vmovups (%[w]), %%zmm30\n\t"                                                                                              \
@@ -91,28 +91,38 @@ typedef void tile_fn(const tile_args *);
     "vmovups (%[w]), %%zmm30\n\t"                                                                                              \
     "add $64, %[w]\n\t"
 
-#define BLOCK(rows, KIND)                                                                                                      \
+/* The addresses of the rows: a pointer for every four. */
+#define ROW_POINTERS(rows)                                                                                                     \
     const char *a0 = t->a, *a4 = rows > 4 ? a0 + 4 * t->row : a0, *a8 = rows > 8 ? a0 + 8 * t->row : a0,                       \
-               *a12 = rows > 12 ? a0 + 12 * t->row : a0, *w = t->w, *prefetch = t->prefetch;                                   \
+               *a12 = rows > 12 ? a0 + 12 * t->row : a0
+
+/* All of a step, counted down in `steps`, up to the branch back. `bytes`: of A, an operand of the block or a number. */
+#define STEP(rows, KIND, bytes)                                                                                                \
+    LOAD_##KIND EACH_ROW_##rows(STEP_##KIND) "add " bytes ", %[a0]\n\t"                                                        \
+                                             "add " bytes ", %[a4]\n\t"                                                        \
+                                             "add " bytes ", %[a8]\n\t"                                                        \
+                                             "add " bytes ", %[a12]\n\t"                                                       \
+                                             "dec %[steps]\n\t"
+
+#define CLOBBERED                                                                                                              \
+    "memory", "cc", "zmm0", "zmm1", "zmm2", "zmm3", "zmm4", "zmm5", "zmm6", "zmm7", "zmm8", "zmm9", "zmm10", "zmm11", "zmm12", \
+        "zmm13", "zmm14", "zmm15", "zmm16", "zmm17", "zmm18", "zmm19", "zmm20", "zmm21", "zmm22", "zmm23", "zmm24", "zmm25",   \
+        "zmm26", "zmm27", "zmm28", "zmm29", "zmm30", "zmm31"
+
+#define BLOCK(rows, KIND)                                                                                                      \
+    ROW_POINTERS(rows);                                                                                                        \
+    const char *w = t->w, *prefetch = t->prefetch;                                                                             \
     size_t steps = t->steps;                                                                                                   \
-    __asm__ volatile(                                                                                                          \
-        EACH_ROW_##rows(CLEAR_##KIND) "test %[steps], %[steps]\n\t"                                                            \
-                                      "jz 2f\n\t"                                                                              \
-                                      ".p2align 4\n"                                                                           \
-                                      "1:\n\t" LOAD_##KIND EACH_ROW_##rows(STEP_##KIND) "add %[step], %[a0]\n\t"               \
-                                                                                        "add %[step], %[a4]\n\t"               \
-                                                                                        "add %[step], %[a8]\n\t"               \
-                                                                                        "add %[step], %[a12]\n\t"              \
-                                                                                        "dec %[steps]\n\t"                     \
-                                                                                        "jnz 1b\n"                             \
+    __asm__ volatile(EACH_ROW_##rows(CLEAR_##KIND) "test %[steps], %[steps]\n\t"                                               \
+                                                   "jz 2f\n\t"                                                                 \
+                                                   ".p2align 4\n"                                                              \
+                                                   "1:\n\t" STEP(rows, KIND, "%[step]") "jnz 1b\n"                             \
                                                                                         "2:\n\t" EACH_ROW_##rows(STORE_##KIND) \
-        : [a0] "+r"(a0), [a4] "+r"(a4), [a8] "+r"(a8), [a12] "+r"(a12), [w] "+r"(w), [steps] "+r"(steps),                      \
-          [prefetch] "+r"(prefetch)                                                                                            \
-        : [row] "r"(t->row), [row3] "r"(3 * t->row), [step] "r"(t->step), [sums] "r"(t->sums),                                 \
-          [prefetch_step] "r"(t->prefetch_step)                                                                                \
-        : "memory", "cc", "zmm0", "zmm1", "zmm2", "zmm3", "zmm4", "zmm5", "zmm6", "zmm7", "zmm8", "zmm9", "zmm10", "zmm11",    \
-          "zmm12", "zmm13", "zmm14", "zmm15", "zmm16", "zmm17", "zmm18", "zmm19", "zmm20", "zmm21", "zmm22", "zmm23", "zmm24", \
-          "zmm25", "zmm26", "zmm27", "zmm28", "zmm29", "zmm30", "zmm31")
+                     : [a0] "+r"(a0), [a4] "+r"(a4), [a8] "+r"(a8), [a12] "+r"(a12), [w] "+r"(w), [steps] "+r"(steps),         \
+                       [prefetch] "+r"(prefetch)                                                                               \
+                     : [row] "r"(t->row), [row3] "r"(3 * t->row), [step] "r"(t->step), [end] "r"(t->end),                      \
+                       [prefetch_step] "r"(t->prefetch_step)                                                                   \
+                     : CLOBBERED)
 
 #else
 
@@ -125,7 +135,7 @@ static void emulated_tile(const tile_args *t, size_t rows, size_t nv) {
                 memcpy(&unit, t->a + r * t->row + i * t->step, sizeof unit);
                 sum = DOT_EMULATED(sum, _mm512_set1_epi32(unit), _mm512_loadu_si512(t->w + (i * nv + j) * 64));
             }
-            memcpy((char *)t->sums + (r * nv + j) * 64, &sum, sizeof sum);
+            memcpy((char *)t->end + (r * nv + j) * 64, &sum, sizeof sum);
         }
 }
 
@@ -134,6 +144,7 @@ enum { WIDE = 2, NARROW = 1 };
 
 #endif
 
+#if defined(WIDE_TILES) /* for a file that needs them */
 #define DEFINE_WIDE(rows)                                                                                                      \
     static void wide_##rows(const tile_args *t) {                                                                              \
         BLOCK(rows, WIDE);                                                                                                     \
@@ -144,8 +155,21 @@ EACH_HEIGHT(DEFINE_WIDE)
 /* By height - 1. */
 static tile_fn *const wide[MR] = {EACH_HEIGHT(WIDE_TILE)};
 /* clang-format on */
+#endif
 
-/* A product in units: C's sums, tile by tile, each followed by finish(args, ...), which makes C of them. */
+#if defined(NARROW_TILES)
+#define DEFINE_NARROW(rows)                                                                                                    \
+    static void narrow_##rows(const tile_args *t) {                                                                            \
+        BLOCK(rows, NARROW);                                                                                                   \
+    }
+#define NARROW_TILE(rows) narrow_##rows,
+/* clang-format off */
+EACH_HEIGHT(DEFINE_NARROW)
+static tile_fn *const narrow[MR] = {EACH_HEIGHT(NARROW_TILE)};
+/* clang-format on */
+#endif
+
+/* A product in units, tile by tile. */
 typedef struct product {
     const char *a;
     size_t lda; /* bytes */
@@ -154,26 +178,23 @@ typedef struct product {
     size_t m, n, steps;
 } product;
 
-/* `sums` is (rows, NR), from row `row` and column `column` of C on. */
-typedef void finish_fn(const void *args, size_t row, size_t rows, size_t column, const void *sums);
+/* Runs the tile `t` of `rows` rows and makes C of it, from row `row` and column `column` on. */
+typedef void tile_of_c(const void *args, tile_args *t, size_t row, size_t rows, size_t column);
 
-ALWAYS_INLINE void multiply(const product *p, finish_fn *finish, const void *args) {
-    _Alignas(64) char sums[MR * NR * UNIT];
+ALWAYS_INLINE void multiply(const product *p, tile_of_c *run_tile, const void *args) {
     for (size_t block = 0; block < p->m; block += ROW_BLOCK) {
-        const size_t m = smaller(p->m - block, ROW_BLOCK), chunks = (m + MR - 1) / MR;
+        const size_t m = smaller(p->m - block, ROW_BLOCK), chunks = chunks_of(m);
         for (size_t column = 0; column < p->n; column += NR) {
             tile_args t = {.row = p->lda,
                            .step = UNIT,
                            .w = p->w + column / NR * p->panel,
                            .steps = p->steps,
-                           .sums = sums,
                            .prefetch_step = NR * UNIT / chunks};
             t.prefetch = t.w + p->panel;
             for (size_t chunk = 0; chunk < chunks; chunk++, t.prefetch += t.steps * t.prefetch_step) {
-                const size_t row = block + m * chunk / chunks, rows = block + m * (chunk + 1) / chunks - row;
+                const size_t row = block + chunk_begin(m, chunk), rows = block + chunk_begin(m, chunk + 1) - row;
                 t.a = p->a + row * p->lda;
-                wide[rows - 1](&t);
-                finish(args, row, rows, column, sums);
+                run_tile(args, &t, row, rows, column);
             }
         }
     }

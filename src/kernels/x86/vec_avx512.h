@@ -148,18 +148,130 @@ static inline void v_transpose(vf r[LANES]) {
 
 /* ---------------------------------------------------------------- integers */
 
+/* Whether any lane was ... */
+typedef unsigned v_flags;
+
+static inline v_flags v_no_flags(void) {
+    return 0;
+}
+
+/* ... a NaN in a or in b. */
+static inline v_flags v_flag_nans(v_flags flags, vf a, vf b) {
+    return flags | _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q);
+}
+
+static inline int v_any(v_flags flags) {
+    return flags != 0;
+}
+
 /* LANES of 32 bits in memory. */
 static inline vf v_from_int32(const int32_t *p) {
     return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
 }
 
-/* LANES of a, then those of b, 0 to 255, rounded to the nearest integer, ties to even, as bytes. The packs work within quarters
- * of a register: each yields 4 bytes of a and 4 of b, twice, which the permutation puts in order. */
-static inline void v_store_uint8(void *p, vf a, vf b) {
-    const __m512i words = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
-    const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(words, words));
-    _mm256_storeu_si256((__m256i *)p, _mm512_castsi512_si256(bytes));
+/* Rows of int16. */
+#define SHORTS (2 * LANES)
+
+typedef __m512i vs;
+
+static inline vs vs_set(int16_t x) {
+    return _mm512_set1_epi16(x);
+}
+
+static inline vs vs_load(const int16_t *p) {
+    return _mm512_loadu_si512(p);
+}
+
+static inline void vs_store(int16_t *p, vs v) {
+    _mm512_storeu_si512(p, v);
+}
+
+static inline vs vs_add(vs a, vs b) {
+    return _mm512_add_epi16(a, b);
+}
+
+static inline vs vs_sub(vs a, vs b) {
+    return _mm512_sub_epi16(a, b);
+}
+
+static inline vs vs_sub_saturated(vs a, vs b) {
+    return _mm512_subs_epi16(a, b);
+}
+
+static inline vs vs_shift_left(vs a, int n) {
+    return _mm512_sll_epi16(a, _mm_cvtsi32_si128(n));
+}
+
+/* The vacant bits are zeros; those of the other one are copies of the sign. */
+static inline vs vs_shift_right(vs a, int n) {
+    return _mm512_srl_epi16(a, _mm_cvtsi32_si128(n));
+}
+
+static inline vs vs_shift_right_signed(vs a, int n) {
+    return _mm512_sra_epi16(a, _mm_cvtsi32_si128(n));
+}
+
+/* 16 values to look up, twice. */
+typedef __m512i vs_table;
+
+static inline vs_table vs_table_of(const int16_t values[16]) {
+    return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)values));
+}
+
+/* values[i], i in 0 .. 15 */
+static inline vs vs_look_up(vs_table table, vs i) {
+    return _mm512_permutexvar_epi16(i, table);
+}
+
+/* The high 16 bits of twice the product, rounded. */
+static inline vs vs_mulhrs(vs a, vs b) {
+    return _mm512_mulhrs_epi16(a, b);
+}
+
+/* The absolute value of -32768 is 32768, unsigned. */
+static inline vs vs_abs(vs a) {
+    return _mm512_abs_epi16(a);
+}
+
+static inline vs vs_min_unsigned(vs a, vs b) {
+    return _mm512_min_epu16(a, b);
+}
+
+static inline vs vs_max(vs a, vs b) {
+    return _mm512_max_epi16(a, b);
+}
+
+static inline int vs_largest(vs v) {
+    const __m256i half = _mm256_max_epi16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    const __m128i four = _mm_max_epi16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    /* The least unsigned one of 32767 - x. */
+    const __m128i least = _mm_minpos_epu16(_mm_sub_epi16(_mm_set1_epi16(INT16_MAX), four));
+    return INT16_MAX - _mm_extract_epi16(least, 0);
+}
+
+/* Packs work within quarters of a register, so that a's and b's take turns by 8 bytes: this permutation puts a's first. */
+static inline __m512i pack_order(void) {
+    return _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+}
+
+/* LANES of a, then those of b, rounded to the nearest integer, ties to even, and to the nearest int16; a NaN and what fits no
+ * int32 become the least. */
+static inline vs vs_from_floats(vf a, vf b) {
+    return _mm512_permutexvar_epi64(pack_order(), _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b)));
+}
+
+/* 2 * SHORTS values, 0 to 255, as bytes. */
+static inline void vs_store_uint8(void *p, vs a, vs b) {
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi64(pack_order(), _mm512_packus_epi16(a, b)));
+}
+
+/* 4 * LANES values, 0 to 255, rounded to the nearest integer, ties to even, as bytes. The packs work within quarters of a
+ * register: each quarter then holds 4 bytes of every vector, which the permutation puts in order. */
+static inline void v_store_uint8(void *p, const vf x[4]) {
+    const __m512i low = _mm512_packs_epi32(_mm512_cvtps_epi32(x[0]), _mm512_cvtps_epi32(x[1]));
+    const __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(x[2]), _mm512_cvtps_epi32(x[3]));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
 }
 
 #endif

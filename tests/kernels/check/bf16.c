@@ -9,12 +9,13 @@
 
 typedef struct problem {
     size_t m, n, k;
-    matrix x, w, bias; /* (m, k), (n, k), (n) float */
+    matrix x, w, bias, residual; /* (m, k), (n, k), (n), (m, n) float */
     size_t gap, ldc;
-    bool gelu;
+    bool gelu, with_residual;
+    bool to_bf16; /* C is */
 } problem;
 
-static problem problem_open(size_t m, size_t n, size_t k, pattern p) {
+static problem problem_open(const sv_kernels *kernels, size_t m, size_t n, size_t k, pattern p) {
     problem q = {
         .m = m,
         .n = n,
@@ -26,9 +27,13 @@ static problem problem_open(size_t m, size_t n, size_t k, pattern p) {
         .ldc = n + random_below(3),
         .gelu = random_below(3) == 0,
     };
+    q.residual = matrix_open(m, n, q.ldc);
+    q.with_residual = !q.gelu && random_below(2);
+    q.to_bf16 = !q.with_residual && !q.gelu && kernels->attention_bf16.bf16 && random_below(2);
     matrix_fill(&q.x, p);
     matrix_fill(&q.w, p);
     matrix_fill(&q.bias, p);
+    matrix_fill(&q.residual, p);
     return q;
 }
 
@@ -36,6 +41,7 @@ static void problem_close(problem *q) {
     matrix_close(&q->x);
     matrix_close(&q->w);
     matrix_close(&q->bias);
+    matrix_close(&q->residual);
 }
 
 static matrix convert(const sv_gemm_bf16 *g, const problem *q) {
@@ -62,7 +68,9 @@ static sv_gemm_bf16_args whole(const sv_gemm_bf16 *g, const problem *q, const ma
         .w = packed->u8,
         .panel = g->packed_size(g->nr, q->k),
         .bias = q->bias.at,
-        .c = c->at,
+        .residual = q->with_residual ? q->residual.at : NULL,
+        .c = q->to_bf16 ? NULL : c->at,
+        .bf16 = q->to_bf16 ? c->u16 : NULL,
         .ldc = c->ld,
         .m = q->m,
         .n = q->n,
@@ -71,16 +79,25 @@ static sv_gemm_bf16_args whole(const sv_gemm_bf16 *g, const problem *q, const ma
     };
 }
 
+static matrix c_open(const problem *q) {
+    return matrix_open_typed(q->to_bf16 ? sizeof(uint16_t) : sizeof(float), q->m, q->n, q->ldc, false);
+}
+
 /* C by rows alone and by single panels. */
 static matrix run_in_pieces(const sv_gemm_bf16 *g, const problem *q, const matrix *a, const matrix *packed) {
-    matrix c = matrix_open(q->m, q->n, q->ldc);
+    matrix c = c_open(q);
     for (size_t row = 0; row < q->m; row++)
         for (size_t column = 0; column < q->n; column += g->nr) {
             sv_gemm_bf16_args args = whole(g, q, a, packed, &c);
             args.a += row * args.lda;
             args.w = packed->u8 + column / g->nr * args.panel;
             args.bias += column;
-            args.c += row * args.ldc + column;
+            if (q->to_bf16)
+                args.bf16 += row * args.ldc + column;
+            else
+                args.c += row * args.ldc + column;
+            if (args.residual)
+                args.residual += row * args.ldc + column;
             args.m = 1;
             args.n = q->n - column < g->nr ? q->n - column : g->nr;
             g->run(&args);
@@ -89,29 +106,10 @@ static matrix run_in_pieces(const sv_gemm_bf16 *g, const problem *q, const matri
     return c;
 }
 
-/* x rounded to 8 bits, ties to even, by arithmetic: adding and subtracting 2^16 |x| would do; nearbyint is plainer. A denormal
- * is a zero. */
-static double bf16_oracle(float x) {
-    if (!isfinite(x) || x == 0)
-        return x;
-    if (fabsf(x) < 0x1p-126f)
-        return copysign(0.0, x);
-    int exponent;
-    const double fraction = frexp(x, &exponent), rounded = ldexp(nearbyint(ldexp(fraction, 8)), exponent - 8);
-    return fabs(rounded) < 0x1p128 ? rounded : copysign(INFINITY, x);
-}
-
-static float as_float(uint16_t x) {
-    const uint32_t bits = (uint32_t)x << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static void check_converted(const problem *q, const matrix *a) {
     for (size_t row = 0; row < q->m; row++)
         for (size_t i = 0; i < a->columns; i++) {
-            const float got = as_float(a->u16[row * a->ld + i]);
+            const float got = bf16_as_float(a->u16[row * a->ld + i]);
             const double want = i < q->k ? bf16_oracle(q->x.at[row * q->x.ld + i]) : 0.0;
             check_close(got, want, 0, "A against the oracle", row, i);
             if (!isnan(want) && !signbit(got) != !signbit(want))
@@ -131,23 +129,30 @@ static void check_oracle(const problem *q, const matrix *c) {
             }
             sum += q->bias.at[column];
             magnitude += fabs(q->bias.at[column]);
+            if (q->with_residual) {
+                sum += q->residual.at[row * q->residual.ld + column];
+                magnitude += fabs(q->residual.at[row * q->residual.ld + column]);
+            }
             if (magnitude > 0x1p126 && !isinf(magnitude)) /* may overflow on the way */
                 continue;
-            double bound = (double)(q->k + 2) * (2 * U * magnitude + 0x1p-125);
+            double bound = (double)(q->k + 3) * (2 * U * magnitude + 0x1p-125);
             if (q->gelu && isfinite(sum)) {
                 bound = 1.13 * bound + gelu_bound(fabs(sum) + bound); /* the slope of GELU is below 1.13 */
                 sum = gelu_oracle(sum);
             } else if (q->gelu)
                 sum = sum == INFINITY ? sum : NAN;
-            check_close(c->at[row * c->ld + column], sum, bound, "C against the oracle", row, column);
+            const size_t at = row * c->ld + column;
+            if (q->to_bf16 && isfinite(sum))
+                bound += 0x1p-8 * (fabs(sum) + bound);
+            check_close(q->to_bf16 ? bf16_as_float(c->u16[at]) : c->at[at], sum, bound, "C against the oracle", row, column);
         }
 }
 
 static void test_problem(const sv_kernels *kernels, const problem *q, const char *label) {
     const sv_gemm_bf16 *g = &kernels->gemm_bf16;
-    check_begin("%s %s m=%zu n=%zu k=%zu ldc=%zu%s %s", kernels->tier, g->name, q->m, q->n, q->k, q->ldc,
-                q->gelu ? " gelu" : "", label);
-    matrix packed = pack(g, q), a = convert(g, q), c = matrix_open(q->m, q->n, q->ldc);
+    check_begin("%s %s m=%zu n=%zu k=%zu ldc=%zu%s%s%s %s", kernels->tier, g->name, q->m, q->n, q->k, q->ldc,
+                q->gelu ? " gelu" : "", q->with_residual ? " residual" : "", q->to_bf16 ? " to bf16" : "", label);
+    matrix packed = pack(g, q), a = convert(g, q), c = c_open(q);
     check_converted(q, &a);
     const sv_gemm_bf16_args args = whole(g, q, &a, &packed, &c);
     g->run(&args);
@@ -162,7 +167,7 @@ static void test_problem(const sv_kernels *kernels, const problem *q, const char
 }
 
 static void test_shape(const sv_kernels *kernels, size_t m, size_t n, size_t k, pattern p) {
-    problem q = problem_open(m, n, k, p);
+    problem q = problem_open(kernels, m, n, k, p);
     test_problem(kernels, &q, pattern_names[p]);
     problem_close(&q);
 }
@@ -186,7 +191,7 @@ void test_bf16(const sv_kernels *kernels) {
     test_shape(kernels, 97, nr, 1536, RANDOM); /* more rows than any block */
     const float specials[] = {NAN, INFINITY, -INFINITY, 0x1p-149f, -0x1.fffffcp-127f, 0x1.ffp127f, 0x1.01p0f, 0x1.03p0f, -0.0f};
     for (size_t i = 0; i < sizeof specials / sizeof *specials; i++) {
-        problem q = problem_open(3, 19, 1 + random_below(40), RANDOM);
+        problem q = problem_open(kernels, 3, 19, 1 + random_below(40), RANDOM);
         q.x.at[q.x.ld + random_below(q.k)] = specials[i];
         q.w.at[q.w.ld + random_below(q.k)] = specials[i];
         char label[40];

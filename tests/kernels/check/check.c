@@ -20,9 +20,12 @@
 static const check_test tests[] = {
     {"gemm_f32", SV_PEAK_FP32, test_gemm, bench_gemm},
     {"gemm_int8", SV_PEAK_INT8, test_int8, bench_int8},
+    {"quantize_gelu", SV_PEAK_INT8, test_quantize_gelu, NULL},
     {"quantize", SV_PEAK_INT8, test_quantize, bench_quantize},
     {"gemm_bf16", SV_PEAK_BF16, test_bf16, bench_bf16},
-    {"attention_f32", SV_PEAK_FP32, test_attention, bench_attention},
+    {"attention_f32", SV_PEAK_FP32, test_attention_f32, bench_attention_f32},
+    {"attention_bf16", SV_PEAK_BF16, test_attention_bf16, bench_attention_bf16},
+    {"attention_int8", SV_PEAK_INT8, test_attention_int8, bench_attention_int8},
     {"layernorm_f32", SV_PEAK_FP32, test_layernorm, bench_layernorm},
     {"gelu_f32", SV_PEAK_FP32, test_gelu, bench_gelu},
 };
@@ -126,7 +129,7 @@ static void run_table(const sv_kernels *kernels, sv_isa_flags flags, const optio
             printf(", largest error %.2f of its bound", state.worst);
         printf("\n");
         fflush(stdout);
-        if (o->bench && passed) {
+        if (o->bench && passed && tests[i].bench) {
             const char *loop;
             const double peak = sv_peak_gmacs(tests[i].kind, flags, 1, 200, &loop);
             printf("  peak of one thread %.2f GMAC/s (%s)\n", peak, loop);
@@ -146,12 +149,16 @@ static void append(char *list, size_t size, const char *name) {
 extern const sv_kernels sv_kernels_avx512_emulated;
 extern const sv_gemm_int8 sv_gemm_int8_avx512vnni_emulated;
 extern const sv_gemm_bf16 sv_gemm_bf16_avx512bf16_emulated;
+extern const sv_attention sv_attention_bf16_avx512bf16_emulated;
+extern const sv_attention sv_attention_int8_avx512vnni_emulated;
 
 static void run_all(const options *o, char *ran, char *skipped, size_t size) {
     (void)skipped;
     sv_kernels kernels = sv_kernels_avx512_emulated;
     kernels.gemm_int8 = sv_gemm_int8_avx512vnni_emulated;
     kernels.gemm_bf16 = sv_gemm_bf16_avx512bf16_emulated;
+    kernels.attention_bf16 = sv_attention_bf16_avx512bf16_emulated;
+    kernels.attention_int8 = sv_attention_int8_avx512vnni_emulated;
     run_table(&kernels, 0, o);
     append(ran, size, kernels.tier);
 }
@@ -162,6 +169,7 @@ static bool wanted(const sv_kernels *kernels, const options *o) {
 
 static void run_all(const options *o, char *ran, char *skipped, size_t size) {
     const sv_isa_flags detected = sv_isa_detect();
+    test_ladder();
     const char *seen = check_ref()->tier;
     if (wanted(check_ref(), o)) {
         run_table(check_ref(), 0, o);

@@ -73,6 +73,8 @@ void matrix_fill(matrix *m, pattern p); /* the elements only */
  * over bound. */
 void check_close(float got, double want, double bound, const char *what, size_t row, size_t column);
 
+double bf16_oracle(float x); /* rounded to the nearest bfloat16, ties to even, denormals to zero */
+float bf16_as_float(uint16_t x);
 double gelu_oracle(double x);
 /* How far gelu_f32 may be from the oracle at x. */
 double gelu_bound(double x);
@@ -86,18 +88,24 @@ typedef struct check_test {
     void (*bench)(const sv_kernels *kernels, double peak_gmacs);
 } check_test;
 
+void test_ladder(void); /* of no table: what kernels.c gives for a mask */
 void test_gemm(const sv_kernels *kernels);
 void test_int8(const sv_kernels *kernels);
 void test_quantize(const sv_kernels *kernels);
+void test_quantize_gelu(const sv_kernels *kernels);
 void test_bf16(const sv_kernels *kernels);
-void test_attention(const sv_kernels *kernels);
+void test_attention_f32(const sv_kernels *kernels);
+void test_attention_bf16(const sv_kernels *kernels);
+void test_attention_int8(const sv_kernels *kernels);
 void test_layernorm(const sv_kernels *kernels);
 void test_gelu(const sv_kernels *kernels);
 void bench_gemm(const sv_kernels *kernels, double peak_gmacs);
 void bench_int8(const sv_kernels *kernels, double peak_gmacs);
 void bench_quantize(const sv_kernels *kernels, double peak_gmacs);
 void bench_bf16(const sv_kernels *kernels, double peak_gmacs);
-void bench_attention(const sv_kernels *kernels, double peak_gmacs);
+void bench_attention_f32(const sv_kernels *kernels, double peak_gmacs);
+void bench_attention_bf16(const sv_kernels *kernels, double peak_gmacs);
+void bench_attention_int8(const sv_kernels *kernels, double peak_gmacs);
 void bench_layernorm(const sv_kernels *kernels, double peak_gmacs);
 void bench_gelu(const sv_kernels *kernels, double peak_gmacs);
 

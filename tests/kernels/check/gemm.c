@@ -12,8 +12,8 @@
 
 typedef struct problem {
     size_t m, n, k;
-    matrix a, w, bias, c; /* c: what C holds before */
-    bool with_bias, accumulate, gelu;
+    matrix a, w, bias, residual, c; /* c: what C holds before */
+    bool with_bias, with_residual, accumulate, gelu;
 } problem;
 
 /* With strides larger than the rows in some cases. */
@@ -26,14 +26,17 @@ static problem problem_open(size_t m, size_t n, size_t k, pattern p) {
         .a = matrix_open(m, k, k + gap),
         .w = matrix_open(n, k, k + random_below(3)),
         .bias = matrix_open(1, n, n),
+        .residual = matrix_open(m, n, n + gap),
         .c = matrix_open(m, n, n + gap),
         .with_bias = random_below(4) != 0,
         .accumulate = random_below(3) == 0,
         .gelu = random_below(3) == 0,
     };
+    q.with_residual = !q.gelu && random_below(2);
     matrix_fill(&q.a, p);
     matrix_fill(&q.w, p);
     matrix_fill(&q.bias, p);
+    matrix_fill(&q.residual, p);
     matrix_fill(&q.c, p);
     return q;
 }
@@ -42,6 +45,7 @@ static void problem_close(problem *q) {
     matrix_close(&q->a);
     matrix_close(&q->w);
     matrix_close(&q->bias);
+    matrix_close(&q->residual);
     matrix_close(&q->c);
 }
 
@@ -60,6 +64,7 @@ static sv_gemm_f32_args whole(const sv_kernels *kernels, const problem *q, const
         .w = packed->at,
         .panel = q->k * kernels->gemm_f32.nr,
         .bias = q->with_bias ? q->bias.at : NULL,
+        .residual = q->with_residual ? q->residual.at : NULL,
         .c = c->at,
         .ldc = c->ld,
         .m = q->m,
@@ -101,6 +106,7 @@ static matrix run_in_pieces(const sv_kernels *kernels, const problem *q, const m
                 args.k = cuts[piece + 1] - cuts[piece];
                 args.accumulate = args.accumulate || piece > 0;
                 args.bias = args.bias && piece == 2 ? args.bias + column : NULL;
+                args.residual = args.residual && piece == 2 ? args.residual + row * args.ldc + column : NULL;
                 args.gelu = args.gelu && piece == 2;
                 kernels->gemm_f32.run(&args);
             }
@@ -121,9 +127,13 @@ static void check_oracle(const problem *q, const matrix *c) {
                 sum += q->bias.at[column];
                 magnitude += fabs(q->bias.at[column]);
             }
+            if (q->with_residual) {
+                sum += q->residual.at[row * q->residual.ld + column];
+                magnitude += fabs(q->residual.at[row * q->residual.ld + column]);
+            }
             if (magnitude > 0x1p126) /* a float may have overflowed on the way; the comparison with ref has seen it */
                 continue;
-            double bound = (double)(q->k + 2) * (U * magnitude + 0x1p-150);
+            double bound = (double)(q->k + 3) * (U * magnitude + 0x1p-150);
             if (q->gelu) {
                 bound = 1.13 * bound + gelu_bound(fabs(sum) + bound); /* the slope of GELU is below 1.13 */
                 sum = gelu_oracle(sum);
@@ -133,9 +143,9 @@ static void check_oracle(const problem *q, const matrix *c) {
 }
 
 static void test_problem(const sv_kernels *kernels, problem *q, bool in_pieces, const char *label) {
-    check_begin("%s %s m=%zu n=%zu k=%zu lda=%zu ldc=%zu%s%s%s %s", kernels->tier, kernels->gemm_f32.name, q->m, q->n, q->k,
-                q->a.ld, q->c.ld, q->with_bias ? " bias" : "", q->accumulate ? " accumulate" : "", q->gelu ? " gelu" : "",
-                label);
+    check_begin("%s %s m=%zu n=%zu k=%zu lda=%zu ldc=%zu%s%s%s%s %s", kernels->tier, kernels->gemm_f32.name, q->m, q->n, q->k,
+                q->a.ld, q->c.ld, q->with_bias ? " bias" : "", q->with_residual ? " residual" : "",
+                q->accumulate ? " accumulate" : "", q->gelu ? " gelu" : "", label);
     matrix packed = pack(kernels, q);
     matrix c = run_whole(kernels, q, &packed);
     if (in_pieces) {

@@ -1,5 +1,5 @@
 /* gemm_int8: pack and run. Its contract names every operation, so all tiers must agree with ref bit for bit, and ref with an
- * oracle that sums in 64 bits; GELU is also compared with the exact one. */
+ * oracle that sums in 64 bits; GELU is compared with the exact one. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +17,11 @@ typedef struct problem {
     matrix q, w;                 /* (m, k) u8, (n, k) s8 */
     sv_row_range *range;         /* (m) */
     matrix w_scale, w_sum, bias; /* (n) */
+    matrix residual;             /* (m, n) */
     size_t ldc;
     bool gelu;
+    unsigned exponent;
+    bool bf16, with_residual; /* what C is */
 } problem;
 
 static uint8_t random_q(integers kind) {
@@ -34,7 +37,7 @@ static int8_t random_w(integers kind, bool negative) {
                            : (int8_t)(random_below(255) - 127);
 }
 
-static problem problem_open(size_t m, size_t n, size_t k, integers kind) {
+static problem problem_open(const sv_kernels *kernels, size_t m, size_t n, size_t k, integers kind) {
     problem p = {
         .m = m,
         .n = n,
@@ -47,7 +50,13 @@ static problem problem_open(size_t m, size_t n, size_t k, integers kind) {
         .bias = matrix_open(1, n, n),
         .ldc = n + random_below(3),
         .gelu = random_below(2),
+        .exponent = (unsigned)random_below(SV_GELU_EXPONENT_MAX + 1),
     };
+    p.residual = matrix_open(m, n, p.ldc);
+    matrix_fill(&p.residual, RANDOM);
+    p.with_residual = !p.gelu && random_below(2);
+    p.bf16 = !p.gelu && !p.with_residual && kernels->attention_int8.bf16 && random_below(2);
+    const float unit = p.gelu ? SV_GELU_UNIT : 1;
     for (size_t row = 0; row < m; row++) {
         for (size_t i = 0; i < k; i++)
             p.q.u8[row * p.q.ld + i] = random_q(kind);
@@ -57,9 +66,9 @@ static problem problem_open(size_t m, size_t n, size_t k, integers kind) {
         int32_t sum = 0;
         for (size_t i = 0; i < k; i++)
             sum += p.w.s8[c * p.w.ld + i] = random_w(kind, c % 2);
-        p.w_scale.at[c] = (1 + random_float(RANDOM)) / 256;
+        p.w_scale.at[c] = (1 + random_float(RANDOM)) / 256 * unit;
         p.w_sum.at[c] = (float)sum * p.w_scale.at[c];
-        p.bias.at[c] = random_float(RANDOM);
+        p.bias.at[c] = random_float(RANDOM) * unit;
     }
     return p;
 }
@@ -70,6 +79,7 @@ static void problem_close(problem *p) {
     matrix_close(&p->w_scale);
     matrix_close(&p->w_sum);
     matrix_close(&p->bias);
+    matrix_close(&p->residual);
     free(p->range);
 }
 
@@ -96,6 +106,11 @@ static matrix activations(const sv_gemm_int8 *g, const problem *p) {
     return a;
 }
 
+/* Room for C: 16 bits with GELU and for bfloat16. */
+static matrix c_open(const problem *p) {
+    return matrix_open_typed(p->gelu || p->bf16 ? sizeof(int16_t) : sizeof(float), p->m, p->n, p->ldc, false);
+}
+
 static sv_gemm_int8_args whole(const sv_gemm_int8 *g, const problem *p, const matrix *a, const matrix *packed,
                                const matrix *c) {
     return (sv_gemm_int8_args){
@@ -107,18 +122,21 @@ static sv_gemm_int8_args whole(const sv_gemm_int8 *g, const problem *p, const ma
         .w_scale = p->w_scale.at,
         .w_sum = p->w_sum.at,
         .bias = p->bias.at,
-        .c = c->at,
+        .c = p->gelu || p->bf16 ? NULL : c->at,
+        .residual = p->with_residual ? p->residual.at : NULL,
+        .gelu = p->gelu ? (int16_t *)c->u16 : NULL,
+        .gelu_exponent = p->exponent,
+        .bf16 = p->bf16 ? c->u16 : NULL,
         .ldc = c->ld,
         .m = p->m,
         .n = p->n,
         .k = p->k,
-        .gelu = p->gelu,
     };
 }
 
 /* C by rows alone and by single panels. */
 static matrix run_in_pieces(const sv_gemm_int8 *g, const problem *p, const matrix *a, const matrix *packed) {
-    matrix c = matrix_open(p->m, p->n, p->ldc);
+    matrix c = c_open(p);
     for (size_t row = 0; row < p->m; row++)
         for (size_t column = 0; column < p->n; column += g->nr) {
             sv_gemm_int8_args args = whole(g, p, a, packed, &c);
@@ -128,13 +146,29 @@ static matrix run_in_pieces(const sv_gemm_int8 *g, const problem *p, const matri
             args.w_scale += column;
             args.w_sum += column;
             args.bias += column;
-            args.c += row * args.ldc + column;
+            if (p->gelu)
+                args.gelu += row * args.ldc + column;
+            else if (p->bf16)
+                args.bf16 += row * args.ldc + column;
+            else
+                args.c += row * args.ldc + column;
+            if (args.residual)
+                args.residual += row * args.ldc + column;
             args.m = 1;
             args.n = p->n - column < g->nr ? p->n - column : g->nr;
             g->run(&args);
         }
     matrix_check_canaries(&c, "C in pieces");
     return c;
+}
+
+static void check_gelu(const problem *p, int16_t got, float y, size_t row, size_t column) {
+    static const double bounds[] = {8.2e-4, 9.0e-4, 1.8e-3, 3.5e-3, 6.9e-3}; /* those of gelu_int8.h */
+    const double unit = ldexp(SV_GELU_UNIT, -(int)p->exponent);
+    /* What isn't less than 2^31, or is no number, is the least int16: GELU of it is 0. */
+    const double x = !(fabsf(y) < 0x1p31f) ? -32768 : fmin(fmax(y, -32768), 32767);
+    check_close((float)(got / unit), gelu_oracle(x / unit), bounds[p->exponent] + 0.57 / unit, "GELU against the oracle", row,
+                column);
 }
 
 static void check_oracle(const problem *p, const matrix *c) {
@@ -147,8 +181,13 @@ static void check_oracle(const problem *p, const matrix *c) {
             const float offset = fmaf(range.low, p->w_sum.at[column], p->bias.at[column]);
             const float product = (float)sum * p->w_scale.at[column];
             const float y = fmaf(product, range.scale, offset);
-            if (p->gelu) /* at -infinity it has the limit, where the exact formula is infinity times 0 */
-                check_close(c->at[row * c->ld + column], y == -INFINITY ? 0 : gelu_oracle(y), 1.4e-4 + 16 * U * fabs(y),
+            if (p->gelu)
+                check_gelu(p, (int16_t)c->u16[row * c->ld + column], y, row, column);
+            else if (p->bf16)
+                check_close(bf16_as_float(c->u16[row * c->ld + column]), bf16_oracle(y), 0, "C against the oracle", row,
+                            column);
+            else if (p->with_residual)
+                check_close(c->at[row * c->ld + column], y + p->residual.at[row * p->residual.ld + column], 0,
                             "C against the oracle", row, column);
             else
                 check_close(c->at[row * c->ld + column], y, 0, "C against the oracle", row, column);
@@ -156,7 +195,7 @@ static void check_oracle(const problem *p, const matrix *c) {
 }
 
 static matrix run_whole(const sv_gemm_int8 *g, const problem *p, bool also_in_pieces) {
-    matrix packed = pack(g, p), a = activations(g, p), c = matrix_open(p->m, p->n, p->ldc);
+    matrix packed = pack(g, p), a = activations(g, p), c = c_open(p);
     const sv_gemm_int8_args args = whole(g, p, &a, &packed, &c);
     g->run(&args);
     matrix_check_canaries(&c, "C");
@@ -172,17 +211,20 @@ static matrix run_whole(const sv_gemm_int8 *g, const problem *p, bool also_in_pi
 
 static void test_problem(const sv_kernels *kernels, const problem *p, const char *label) {
     const sv_gemm_int8 *g = &kernels->gemm_int8;
-    check_begin("%s %s m=%zu n=%zu k=%zu ldc=%zu%s %s", kernels->tier, g->name, p->m, p->n, p->k, p->ldc,
-                p->gelu ? " gelu" : "", label);
-    matrix c = run_whole(g, p, true), ref = run_whole(&check_ref()->gemm_int8, p, false);
-    matrix_check_same(&c, &ref, "C against ref");
+    check_begin("%s %s m=%zu n=%zu k=%zu ldc=%zu%s%s%s %s", kernels->tier, g->name, p->m, p->n, p->k, p->ldc,
+                p->gelu ? " gelu" : "", p->with_residual ? " residual" : "", p->bf16 ? " to bf16" : "", label);
+    matrix c = run_whole(g, p, true);
+    if (!p->bf16) { /* which ref doesn't write */
+        matrix ref = run_whole(&check_ref()->gemm_int8, p, false);
+        matrix_check_same(&c, &ref, "C against ref");
+        matrix_close(&ref);
+    }
     check_oracle(p, &c);
     matrix_close(&c);
-    matrix_close(&ref);
 }
 
 static void test_shape(const sv_kernels *kernels, size_t m, size_t n, size_t k, integers kind) {
-    problem p = problem_open(m, n, k, kind);
+    problem p = problem_open(kernels, m, n, k, kind);
     test_problem(kernels, &p, integers_names[kind]);
     problem_close(&p);
 }
@@ -192,8 +234,10 @@ static void test_ranges(const sv_kernels *kernels) {
     const float specials[] = {NAN, INFINITY, -INFINITY, 0x1p-140f, 0.0f, -0.0f, 3e38f};
     for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)
         for (size_t gelu = 0; gelu < 2; gelu++) {
-            problem p = problem_open(5, 19, 13, ANY);
+            problem p = problem_open(kernels, 5, 19, 13, ANY);
             p.gelu = gelu;
+            p.bf16 = p.bf16 && !gelu;
+            p.with_residual = p.with_residual && !gelu;
             p.range[2].low = specials[i];
             p.range[3].scale = specials[i];
             p.range[4] = (sv_row_range){specials[i], specials[i]};
@@ -206,15 +250,19 @@ static void test_ranges(const sv_kernels *kernels) {
         }
 }
 
-/* All of gelu_int8, by way of a row's offset: from -6 to 6 and far away. */
+/* All of gelu_int8, by way of the bias: every int16, halves between them, and far away. */
 static void test_values(const sv_kernels *kernels) {
-    for (size_t part = 0; part < 40; part++) {
-        problem p = problem_open(1, 101, 4, SPARSE);
+    const size_t n = 1024;
+    for (size_t part = 0; part < 134; part++) {
+        problem p = problem_open(kernels, 1, n + part % 3, 4, SPARSE);
         p.gelu = true;
+        p.bf16 = p.with_residual = false;
         for (size_t c = 0; c < p.n; c++) {
+            const size_t value = part % 67 * n + c;
             p.w_scale.at[c] = 0;
             p.w_sum.at[c] = 0;
-            p.bias.at[c] = part < 36 ? random_float(RANDOM) * 6 : random_float((pattern)(part - 36));
+            p.bias.at[c] = value < 66 * n ? (float)value - 33 * (float)n + (part < 67 ? 0 : 0.5f)
+                                          : random_float((pattern)random_below(PATTERNS)) * (c % 2 ? 1 : 0x1p31f);
         }
         test_problem(kernels, &p, "values of gelu");
         problem_close(&p);
@@ -256,6 +304,7 @@ typedef struct int8_product {
     void *a;             /* (BENCH_ROWS, BENCH_INNER) */
     sv_row_range *range; /* (BENCH_ROWS) */
     float *columns, *c;  /* (BENCH_INNER), (BENCH_ROWS, BENCH_INNER) */
+    int16_t *gelu;       /* (BENCH_ROWS, BENCH_INNER) */
     void *packed[BENCH_LAYERS][BENCH_SHAPES];
 } int8_product;
 
@@ -271,11 +320,11 @@ static void run_product(void *context, size_t layer, size_t shape, size_t m) {
                                       .w_sum = p->columns,
                                       .bias = p->columns,
                                       .c = p->c,
+                                      .gelu = s->gelu ? p->gelu : NULL,
                                       .ldc = s->n,
                                       .m = m,
                                       .n = s->n,
-                                      .k = s->k,
-                                      .gelu = s->gelu});
+                                      .k = s->k});
 }
 
 static int8_product product_open(const sv_gemm_int8 *g) {
@@ -284,7 +333,8 @@ static int8_product product_open(const sv_gemm_int8 *g) {
                       .a = bench_alloc(rows * inner * g->element),
                       .range = bench_alloc(rows * sizeof *p.range),
                       .columns = bench_alloc(inner * sizeof(float)),
-                      .c = bench_alloc(rows * inner * sizeof(float))};
+                      .c = bench_alloc(rows * inner * sizeof(float)),
+                      .gelu = bench_alloc(rows * inner * sizeof(int16_t))};
     for (size_t i = 0; i < rows * inner; i++)
         p.c[i] = random_float(RANDOM);
     for (size_t i = 0; i < inner; i++)
@@ -308,6 +358,7 @@ static void product_close(int8_product *p) {
     free(p->range);
     free(p->columns);
     free(p->c);
+    free(p->gelu);
     for (size_t layer = 0; layer < BENCH_LAYERS; layer++)
         for (size_t i = 0; i < BENCH_SHAPES; i++)
             free(p->packed[layer][i]);

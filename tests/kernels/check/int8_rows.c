@@ -1,4 +1,5 @@
-/* gemm_int8.quantize: the same bits as ref, and right by an oracle that takes the contract's steps one by one. */
+/* gemm_int8.quantize and quantize_gelu: the same bits as ref, and right by an oracle that takes the contract's steps one by
+ * one. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,6 +155,102 @@ void test_quantize(const sv_kernels *kernels) {
         }
 }
 
+/* ---------------------------------------------------- GELU's output */
+
+typedef struct gelu_rows {
+    size_t rows, k;
+    matrix x;     /* (rows, k) int16 */
+    matrix range; /* (rows, 2), on entry */
+    unsigned exponent;
+    size_t gap;
+} gelu_rows;
+
+/* `width` above the least of the exponent, or less. */
+static gelu_rows gelu_rows_open(size_t count, size_t k, unsigned exponent, size_t width) {
+    gelu_rows t = {
+        .rows = count,
+        .k = k,
+        .x = matrix_open_typed(sizeof(int16_t), count, k, k + random_below(3), false),
+        .range = matrix_open(count, 2, 2),
+        .exponent = exponent,
+        .gap = random_below(2),
+    };
+    const int least = -(200 >> exponent);
+    for (size_t row = 0; row < count; row++) {
+        for (size_t i = 0; i < k; i++) {
+            const int value = least + (int)random_below(width + 1);
+            t.x.u16[row * t.x.ld + i] = (uint16_t)(value < INT16_MAX ? value : INT16_MAX);
+        }
+        t.range.at[row * 2] = random_below(8) ? 1 : NAN;
+        t.range.at[row * 2 + 1] = t.range.at[row * 2];
+    }
+    return t;
+}
+
+static result quantize_gelu(const sv_gemm_int8 *g, const gelu_rows *t, bool row_by_row) {
+    const size_t stride = g->stride(t->k), ld = stride + t->gap * 64 / g->element;
+    result r = {matrix_open_typed(g->element, t->rows, stride, ld, true), matrix_copy(&t->range)};
+    const size_t step = row_by_row || !t->rows ? 1 : t->rows;
+    for (size_t row = 0; row < t->rows; row += step)
+        g->quantize_gelu(r.q.u8 + row * ld * g->element, ld, (sv_row_range *)(void *)(r.range.at + row * 2),
+                         (const int16_t *)t->x.u16 + row * t->x.ld, t->x.ld, t->exponent, step, t->k);
+    matrix_check_canaries(&r.q, "q");
+    matrix_check_canaries(&r.range, "range");
+    return r;
+}
+
+/* Values come back to within half a step, and one rounding of it. */
+static void check_gelu_oracle(const gelu_rows *t, const result *r) {
+    const double unit = ldexp(SV_GELU_UNIT, -(int)t->exponent);
+    for (size_t row = 0; row < t->rows; row++) {
+        const float scale = r->range.at[row * 2], low = r->range.at[row * 2 + 1];
+        if (isnan(t->range.at[row * 2])) {
+            if (!isnan(scale) || !isnan(low))
+                check_fail("row %zu: range (%g, %g) of a row of NaN", row, scale, low);
+            continue;
+        }
+        check_close(low, -(200 >> t->exponent) / unit, 2 * U * fabs(low), "low", row, 0);
+        for (size_t i = 0; i < r->q.columns; i++) {
+            const unsigned q = element(&r->q, row, i);
+            const double value = i < t->k ? (int16_t)t->x.u16[row * t->x.ld + i] / unit : low;
+            /* Above 32767 steps the difference is cut. */
+            check_close((float)(low + (double)scale * q), fmin(value, low + 32767 / unit), scale * 0.51 + 1e-5, "low + scale q",
+                        row, i);
+            if (q > 255)
+                check_fail("q (%zu, %zu) is %u", row, i, q);
+        }
+    }
+}
+
+static void test_gelu_rows(const sv_kernels *kernels, size_t count, size_t k, unsigned exponent, size_t width) {
+    gelu_rows t = gelu_rows_open(count, k, exponent, width);
+    check_begin("%s quantize_gelu rows=%zu k=%zu ldx=%zu exponent=%u width=%zu", kernels->tier, count, k, t.x.ld, exponent,
+                width);
+    result all = quantize_gelu(&kernels->gemm_int8, &t, false), ref = quantize_gelu(&check_ref()->gemm_int8, &t, false);
+    result single = quantize_gelu(&kernels->gemm_int8, &t, true);
+    check_gelu_oracle(&t, &all);
+    matrix_check_same(&all.range, &ref.range, "ranges against ref");
+    check_same_integers(&all, &ref, k, "against ref");
+    matrix_check_same(&single.range, &all.range, "ranges row by row");
+    check_same_integers(&single, &all, k, "row by row");
+    result_close(&all);
+    result_close(&ref);
+    result_close(&single);
+    matrix_close(&t.x);
+    matrix_close(&t.range);
+}
+
+void test_quantize_gelu(const sv_kernels *kernels) {
+    if (!kernels->gemm_int8.name)
+        return;
+    const size_t ks[] = {0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 384, 1536, 1537};
+    const size_t widths[] = {0, 1, 2, 100, 254, 255, 256, 257, 1000, 4095, 30000, 32766, 32767, 32768, 33000};
+    for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
+        for (size_t j = 0; j < sizeof widths / sizeof *widths; j++)
+            for (unsigned exponent = 0; exponent <= SV_GELU_EXPONENT_MAX; exponent++)
+                test_gelu_rows(kernels, random_below(6), ks[i], exponent, widths[j]);
+}
+
 /* ----------------------------------------------------------------- bench */
 
 typedef struct quantize_bench {
@@ -167,6 +264,12 @@ typedef struct quantize_bench {
 static void call(void *context) {
     const quantize_bench *b = context;
     b->gemm->quantize(b->q, b->gemm->stride(b->k), b->range, b->x, b->k, b->multiplier, b->rows, b->k);
+}
+
+/* x's bits will do for any int16. */
+static void call_gelu(void *context) {
+    const quantize_bench *b = context;
+    b->gemm->quantize_gelu(b->q, b->gemm->stride(b->k), b->range, (const int16_t *)(void *)b->x, b->k, 0, b->rows, b->k);
 }
 
 void bench_quantize(const sv_kernels *kernels, double peak_gmacs) {
@@ -189,10 +292,11 @@ void bench_quantize(const sv_kernels *kernels, double peak_gmacs) {
             b.multiplier[j] = random_float(RANDOM);
         quantize_bench ref = b;
         ref.gemm = &check_ref()->gemm_int8;
-        const double ns = bench_ns(call, &b, 20);
         char name[80];
         snprintf(name, sizeof name, "quantize rows=%zu k=%zu", count, k);
-        bench_print(name, ns, 0, 0, bench_ns(call, &ref, 20));
+        bench_print(name, bench_ns(call, &b, 20), 0, 0, bench_ns(call, &ref, 20));
+        snprintf(name, sizeof name, "quantize_gelu rows=%zu k=%zu", count, k);
+        bench_print(name, bench_ns(call_gelu, &b, 20), 0, 0, bench_ns(call_gelu, &ref, 20));
         free(b.x);
         free(b.multiplier);
         free(b.q);

@@ -8,12 +8,11 @@
 
 /* ------------------------------------------------------------- LayerNorm */
 
-typedef enum where { APART, ON_X, ON_RESIDUAL } where; /* where `out` lies */
+typedef enum where { APART, ON_X } where; /* where `out` lies */
 
 typedef struct norm {
     size_t rows, h;
-    matrix x, residual, gamma, beta;
-    bool with_residual;
+    matrix x, gamma, beta;
     float eps;
 } norm;
 
@@ -23,14 +22,11 @@ static norm norm_open(size_t rows, size_t h, pattern p) {
         .rows = rows,
         .h = h,
         .x = matrix_open(rows, h, ld),
-        .residual = matrix_open(rows, h, ld),
         .gamma = matrix_open(1, h, h),
         .beta = matrix_open(1, h, h),
-        .with_residual = random_below(3) != 0,
         .eps = 1e-12f,
     };
     matrix_fill(&t.x, p);
-    matrix_fill(&t.residual, p);
     matrix_fill(&t.gamma, RANDOM);
     matrix_fill(&t.beta, RANDOM);
     return t;
@@ -38,30 +34,23 @@ static norm norm_open(size_t rows, size_t h, pattern p) {
 
 static void norm_close(norm *t) {
     matrix_close(&t->x);
-    matrix_close(&t->residual);
     matrix_close(&t->gamma);
     matrix_close(&t->beta);
 }
 
 static matrix run_norm(const sv_kernels *kernels, const norm *t, where place, bool row_by_row) {
-    matrix x = matrix_copy(&t->x), residual = matrix_copy(&t->residual), out = matrix_open(t->rows, t->h, t->x.ld);
-    matrix *target = place == ON_X ? &x : place == ON_RESIDUAL ? &residual : &out;
+    matrix x = matrix_copy(&t->x), out = matrix_open(t->rows, t->h, t->x.ld);
+    matrix *target = place == ON_X ? &x : &out, *other = place == ON_X ? &out : &x;
     const size_t step = row_by_row ? 1 : t->rows;
     for (size_t row = 0; row < t->rows; row += step)
-        kernels->layernorm_f32(target->at + row * target->ld, target->ld, x.at + row * x.ld, x.ld,
-                               t->with_residual ? residual.at + row * residual.ld : NULL, residual.ld, t->gamma.at, t->beta.at,
+        kernels->layernorm_f32(target->at + row * target->ld, target->ld, x.at + row * x.ld, x.ld, t->gamma.at, t->beta.at,
                                t->eps, step, t->h);
     matrix_check_canaries(target, "out");
-    matrix result = *target;
-    *target = (matrix){0};
-    matrix *others[] = {&x, &residual, &out};
-    for (size_t i = 0; i < 3; i++)
-        if (others[i]->map)
-            matrix_close(others[i]);
-    return result;
+    matrix_close(other);
+    return *target;
 }
 
-/* The error of an element y = x + r, of the mean (a sum of h) and of the scale, carried through the formula to first order, and
+/* The error of the mean (a sum of h) and of the scale, carried through the formula to first order, and
  * doubled for what that leaves out. */
 static void check_norm_oracle(const norm *t, const matrix *out) {
     double *y = malloc((t->h + 1) * sizeof *y);
@@ -70,8 +59,6 @@ static void check_norm_oracle(const norm *t, const matrix *out) {
         double sum = 0, size = 0, largest = 0, squares = 0;
         for (size_t i = 0; i < t->h; i++) {
             y[i] = t->x.at[row * t->x.ld + i];
-            if (t->with_residual)
-                y[i] += t->residual.at[row * t->residual.ld + i];
             sum += y[i];
             size += fabs(y[i]);
             largest = fmax(largest, fabs(y[i]));
@@ -96,19 +83,15 @@ static void check_norm_oracle(const norm *t, const matrix *out) {
 }
 
 static void test_norm(const sv_kernels *kernels, const norm *t, const char *label) {
-    check_begin("%s layernorm_f32 rows=%zu h=%zu ld=%zu%s %s", kernels->tier, t->rows, t->h, t->x.ld,
-                t->with_residual ? " residual" : "", label);
+    check_begin("%s layernorm_f32 rows=%zu h=%zu ld=%zu %s", kernels->tier, t->rows, t->h, t->x.ld, label);
     matrix out = run_norm(kernels, t, APART, false);
     check_norm_oracle(t, &out);
     const struct {
         where place;
         bool row_by_row;
         const char *what;
-    } others[] = {
-        {APART, true, "row by row"}, {ON_X, false, "in place of x"}, {ON_RESIDUAL, false, "in place of the residual"}};
+    } others[] = {{APART, true, "row by row"}, {ON_X, false, "in place of x"}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (others[i].place == ON_RESIDUAL && !t->with_residual)
-            continue;
         matrix other = run_norm(kernels, t, others[i].place, others[i].row_by_row);
         matrix_check_same(&other, &out, others[i].what);
         matrix_close(&other);
@@ -182,7 +165,7 @@ typedef struct rows_bench {
 
 static void call_layernorm(void *context) {
     const rows_bench *b = context;
-    b->kernels->layernorm_f32(b->y, b->h, b->x, b->h, b->y, b->h, b->gamma, b->beta, 1e-12f, b->rows, b->h);
+    b->kernels->layernorm_f32(b->y, b->h, b->x, b->h, b->gamma, b->beta, 1e-12f, b->rows, b->h);
 }
 
 static void call_gelu(void *context) {
@@ -211,8 +194,8 @@ static void bench_rows(const sv_kernels *kernels, void (*call)(void *), size_t r
 
 void bench_layernorm(const sv_kernels *kernels, double peak_gmacs) {
     (void)peak_gmacs;
-    bench_rows(kernels, call_layernorm, 14, 384, "layernorm + residual");
-    bench_rows(kernels, call_layernorm, 128, 384, "layernorm + residual");
+    bench_rows(kernels, call_layernorm, 14, 384, "layernorm");
+    bench_rows(kernels, call_layernorm, 128, 384, "layernorm");
 }
 
 void bench_gelu(const sv_kernels *kernels, double peak_gmacs) {

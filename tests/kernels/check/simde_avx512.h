@@ -4,6 +4,8 @@
 #define SIMDE_AVX512_H
 
 #define SIMDE_ENABLE_NATIVE_ALIASES
+#include <immintrin.h>
+#define __mmask64 __mmask64 /* it is there: SIMDe 0.8 would make another one, of a type that isn't clang's */
 #include <math.h>
 #include <simde/x86/avx512.h>
 #include <stdbool.h>
@@ -56,6 +58,15 @@ static inline simde__m512 emulated_cvtepi32_ps(simde__m512i v) {
     return simde_mm512_loadu_ps(lanes);
 }
 
+static inline simde__m512i emulated_srav_epi32(simde__m512i v, simde__m512i counts) {
+    int32_t lanes[16], by[16];
+    simde_mm512_storeu_si512(lanes, v);
+    simde_mm512_storeu_si512(by, counts);
+    for (int i = 0; i < 16; i++)
+        lanes[i] >>= (uint32_t)by[i] < 31 ? by[i] : 31;
+    return simde_mm512_loadu_si512(lanes);
+}
+
 static inline float emulated_reduce(simde__m512 v, bool least) {
     float lanes[16];
     simde_mm512_storeu_ps(lanes, v);
@@ -69,6 +80,8 @@ static inline float emulated_reduce(simde__m512 v, bool least) {
 #define _mm512_cvtps_epi32(v) emulated_cvtps_epi32(v)
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps(v) emulated_cvtepi32_ps(v)
+#undef _mm512_srav_epi32
+#define _mm512_srav_epi32(v, counts) emulated_srav_epi32(v, counts)
 #undef _mm512_reduce_min_ps
 #define _mm512_reduce_min_ps(v) emulated_reduce(v, true)
 #undef _mm512_reduce_max_ps
@@ -112,6 +125,29 @@ static inline simde__m512i emulated_cvtne2ps_pbh(simde__m512 high, simde__m512 l
     return simde_mm512_loadu_si512(lanes);
 }
 
+/* x minus the integer below; 0 for infinities. */
+static inline simde__m512 emulated_reduce_down(simde__m512 v) {
+    float lanes[16];
+    simde_mm512_storeu_ps(lanes, v);
+    for (int i = 0; i < 16; i++)
+        lanes[i] = isinf(lanes[i]) ? 0.0f : lanes[i] - floorf(lanes[i]);
+    return simde_mm512_loadu_ps(lanes);
+}
+
+/* a * 2^(the integer below b), of a from 1 to 2 and b of at most 0. */
+static inline simde__m512 emulated_scalef(simde__m512 a, simde__m512 b) {
+    float x[16], y[16];
+    simde_mm512_storeu_ps(x, a);
+    simde_mm512_storeu_ps(y, b);
+    for (int i = 0; i < 16; i++)
+        x[i] = isnan(y[i]) ? y[i] : ldexpf(x[i], (int)floorf(fmaxf(y[i], -300.0f)));
+    return simde_mm512_loadu_ps(x);
+}
+
+#undef _mm512_reduce_ps
+#define _mm512_reduce_ps(v, rounding) emulated_reduce_down(v)
+#undef _mm512_scalef_ps
+#define _mm512_scalef_ps(a, b) emulated_scalef(a, b)
 #undef _mm512_cvtne2ps_pbh
 #define _mm512_cvtne2ps_pbh(high, low) emulated_cvtne2ps_pbh(high, low)
 #undef _mm512_shuffle_f32x4

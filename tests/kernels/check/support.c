@@ -136,3 +136,22 @@ double gelu_oracle(double x) {
 double gelu_bound(double x) {
     return 4 * U * fabs(x) + 0x1p-149;
 }
+
+/* x rounded to 8 bits, ties to even, by arithmetic: adding and subtracting 2^16 |x| would do; nearbyint is plainer. A denormal
+ * is a zero. */
+double bf16_oracle(float x) {
+    if (!isfinite(x) || x == 0)
+        return x;
+    if (fabsf(x) < 0x1p-126f)
+        return copysign(0.0, x);
+    int exponent;
+    const double fraction = frexp(x, &exponent), rounded = ldexp(nearbyint(ldexp(fraction, 8)), exponent - 8);
+    return fabs(rounded) < 0x1p128 ? rounded : copysign(INFINITY, x);
+}
+
+float bf16_as_float(uint16_t x) {
+    const uint32_t bits = (uint32_t)x << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}

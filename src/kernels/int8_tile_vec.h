@@ -1,43 +1,46 @@
-/* The int8 product on vector units that multiply 16 bits: pairs of products summed to 32 bits (vpmaddwd), which is exact for
- * any u8 x s8, where the byte instructions of such units saturate. A tier's .c file includes its vector header, sets MR, NAME
- * and RECORD, and then includes this file, which defines the record.
+/* The int8 product of tiers whose tile is written in C. A step of k takes UNIT columns, which are 4 bytes of A that are
+ * broadcast: 4 bytes where the CPU multiplies bytes without saturating (vpdpbusd), else a pair of 16 bits (vpmaddwd), which is
+ * exact for any u8 x s8. A tier's .c file includes its vector header, sets MR, NAME, RECORD, UNIT (4 or 2), and the words
+ * vi_add_units, v_store_integers and vs_store_integers for it, and then includes this file, which defines the record.
  *
- * - Activations are kept as 16 bits (element 2), so that a pair of columns is one broadcast. Weights stay bytes in memory,
- *   [ceil(n / NR)][ceil(k / 2)][NR][2], since they come from far away; the first chunk of rows that meets a block of a panel
- *   widens it on the way and leaves a copy for the other chunks.
+ * - Weights are bytes in memory either way, [ceil(n / NR)][ceil(k / UNIT)][NR][UNIT], since they come from far away. Where 16
+ *   bits are multiplied, the first chunk of rows that meets a block of a panel widens it on the way and leaves a copy for the
+ *   other chunks.
  * - Otherwise as in kernels_vec.h: a tile is MR rows x NR = 2 * LANES columns in registers, rows in equal chunks of at most MR,
- *   the panel outside, the chunks inside, the next panel prefetched meanwhile. All of k goes in one, up to PAIRS_BLOCK pairs: a
+ *   the panel outside, the chunks inside, the next panel prefetched meanwhile. All of k goes in one, up to STEPS_BLOCK steps: a
  *   tile begins and ends slowly (some 60 cycles), and a panel that streams from L2 keeps up with it. */
-#ifndef SV_KERNELS_INT8_PAIRS_VEC_H
-#define SV_KERNELS_INT8_PAIRS_VEC_H
+#ifndef SV_KERNELS_INT8_TILE_VEC_H
+#define SV_KERNELS_INT8_TILE_VEC_H
 
 #include <string.h>
 
-#define INT8_ELEMENT 2
-#define v_store_integers v_store_uint16
+#define NR (2 * LANES)
+#define INT8_ELEMENT (4 / UNIT)
 
 #include "kernels/int8_vec.h"
 #include "kernels/tile_vec.h"
 
-#define NR (2 * LANES)
-#define PAIRS_BLOCK 768 /* of columns of k */
+#define WIDENED (UNIT == 2)
+#define STEPS_BLOCK (WIDENED ? 768 : SV_GEMM_INT8_MAX_K) /* the copy has to fit L2; without one there is no need to cut k */
 #define ROW_BLOCK 96
 
 typedef struct tile_args {
-    const uint16_t *a; /* (rows, 2 * pairs) */
-    size_t lda;
-    const int8_t *w; /* (pairs, NR, 2) */
-    int16_t *wide;   /* the same as 16 bits: written by the first chunk, read by the others */
-    size_t pairs;
+    const char *a;   /* (rows, steps) units */
+    size_t lda;      /* bytes */
+    const int8_t *w; /* (steps, NR, UNIT) */
+    int16_t *wide;   /* if WIDENED the same as 16 bits: written by the first chunk, read by the others */
+    size_t steps;
     int32_t *sums; /* (rows, NR) of the blocks before */
     bool begin, end;
     const sv_row_range *range;           /* (rows) */
     const float *w_scale, *w_sum, *bias; /* (NR) */
-    bool gelu;
-    float *c; /* (rows, NR), written at the end */
+    float *c;                            /* (rows, NR), written at the end */
+    const float *residual;               /* (rows, NR), ldc, added to c; NULL: none */
+    int16_t *gelu;                       /* in place of c; NULL: no GELU */
+    const gelu_constants *constants;
     size_t ldc;
     const char *prefetch; /* what will be wanted next */
-    size_t prefetch_step; /* bytes of it for each pair */
+    size_t prefetch_step; /* bytes of it for each step */
 } tile_args;
 
 typedef void tile_fn(const tile_args *);
@@ -50,29 +53,34 @@ ALWAYS_INLINE void multiply(const tile_args *t, vi total[MR][2], const size_t ro
         sum[r][0] = total[r][0];
         sum[r][1] = total[r][1];
     }
-    const uint16_t *a = t->a;
+    const char *a = t->a;
     const int8_t *w = t->w;
     int16_t *wide = t->wide;
     const char *prefetch = t->prefetch;
     const size_t lda = t->lda, prefetch_step = t->prefetch_step;
     UNROLL_2
-    for (size_t i = t->pairs; i; i--) {
+    for (size_t i = t->steps; i; i--) {
         vi w0, w1;
-        if (first) {
+        if (!WIDENED) {
+            w0 = vi_load(w);
+            w1 = vi_load(w + UNIT * LANES);
+            w += UNIT * NR;
+        } else if (first) {
             w0 = vi_widen(w);
             w1 = vi_widen(w + NR);
             vi_store(wide, w0);
             vi_store(wide + NR, w1);
-            w += 2 * NR;
+            w += UNIT * NR;
+            wide += UNIT * NR;
         } else {
             w0 = vi_load(wide);
             w1 = vi_load(wide + NR);
+            wide += UNIT * NR;
         }
-        wide += 2 * NR;
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            vi_add_pairs(sum[r], a + r * lda, w0, w1);
-        a += 2;
+            vi_add_units(sum[r], a + r * lda, w0, w1);
+        a += 4;
         __builtin_prefetch(prefetch, 0, 2);
         prefetch += prefetch_step;
     }
@@ -87,7 +95,6 @@ ALWAYS_INLINE void multiply(const tile_args *t, vi total[MR][2], const size_t ro
 ALWAYS_INLINE void finish(const tile_args *t, vi sum[MR][2], const size_t rows, const bool gelu) {
     const sv_row_range *range = t->range;
     const size_t ldc = t->ldc;
-    float *c = t->c;
     vf w_scale[2], w_sum[2], bias[2];
     UNROLL
     for (size_t j = 0; j < 2; j++) {
@@ -98,12 +105,17 @@ ALWAYS_INLINE void finish(const tile_args *t, vi sum[MR][2], const size_t rows, 
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         const vf low = v_set(range[r].low), scale = v_set(range[r].scale);
+        vf y[2];
         UNROLL
-        for (size_t j = 0; j < 2; j++) {
-            const vf offset = v_fma(low, w_sum[j], bias[j]);
-            const vf y = v_fma(v_mul(v_from_int32(sum[r][j]), w_scale[j]), scale, offset);
-            v_store(c + r * ldc + j * LANES, gelu ? v_gelu_int8(y) : y);
+        for (size_t j = 0; j < 2; j++)
+            y[j] = scale_sums(v_from_int32(sum[r][j]), w_scale[j], w_sum[j], bias[j], scale, low);
+        if (gelu) {
+            vs_store(t->gelu + r * ldc, vs_gelu(vs_from_floats(y[0], y[1]), t->constants));
+            continue;
         }
+        if (t->residual)
+            add_row(y, t->residual + r * ldc, 2, NR);
+        store_row(t->c + r * ldc, y, 2, NR);
     }
 }
 
@@ -145,40 +157,28 @@ static tile_fn *const first_tile[MR] = {EACH_HEIGHT(FIRST_TILE)};
 static tile_fn *const other_tile[MR] = {EACH_HEIGHT(OTHER_TILE)};
 /* clang-format on */
 
-static size_t packed_size(size_t n, size_t k) {
-    return (n + NR - 1) / NR * NR * ((k + 1) / 2 * 2);
-}
-
-static void pack(void *packed, const int8_t *w, size_t ldw, size_t n, size_t k) {
-    int8_t *out = packed;
-    for (size_t panel = 0; panel < n; panel += NR)
-        for (size_t i = 0; i < k; i += 2)
-            for (size_t j = panel; j < panel + NR; j++)
-                for (size_t odd = 0; odd < 2; odd++)
-                    *out++ = j < n && i + odd < k ? w[j * ldw + i + odd] : 0;
-}
-
 /* The rows [begin, end) of C. A panel of fewer than NR columns has its vectors copied and its rows of C written by way of
  * `spare`. */
-static void run_rows(const sv_gemm_int8_args *g, size_t begin, size_t end) {
-    _Alignas(64) int16_t wide[PAIRS_BLOCK * 2 * NR];
+static void run_rows(const sv_gemm_int8_args *g, const gelu_constants *constants, size_t begin, size_t end) {
+    _Alignas(64) int16_t wide[WIDENED ? STEPS_BLOCK * UNIT * NR : 1];
     _Alignas(64) int32_t sums[ROW_BLOCK * NR];
     _Alignas(64) float spare[MR * NR], columns[3][NR];
-    const size_t m = end - begin, chunks = (m + MR - 1) / MR, pairs = (g->k + 1) / 2;
+    _Alignas(64) int16_t spare_gelu[MR * NR];
+    const size_t m = end - begin, chunks = chunks_of(m), steps = (g->k + UNIT - 1) / UNIT;
     const size_t low = m / chunks, more = m % chunks; /* `more` chunks have a row more than `low` */
-    const size_t blocks = pairs > PAIRS_BLOCK ? (pairs + PAIRS_BLOCK - 1) / PAIRS_BLOCK : 1;
+    const size_t blocks = steps > STEPS_BLOCK ? (steps + STEPS_BLOCK - 1) / STEPS_BLOCK : 1;
     for (size_t column = 0; column < g->n; column += NR) {
         const int8_t *w = (const int8_t *)g->w + column / NR * g->panel;
         const size_t count = smaller(g->n - column, NR);
         tile_args t = {
-            .lda = g->lda,
+            .lda = g->lda * INT8_ELEMENT,
             .wide = wide,
             .w_scale = g->w_scale + column,
             .w_sum = g->w_sum + column,
             .bias = g->bias + column,
-            .gelu = g->gelu,
+            .constants = constants,
             .ldc = g->ldc,
-            .prefetch_step = 2 * NR / chunks,
+            .prefetch_step = UNIT * NR / chunks,
         };
         if (count < NR) {
             memset(columns, 0, sizeof columns);
@@ -186,27 +186,38 @@ static void run_rows(const sv_gemm_int8_args *g, size_t begin, size_t end) {
             t.w_sum = memcpy(columns[1], t.w_sum, count * sizeof(float));
             t.bias = memcpy(columns[2], t.bias, count * sizeof(float));
             t.c = spare;
+            t.gelu = g->gelu ? spare_gelu : NULL;
             t.ldc = NR;
         }
         for (size_t block = 0; block < blocks; block++) {
-            const size_t from = pairs * block / blocks, to = pairs * (block + 1) / blocks;
-            t.w = w + from * 2 * NR;
-            t.pairs = to - from;
+            const size_t from = steps * block / blocks, to = steps * (block + 1) / blocks;
+            t.w = w + from * UNIT * NR;
+            t.steps = to - from;
             t.begin = block == 0;
             t.end = block + 1 == blocks;
-            t.prefetch = (const char *)(w + to * 2 * NR);
+            t.prefetch = (const char *)(w + to * UNIT * NR);
             for (size_t chunk = 0; chunk < chunks; chunk++) {
                 const size_t rows = low + (chunk < more), row = begin + chunk * low + smaller(chunk, more);
-                t.a = (const uint16_t *)g->a + row * g->lda + 2 * from;
+                t.a = (const char *)g->a + row * t.lda + from * 4;
                 t.sums = sums + (row - begin) * NR;
                 t.range = g->range + row;
-                float *c = g->c + row * g->ldc + column;
-                if (count == NR)
-                    t.c = c;
-                (chunk ? other_tile[rows - 1] : first_tile[rows - 1])(&t);
-                t.prefetch += t.pairs * t.prefetch_step;
+                const size_t at = row * g->ldc + column;
+                if (count == NR && g->gelu)
+                    t.gelu = g->gelu + at;
+                else if (count == NR) {
+                    t.c = g->c + at;
+                    t.residual = g->residual ? g->residual + at : NULL;
+                }
+                (WIDENED && chunk ? other_tile[rows - 1] : first_tile[rows - 1])(&t);
+                t.prefetch += t.steps * t.prefetch_step;
                 for (size_t r = 0; count < NR && t.end && r < rows; r++)
-                    memcpy(c + r * g->ldc, spare + r * NR, count * sizeof(float));
+                    if (g->gelu)
+                        memcpy(g->gelu + at + r * g->ldc, spare_gelu + r * NR, count * sizeof(int16_t));
+                    else
+                        for (size_t j = 0; j < count; j++) {
+                            const size_t i = at + r * g->ldc + j;
+                            g->c[i] = g->residual ? spare[r * NR + j] + g->residual[i] : spare[r * NR + j];
+                        }
             }
         }
     }
@@ -214,9 +225,10 @@ static void run_rows(const sv_gemm_int8_args *g, size_t begin, size_t end) {
 
 static void run(const sv_gemm_int8_args *g) {
     assert(g->k <= SV_GEMM_INT8_MAX_K && g->panel >= packed_size(NR, g->k) && g->lda >= int8_stride(g->k));
+    const gelu_constants constants = gelu_constants_of(g->gelu ? g->gelu_exponent : 0);
     const size_t blocks = (g->m + ROW_BLOCK - 1) / ROW_BLOCK;
     for (size_t block = 0; block < blocks; block++)
-        run_rows(g, g->m * block / blocks, g->m * (block + 1) / blocks);
+        run_rows(g, &constants, g->m * block / blocks, g->m * (block + 1) / blocks);
 }
 
 const sv_gemm_int8 RECORD = {
@@ -228,6 +240,7 @@ const sv_gemm_int8 RECORD = {
     .packed_size = packed_size,
     .pack = pack,
     .quantize = quantize,
+    .quantize_gelu = quantize_gelu,
     .run = run,
 };
 
