@@ -13,11 +13,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "cpu/machine.h"
 
 #define WARM_UP_CALLS 3
+#define WORKERS_NICE 5
 
 typedef struct worker {
     sv_batcher *batcher;
@@ -34,6 +36,8 @@ struct sv_batcher {
     size_t dimensions, max_tokens;
     size_t sessions, threads;
     worker *workers; /* (sessions) */
+    void (*some_done)(void *context);
+    void *context;
 
     pthread_mutex_t lock; /* for everything below */
     pthread_cond_t work;  /* there may be something to take, or it is time to stop */
@@ -69,6 +73,8 @@ static void end_requests(sv_batcher *batcher, sv_job *list, senvec_status comput
     }
     if (count == 0)
         return;
+    if (batcher->some_done)
+        batcher->some_done(batcher->context);
     pthread_mutex_lock(&batcher->lock);
     batcher->pending -= count;
     pthread_cond_broadcast(&batcher->ended);
@@ -97,9 +103,18 @@ static void wait_for_work(sv_batcher *batcher, uint64_t until) {
     pthread_cond_timedwait(&batcher->work, &batcher->lock, &time);
 }
 
+/* Workers leave the CPUs to the callers' threads. A server that has to queue for its share of the CPUs behind its own workers
+ * learns too late that it has to refuse, and its answers lie about (docs/SPEED.md). Not with sessions of several threads, whose
+ * helpers would keep their priority and wait for the first. */
+static void yield_to_callers(const sv_batcher *batcher) {
+    if (batcher->threads == batcher->sessions)
+        setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + WORKERS_NICE); /* on Linux: of this thread */
+}
+
 static void *run_worker(void *context) {
     worker *w = context;
     sv_batcher *batcher = w->batcher;
+    yield_to_callers(batcher);
     pthread_mutex_lock(&batcher->lock);
     for (;;) {
         uint64_t look_again;
@@ -154,6 +169,7 @@ sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_
         .count = request->count,
         .client = request->client,
         .deadline = request->deadline_ns,
+        .outside_ns = request->outside_ns,
     };
     *retry_ns = 0;
     pthread_mutex_lock(&batcher->lock);
@@ -176,9 +192,9 @@ sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_
     return admission;
 }
 
-bool sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t *retry_ns) {
+bool sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t outside_ns, uint64_t *retry_ns) {
     pthread_mutex_lock(&batcher->lock);
-    bool full = sv_queue_is_full(&batcher->queue, client, sv_clock_ns(), retry_ns);
+    bool full = sv_queue_is_full(&batcher->queue, client, outside_ns, sv_clock_ns(), retry_ns);
     pthread_mutex_unlock(&batcher->lock);
     return full;
 }
@@ -322,6 +338,8 @@ senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_option
     batcher->threads = threads;
     batcher->sessions = sessions;
     batcher->workers = workers;
+    batcher->some_done = options->some_done;
+    batcher->context = options->context;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -33,6 +33,8 @@ struct sv_request {
     size_t stride;            /* in floats, at least the model's dimensions */
     uint64_t client;          /* any number that tells clients apart, for fairness */
     uint64_t deadline_ns;     /* on sv_clock_ns: the answer is worthless after it; 0: none */
+    uint64_t outside_ns;      /* of the target is spent by the caller: from the request's arrival to sv_batcher_submit, and
+                                 from `done` to the answer */
     sv_request_done *done;
     void *context;
 
@@ -55,6 +57,10 @@ typedef struct sv_batcher_options {
     size_t sessions;     /* that share the threads evenly; default: one for each thread */
     size_t max_requests; /* 4096 */
     size_t max_texts;    /* 65536 */
+    /* Called with `context` after one or more calls of `done` by the same thread: where the callers are told by waking a
+     * thread, once for a whole batch. No locks are held. */
+    void (*some_done)(void *context);
+    void *context;
 } sv_batcher_options;
 
 #define SV_DEFAULT_TARGET_NS UINT64_C(50000000)
@@ -72,7 +78,7 @@ void sv_batcher_close(sv_batcher *batcher);
  * long to wait before trying again (0: there is no point). */
 sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns);
 /* Would even the smallest request be refused as busy now? For refusing before a request is parsed. */
-bool sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t *retry_ns);
+bool sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t outside_ns, uint64_t *retry_ns);
 
 /* The request isn't wanted any more: `done` follows soon, in most cases with CANCELLED. On a request that has ended it does
  * nothing; its memory must still be there. Not from within a `done`. */

@@ -2,18 +2,19 @@
  *
  * Order. Each text has a due time: its job's base time plus SV_STRETCH times the time that the job's work takes up to and
  * including this text. So a small request overtakes the later parts of a large one, and a large one still gets a quarter of the
- * machine however many small ones come. The base time is the arrival plus the time that the client's own waiting work takes, so
- * that of several clients who sends more waits longer. A heap holds the jobs by the due time of their next text. For the
- * policies greedy and fixed the arrival is the due time.
+ * machine however many small ones come. The base time is the arrival, or earlier where the queue is late, plus the time that
+ * the client's own waiting work takes, so that of several clients who sends more waits longer. A heap holds the jobs by the due
+ * time of their next text. For the policies greedy and fixed the arrival is the due time.
  *
  * Batch size (slo). A batch blocks its worker, so what arrives meanwhile waits for it: a quantum of a quarter of the target at
  * most. It needn't be larger than what makes the fixed cost of a call small either. Below the quantum, the waiting work is
  * shared by the workers that are free. A text too long to go with the ones before it is passed over and comes first next time.
+ * A batch that begins with a small request holds no texts of large ones: they would double the time that it takes.
  *
  * Admission (slo). The work that is due before the new job and what is being computed give the time at which it would be
- * complete; to that the queue adds how late the latest percent of jobs has been (late_ns), and refuses if the sum is over what
- * it promises: nine tenths of the target, or SV_STRETCH times the job's own time where that is more. late_ns is a quantile
- * tracked by stochastic approximation: up by 99 steps when a job was later than it says, else down by one. */
+ * complete; to that the queue adds how late the latest percent of jobs has been (late_ns) and what the caller needs before and
+ * after, and refuses if the sum is over what it promises: 85 % of the target, or SV_STRETCH times the job's own time
+ * where that is more. */
 #include "batcher/request_queue.h"
 
 #include <assert.h>
@@ -29,7 +30,7 @@ const char *const sv_policy_names[] = {
 #define LATE_STEP 0.0002 /* of the target */
 #define LATE_MOST 0.8    /* of the target */
 #define SMALLEST_TEXT 3  /* tokens: [CLS], one, [SEP] */
-#define HEADROOM 0.9     /* of the target is promised */
+#define HEADROOM 0.85    /* of the target is promised */
 #define MAX_PASSED_OVER 16
 #define NOWHERE SIZE_MAX
 
@@ -91,6 +92,11 @@ static void heap_remove(sv_queue *queue, sv_job *job) {
 
 static double work_of(const sv_queue *queue, const sv_job *job, size_t text) {
     return sv_work_of_text(queue->options.square_cost, job->lengths[text]);
+}
+
+/* When the job's next text is due. */
+static uint64_t due_of(const sv_queue *queue, const sv_job *job) {
+    return later(job->base, job->pace * (job->taken_work + work_of(queue, job, job->taken)));
 }
 
 /* How long a batch may take. */
@@ -162,13 +168,23 @@ static size_t client_slot(uint64_t client) {
     return (size_t)((client * UINT64_C(0x9e3779b97f4a7c15)) >> 56) % SV_QUEUE_CLIENTS;
 }
 
+/* Due times that have been served: now, or earlier if what is due comes late. */
+static uint64_t served_until(const sv_queue *queue, uint64_t now) {
+    uint64_t due = queue->heap_size > 0 ? due_of(queue, queue->heap[0]) : now;
+    return due < now ? due : now;
+}
+
 /* When a job that came now is based: after the client's own waiting work, as if it had the machine for itself. Small requests
  * and large ones are counted apart, so that small ones needn't wait for what the same client (or all that come through one
- * proxy) has queued as large ones. By one target at most, since clients that share a slot pay for each other. */
+ * proxy) has queued as large ones. By one target at most, since clients that share a slot pay for each other.
+ *
+ * Several clients that each send as much as the machine can do are promised more than it can do, and all come late. A client
+ * that has nothing waiting hasn't caused that, so its time begins where theirs stands. */
 static uint64_t base_for(const sv_queue *queue, const sv_job *job, uint64_t now) {
     double waiting = queue->clients[client_slot(job->client)].waiting_work[job->large];
-    uint64_t base = later(now, waiting * loaded_ns(queue) / (double)queue->options.workers);
-    uint64_t most = now + queue->options.target_ns;
+    uint64_t from = served_until(queue, now);
+    uint64_t base = later(from, waiting * loaded_ns(queue) / (double)queue->options.workers);
+    uint64_t most = from + queue->options.target_ns;
     return base < most ? base : most;
 }
 
@@ -179,11 +195,11 @@ static void count_waiting(sv_queue *queue, const sv_job *job, double work) {
 
 /* -------------------------------------------------------------- admission */
 
-/* The due time of the job's next text. */
+/* Where the job's next text stands in the heap: when it is due, or when it must be begun for the job's deadline. */
 static uint64_t key_of(const sv_queue *queue, const sv_job *job) {
     if (queue->options.policy != SV_POLICY_SLO)
         return job->arrival;
-    uint64_t key = later(job->base, job->pace * (job->taken_work + work_of(queue, job, job->taken)));
+    uint64_t key = due_of(queue, job);
     if (job->deadline) {
         uint64_t left = (uint64_t)((job->work - job->taken_work) * queue->counts.cost.per_work_ns);
         uint64_t latest = time_until(left, job->deadline);
@@ -219,7 +235,7 @@ static sv_admission judge(const sv_queue *queue, sv_job *job, uint64_t now, uint
     double promise = SV_STRETCH * own;
     double least = HEADROOM * (double)queue->options.target_ns;
     promise = promise > least ? promise : least;
-    double over = takes + queue->counts.late_ns - promise;
+    double over = takes + queue->counts.late_ns + (double)job->outside_ns - promise;
     if (over > 0 && wait > 0) {
         *retry_ns = (uint64_t)(over < wait ? over : wait);
         return SV_REFUSED_BUSY;
@@ -264,9 +280,9 @@ sv_admission sv_queue_admit(sv_queue *queue, sv_job *job, uint64_t now, uint64_t
     return SV_ADMITTED;
 }
 
-bool sv_queue_is_full(const sv_queue *queue, uint64_t client, uint64_t now, uint64_t *retry_ns) {
+bool sv_queue_is_full(const sv_queue *queue, uint64_t client, uint64_t outside_ns, uint64_t now, uint64_t *retry_ns) {
     const uint32_t smallest = SMALLEST_TEXT;
-    sv_job job = {.lengths = &smallest, .count = 1, .client = client};
+    sv_job job = {.lengths = &smallest, .count = 1, .client = client, .outside_ns = outside_ns};
     *retry_ns = 0;
     if (queue->counts.jobs == queue->options.max_jobs || queue->counts.texts == queue->options.max_texts) {
         *retry_ns = (uint64_t)wait_ns(queue, now, UINT64_MAX);
@@ -337,6 +353,8 @@ bool sv_queue_take(sv_queue *queue, uint64_t now, sv_batch *batch, uint64_t *loo
     size_t passed = 0;
     while (queue->heap_size > 0 && batch->count < most.texts && passed < MAX_PASSED_OVER) {
         sv_job *job = queue->heap[0];
+        if (batch->count > 0 && job->large && !batch->items[0].job->large)
+            break; /* a small request doesn't wait for company that isn't due before it */
         double with = sv_cost_predict(cost, batch->work + work_of(queue, job, job->taken));
         if (batch->count == 0 || with <= most.ns)
             take_text(queue, job, batch);
@@ -367,12 +385,8 @@ static void hand_back(sv_queue *queue, sv_job *job, sv_job **list) {
     *list = job;
 }
 
-static void track_lateness(sv_queue *queue, const sv_job *job, uint64_t now) {
-    double step = LATE_STEP * (double)queue->options.target_ns;
-    double late = (double)now - (double)job->predicted;
-    double *tracked = &queue->counts.late_ns;
-    *tracked += late > *tracked ? 99 * step : -step;
-    double most = LATE_MOST * (double)queue->options.target_ns;
+void sv_track_quantile(double *tracked, double value, double step, double most) {
+    *tracked += value > *tracked ? 99 * step : -step;
     *tracked = *tracked < 0 ? 0 : *tracked > most ? most : *tracked;
 }
 
@@ -389,8 +403,9 @@ sv_job *sv_queue_return(sv_queue *queue, const sv_batch *batch, uint64_t now) {
         job->returned++;
         if (job->returned < (job->cancelled ? job->taken : job->count))
             continue;
+        double target = (double)queue->options.target_ns, late = (double)now - (double)job->predicted;
         if (!job->cancelled)
-            track_lateness(queue, job, now);
+            sv_track_quantile(&queue->counts.late_ns, late, LATE_STEP * target, LATE_MOST * target);
         hand_back(queue, job, &list);
     }
     return list;

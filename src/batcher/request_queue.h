@@ -50,6 +50,7 @@ typedef struct sv_job {
     size_t count;            /* at least 1 */
     uint64_t client;         /* who asks; clients share the machine fairly */
     uint64_t deadline;       /* nobody wants the answer after this time; 0: no such time */
+    uint64_t outside_ns; /* of the target is spent outside of the queue: before admission and after the job is handed back */
 
     /* To be read by the caller once it was handed back. */
     bool cancelled, expired; /* either way some texts may not have been computed */
@@ -57,7 +58,7 @@ typedef struct sv_job {
 
     /* The queue's own. */
     struct sv_job *next; /* in a list of jobs that are handed back */
-    uint64_t base;       /* arrival, or later where its client has had more than its share */
+    uint64_t base;       /* arrival; later where its client has much waiting, earlier where the queue is late */
     uint64_t key;        /* when its next text is due; the heap's order */
     uint64_t sequence;   /* breaks ties */
     uint64_t predicted;  /* when it was expected to be complete */
@@ -120,6 +121,10 @@ typedef struct sv_queue {
     } clients[SV_QUEUE_CLIENTS];
 } sv_queue;
 
+/* Moves *tracked to the 99th percentile of the values that it is given one after the other, by stochastic approximation: up by
+ * 99 steps for a value over it, else down by one. It stays between 0 and `most`. */
+void sv_track_quantile(double *tracked, double value, double step, double most);
+
 /* Errors: OUT_OF_MEMORY. */
 senvec_status sv_queue_init(sv_queue *queue, const sv_queue_options *options, senvec_error *err);
 /* A zeroed queue is accepted. Jobs that are still in it are forgotten. */
@@ -128,7 +133,7 @@ void sv_queue_release(sv_queue *queue);
 /* Takes a job in, or says why not; *retry_ns is then how long to wait before trying again (0 unless BUSY). */
 sv_admission sv_queue_admit(sv_queue *queue, sv_job *job, uint64_t now, uint64_t *retry_ns);
 /* Would the smallest job that there can be be refused as busy? Costs little; for refusing a request before reading it. */
-bool sv_queue_is_full(const sv_queue *queue, uint64_t client, uint64_t now, uint64_t *retry_ns);
+bool sv_queue_is_full(const sv_queue *queue, uint64_t client, uint64_t outside_ns, uint64_t now, uint64_t *retry_ns);
 
 /* How long a small job that came now would wait. */
 uint64_t sv_queue_wait_ns(const sv_queue *queue, uint64_t now);

@@ -23,6 +23,8 @@ void sv_ollama_embed_begin(sv_exchange *exchange) {
 void sv_ollama_embed_finish(sv_exchange *exchange) {
     sv_bytes *answer = &exchange->answer;
     sv_vectors_cut(exchange);
+    if (sv_vectors_write_raw(exchange))
+        return;
     sv_bytes_text(answer, "{\"model\":");
     write_model(exchange);
     sv_bytes_text(answer, ",\"embeddings\":");
@@ -42,6 +44,8 @@ void sv_ollama_embeddings_begin(sv_exchange *exchange) {
 }
 
 void sv_ollama_embeddings_finish(sv_exchange *exchange) {
+    if (sv_vectors_write_raw(exchange))
+        return;
     sv_bytes_text(&exchange->answer, "{\"embedding\":");
     sv_bytes_floats(&exchange->answer, sv_vectors_at(exchange, 0), exchange->dimensions);
     sv_bytes_text(&exchange->answer, "}");

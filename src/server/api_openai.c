@@ -34,7 +34,6 @@ static bool read_user(sv_exchange *exchange) {
 }
 
 void sv_openai_begin(sv_exchange *exchange) {
-    sv_inputs_accept(exchange);
     if (sv_exchange_parse(exchange) && sv_inputs_dimensions(exchange) && read_encoding(exchange) && read_user(exchange))
         sv_inputs_texts(exchange, "input");
 }
@@ -43,10 +42,8 @@ void sv_openai_finish(sv_exchange *exchange) {
     sv_bytes *answer = &exchange->answer;
     const char *model = exchange->server->model_name;
     sv_vectors_cut(exchange);
-    if (exchange->binary) {
-        sv_vectors_write_binary(exchange);
+    if (sv_vectors_write_raw(exchange))
         return;
-    }
     sv_bytes_text(answer, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < exchange->count; i++) {
         sv_bytes_print(answer, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i ? "," : "", i);

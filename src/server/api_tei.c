@@ -11,12 +11,13 @@ static bool read_options(sv_exchange *exchange, const json_t *object) {
     bool truncate = true, normalize = true;
     if (!sv_inputs_flag(exchange, object, "truncate", &truncate) || !sv_inputs_flag(exchange, object, "normalize", &normalize))
         return false;
-    const char *direction = json_string_value(json_object_get(object, "truncation_direction"));
+    const json_t *direction = json_object_get(object, "truncation_direction");
     const json_t *prompt = json_object_get(object, "prompt_name");
     exchange->strict = !truncate;
     if (!normalize && exchange->server->info.normalized)
         sv_exchange_fail(exchange, 422, "normalize: this model's last step is to normalise; leave it out or set it to true");
-    else if (direction && strcasecmp(direction, "right") != 0)
+    else if (direction && !json_is_null(direction) &&
+             (!json_is_string(direction) || strcasecmp(json_string_value(direction), "right") != 0))
         sv_exchange_fail(exchange, 422, "truncation_direction: texts are cut at their end only (\"right\")");
     else if (prompt && !json_is_null(prompt))
         sv_exchange_fail(exchange, 422, "prompt_name: this model has no prompts; leave it out");
@@ -24,7 +25,6 @@ static bool read_options(sv_exchange *exchange, const json_t *object) {
 }
 
 void sv_tei_embed_begin(sv_exchange *exchange) {
-    sv_inputs_accept(exchange);
     if (sv_exchange_parse(exchange) && read_options(exchange, exchange->root) && sv_inputs_dimensions(exchange) &&
         sv_inputs_texts(exchange, "inputs"))
         sv_inputs_check_lengths(exchange);
@@ -32,16 +32,21 @@ void sv_tei_embed_begin(sv_exchange *exchange) {
 
 void sv_tei_embed_finish(sv_exchange *exchange) {
     sv_vectors_cut(exchange);
-    if (exchange->binary)
-        sv_vectors_write_binary(exchange);
-    else
+    if (!sv_vectors_write_raw(exchange))
         sv_vectors_write(exchange);
 }
 
 /* ------------------------------------------------------------- similarity */
 
 void sv_tei_similarity_begin(sv_exchange *exchange) {
-    if (!sv_exchange_parse(exchange) || !read_options(exchange, json_object_get(exchange->root, "parameters")))
+    if (!sv_exchange_parse(exchange))
+        return;
+    const json_t *parameters = json_object_get(exchange->root, "parameters");
+    if (parameters && !json_is_null(parameters) && !json_is_object(parameters)) {
+        sv_exchange_fail(exchange, 422, "parameters must be an object");
+        return;
+    }
+    if (!read_options(exchange, parameters))
         return;
     const json_t *inputs = json_object_get(exchange->root, "inputs");
     json_t *source = json_object_get(inputs, "source_sentence"), *sentences = json_object_get(inputs, "sentences");

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "server/access_log.h"
+#include "server/framing.h"
 
 /* An unwanted body up to this size is read and dropped, since most clients look for the answer only when they have sent all; a
  * larger one, or one that wasn't begun (Expect: 100-continue), ends the connection. */
@@ -200,17 +201,23 @@ static void find_route(sv_exchange *exchange) {
         }
         other = route->method;
     }
-    if (strcmp(method, "OPTIONS") == 0 && other) /* a browser asks before it sends; the headers are the answer */
-        exchange->status = 204;
-    else if (other)
-        sv_exchange_fail(exchange, 405, "%s takes %s, not %s", exchange->path, other, exchange->method);
-    else
+    exchange->allowed = other;
+    if (!other)
         sv_exchange_fail(exchange, 404, "there is nothing at %s; /openapi.json lists what there is", exchange->path);
+    else if (strcmp(method, "OPTIONS") == 0) /* a browser asks before it sends; the headers are the answer */
+        exchange->status = 204;
+    else
+        sv_exchange_fail(exchange, 405, "%s takes %s, not %s", exchange->path, other, exchange->method);
 }
 
-static void judge_headers(sv_exchange *exchange) {
+static void judge_headers(sv_exchange *exchange, const char *version) {
     sv_server *server = exchange->server;
+    const char *fault = sv_framing_fault(exchange->connection, version);
     find_route(exchange);
+    if (fault) {
+        sv_exchange_fail(exchange, 400, "%s; the connection ends here", fault);
+        exchange->closes = true;
+    }
     if (exchange->status)
         return;
     if (!is_authorized(exchange)) {
@@ -247,13 +254,16 @@ static void copy_path(sv_exchange *exchange, const char *url) {
         exchange->path[i] = (char)(url[i] > 0x20 && url[i] < 0x7f ? url[i] : '?');
 }
 
-static sv_exchange *new_exchange(sv_server *server, struct MHD_Connection *connection, const char *url, const char *method) {
+static sv_exchange *new_exchange(sv_http_loop *loop, struct MHD_Connection *connection, const char *url, const char *method,
+                                 const char *version) {
+    sv_server *server = loop->server;
     sv_exchange *exchange = calloc(1, sizeof *exchange);
     if (!exchange)
         return NULL;
     exchange->server = server;
+    exchange->loop = loop;
     exchange->connection = connection;
-    exchange->begin_ns = sv_clock_ns();
+    exchange->begin_ns = loop->round_ns;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     exchange->link = info ? info->socket_context : NULL;
     exchange->client = client_of(connection);
@@ -262,7 +272,7 @@ static sv_exchange *new_exchange(sv_server *server, struct MHD_Connection *conne
     snprintf(exchange->method, sizeof exchange->method, "%s", method);
     copy_path(exchange, url);
     choose_id(exchange);
-    judge_headers(exchange);
+    judge_headers(exchange, version);
     exchange->discards = exchange->status != 0;
     return exchange;
 }
@@ -311,6 +321,18 @@ static void add_times(const sv_exchange *exchange, struct MHD_Response *response
     add_number(response, "x-inference-time", (double)request->compute_ns / 1e6);
 }
 
+/* Whatever headers the page wants to send are fine, since none that isn't known does anything: clients' libraries send some of
+ * their own. */
+static void add_cors_headers(const sv_exchange *exchange, struct MHD_Response *response) {
+    const char *wanted = sv_exchange_header(exchange, "Access-Control-Request-Headers");
+    MHD_add_response_header(response, "Access-Control-Allow-Origin", exchange->server->options.cors_origin);
+    MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+    if (wanted)
+        MHD_add_response_header(response, "Access-Control-Allow-Headers", wanted);
+    MHD_add_response_header(response, "Access-Control-Expose-Headers",
+                            "X-Request-Id, X-Total-Time, X-Queue-Time, X-Inference-Time, Retry-After, Retry-After-Ms");
+}
+
 static void add_headers(const sv_exchange *exchange, struct MHD_Response *response) {
     const sv_server *server = exchange->server;
     char number[32];
@@ -325,15 +347,15 @@ static void add_headers(const sv_exchange *exchange, struct MHD_Response *respon
         snprintf(number, sizeof number, "%llu", (unsigned long long)(exchange->retry_ns / 1000000 + 1));
         MHD_add_response_header(response, "Retry-After-Ms", number);
     }
+    if (exchange->allowed) {
+        snprintf(number, sizeof number, "%s, OPTIONS", strcmp(exchange->allowed, "GET") == 0 ? "GET, HEAD" : exchange->allowed);
+        MHD_add_response_header(response, "Allow", number);
+    }
     if (exchange->status == 401)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
-    if (server->options.cors_origin) {
-        MHD_add_response_header(response, "Access-Control-Allow-Origin", server->options.cors_origin);
-        MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-        MHD_add_response_header(response, "Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id");
-        MHD_add_response_header(response, "Access-Control-Expose-Headers", "X-Request-Id, X-Total-Time, X-Inference-Time");
-    }
-    if (atomic_load(&server->draining))
+    if (server->options.cors_origin)
+        add_cors_headers(exchange, response);
+    if (exchange->closes || atomic_load(&server->draining))
         MHD_add_response_header(response, "Connection", "close");
 }
 
@@ -356,11 +378,31 @@ static enum MHD_Result send_answer(sv_exchange *exchange) {
 
 /* ---------------------------------------------------------------- batcher */
 
-/* Whatever thread: the vectors are there, or the request was cancelled. Once the connection is resumed, the exchange may be
- * gone. */
+/* The answer to what the batcher says. */
+static void finish(sv_exchange *exchange) {
+    const sv_request *request = &exchange->request;
+    if (request->status == SENVEC_OK) {
+        exchange->status = 200;
+        if (sv_exchange_reserve(exchange, exchange->count * exchange->dimensions * 12))
+            exchange->route->finish(exchange);
+    } else if (request->status != SENVEC_CANCELLED) {
+        sv_exchange_fail(exchange, 500, "embedding failed: %s", senvec_status_text(request->status));
+    } else if (request->expired) {
+        sv_exchange_fail(exchange, 504, "the request wasn't done within its X-Timeout-Ms");
+    } else if (atomic_load(&exchange->server->draining)) {
+        sv_exchange_fail(exchange, 503, "the server was stopped before the request was done");
+    } else {
+        sv_exchange_fail(exchange, 499, "the client closed its side of the connection");
+    }
+}
+
+/* Whatever thread: the vectors are there, or the request was cancelled. The answer is written here rather than by the HTTP
+ * thread, which all other clients would have to wait for: a hundred vectors as text take a millisecond. Once the loop has the
+ * exchange, it may be gone. */
 static void on_done(sv_request *request) {
     sv_exchange *exchange = request->context;
-    MHD_resume_connection(exchange->connection);
+    finish(exchange);
+    sv_http_loop_add(exchange->loop, exchange);
 }
 
 static void on_refused(sv_exchange *exchange, sv_admission why) {
@@ -386,7 +428,8 @@ static void on_refused(sv_exchange *exchange, sv_admission why) {
     }
 }
 
-/* The texts are known: into the queue with them. The connection is suspended first, as `done` may come at once. */
+/* The texts are known: into the queue with them, and the connection waits. `done` may come before it is suspended, but it is
+ * this thread that resumes it, later. */
 static void submit(sv_exchange *exchange) {
     sv_server *server = exchange->server;
     size_t dimensions = server->info.dimensions;
@@ -406,25 +449,25 @@ static void submit(sv_exchange *exchange) {
         .stride = dimensions,
         .client = exchange->client,
         .deadline_ns = exchange->deadline_ns,
+        .outside_ns = sv_http_loop_outside_ns(exchange->loop, sv_clock_ns()),
         .done = on_done,
         .context = exchange,
     };
-    exchange->suspended = true;
-    MHD_suspend_connection(exchange->connection);
     sv_admission admission = sv_batcher_submit(server->batcher, &exchange->request, &exchange->retry_ns);
-    if (admission == SV_ADMITTED) {
-        /* Even if `done` was called: this thread is the one that goes on with the connection, after this. */
-        sv_links_enter(&server->links, exchange->link, SV_PHASE_WAITING, exchange);
+    if (admission != SV_ADMITTED) {
+        on_refused(exchange, admission);
         return;
     }
-    on_refused(exchange, admission);
-    MHD_resume_connection(exchange->connection);
+    exchange->suspended = true;
+    MHD_suspend_connection(exchange->connection);
+    sv_links_enter(&server->links, exchange->link, SV_PHASE_WAITING, exchange);
 }
 
 static void begin(sv_exchange *exchange) {
     sv_server *server = exchange->server;
     exchange->begun = true;
-    if (exchange->route->embeds && sv_batcher_is_full(server->batcher, exchange->client, &exchange->retry_ns)) {
+    uint64_t outside_ns = sv_http_loop_outside_ns(exchange->loop, sv_clock_ns());
+    if (exchange->route->embeds && sv_batcher_is_full(server->batcher, exchange->client, outside_ns, &exchange->retry_ns)) {
         on_refused(exchange, SV_REFUSED_BUSY);
         return;
     }
@@ -433,39 +476,21 @@ static void begin(sv_exchange *exchange) {
         submit(exchange);
 }
 
-static void finish(sv_exchange *exchange) {
-    const sv_request *request = &exchange->request;
-    if (request->status == SENVEC_OK) {
-        exchange->status = 200;
-        if (sv_exchange_reserve(exchange, exchange->count * exchange->dimensions * 12))
-            exchange->route->finish(exchange);
-    } else if (request->status != SENVEC_CANCELLED) {
-        sv_exchange_fail(exchange, 500, "embedding failed: %s", senvec_status_text(request->status));
-    } else if (request->expired) {
-        sv_exchange_fail(exchange, 504, "the request wasn't done within its X-Timeout-Ms");
-    } else if (atomic_load(&exchange->server->draining)) {
-        sv_exchange_fail(exchange, 503, "the server was stopped before the request was done");
-    } else {
-        sv_exchange_fail(exchange, 499, "the client closed its side of the connection");
-    }
-}
-
 /* -------------------------------------------------------------- callbacks */
 
 /* Whether an unwanted body is read before the answer is sent. */
 static bool drops_body(const sv_exchange *exchange) {
     const char *length = sv_exchange_header(exchange, "Content-Length");
-    if (sv_exchange_header(exchange, "Expect"))
+    if (exchange->closes || sv_exchange_header(exchange, "Expect"))
         return false;
     return length ? strtoull(length, NULL, 10) <= DISCARD_BYTES : !sv_exchange_header(exchange, "Transfer-Encoding");
 }
 
-enum MHD_Result sv_exchange_handle(void *server, struct MHD_Connection *connection, const char *url, const char *method,
+enum MHD_Result sv_exchange_handle(void *loop, struct MHD_Connection *connection, const char *url, const char *method,
                                    const char *version, const char *upload, size_t *upload_size, void **state) {
-    (void)version;
     sv_exchange *exchange = *state;
     if (!exchange) {
-        *state = exchange = new_exchange(server, connection, url, method);
+        *state = exchange = new_exchange(loop, connection, url, method, version);
         if (!exchange || !exchange->link)
             return MHD_NO;
         if (!exchange->discards)
@@ -477,9 +502,10 @@ enum MHD_Result sv_exchange_handle(void *server, struct MHD_Connection *connecti
         *upload_size = 0;
         return MHD_YES;
     }
-    if (exchange->suspended && !exchange->status) {
+    if (exchange->suspended) {
         exchange->suspended = false;
-        finish(exchange);
+        if (exchange->request.status == SENVEC_OK)
+            sv_http_loop_delivered(exchange->loop, exchange->request.finished_ns, sv_clock_ns());
     } else if (!exchange->status) {
         begin(exchange);
         if (exchange->suspended)

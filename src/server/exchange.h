@@ -2,8 +2,8 @@
  *
  * An exchange is made by the first call of the HTTP library for a request and freed when that tells that the request is over.
  * In between: headers are judged, the body is collected, the route's `begin` reads it and either answers or names texts to
- * embed, in which case the connection is suspended; the batcher's `done` resumes it, and the route's `finish` writes the
- * answer. All of it but `done` runs on the connection's HTTP thread. */
+ * embed, in which case the connection is suspended; when the batcher is done, the route's `finish` writes the answer, and the
+ * connection is resumed. All of it but `finish` runs on the connection's HTTP thread. */
 #ifndef SV_SERVER_EXCHANGE_H
 #define SV_SERVER_EXCHANGE_H
 
@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "server/bytes.h"
+#include "server/http_loop.h"
 #include "server/links.h"
 #include "server/server.h"
 #include "server/server_metrics.h"
@@ -28,7 +29,7 @@ typedef struct sv_route {
     bool open;                     /* without the API key, too */
     bool embeds;                   /* work for the batcher */
     void (*begin)(sv_exchange *);  /* the request is complete */
-    void (*finish)(sv_exchange *); /* the vectors are there; NULL where begin answers */
+    void (*finish)(sv_exchange *); /* the vectors are there, on a thread of the batcher; NULL where begin answers */
 } sv_route;
 
 /* The end of the table has no method. */
@@ -43,7 +44,8 @@ struct sv_server {
     char *tls_certificate, *tls_key; /* the files' text */
     sv_batcher *batcher;
     sv_token_text tokens;
-    struct MHD_Daemon *daemon;
+    sv_http_loop *loops; /* [loop_count] */
+    size_t loop_count;
     int listener; /* -1: none */
     sv_links links;
     sv_server_metrics metrics;
@@ -59,15 +61,18 @@ typedef enum sv_encoding { SV_ENCODING_FLOAT, SV_ENCODING_BASE64 } sv_encoding;
 
 struct sv_exchange {
     sv_server *server;
+    sv_http_loop *loop;
     struct MHD_Connection *connection;
     sv_link *link;
-    const sv_route *route; /* NULL: none has this path */
+    const sv_route *route; /* NULL: none has this path and method */
+    const char *allowed;   /* the method that the path has; NULL: that is the one that was used, or there is no such path */
     char method[8], path[96], id[72];
     uint64_t client; /* hash of the peer's address */
     uint64_t begin_ns, deadline_ns;
     bool begun;     /* the body is complete and was looked at */
     bool discards;  /* the body isn't wanted: an answer stands already */
     bool suspended; /* waits for the batcher */
+    bool closes;    /* the connection, with the answer */
 
     /* The request. */
     sv_bytes body;
@@ -79,13 +84,13 @@ struct sv_exchange {
     char *decoded; /* texts of token-id input */
     size_t dimensions;
     sv_encoding encoding;
-    bool binary; /* raw floats were asked for */
     bool single; /* the input was one text, not a list */
     bool strict; /* texts that are too long are refused, not cut */
 
     /* The vectors. */
     sv_request request;
-    float *vectors; /* (count, H) */
+    float *vectors;         /* (count, H) */
+    sv_exchange *next_done; /* the loop's list */
 
     /* The answer. */
     unsigned status;          /* 0: none yet */
@@ -108,7 +113,7 @@ bool sv_exchange_parse(sv_exchange *exchange);
 const char *sv_exchange_header(const sv_exchange *exchange, const char *name);
 
 /* The callbacks of the HTTP library. */
-enum MHD_Result sv_exchange_handle(void *server, struct MHD_Connection *connection, const char *url, const char *method,
+enum MHD_Result sv_exchange_handle(void *loop, struct MHD_Connection *connection, const char *url, const char *method,
                                    const char *version, const char *upload, size_t *upload_size, void **state);
 void sv_exchange_completed(void *server, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why);
 

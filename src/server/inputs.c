@@ -191,8 +191,3 @@ bool sv_inputs_check_lengths(sv_exchange *exchange) {
     }
     return true;
 }
-
-void sv_inputs_accept(sv_exchange *exchange) {
-    const char *accept = sv_exchange_header(exchange, "Accept");
-    exchange->binary = accept && strstr(accept, "application/octet-stream");
-}

@@ -15,7 +15,5 @@ bool sv_inputs_dimensions(sv_exchange *exchange); /* "dimensions" */
 bool sv_inputs_flag(sv_exchange *exchange, const json_t *object, const char *name, bool *out);
 /* Refuses texts that are longer than the model reads, if the exchange is `strict`. */
 bool sv_inputs_check_lengths(sv_exchange *exchange);
-/* Whether the Accept header asks for raw floats. */
-void sv_inputs_accept(sv_exchange *exchange);
 
 #endif

@@ -3,9 +3,19 @@
  * answer is written.
  *
  * A client has left if the kernel says so (reset), or if it has closed its side for LEFT_GRACE: some clients close their side
- * right after the request and still want the answer, and most answers come within that time. */
+ * right after the request and still want the answer, and most answers come within that time.
+ *
+ * The HTTP library waits for edges: an end of the client's side that came together with data, and before that was read, gives
+ * none of its own. Ending the same side here, where nothing can come any more, gives one; what was sent can still be read.
+ *
+ * The library doesn't tell of a request line that has begun. The kernel knows how many bytes came on a TCP connection: more
+ * than there were when the last request was complete begin another one. With TLS the first of them are the handshake's, so a
+ * connection must bring its first request within the time for reading. On a unix socket such a line is held for the idle time.
+ */
 #include "server/links.h"
 
+#include <linux/tcp.h> /* the C library's own lacks the count of bytes */
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +26,10 @@
 
 #define PERIOD_NS UINT64_C(25000000)
 #define LEFT_GRACE_NS UINT64_C(250000000)
+/* Most answers come before this, and a look costs a system call with the table locked. */
+#define FIRST_LOOK_NS UINT64_C(100000000)
+/* Between two looks for an end that the HTTP library may have missed, and for the begin of a request. */
+#define LOOK_NS SV_NS_PER_S
 
 /* Has the waiting client left? */
 static bool has_left(sv_link *link, uint64_t now) {
@@ -29,17 +43,40 @@ static bool has_left(sv_link *link, uint64_t now) {
     return now - link->left_since > LEFT_GRACE_NS;
 }
 
+/* Bytes that came on the connection; 0 where the kernel doesn't count them. */
+static uint64_t received(int socket) {
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    return getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
+}
+
+/* Wakes the HTTP thread if the client has ended its side, and sees whether it has begun a request. */
+static void look_now_and_then(sv_link *link, uint64_t now) {
+    if (now < link->next_look)
+        return;
+    link->next_look = now + LOOK_NS;
+    struct pollfd poll_socket = {.fd = link->socket, .events = POLLRDHUP};
+    if (poll(&poll_socket, 1, 0) > 0)
+        shutdown(link->socket, SHUT_RD);
+    else if (link->phase == SV_PHASE_IDLE && !link->begun && received(link->socket) > link->received)
+        link->begun = now;
+}
+
 static void look_at(sv_links *links, sv_link *link, uint64_t now) {
     uint64_t most = UINT64_MAX, waited = now > link->since ? now - link->since : 0;
     switch (link->phase) {
     case SV_PHASE_IDLE:
         most = links->draining ? 0 : links->options.idle_ns;
+        look_now_and_then(link, now);
+        if (link->begun && now - link->begun >= links->options.read_ns)
+            most = 0;
         break;
     case SV_PHASE_READING:
         most = links->options.read_ns;
+        look_now_and_then(link, now);
         break;
     case SV_PHASE_WAITING:
-        if (waited > PERIOD_NS && link->exchange && has_left(link, now)) {
+        if (waited > FIRST_LOOK_NS && link->exchange && has_left(link, now)) {
             links->options.on_left(link->exchange);
             link->exchange = NULL;
         }
@@ -113,6 +150,7 @@ sv_link *sv_links_add(sv_links *links, int socket) {
         return NULL;
     link->socket = socket;
     link->since = sv_clock_ns();
+    link->next_look = link->since + LOOK_NS;
     pthread_mutex_lock(&links->lock);
     link->previous = &links->first;
     link->next = links->first.next;
@@ -128,17 +166,21 @@ void sv_links_remove(sv_links *links, sv_link *link) {
     link->next->previous = link->previous;
     links->count--;
     links->busy -= link->phase != SV_PHASE_IDLE;
-    pthread_cond_broadcast(&links->changed);
+    if (links->draining)
+        pthread_cond_broadcast(&links->changed);
     pthread_mutex_unlock(&links->lock);
     free(link);
 }
 
 void sv_links_enter(sv_links *links, sv_link *link, sv_phase phase, struct sv_exchange *exchange) {
+    uint64_t now = sv_clock_ns(), bytes = link->phase == SV_PHASE_READING ? received(link->socket) : link->received;
     pthread_mutex_lock(&links->lock);
     links->busy += (phase != SV_PHASE_IDLE) - (link->phase != SV_PHASE_IDLE);
     link->phase = phase;
-    link->since = sv_clock_ns();
-    link->left_since = 0;
+    link->since = phase == SV_PHASE_READING && link->begun ? link->begun : now;
+    link->begun = link->left_since = 0;
+    link->received = bytes;
+    link->next_look = now + LOOK_NS;
     link->exchange = exchange;
     if (links->draining)
         pthread_cond_broadcast(&links->changed);

@@ -27,6 +27,9 @@ typedef struct sv_link {
     sv_phase phase;
     uint64_t since;
     uint64_t left_since;          /* the client has ended its side; 0: not seen */
+    uint64_t next_look;           /* for such an end, while idle or reading */
+    uint64_t received;            /* bytes, when the last request was complete */
+    uint64_t begun;               /* while idle: there is a part of a request line since then; 0: not seen */
     struct sv_exchange *exchange; /* while waiting */
 } sv_link;
 

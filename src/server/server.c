@@ -1,9 +1,11 @@
 /* Opening, draining and closing a server. What happens to a request is in exchange.c. */
 #include "server/server.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,32 +15,16 @@
 #include "server/exchange.h"
 #include "server/listen.h"
 
+#define OTHER_DESCRIPTORS 64 /* than connections' */
+
 /* -------------------------------------------------------------- callbacks */
-
-static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
-                          enum MHD_ConnectionNotificationCode code) {
-    sv_server *server = context;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *socket_context = info ? sv_links_add(&server->links, info->connect_fd) : NULL;
-    } else if (*socket_context) {
-        sv_links_remove(&server->links, *socket_context);
-        *socket_context = NULL;
-    }
-}
-
-/* The request line is there. */
-static void *on_request_line(void *context, const char *uri, struct MHD_Connection *connection) {
-    (void)uri;
-    sv_server *server = context;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    if (info && info->socket_context)
-        sv_links_enter(&server->links, info->socket_context, SV_PHASE_READING, NULL);
-    return NULL; /* the request's state, to begin with */
-}
 
 static void on_left(sv_exchange *exchange) {
     sv_batcher_cancel(exchange->server->batcher, &exchange->request);
+}
+
+static void on_some_done(void *context) {
+    sv_http_loops_ring(context);
 }
 
 /* ---------------------------------------------------------------- options */
@@ -119,34 +105,27 @@ static senvec_status listen_somewhere(sv_server *server, senvec_error *err) {
     return SENVEC_OK;
 }
 
-static senvec_status start_daemon(sv_server *server, senvec_error *err) {
-    const sv_server_options *options = &server->options;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (server->tls_key ? MHD_USE_TLS : 0);
-    struct MHD_OptionItem more[4] = {{MHD_OPTION_END, 0, NULL}};
-    size_t count = 0;
-    if (server->tls_key) {
-        more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls_key};
-        more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls_certificate};
+/* The kernel makes a process's table of descriptors larger step by step, and with several threads each step takes some 15 ms,
+ * in which no new connection is taken. So it gets its size at once, before there are threads. */
+static void make_room_for_connections(const sv_server *server) {
+    rlim_t needed = server->options.max_connections + OTHER_DESCRIPTORS;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_cur < needed) {
+        limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
     }
-    if (options->http_threads > 1)
-        more[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)options->http_threads, NULL};
-    more[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
-    server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, sv_exchange_handle, server, MHD_OPTION_LISTEN_SOCKET,
-                                      server->listener, MHD_OPTION_NOTIFY_COMPLETED, sv_exchange_completed, server,
-                                      MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_URI_LOG_CALLBACK,
-                                      on_request_line, server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)options->max_connections,
-                                      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SV_CONNECTION_BYTES,
-                                      MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
-    if (!server->daemon)
-        return sv_fail(err, SENVEC_SYSTEM, 0, "%s: the HTTP library couldn't start%s", server->address,
-                       server->tls_key ? "; are the certificate and key valid PEM files that belong together?" : "");
-    return SENVEC_OK;
+    int last = fcntl(server->listener, F_DUPFD_CLOEXEC, (int)(needed < limit.rlim_cur ? needed : limit.rlim_cur) - 1);
+    if (last >= 0)
+        close(last);
 }
 
 static senvec_status open_server(sv_server *server, const sv_server_options *options, senvec_error *err) {
     SENVEC_TRY(read_certificate(server, options, err));
     SENVEC_TRY(sv_token_text_open(server->model, server->info.directory, &server->tokens, err));
     SENVEC_TRY(listen_somewhere(server, err));
+    make_room_for_connections(server);
     SENVEC_TRY(sv_batcher_open(server->model, &server->options.batcher, &server->batcher, err));
     const sv_links_options links = {
         .idle_ns = server->options.idle_s * SV_NS_PER_S,
@@ -155,7 +134,7 @@ static senvec_status open_server(sv_server *server, const sv_server_options *opt
         .on_left = on_left,
     };
     SENVEC_TRY(sv_links_open(&server->links, &links, err));
-    return start_daemon(server, err);
+    return sv_http_loops_open(server, err);
 }
 
 senvec_status sv_server_open(senvec_model *model, const sv_server_options *options, sv_server **out, senvec_error *err) {
@@ -173,6 +152,8 @@ senvec_status sv_server_open(senvec_model *model, const sv_server_options *optio
         server->id_seed = server->opened_ns;
     json_object_seed(0); /* before there are threads */
     fill_in(&server->options);
+    server->options.batcher.some_done = on_some_done;
+    server->options.batcher.context = server;
     senvec_model_describe(model, &server->info);
     name_model(server, options->model_name);
     sv_server_metrics_init(&server->metrics);
@@ -195,8 +176,7 @@ const char *sv_server_address(const sv_server *server) {
 static void stop_listening(sv_server *server) {
     if (server->listener < 0 || atomic_exchange(&server->draining, true))
         return;
-    if (server->daemon)
-        MHD_quiesce_daemon(server->daemon);
+    sv_http_loops_quiesce(server);
     shutdown(server->listener, SHUT_RDWR);
     if (server->options.unix_path)
         unlink(server->options.unix_path);
@@ -217,8 +197,7 @@ void sv_server_close(sv_server *server) {
     /* No connection may be suspended when the HTTP library stops; it may still ask the batcher until then. */
     if (server->batcher)
         sv_batcher_stop(server->batcher);
-    if (server->daemon)
-        MHD_stop_daemon(server->daemon);
+    sv_http_loops_close(server);
     if (server->listener >= 0)
         close(server->listener);
     sv_batcher_close(server->batcher);

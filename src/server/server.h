@@ -1,7 +1,7 @@
 /* The HTTP server: one model behind the APIs of OpenAI, text-embeddings-inference and Ollama, on the batcher.
  *
- * A server has these threads: `http_threads` of libmicrohttpd, which read requests and write answers and never wait for a
- * vector; the batcher's; and one that looks after connections (time limits, clients that left). */
+ * A server has these threads: `http_threads` that read requests and write answers and never wait for a vector (http_loop.h);
+ * the batcher's; and one that looks after connections (time limits, clients that left). */
 #ifndef SV_SERVER_SERVER_H
 #define SV_SERVER_SERVER_H
 

@@ -2,6 +2,7 @@
 #include "server/vectors.h"
 
 #include <math.h>
+#include <string.h>
 
 const float *sv_vectors_at(const sv_exchange *exchange, size_t i) {
     return exchange->vectors + i * exchange->server->info.dimensions;
@@ -31,8 +32,12 @@ void sv_vectors_write(sv_exchange *exchange) {
     sv_bytes_text(answer, "]");
 }
 
-void sv_vectors_write_binary(sv_exchange *exchange) {
+bool sv_vectors_write_raw(sv_exchange *exchange) {
+    const char *accept = sv_exchange_header(exchange, "Accept");
+    if (!accept || !strstr(accept, "application/octet-stream"))
+        return false;
     exchange->content_type = "application/octet-stream";
     for (size_t i = 0; i < exchange->count; i++)
         sv_bytes_put(&exchange->answer, sv_vectors_at(exchange, i), exchange->dimensions * sizeof(float));
+    return true;
 }

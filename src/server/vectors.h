@@ -10,7 +10,7 @@ void sv_vectors_cut(sv_exchange *exchange);
 const float *sv_vectors_at(const sv_exchange *exchange, size_t i);
 /* "[[...],[...]]" */
 void sv_vectors_write(sv_exchange *exchange);
-/* Raw little-endian floats, vector after vector, as the whole answer. */
-void sv_vectors_write_binary(sv_exchange *exchange);
+/* Raw little-endian floats, vector after vector, as the whole answer, if the Accept header asks for them; else false. */
+bool sv_vectors_write_raw(sv_exchange *exchange);
 
 #endif

@@ -234,10 +234,10 @@ static void limits(void **state) {
     assert_int_equal(sv_batcher_submit(batcher, &a->request, &retry), SV_ADMITTED);
     assert_int_equal(sv_batcher_submit(batcher, &b->request, &retry), SV_REFUSED_BUSY); /* 11 texts */
     assert_true(retry > 0);
-    assert_true(!sv_batcher_is_full(batcher, 0, &retry));
+    assert_true(!sv_batcher_is_full(batcher, 0, 0, &retry));
     assert_int_equal(sv_batcher_submit(batcher, &c->request, &retry), SV_ADMITTED);
     assert_int_equal(sv_batcher_submit(batcher, &d->request, &retry), SV_REFUSED_BUSY); /* 3 requests */
-    assert_true(sv_batcher_is_full(batcher, 0, &retry));
+    assert_true(sv_batcher_is_full(batcher, 0, 0, &retry));
     wait_until_done(a);
     wait_until_done(c);
     sv_batcher_close(batcher);

@@ -201,6 +201,33 @@ static void clients_share_the_machine(void **state) {
     free(requests);
 }
 
+/* Client 1 sends half more than the machine can do, by requests both small and large, and a target far away lets nearly all of
+ * it in. Client 2 sends a text now and then. */
+static void a_backlog_is_its_own_clients(void **state) {
+    (void)state;
+    enum { COUNT = 6000 };
+    static simulated_machine machine;
+    simulated_request *requests = calloc(COUNT, sizeof *requests);
+    uint64_t seed = 13, now = SECOND;
+    for (size_t i = 0; i < COUNT; i++) {
+        now += simulated_gap(&seed, 330);
+        bool modest = simulated_random(&seed) < 200.0 / 330;
+        size_t count = modest ? 1 : 1 + (size_t)(50 * simulated_random(&seed));
+        requests[i] = (simulated_request){.arrival = now, .count = count, .length = 12, .client = modest ? 2 : 1};
+    }
+    open_machine(&machine, SV_POLICY_SLO);
+    machine.queue.options.target_ns = 2 * SECOND;
+    simulate(&machine, requests, COUNT);
+    check_end(&machine, requests, COUNT);
+    double p99 = simulated_percentile(requests, COUNT, 99, is_of_client_2, NULL);
+    print_message("beside a backlog: the modest client's p50 %.1f ms, p99 %.1f ms; all p99 %.1f ms\n",
+                  simulated_percentile(requests, COUNT, 50, is_of_client_2, NULL), p99,
+                  simulated_percentile(requests, COUNT, 99, NULL, NULL));
+    assert_true(p99 <= 20);
+    sv_queue_release(&machine.queue);
+    free(requests);
+}
+
 /* A request of 2,000 texts, and short ones all the time. */
 static void large_requests_are_split(void **state) {
     (void)state;
@@ -243,6 +270,48 @@ static void clients_that_leave_cost_little(void **state) {
     free(requests);
 }
 
+/* Requests of one text at one instant: how many are taken if each spends `outside_ns` on its way? */
+static size_t taken_at_once(uint64_t outside_ns) {
+    enum { COUNT = 1000 };
+    static simulated_machine machine;
+    sv_job *jobs = calloc(COUNT, sizeof *jobs);
+    const uint32_t length = 12;
+    uint64_t retry_ns;
+    size_t taken = 0;
+    open_machine(&machine, SV_POLICY_SLO);
+    for (size_t i = 0; i < COUNT; i++) {
+        jobs[i] = (sv_job){.lengths = &length, .count = 1, .outside_ns = outside_ns};
+        taken += sv_queue_admit(&machine.queue, &jobs[i], SECOND, &retry_ns) == SV_ADMITTED;
+    }
+    sv_queue_release(&machine.queue);
+    free(jobs);
+    return taken;
+}
+
+static void time_on_the_way_counts(void **state) {
+    (void)state;
+    size_t none = taken_at_once(0), half = taken_at_once(TARGET / 2), all = taken_at_once(TARGET);
+    print_message("taken at once: %zu; with half of the target spent on the way %zu; all of it %zu\n", none, half, all);
+    assert_in_range(half, none / 3, none / 2);
+    assert_int_equal(all, 1); /* it doesn't wait, so refusing it would win nothing */
+}
+
+static void quantiles_are_tracked(void **state) {
+    (void)state;
+    uint64_t seed = 13;
+    double tracked = 0, over = 0;
+    for (int i = 0; i < 400000; i++) {
+        double value = simulated_random(&seed);
+        over += i >= 200000 && value > tracked;
+        sv_track_quantile(&tracked, value, 0.0002, 5);
+    }
+    assert_true(over > 1600 && over < 2400); /* of 200,000: one percent */
+    sv_track_quantile(&tracked, 1e9, 1, 5);
+    assert_true(tracked == 5);
+    sv_track_quantile(&tracked, -1, 10, 5);
+    assert_true(tracked == 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slo_halves_the_tail_of_short_requests),
@@ -250,8 +319,11 @@ int main(void) {
         cmocka_unit_test(fixed_waits_for_company),
         cmocka_unit_test(overload_is_refused_at_once),
         cmocka_unit_test(clients_share_the_machine),
+        cmocka_unit_test(a_backlog_is_its_own_clients),
         cmocka_unit_test(large_requests_are_split),
         cmocka_unit_test(clients_that_leave_cost_little),
+        cmocka_unit_test(time_on_the_way_counts),
+        cmocka_unit_test(quantiles_are_tracked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""test_load SENVEC STUB_SERVER: `senvec load` against a server that does what it is told, also when that is wrong.
+"""test_load SENVEC STUB_SERVER PART: `senvec load` against a server that does what it is told, also when that is wrong.
+PART: tests/support/parts.py.
 
 Nothing here depends on how fast the machine is: it asks what was counted, not how long it took.
 """
@@ -15,6 +16,9 @@ import threading
 import time
 import unittest
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from parts import run_part  # noqa: E402
 
 SENVEC, STUB = "", ""
 
@@ -192,4 +196,4 @@ class LoadTest(unittest.TestCase):
 
 if __name__ == "__main__":
     SENVEC, STUB = sys.argv[1:3]
-    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
+    run_part(sys.argv[3])

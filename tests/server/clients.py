@@ -4,20 +4,34 @@
 The packages are in tests/server/requirements.txt; without them the test is skipped.
 """
 import array
+import asyncio
+import json
+import os
+import shutil
 import subprocess
 import sys
 
 import service
 from service import Service
 
+os.environ.update(ANONYMIZED_TELEMETRY="False", LANGSMITH_TRACING="false")
+for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HUGGINGFACE_API_KEY", "HF_TOKEN", "HF_HUB_OFFLINE"):
+    os.environ.pop(name, None)
 try:
+    import huggingface_hub
     import ollama
     import openai
+    import tiktoken
+    from chromadb.utils import embedding_functions
+    from langchain_huggingface import HuggingFaceEndpointEmbeddings
+    from langchain_openai import OpenAIEmbeddings
+    from llama_index.embeddings.text_embeddings_inference import TextEmbeddingsInference
 except ImportError as missing:
     print(f"SKIP: {missing}; pip install -r tests/server/requirements.txt")
     sys.exit(77)
 
 TEXTS = ["the quick brown fox", "a", "it was the best of times, it was the worst of times"]
+KEY = "s3cret"
 
 
 def embedded():
@@ -32,32 +46,107 @@ def same(vectors, expected):
     assert [array.array("f", vector) for vector in vectors] == expected
 
 
+def fails(call, kind):
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__}")
+
+
+def openai_python(server, expected):
+    client = openai.OpenAI(base_url=f"{server.address}/v1", api_key=KEY, max_retries=0)
+    same([item.embedding for item in client.embeddings.create(model="any", input=TEXTS).data], expected)  # base64
+    answer = client.embeddings.create(model="any", input=TEXTS[0], encoding_format="float", user="me")
+    same([answer.data[0].embedding], expected[:1])
+    assert answer.usage.prompt_tokens > 2
+    assert len(client.embeddings.create(model="any", input=TEXTS, dimensions=8).data[0].embedding) == 8
+    assert [model.id for model in client.models.list()] == [client.models.retrieve("tiny").id] == ["tiny"]
+    for mistake, kind in ((lambda: client.embeddings.create(model="any", input=[[9906, 1917]]), openai.BadRequestError),
+                          (lambda: client.models.retrieve("other"), openai.NotFoundError),
+                          (lambda: client.with_options(api_key="x").models.list(), openai.AuthenticationError)):
+        assert fails(mistake, kind).body["message"]
+
+
+class Cl100k:
+    """Stands for OpenAI's tokenizer, which tiktoken would fetch from the internet: the same ids for a text that it knows."""
+
+    def __init__(self, *_):
+        pass
+
+    def encode(self, text, **_):
+        return {"Hello world": [9906, 1917], "the quick brown fox": [1820, 4062, 14198, 39935]}[text]
+
+    def encode_ordinary(self, text):
+        return self.encode(text)
+
+
+def langchain_openai(server, expected):
+    options = {"base_url": f"{server.address}/v1", "api_key": KEY, "max_retries": 0}
+    model = OpenAIEmbeddings(model="any", check_embedding_ctx_length=False, **options)
+    same(model.embed_documents(TEXTS), expected)
+    same([model.embed_query(TEXTS[0])], expected[:1])
+    same(asyncio.run(model.aembed_documents(TEXTS)), expected)
+    tiktoken.encoding_for_model = tiktoken.get_encoding = Cl100k
+    by_default = OpenAIEmbeddings(model="text-embedding-3-small", **options)
+    for texts in (["Hello world"], [TEXTS[0]]):  # it sends ids of another tokenizer; refused rather than embedded as nonsense
+        message = fails(lambda texts=texts: by_default.embed_documents(texts), openai.BadRequestError).body["message"]
+        assert "check_embedding_ctx_length=False" in message, message
+
+
+def langchain_huggingface(server, expected):
+    model = HuggingFaceEndpointEmbeddings(model=server.address, huggingfacehub_api_token=KEY)
+    same(model.embed_documents(TEXTS), expected)
+    same([model.embed_query(TEXTS[0])], expected[:1])
+    # What later versions are left with.
+    same(huggingface_hub.InferenceClient(server.address, token=KEY).feature_extraction(TEXTS), expected)
+
+
+def llama_index_tei(server, expected):
+    # A model's name that is of no kind known to it adds no instruction to the texts.
+    model = TextEmbeddingsInference(model_name="any", base_url=server.address, auth_token=KEY, embed_batch_size=2)
+    same(model.get_text_embedding_batch(TEXTS), expected)
+    same([model.get_query_embedding(TEXTS[0])], expected[:1])
+    same(asyncio.run(model.aget_text_embedding_batch(TEXTS)), expected)
+
+
+def chroma(server, expected):
+    os.environ["TEST_KEY"] = KEY
+    openai_function = embedding_functions.OpenAIEmbeddingFunction(api_key_env_var="TEST_KEY", api_base=f"{server.address}/v1")
+    same(openai_function(TEXTS), expected)
+    same(embedding_functions.HuggingFaceEmbeddingServer(f"{server.address}/embed", api_key_env_var="TEST_KEY")(TEXTS), expected)
+
+
+def curl(server, expected):
+    if not shutil.which("curl"):
+        return
+    command = ["curl", "-sS", "--fail-with-body", "-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
+    for path, body in (("/v1/embeddings", {"input": TEXTS}), ("/embed", {"inputs": TEXTS})):
+        for more in ([], ["--http1.0"], ["-H", "Expect: 100-continue"]):
+            output = subprocess.run([*command, *more, "-d", json.dumps(body), server.address + path], capture_output=True,
+                                    check=True).stdout
+            answer = json.loads(output)
+            same([item["embedding"] for item in answer["data"]] if path == "/v1/embeddings" else answer, expected)
+        raw = subprocess.run([*command, "-H", "Accept: application/octet-stream", "-d", json.dumps(body),
+                              server.address + path], capture_output=True, check=True).stdout
+        assert raw == b"".join(vector.tobytes() for vector in expected)
+
+
+def ollama_python(server, expected):
+    client = ollama.Client(host=server.address, headers={"Authorization": f"Bearer {KEY}"})
+    same(client.embed(model="any", input=TEXTS).embeddings, expected)
+    same([client.embeddings(model="any", prompt=TEXTS[0]).embedding], expected[:1])
+    assert [model.model for model in client.list().models] == ["tiny"]
+
+
 def main():
     service.SENVEC, service.MODEL = sys.argv[1:3]
     expected = embedded()
-    with Service(environment={"SENVEC_API_KEY": "s3cret"}) as server:
-        client = openai.OpenAI(base_url=f"{server.address}/v1", api_key="s3cret", max_retries=0)
-        same([item.embedding for item in client.embeddings.create(model="any", input=TEXTS).data], expected)  # base64
-        answer = client.embeddings.create(model="any", input=TEXTS[0], encoding_format="float", user="me")
-        same([answer.data[0].embedding], expected[:1])
-        assert answer.usage.prompt_tokens > 2
-        assert len(client.embeddings.create(model="any", input=TEXTS, dimensions=8).data[0].embedding) == 8
-        assert [model.id for model in client.models.list()] == [client.models.retrieve("tiny").id] == ["tiny"]
-        for mistake, kind in ((lambda: client.embeddings.create(model="any", input=[[9906, 1917]]), openai.BadRequestError),
-                              (lambda: client.models.retrieve("other"), openai.NotFoundError),
-                              (lambda: client.with_options(api_key="x").models.list(), openai.AuthenticationError)):
-            try:
-                mistake()
-            except kind as error:
-                assert error.body["message"], error
-            else:
-                raise AssertionError(f"no {kind.__name__}")
-    with Service() as server:
-        client = ollama.Client(host=server.address)
-        same(client.embed(model="any", input=TEXTS).embeddings, expected)
-        same([client.embeddings(model="any", prompt=TEXTS[0]).embedding], expected[:1])
-        assert [model.model for model in client.list().models] == ["tiny"]
-    print(f"openai {openai.__version__} and ollama: {len(TEXTS)} texts, the same bits")
+    clients = (openai_python, langchain_openai, langchain_huggingface, llama_index_tei, chroma, curl, ollama_python)
+    with Service(environment={"SENVEC_API_KEY": KEY}) as server:
+        for client in clients:
+            client(server, expected)
+    print(f"{', '.join(client.__name__ for client in clients)}: {len(TEXTS)} texts, the same bits")
 
 
 main()

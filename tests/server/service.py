@@ -20,10 +20,13 @@ class Service:
                                         env={**os.environ, **(environment or {})})
         self.expect = expect
         self.errors = b""
-        line = self.process.stderr.readline()
-        found = re.search(rb"listening on (\S+)", line)
-        if not found:
-            raise AssertionError((line + self.process.stderr.read()).decode())
+        found = None
+        while not found:  # there may be a warning before, that int8 is calibrated first
+            line = self.process.stderr.readline()
+            if not line:
+                raise AssertionError(f"exit code {self.process.wait()}: {self.errors.decode()}")
+            self.errors += line
+            found = re.search(rb"listening on (\S+)", line)
         self.address = found[1].decode()
         self.port = int(self.address.rsplit(":", 1)[1]) if "://" in self.address else None
         self.reader = threading.Thread(target=self._read, daemon=True)

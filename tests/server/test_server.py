@@ -3,6 +3,7 @@
 import array
 import base64
 import json
+import resource
 import signal
 import socket
 import ssl
@@ -101,10 +102,16 @@ class Apis(unittest.TestCase):
         self.assertEqual(self.service.json("GET", "/api/tags")[1]["models"][0]["name"], "tiny")
 
     def test_raw_floats(self):
-        for path, name in (("/v1/embeddings", "input"), ("/embed", "inputs")):
-            status, headers, data = self.service.call("POST", path, {name: TEXTS}, {"Accept": "application/octet-stream"})
-            self.assertEqual((status, headers["content-type"]), (200, "application/octet-stream"))
-            self.assertEqual(floats(data), floats(b"".join(v.tobytes() for v in self.expected)))
+        for path, name in (("/v1/embeddings", "input"), ("/embeddings", "input"), ("/embed", "inputs"), ("/", "inputs"),
+                           ("/api/embed", "input"), ("/api/embeddings", "prompt")):
+            texts = TEXTS[0] if name == "prompt" else TEXTS
+            status, headers, data = self.service.call("POST", path, {name: texts}, {"Accept": "application/octet-stream"})
+            self.assertEqual((status, headers["content-type"]), (200, "application/octet-stream"), path)
+            self.assertEqual(data, b"".join(v.tobytes() for v in self.expected[:1 if name == "prompt" else None]), path)
+        _, document = self.service.json("GET", "/openapi.json")
+        described = {path for path, methods in document["paths"].items() for method in methods.values()
+                     if "application/octet-stream" in method["responses"].get("200", {}).get("content", {})}
+        self.assertEqual(described, {"/v1/embeddings", "/embeddings", "/embed", "/api/embed", "/api/embeddings"})
 
     def test_token_ids(self):
         tokens = self.post("/tokenize", {"inputs": [TEXTS[0], TEXTS[3]]})
@@ -249,7 +256,12 @@ class Access(unittest.TestCase):
             self.assertEqual((status, answer["access-control-allow-origin"]), (200, "https://example.org"))
             for path in ("/health", "/metrics", "/", "/openapi.json"):
                 self.assertEqual(s.call("GET", path)[0], 200)
-            self.assertEqual(s.call("OPTIONS", "/embed")[0], 204)
+            names = "authorization,content-type,x-stainless-os"  # openai's library for pages sends such
+            status, answer, _ = s.call("OPTIONS", "/embed", None, {"Access-Control-Request-Headers": names})
+            self.assertEqual((status, answer["access-control-allow-headers"]), (204, names))
+            for method, path, allowed in (("GET", "/embed", "POST, OPTIONS"), ("POST", "/health", "GET, HEAD, OPTIONS")):
+                status, answer, _ = s.call(method, path, None)
+                self.assertEqual((status, answer["allow"]), (405, allowed))
 
     def test_unix_socket_and_log(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -299,6 +311,67 @@ class Access(unittest.TestCase):
                 self.assertEqual(result.stderr.count(b"\n"), 1, result.stderr)
 
 
+class Framing(unittest.TestCase):
+    """Requests that a proxy may understand otherwise: 400, and what comes behind isn't read as a request."""
+    BODY, CHUNKED = b'{"inputs":"a"}', b'e\r\n{"inputs":"a"}\r\n0\r\n\r\n'
+    NEXT = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Request-Id: smuggled\r\n\r\n"
+    OURS = [  # with a word of the message
+        (b"1.1\r\nHost: x\r\nContent-Length: 14\r\nContent-Length: 15", BODY, "more than one Content-Length"),
+        (b"1.1\r\nHost: x\r\nContent-Length: 0\r\ncontent-length: 14", BODY, "more than one Content-Length"),
+        (b"1.1\r\nHost: x\r\nContent-Length: 14\r\nTransfer-Encoding: chunked", CHUNKED, "both"),
+        (b"1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 14", CHUNKED, "both"),
+        (b"1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity", CHUNKED, "Transfer-Encoding"),
+        (b"1.0\r\nHost: x\r\nTransfer-Encoding: chunked", CHUNKED, "HTTP/1.0"),
+        (b"1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 14", BODY, "more than one Host"),
+        (b"1.1\r\nHost: x y\r\nContent-Length: 14", BODY, "Host must be"),
+        (b"1.1\r\nHost: x\r\nBad(Name: a\r\nContent-Length: 14", BODY, "name"),
+    ]
+    LIBRARYS = [  # or ours, by the library's version
+        (b"1.1\r\nContent-Length: 14", BODY),
+        (b"1.1\r\nHost: x\r\nContent-Length: 14, 15", BODY),
+        (b"1.1\r\nHost: x\r\nContent-Length: +14", BODY),
+        (b"1.1\r\nHost: x\r\nContent-Length: 0x0e", BODY),
+        (b"1.1\r\nHost: x\r\nContent-Length: 14x", BODY),
+        (b"1.1\r\nHost: x\r\nContent-Length: -1", BODY),
+        (b"1.1\r\nHost: x\r\nContent-Length:", BODY),
+        (b"1.1\r\nHost: x\r\nContent-Length : 14", BODY),
+        (b"1.1\r\nHost: x\r\nTransfer-Encoding : chunked", CHUNKED),
+        (b"1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked", CHUNKED),
+        (b"1.1\r\nHost: x\r\nTransfer-Encoding: identity", BODY),
+        (b"1.1\r\nHost: x\r\nTransfer-Encoding: \x0bchunked", CHUNKED),
+    ]
+    FINE = [
+        (b"1.1\r\nHost: x:80\r\nContent-Length: 14", BODY),
+        (b"1.1\r\nHost: [::1]\r\nTransfer-Encoding: Chunked", CHUNKED),
+        (b"1.1\r\nHost:\r\nContent-Length: 014", BODY),
+    ]
+
+    def answers(self, s, head, body):
+        with s.socket() as raw:
+            raw.sendall(b"POST /embed HTTP/" + head + b"\r\n\r\n" + body + self.NEXT)
+            data = b""
+            try:
+                while b"smuggled" not in data and (chunk := raw.recv(65536)):
+                    data += chunk
+            except ConnectionResetError:  # what was not read makes the end a reset
+                pass
+            return data
+
+    def test_framing(self):
+        with Service() as s:
+            for head, body, *words in self.OURS + self.LIBRARYS:
+                data = self.answers(s, head, body)
+                self.assertTrue(data.startswith(b"HTTP/1.1 400 "), (head, data))
+                self.assertIn(b"\r\nConnection: close\r\n", data, head)
+                self.assertNotIn(b"HTTP/1.1 200", data, head)
+                for word in words:
+                    self.assertIn(word, json.loads(data.split(b"\r\n\r\n", 1)[1])["error"], head)
+            for head, body in self.FINE:
+                data = self.answers(s, head, body)
+                self.assertEqual((data.count(b"HTTP/1.1 200 OK"), b"smuggled" in data), (2, True), head)
+            self.assertIn(b"HTTP/1.1 200 OK", self.answers(s, b"1.0\r\nContent-Length: 14", self.BODY))
+
+
 class Limits(unittest.TestCase):
     def test_body(self):
         with Service("--max-body", "1", "--max-memory", "4") as s:
@@ -329,6 +402,37 @@ class Limits(unittest.TestCase):
                 self.assertEqual(raw.recv(1), b"")
                 raw.close()
 
+    def test_descriptors(self):
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, limit[1]))
+        try:
+            server = Service("--max-connections", "100")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        with server as s:
+            clients = [s.socket() for _ in range(99)]
+            self.assertEqual(s.call("GET", "/health")[0], 200)
+            for raw in clients:
+                raw.close()
+
+    def test_ends_that_come_with_data(self):
+        start = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+        kinds = (b"", start[:2], start[:30], start, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        with Service("--idle-timeout", "60", "--read-timeout", "60") as s:
+            clients = [(s.socket(), sent) for sent in kinds * 16]
+            for i, (raw, sent) in enumerate(clients):
+                raw.sendall(sent)
+                raw.shutdown(socket.SHUT_WR)
+                if i % 2:
+                    raw.close()
+            until = time.monotonic() + 30
+            while (left := s.metrics()["senvec_connections"]) > 1 and time.monotonic() < until:
+                time.sleep(0.1)
+            for raw, _ in clients:
+                raw.close()
+            self.assertLessEqual(left, 1)
+            self.assertEqual(s.metrics()["senvec_connections_timed_out_total"], 0)
+
     def test_slow_sender(self):
         with Service("--read-timeout", "1") as s, s.socket() as raw:
             raw.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
@@ -339,6 +443,34 @@ class Limits(unittest.TestCase):
                     time.sleep(0.1)
             self.assertLess(time.monotonic() - start, 3)
             self.assertEqual(s.metrics()["senvec_connections_timed_out_total"], 1)
+
+    def test_request_line_that_does_not_end(self):
+        with Service("--read-timeout", "1", "--idle-timeout", "60") as s:
+            once = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+            starts = {"line": b"GET /hea", "header": once[:-4], "second line": once + b"GE", "second header": once + once[:-4]}
+            unfinished, idle = {name: s.socket() for name in starts}, [s.socket() for _ in range(2)]
+            idle[1].sendall(once)
+            for name, raw in unfinished.items():
+                if name.startswith("second"):
+                    raw.sendall(once)
+                    self.assertTrue(raw.recv(4096).startswith(b"HTTP/1.1 200"))
+            start = time.monotonic()
+            for name, raw in unfinished.items():
+                raw.sendall(starts[name].removeprefix(once))
+            for name, raw in unfinished.items():
+                self.assertEqual(raw.recv(1), b"", name)
+                self.assertGreater(time.monotonic() - start, 0.9, name)
+                raw.close()
+            with s.socket() as slow, self.assertRaises(OSError):
+                for _ in range(200):
+                    slow.sendall(b"G")
+                    time.sleep(0.1)
+            self.assertTrue(idle[1].recv(4096).startswith(b"HTTP/1.1 200"))
+            for raw in idle:
+                raw.sendall(once)
+                self.assertTrue(raw.recv(4096).startswith(b"HTTP/1.1 200"))
+                raw.close()
+            self.assertEqual(s.metrics()["senvec_connections_timed_out_total"], len(starts) + 1)
 
     def test_busy(self):
         with Service("--policy", "fixed", "--max-queue", "1", "-t", "1") as s:
@@ -363,6 +495,14 @@ class Limits(unittest.TestCase):
             self.assertEqual(s.call("POST", "/embed", {"inputs": "a"}, {"X-Timeout-Ms": "5000"})[0], 200)
             self.assertEqual(s.call("POST", "/embed", {"inputs": "a"}, {"X-Timeout-Ms": "soon"})[0], 400)
             self.assertEqual(s.metrics()['senvec_cancelled_total{reason="deadline"}'], 1)
+        with Service("-t", "1") as s:  # the policy slo refuses what it can't do
+            connection = s.connect()
+            for _ in range(3):
+                body = {"inputs": ["the " * 300] * 500}
+                status, headers, _ = s.call("POST", "/embed", body, {"X-Timeout-Ms": "1"}, connection)
+                self.assertEqual((status, "retry-after" in headers), (504, False))
+            connection.close()
+            self.assertEqual(s.metrics()['senvec_refused_total{reason="deadline"}'], 3)
 
     def test_clients_that_leave(self):
         with Service("--target-p99", "60000", "-t", "1") as s:
