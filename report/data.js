@@ -29,6 +29,8 @@ const plain = (x) => (known(x) ? x.toLocaleString("en-US", { maximumFractionDigi
 const unit = (text, name) => `${text}\u00a0${name}`;
 const percent = (x, digits = 3) => (known(x) ? unit(x >= 99.995 && x <= 100 ? "100" : number(x, digits), "%") : dash);
 const ms = (x) => (known(x) ? unit(number(x), "ms") : dash);
+/* As somebody chose it. */
+const exactly = (x) => (known(x) ? unit(plain(x), "ms") : dash);
 const megabytes = (bytes) => (!bytes ? dash : bytes < 4 * 2 ** 30 ? unit(number(bytes / 2 ** 20), "MB")
   : unit(number(bytes / 2 ** 30), "GB"));
 
@@ -94,9 +96,13 @@ const facts = (pairs) => `<dl class="facts">${pairs.filter(([, value]) => value 
 const measured = (study) => study.configurations.filter((c) => c.state === "measured");
 const speed = (c) => c?.throughput?.texts_per_s?.value;
 const p50 = (c) => c?.latency?.p50_ms;
+/* The median with its interval, which a row under load and older studies don't have. */
+const p50Range = (c) => ({ value: p50(c), low: c?.latency?.p50_low_ms, high: c?.latency?.p50_high_ms });
 const best = (rows, value, sign = 1) => rows.filter((c) => known(value(c))).sort((a, b) => sign * (value(b) - value(a)))[0];
 const find = (study, name) => study.configurations.find((c) => c.name === name);
 const baselineOf = (study) => find(study, study.baseline);
+/* The engine behind the batcher: requests of many callers, at the highest rate within a bound of latency. */
+const isUnderLoad = (c) => c.runtime === "batcher";
 const isReference = (study, c) => c.name === study.reference;
 /* The same measure of accuracy for everyone; the reference's own vectors have none to be compared with. */
 const accuracy = (c) => c.validation?.cosine_mean;

@@ -28,10 +28,11 @@ for warning in study["warnings"]:
 
 # %%
 def bars(chosen, values, title, errors=None):
-    """A bar for each configuration; batch rows are hatched."""
+    """A bar for each configuration; batch rows are hatched, the one under load is crossed."""
     _, axes = plt.subplots(figsize=(8, 0.6 + 0.36 * len(chosen)))
     axes.barh([row["name"] for row in chosen], values, xerr=errors, color=[colour(row) for row in chosen], capsize=3,
-              hatch=["//" if row["batch"] > 1 else "" for row in chosen], edgecolor="white")
+              hatch=["xx" if row["runtime"] == "batcher" else "//" if row["batch"] > 1 else "" for row in chosen],
+              edgecolor="white")
     axes.invert_yaxis()
     axes.set_xlabel(title)
     axes.spines[["top", "right"]].set_visible(False)
@@ -63,7 +64,8 @@ def series(kind):
 # %% [markdown]
 # ## Conclusions
 #
-# A call of a batch row embeds the whole batch. "x baseline" compares texts per second, paired by round.
+# A call of a batch row embeds the whole batch; adaptive batching is of requests under load. "x baseline" compares texts per
+# second, paired by round.
 
 # %%
 Table(["Configuration", "p50 (ms)", "p95 (ms)", "p99 (ms)", "Texts/s", "x baseline", "Cosine, mean", "USD per 1 M texts"],
@@ -95,7 +97,8 @@ else:
 # %% [markdown]
 # ## Throughput
 #
-# Texts per second with 95 % bootstrap intervals over the blocks.
+# Texts per second with 95 % bootstrap intervals over the rounds. They hold what happened between rounds that were spread over
+# the run, not what differs between machines or days.
 
 # %%
 paced = [row for row in measured if rate(row) is not None]
@@ -136,6 +139,40 @@ if alone or together:
     lines(axes[1], together, "tokens a text", "tokens/s")
 else:
     print("texts of other lengths were not measured: run senvec bench")
+
+# %% [markdown]
+# ## Many callers, single texts: adaptive batching
+#
+# Requests of one text arrive at random (Poisson). Left: the 99th percentile of latency by rate, for each policy. Right: the
+# highest rate at which it stays within the bound.
+
+# %%
+load = study.get("batching")
+policies = {"slo": ("#b53a00", "h"), "greedy": ("#7a4fc0", "s"), "fixed": ("#6f7780", "o")}
+best = [run for run in load["best"] if run["rate"] > 0] if load else []
+if load:
+    runs = [run for run in load["runs"] if run["set"] == "corpus" and run["latency_ms"]["p99"] is not None]
+    _, axes = plt.subplots(1, 2, figsize=(11, 4))
+    for policy, (own_colour, mark) in policies.items():
+        own = sorted((run["rate"], run["latency_ms"]["p99"]) for run in runs if run["policy"] == policy)
+        axes[0].plot([a for a, _ in own], [b for _, b in own], color=own_colour, marker=mark, label=policy)
+    axes[0].axhline(load["bound_ms"], color="grey", linestyle="--")
+    axes[0].set_yscale("log")
+    axes[0].yaxis.set_major_formatter("{x:g}")
+    axes[0].set_xlabel("requests/s")
+    axes[0].set_ylabel("ms, p99")
+    axes[0].legend(fontsize=8)
+    axes[1].barh([run["policy"] for run in best], [run["rate"] for run in best],
+                 color=[policies[run["policy"]][0] for run in best])
+    axes[1].invert_yaxis()
+    axes[1].set_xlabel(f"requests/s with p99 within {load['bound_ms']:g} ms")
+else:
+    print("requests under load were not measured: run senvec batching")
+
+# %%
+Table(["Policy", "Requests/s", "p50 (ms)", "p95 (ms)", "p99 (ms)", "USD per 1 M texts"],
+      [[run["policy"], run["rate"]] + [run["latency_ms"][key] for key in ("p50", "p95", "p99")]
+       + [options["usd_per_hour"] / 3600 / run["rate"] * 1e6] for run in best])
 
 # %% [markdown]
 # ## Three uses

@@ -20,7 +20,7 @@ class Table:
 # A configuration's colour and mark, as in report.html.
 LOOKS = {"torch fp32": ("#c77e00", "o"), "onnxruntime fp32": ("#3592ce", "s"), "onnxruntime int8": ("#0b4f9e", "D"),
          "openvino int8": ("#b95c97", "P"), "senvec fp32": ("#008f68", "^"), "senvec bf16": ("#333a42", "*"),
-         "senvec int8": ("#b53a00", "h")}
+         "senvec int8": ("#b53a00", "h"), "batcher int8": ("#b53a00", "h")}
 
 
 def look(row):

@@ -22,12 +22,12 @@ const steps = [
     why: "The arithmetic is PyTorch's, so accuracy costs nothing; what is gained comes from doing less around it." },
   { runtime: "senvec", precision: "bf16", title: "senvec in bf16", from: ["senvec", "fp32"],
     what: "Weights and activations in 16 bits, sums in 32.",
-    why: "Half of the bytes, and twice the arithmetic where the CPU has bf16 instructions." },
+    why: "Half of the bytes in memory, and twice the arithmetic where the CPU has bf16 instructions." },
   { runtime: "senvec", precision: "int8", title: "senvec in int8", from: ["senvec", "fp32"],
     what: "8-bit weights for each output channel, 8-bit activations with a scale of each token, exact 32-bit sums.",
     why: "The most arithmetic that the CPU offers. A scale for each token keeps a text's vector the same in any batch." },
 ];
-const stepOf = (c) => (/adaptive|load/i.test(c.name)
+const stepOf = (c) => (isUnderLoad(c)
   ? { title: "Adaptive batching", what: "Requests that arrive one by one are gathered into batches while others are computed.",
       why: "Under load a batch is cheaper for each text; without load nobody should wait for one." }
   : steps.find((s) => s.runtime === c.runtime && (!s.precision || s.precision === c.precision)) ??
@@ -35,9 +35,12 @@ const stepOf = (c) => (/adaptive|load/i.test(c.name)
 
 /* ------------------------------------------------------------- the answer */
 
+/* Rows that take one text at a time, and no other waits. */
+const alone = (rows) => rows.filter((c) => c.batch === 1 && !isUnderLoad(c));
+
 function head(study) {
   const machine = study.environment.machine ?? {}, base = baselineOf(study), rows = measured(study);
-  const top = best(rows, speed), quick = best(rows.filter((c) => c.batch === 1), p50, -1);
+  const top = best(rows, speed), quick = best(alone(rows), p50, -1);
   const made = (study.created || "").replace("T", " ").replace("Z", " UTC");
   let html = `<h1>Sentence embeddings on a CPU: what each step buys</h1>
     <p class="meta">${escape(study.environment.model?.name ?? "")} on ${escape(machine.cpu ?? "an unknown CPU")},
@@ -87,7 +90,7 @@ function asFast(rows, top) {
 }
 
 function conclusions(study) {
-  const rows = measured(study), singles = rows.filter((c) => c.batch === 1);
+  const rows = measured(study), singles = alone(rows);
   const exact = rows.filter((c) => known(accuracy(c)) && accuracy(c) > 0.99999);
   const advice = [];
   const say = (what, c, detail) => c && advice.push([what, c.name, detail]);
@@ -98,16 +101,19 @@ function conclusions(study) {
   if (same && same !== fast)
     say("The fastest with the reference's vectors (mean cosine above 0.99999)", same, `${number(speed(same))} texts/s`);
   const light = best(rows.filter((c) => c.peak_rss_bytes), (c) => c.peak_rss_bytes, -1);
+  const many = rows.find(isUnderLoad);
+  say(`Many callers with single texts, 99 in 100 answered within ${exactly(study.batching?.bound_ms)}`, many,
+    many && `up to ${number(speed(many))} texts/s, p50 ${ms(p50(many))}, ${usd(many.cost?.usd_per_1m_texts)} for 1 M texts`);
   say("The least memory", light, `${megabytes(light?.peak_rss_bytes)} at its peak`);
   const columns = [
     nameColumn,
-    { title: "p50, a call", cell: (c) => ms(p50(c))
+    { title: "p50, a call", cell: (c) => ms(p50(c)) + small(isUnderLoad(c) ? "under load" : interval(p50Range(c)))
       + small(c.batch > 1 && known(p50(c)) ? `${number(c.latency.p50_ms_per_text)} ms a text` : "") },
     { title: "p95", cell: (c) => ms(c.latency.p95_ms) },
     { title: "p99", cell: (c) => ms(c.latency.p99_ms) },
     { title: "Texts/s", cell: (c) => number(speed(c)) + small(interval(c.throughput.texts_per_s)) },
     { title: "× baseline", cell: (c) => times(c.throughput.speedup) + small(interval(c.throughput.speedup)) },
-    { title: "Cosine, mean", cell: (c) => (isReference(study, c) ? "reference"
+    { title: "Cosine, mean", cell: (c) => (isReference(study, c) ? "reference" : isUnderLoad(c) ? "as int8"
       : cosine(accuracy(c)) + small(known(c.validation.cosine_min) ? `min ${cosine(c.validation.cosine_min)}` : "")) },
     { title: "USD per 1 M texts", cell: (c) => usd(c.cost.usd_per_1m_texts) + small(saving(c)) },
     { title: "Peak memory", cell: (c) => megabytes(c.peak_rss_bytes)
@@ -118,8 +124,10 @@ function conclusions(study) {
       { title: "Take", text: true, cell: (a) => escape(a[1]) },
       { title: "It gives", text: true, cell: (a) => escape(a[2]) }], advice) : ""}
     ${table(columns, study.configurations, (c) => (c === fast ? "best" : ""))}
-    <p class="note">Small print below a value is its 95 % interval. A call of a batch row embeds the whole batch. The baseline
-      is ${escape(study.baseline || "not there")}; vectors are compared with those of
+    <p class="note">Small print below a value is its 95 % interval. A call of a batch row embeds the whole batch.${
+      rows.some(isUnderLoad) ? ` The last row is of requests under load, at the highest rate with p99 within
+      ${exactly(study.batching?.bound_ms)}; its memory is that of the study's own process, which also holds the results.` : ""} The baseline is
+      ${escape(study.baseline || "not there")}; vectors are compared with those of
       ${escape(study.reference || "nobody, as the reference was not measured")},
     here over the corpus. MB are 2<sup>20</sup> bytes.</p>`;
 }
@@ -132,16 +140,22 @@ function saving(c) {
 
 /* ------------------------------------------------------------- the pipeline */
 
-const manner = (c) => (c.batch > 1 ? `In batches of ${count(c.batch)}` : "One text at a time");
+const manner = (c) => (isUnderLoad(c) ? "Single texts of many callers" : c.batch > 1
+  ? `In batches of ${count(c.batch)}` : "One text at a time");
 
 /* What a row bought, against the baseline and, where that is PyTorch, against PyTorch with the same batch. */
 function bought(c, base) {
   const like = c.throughput.speedup_same_batch, compared = base.runtime === "torch" && c.runtime !== "torch" && c.batch > 1;
   const same = compared && known(like?.value) ? `, and ${times(like)} PyTorch in the same batches` : "";
+  if (isUnderLoad(c)) return underLoad(c);
   const before = c !== base && c.batch === 1 && base.batch === 1 && known(p50(base)) ? ` instead of ${ms(p50(base))}` : "";
   return `${manner(c)}: ${number(speed(c))} texts/s${c === base ? "" : `, ${times(c.throughput.speedup)} the baseline`}${same}${
     known(p50(c)) ? `; a call takes ${ms(p50(c))} at the median${before}` : ""}.`;
 }
+
+const underLoad = (c) => `${manner(c)}, arriving at random: up to ${number(speed(c))} texts/s, ${
+  times(c.throughput.speedup)} the baseline, while half of them are answered within ${ms(p50(c))} and 99 in 100 within ${
+  ms(c.latency.p99_ms)}.`;
 
 /* The gain over the step that this one goes on from. */
 function gain(study, step, ran) {
@@ -162,6 +176,7 @@ const agreement = (v) => isSame(v) ? `the same vectors, cosine ${cosine(v.cosine
 /* What a step cost in accuracy: one line where its rows agree, one for each where they don't. */
 function lostAccuracy(study, ran) {
   if (ran.some((c) => isReference(study, c))) return ["Nothing: these are the vectors that the others are compared with."];
+  if (ran.every(isUnderLoad)) return ["Nothing more: a text's vector has the same bits alone and in any batch."];
   const said = new Map();
   for (const c of ran.filter((c) => known(accuracy(c)))) {
     const wide = known(c.validation_wide?.cosine_mean);
@@ -212,33 +227,44 @@ function story(study) {
 
 /* ------------------------------------------------------------------- speed */
 
+const underLoadNote = (rows) => (rows.some(isUnderLoad)
+  ? ` The row with adaptive batching is of requests under load, from the moment at which each was due.` : "");
+
 function speeds(study) {
   const rows = measured(study), timed = rows.filter((c) => c.latency.samples_ms?.length),
-    paced = rows.filter((c) => known(speed(c)));
+    paced = rows.filter((c) => known(speed(c))), turns = inRounds(study);
   let html = "<h2 id=\"speed\">Speed</h2>";
   if (timed.length)
     html += figure("latency", "Latency", `Time of one call, every sample, on a logarithmic axis: the box spans the middle half,
-      the line in it is the median. A call of a batch row embeds the whole batch.`,
+      the line in it is the median. A call of a batch row embeds the whole batch.${underLoadNote(timed)}`,
       [nameColumn, { title: "Calls", cell: (c) => count(c.latency.calls) }, { title: "Min", cell: (c) => ms(c.latency.min_ms) },
-       { title: "p50", cell: (c) => ms(p50(c)) }, { title: "p95", cell: (c) => ms(c.latency.p95_ms) },
+       { title: "p50", cell: (c) => ms(p50(c)) }, { title: "95 % interval of p50, ms", cell: (c) => interval(p50Range(c)) },
+       { title: "p95", cell: (c) => ms(c.latency.p95_ms) },
        { title: "p99", cell: (c) => ms(c.latency.p99_ms) }, { title: "p99.9", cell: (c) => ms(c.latency.p99_9_ms) },
        { title: "Max", cell: (c) => ms(c.latency.max_ms) }], timed);
   if (paced.length)
     html += figure("throughput", "Throughput",
-      "Texts a second, sustained, with 95 % intervals from a bootstrap over the blocks. Batch rows are hatched.",
+      "Texts a second, sustained, with 95 % intervals from a bootstrap over the rounds. Batch rows are hatched."
+        + (paced.some(isUnderLoad) ? ` The crossed row is the highest rate at which p99 stays within ${
+          exactly(study.batching?.bound_ms)}.` : ""),
       [nameColumn, { title: "Texts/s", cell: (c) => number(speed(c), 4) },
         { title: "95 % interval", cell: (c) => interval(c.throughput.texts_per_s, 4) },
        { title: "Tokens/s", cell: (c) => count(c.throughput.tokens_per_s) },
-         { title: "Spread of blocks", cell: (c) => percent(100 * c.throughput.spread, 2) }], paced) +
-      figure("rounds", "Steadiness", `Each configuration's texts a second in every round, around its own mean, the line behind
+         { title: "Spread of blocks", cell: (c) => (known(c.throughput.spread) ? percent(100 * c.throughput.spread, 2)
+           : dash) }], paced);
+  if (turns.length)
+    html += figure("rounds", "Steadiness", `Each configuration's texts a second in every round, around its own mean, the line
+        behind
         it; from there to the next
-      row's edge it is ${plain(roundsScale(paced))} %. All take turns in every round, in a shuffled order, so a slow minute of
+      row's edge it is ${plain(roundsScale(turns))} %. All take turns in every round, in a shuffled order, so a slow minute of
         the machine hits all of them and shows as a common dip.`,
-      [nameColumn, ...roundsOf(paced).map((r) => ({ title: `Round ${r + 1}`, cell: (c) => {
+      [nameColumn, ...roundsOf(turns).map((r) => ({ title: `Round ${r + 1}`, cell: (c) => {
         const block = c.throughput.blocks.find((b) => b.round === r);
-        return block ? number(block.texts / block.seconds) : dash; } }))], paced);
+        return block ? number(block.texts / block.seconds) : dash; } }))], turns);
   return html;
 }
+/* Those that took turns in rounds. */
+const inRounds = (study) => measured(study).filter((c) => known(speed(c)) && !isUnderLoad(c));
 const roundsOf = (rows) => [...new Set(rows.flatMap((c) => c.throughput.blocks.map((b) => b.round)))].sort((a, b) => a - b);
 /* How far a block is from the mean of its row, in percent; and the largest of that, rounded up. */
 const offMean = (c, b) => 100 * (b.texts / b.seconds / speed(c) - 1);
@@ -267,10 +293,10 @@ function sweep(study) {
 function lengthsOf(study, single) {
   const corpus = tokensOfCorpus(study);
   const own = !corpus ? [] : measured(study).map((c) =>
-    ({ row: c, texts: "corpus", tokens: corpus, ms: p50(c), p95: c.latency.p95_ms, calls: c.latency.calls,
+    ({ row: c, texts: "corpus", tokens: corpus, ms: p50(c), wait: p50Range(c), p95: c.latency.p95_ms, calls: c.latency.calls,
     rate: speed(c), tokenRate: c.throughput.tokens_per_s, range: c.throughput.texts_per_s }));
   const others = series(study, "length").map((s) =>
-    ({ row: s.row, texts: s.texts, tokens: s.tokens_per_text, ms: s.latency?.p50_ms, p95: s.latency?.p95_ms,
+    ({ row: s.row, texts: s.texts, tokens: s.tokens_per_text, ms: p50(s), wait: p50Range(s), p95: s.latency?.p95_ms,
     calls: s.latency?.calls, rate: speed(s), tokenRate: s.throughput?.tokens_per_s, range: s.throughput?.texts_per_s }));
   const usable = others.filter((p) => (p.row.batch === 1) === single && known(single ? p.ms : p.rate));
   const rows = new Set(usable.map((p) => p.row));
@@ -295,7 +321,7 @@ function lengths(study) {
   if (single.length)
     html += figure("lengths", "One text at a time",
       "Median time of one text by its length in tokens; both axes logarithmic, lower is better.",
-      columns(single, (p) => ms(p.ms) + small(known(p.p95) ? `p95 ${ms(p.p95)}` : "")), rowsOf(single));
+      columns(single, (p) => ms(p.ms) + small(interval(p.wait)) + small(known(p.p95) ? `p95 ${ms(p.p95)}` : "")), rowsOf(single));
   html += batch.length
     ? figure("lengths-batch", "In batches", `Tokens a second by the length of the texts, in batches of
       ${count(batch[0].row.batch)}: higher is better. It falls with the length
@@ -503,8 +529,13 @@ function method(study) {
     <li>Latency: ${plural(o.warmups, "warm-up")}, then ${plural(o.latency_calls, "timed call")}; all samples are kept.
       Percentiles are samples, not interpolations.</li>
     <li>Throughput: ${unit(plain(o.duration_s), "s")} for each configuration over all rounds; it counts texts, not calls.</li>
-    <li>Ratios compare blocks of the same round; intervals are 95 % bootstrap intervals over rounds.</li>
-    <li>Memory is the peak resident size of the process that ran the configuration.</li></ul>
+    <li>Ratios compare blocks of the same round.</li>
+    <li>Intervals are 95 % bootstrap intervals over rounds, as wide as so few rounds demand${study.drift > 0
+      ? `. In this run neighbouring rounds were alike: the machine drifted, which alone leaves all but ratios uncertain by
+        ${percent(100 * study.drift, 2)} (standard error)` : ""}. They hold what happened between rounds that were
+      spread over the run, not what differs between machines or days.</li>
+    <li>Memory is the peak resident size of the process that ran the configuration, in its first round on the corpus, before
+      larger batches and longer texts.</li></ul>
     <pre>${escape(e.repeat ?? "senvec study")}</pre>
     ${facts([["Machine", escape(m.cpu)], ["CPUs", known(m.online_cpus)
       ? `${count(m.online_cpus)} online, ${count(m.physical_cores)} physical ${m.physical_cores === 1 ? "core"
@@ -537,9 +568,10 @@ const describe = (value) => (value && typeof value === "object"
 function full(study) {
   return head(study) + warnings(study) + `<nav>
     <a href="#conclusions">Conclusions</a><a href="#story">Pipeline</a><a href="#speed">Speed</a>
-    <a href="#figure-sweep">Batch sizes</a><a href="#lengths">Short and long texts</a><a href="#use">Three
-      uses</a><a href="#cost">Cost</a>
+    <a href="#figure-sweep">Batch sizes</a><a href="#lengths">Short and long texts</a>
+    <a href="#batching">Many callers</a><a href="#use">Three uses</a><a href="#cost">Cost</a>
     <a href="#accuracy">Accuracy</a><a href="#peak">Machine</a><a href="#method">Method</a></nav>` +
-    conclusions(study) + story(study) + speeds(study) + sweep(study) + lengths(study) + uses(study) + cost(study) +
+    conclusions(study) + story(study) + speeds(study) + sweep(study) + lengths(study) + batchingSection(study) +
+    uses(study) + cost(study) +
     accuracySection(study) + machine(study) + method(study);
 }

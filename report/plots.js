@@ -7,6 +7,7 @@ const looks = {
     "onnxruntime int8": ["--onnx-int8", "diamond"],
   "openvino int8": ["--openvino-int8", "cross"], "senvec fp32": ["--senvec-fp32", "triangle-up"],
   "senvec bf16": ["--senvec-bf16", "star"], "senvec int8": ["--senvec-int8", "hexagon"],
+  "batcher int8": ["--senvec-int8", "hexagon-open"],
 };
 const lookOf = (c) => looks[`${c.runtime} ${c.precision}`] ?? ["--other", "circle-open"];
 const colourName = (c) => lookOf(c)[0];
@@ -14,8 +15,8 @@ const style = () => getComputedStyle(document.documentElement);
 const colour = (name) => style().getPropertyValue(name).trim();
 const colourOf = (c) => colour(colourName(c));
 const symbolOf = (c) => lookOf(c)[1];
-/* Batch rows are hatched, so that the pair of one colour can be told apart without it. */
-const hatch = (c) => (c.batch > 1 ? "/" : "");
+/* Batch rows are hatched and the one under load is crossed, so that rows of one colour can be told apart without it. */
+const hatch = (c) => (isUnderLoad(c) ? "x" : c.batch > 1 ? "/" : "");
 const hatches = (shape) => ({ shape, fillmode: "overlay", solidity: 0.25, size: 7, fgcolor: colour("--paper"),
   fgopacity: 0.8 });
 
@@ -165,7 +166,7 @@ const drawings = {
       { title: title("texts/s") }, (c) => c.throughput.texts_per_s);
   },
   rounds({ study }) {
-    const rows = measured(study).filter((c) => known(speed(c))), scale = roundsScale(rows);
+    const rows = inRounds(study), scale = roundsScale(rows);
     return { data: rows.map((c, i) => ({ type: "scatter", mode: "lines+markers", x: c.throughput.blocks.map((b) => b.round + 1),
       y: c.throughput.blocks.map((b) => i - (0.5 * offMean(c, b)) / scale), line: { color: colourOf(c), width: 1.5 },
       marker: { color: colourOf(c), size: 5, symbol: c.batch > 1 ? "square" : "circle" },

@@ -249,7 +249,7 @@ static void print_model(const report *r) {
     title("Achieved in two seconds");
     printf("  %s texts/s of %.0f tokens, %s, %s: %.1f GMAC/s, %.1f %% of peak\n",
            sv_human_rate((char[SV_HUMAN]){0}, r->run.texts_per_second), r->run.tokens_per_text,
-           sv_precision_choices[r->run.info.precision], r->run.info.tier, r->run.gmacs, percent_of_peak(r));
+           senvec_precision_name(r->run.info.precision), r->run.info.tier, r->run.gmacs, percent_of_peak(r));
 }
 
 static void print_advice(void *context, const char *line) {
@@ -302,9 +302,9 @@ static void print_json(const report *r) {
     if (r->run.ran)
         json_object_set_new(object, "achieved",
                             json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "precision",
-                                      sv_precision_choices[r->run.info.precision], "tier", r->run.info.tier, "texts_per_second",
-                                      r->run.texts_per_second, "tokens_per_text", r->run.tokens_per_text, "gmacs", r->run.gmacs,
-                                      "percent_of_peak", percent_of_peak(r)));
+                                      senvec_precision_name(r->run.info.precision), "tier", r->run.info.tier,
+                                      "texts_per_second", r->run.texts_per_second, "tokens_per_text", r->run.tokens_per_text,
+                                      "gmacs", r->run.gmacs, "percent_of_peak", percent_of_peak(r)));
     json_object_set_new(object, "advice", advice);
     json_dumpf(object, stdout, JSON_INDENT(2));
     putchar('\n');

@@ -74,7 +74,7 @@ static void print_info(const sv_common *common, const senvec_model_info *info, s
     row("pooling", "%s, %s", info->pooling, info->normalized ? "normalised to length 1" : "not normalised");
     row("longest text", "%zu tokens", info->max_seq_length);
     row("work", "%s multiply-accumulates a token in the linear layers", sv_human_count(a, info->linear_macs));
-    row("precision", "%s", sv_precision_choices[info->precision]);
+    row("precision", "%s", senvec_precision_name(info->precision));
     row("ISA tier", "%s", info->tier);
     print_threads(threads, common->threads, machine);
     row("memory", "%s allocated, %s mapped", sv_human_bytes(b, info->memory_bytes), sv_human_bytes(c, info->mapped_bytes));
@@ -90,7 +90,7 @@ static int print_json(const sv_common *common, const senvec_model_info *info, si
         (json_int_t)info->heads, "inner", (json_int_t)info->inner, "vocabulary", (json_int_t)info->vocabulary, "parameters",
         (json_int_t)info->parameters, "dimensions", (json_int_t)info->dimensions, "pooling", info->pooling, "normalized",
         info->normalized, "max_seq_length", (json_int_t)info->max_seq_length, "linear_macs", (json_int_t)info->linear_macs,
-        "precision", sv_precision_choices[info->precision], "tier", info->tier, "threads", (json_int_t)threads, "online_cpus",
+        "precision", senvec_precision_name(info->precision), "tier", info->tier, "threads", (json_int_t)threads, "online_cpus",
         (json_int_t)machine->online_cpus, "affinity_cpus", (json_int_t)machine->affinity_cpus, "quota_cpus",
         machine->quota_cpus, "memory_bytes", (json_int_t)info->memory_bytes, "mapped_bytes", (json_int_t)info->mapped_bytes,
         "files", files);

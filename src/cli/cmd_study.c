@@ -25,7 +25,7 @@ static void show_progress(void *context, double fraction, const char *what) {
 }
 
 /* What `study` does; the other commands are its stages. A report follows. */
-enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE };
+enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE | SV_STAGE_BATCHING };
 
 /* What the options of a stage set, besides sv_study_options. */
 typedef struct switches {
@@ -77,15 +77,23 @@ static const char bench_notes[] =
     "The configurations run in interleaved blocks, in an order shuffled by the seed, with the same threads. Every one is a "
     "process\n"
     "of its own. DIR gets benchmark_results.csv, cost_analysis.csv, batch_throughput.csv, text_lengths.csv, use_cases.csv,\n"
-    "validation.csv, validation_texts.csv, latency_data.json, environment.json, study.json and the ONNX files; 'senvec "
-    "batching'\n"
-    "adds load_curves.csv. Ctrl-C ends after the current block and keeps what was measured.\n";
+    "validation.csv, validation_texts.csv, load_curves.csv, latency_data.json, environment.json, study.json and the models "
+    "in\n"
+    "other forms. Ctrl-C ends after the current block and keeps what was measured.\n"
+    "Intervals (95 %) are of what happened between the rounds, not between machines or days: docs/STUDY.md.\n";
+static const char stage_notes[] =
+    "What isn't given is as in DIR/study.json. Model, texts, --peers, --threads and --cpu can't be others than there. Ctrl-C "
+    "ends\n"
+    "after the current block and keeps what was measured.\n";
 
-/* study, bench and validate take the same options. */
+/* All stages take the same options. */
 static int run_measuring(int argc, char **argv, const char *synopsis, const char *about, unsigned stages) {
     sv_study_options options, quick;
     switches given = {0};
-    sv_study_options_init(&options);
+    if (stages & SV_STAGE_BENCH)
+        sv_study_options_init(&options);
+    else
+        sv_study_options_go_on(&options);
     given.seed = options.seed;
     /* --quick changes other options' defaults, so it has to be known before the table is made. */
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -107,10 +115,10 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
                         "texts at most whose vectors are compared"),
         SV_OPTION_REAL(0, "duration", "SECONDS", &options.duration_s, 0.01, 86400, "of throughput for each configuration"),
         SV_OPTION_COUNT(0, "calls", "N", &options.latency_calls, 1, 1000000, "timed calls of each configuration"),
-        SV_OPTION_COUNT(0, "rounds", "N", &options.rounds, 1, 1000, "interleaved rounds that these are spread over"),
+        SV_OPTION_COUNT(0, "rounds", "N", &options.rounds, 1, 1000, "interleaved rounds that all this is spread over"),
         SV_OPTION_TEXT(0, "sts", "FILE", &options.sts,
                        "CSV of labelled pairs (text, text, number): Spearman's\ncorrelation for every configuration"),
-        SV_OPTION_COUNT(0, "seed", "N", &given.seed, 0, 9007199254740992.0, "of order, sample and bootstrap"),
+        SV_OPTION_COUNT(0, "seed", "N", &given.seed, 1, 9007199254740992.0, "of order, sample, bootstrap and arrivals"),
         SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),
         SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),
         SV_OPTION_TEXT('m', "model", "NAME|DIR", &options.model, "model: a name that 'senvec pull' knows, or a folder"),
@@ -124,7 +132,8 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
         SV_OPTION_FLAG('q', "quiet", &given.quiet, "no progress"),
         SV_OPTIONS_END,
     };
-    const sv_usage usage = {.synopsis = synopsis, .about = about, .options = table, .notes = bench_notes};
+    const sv_usage usage = {
+        .synopsis = synopsis, .about = about, .options = table, .notes = stages & SV_STAGE_BENCH ? bench_notes : stage_notes};
     sv_operands operands;
     int code = sv_options_parse(&usage, argc, argv, &operands);
     return code == SV_RUN ? run_stages(&options, stages, &given) : code;
@@ -161,15 +170,14 @@ int sv_cmd_validate(int argc, char **argv) {
 int sv_cmd_batching(int argc, char **argv) {
     return run_measuring(
         argc, argv, "batching [OPTION]...",
-        "The study's last stage alone, for DIR/study.json: single texts of many callers under load, brought together by the "
-        "batcher.",
+        "The study's stage of adaptive batching alone, for DIR/study.json: single texts of many callers under load.",
         SV_STAGE_BATCHING);
 }
 
 int sv_cmd_cost(int argc, char **argv) {
     sv_study_options options;
     switches given = {.quiet = true};
-    sv_study_options_init(&options);
+    sv_study_options_go_on(&options);
     const sv_option table[] = {
         SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),
         SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),

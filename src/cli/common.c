@@ -2,11 +2,10 @@
 #include "cli/common.h"
 
 const char *const sv_precision_choices[] = {
-    [SENVEC_PRECISION_AUTO] = "auto",
-    [SENVEC_PRECISION_FP32] = "fp32",
-    [SENVEC_PRECISION_BF16] = "bf16",
-    [SENVEC_PRECISION_INT8] = "int8",
-    NULL,
+#define PRECISION_CHOICE(name, value, text) [value] = text,
+    SENVEC_PRECISION_MAP(PRECISION_CHOICE)
+#undef PRECISION_CHOICE
+        NULL,
 };
 
 void sv_common_log(void *context, senvec_log_level level, const char *line) {

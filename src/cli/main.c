@@ -21,7 +21,7 @@ static const command commands[] = {
     {"bench", "the study's measuring stage alone", sv_cmd_bench},
     {"sweep", "the study's stage of batch sizes alone", sv_cmd_sweep},
     {"validate", "the study's accuracy stage alone", sv_cmd_validate},
-    {"batching", "add to a study: single texts under load", sv_cmd_batching},
+    {"batching", "the study's stage of single texts under load", sv_cmd_batching},
     {"cost", "the study's cost stage alone", sv_cmd_cost},
     {"report", "the study as a page, a PDF and a notebook", sv_cmd_report},
     {"embed", "turn texts into vectors", sv_cmd_embed},

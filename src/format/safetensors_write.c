@@ -43,7 +43,7 @@ senvec_status sv_safetensors_write(FILE *stream, const sv_tensor *tensors, size_
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for the header of %zu tensors", count);
     size_t length = strlen(header);
     uint8_t prefix[8];
-    size_t padded = (sizeof prefix + length + SV_CACHE_LINE - 1) / SV_CACHE_LINE * SV_CACHE_LINE - sizeof prefix;
+    size_t padded = sv_whole_lines(sizeof prefix + length) - sizeof prefix;
     for (size_t i = 0; i < sizeof prefix; i++)
         prefix[i] = (uint8_t)((uint64_t)padded >> 8 * i);
     fwrite(prefix, 1, sizeof prefix, stream);

@@ -1,11 +1,14 @@
 #include "stats/statistics.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "stats/random.h"
+
+static const double NORMAL_QUANTILE = 1.959963984540054; /* the 97.5th percentile of the normal distribution */
 
 static int compare_doubles(const void *left, const void *right) {
     double a = *(const double *)left, b = *(const double *)right;
@@ -55,54 +58,132 @@ senvec_status sv_summarize(const double *samples, size_t count, sv_summary *out,
     return SENVEC_OK;
 }
 
-/* The rate of the blocks that `pick` names, or of all in order if `pick` is NULL. */
-static double rate_of(const sv_rate *blocks, size_t count, const size_t *pick) {
+/* ---------------------------------------------------------------- intervals */
+
+/* P(-t < T < t) by the finite series in the angle atan(t / sqrt(freedom)): exact for whole degrees of freedom. */
+static double student_inner(double t, size_t freedom) {
+    double root = sqrt((double)freedom), angle = atan2(t, root), cosine = cos(angle);
+    bool odd = freedom % 2;
+    double term = odd ? cosine : 1, sum = 0;
+    for (size_t k = odd ? 1 : 0; k + 2 <= freedom; k += 2) {
+        sum += term;
+        term *= cosine * cosine * (double)(k + 1) / (double)(k + 2);
+    }
+    return odd ? (angle + sin(angle) * sum) / M_PI_2 : sin(angle) * sum;
+}
+
+double sv_student_quantile(size_t freedom) {
+    double low = NORMAL_QUANTILE, high = 13; /* 12.7 for one degree */
+    for (size_t i = 0; i < 60; i++) {
+        double middle = (low + high) / 2;
+        *(student_inner(middle, freedom) < 0.95 ? &low : &high) = middle;
+    }
+    return low;
+}
+
+double sv_drift(const double *levels, size_t count) {
+    double n = (double)count, mean = 0, squares = 0, products = 0;
+    if (count < SV_DRIFT_ROUNDS)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        mean += levels[i] / n;
+    for (size_t i = 0; i < count; i++) {
+        double difference = levels[i] - mean;
+        squares += difference * difference;
+        products += i ? difference * (levels[i - 1] - mean) : 0;
+    }
+    if (!(squares > 0))
+        return 0;
+    double correlation = (n * products / squares + 1) / (n - 3);
+    double most = (n - 1) / (n + 1); /* where one independent round is left */
+    double r = fmin(fmax(correlation, 0), most), inflation = (1 + r) / (1 - r);
+    return sqrt((inflation - 1) * squares / (n - 1) / n);
+}
+
+/* A figure of the rounds that `pick` names. */
+typedef double figure_fn(const void *data, const size_t *pick);
+
+/* The drift of the figure itself, from what it is in each round; `pick` and `levels` have room for `count`. */
+static double own_drift(figure_fn *figure, const void *data, size_t count, size_t *pick, double *levels) {
+    for (size_t round = 0; round < count; round++) {
+        for (size_t i = 0; i < count; i++)
+            pick[i] = round;
+        levels[round] = log(figure(data, pick));
+    }
+    return sv_drift(levels, count);
+}
+
+/* The half width of the interval as a logarithm; `figures` has room for all resamples. */
+static double half_width(figure_fn *figure, const void *data, size_t count, double drift, uint64_t seed, size_t *pick,
+                         double *figures) {
+    sv_random random;
+    sv_random_seed(&random, seed);
+    for (size_t r = 0; r < SV_BOOTSTRAP_RESAMPLES; r++) {
+        for (size_t i = 0; i < count; i++)
+            pick[i] = (size_t)sv_random_below(&random, count);
+        figures[r] = figure(data, pick);
+    }
+    qsort(figures, SV_BOOTSTRAP_RESAMPLES, sizeof(double), compare_doubles);
+    double n = (double)count, t = sv_student_quantile(count - 1), stretch = sqrt(n / (n - 1)) * t / NORMAL_QUANTILE;
+    double low = sv_percentile(figures, SV_BOOTSTRAP_RESAMPLES, 2.5);
+    double high = sv_percentile(figures, SV_BOOTSTRAP_RESAMPLES, 97.5);
+    return hypot(stretch * log(high / low) / 2, t * drift);
+}
+
+static senvec_status bootstrap(figure_fn *figure, const void *data, size_t count, double drift, uint64_t seed, sv_estimate *out,
+                               senvec_error *err) {
+    *out = (sv_estimate){NAN, NAN, NAN};
+    if (count == 0)
+        return SENVEC_OK;
+    sv_arena arena;
+    sv_arena_init(&arena, NULL);
+    void *picks, *levels, *figures;
+    senvec_status status = sv_arena_alloc(&arena, count, sizeof(size_t), "the bootstrap", &picks, err);
+    if (status == SENVEC_OK)
+        status = sv_arena_alloc(&arena, count, sizeof(double), "the bootstrap", &levels, err);
+    if (status == SENVEC_OK)
+        status = sv_arena_alloc(&arena, SV_BOOTSTRAP_RESAMPLES, sizeof(double), "the bootstrap", &figures, err);
+    if (status == SENVEC_OK) {
+        size_t *pick = picks;
+        for (size_t i = 0; i < count; i++)
+            pick[i] = i;
+        double value = figure(data, pick), half = 0;
+        drift = fmax(drift, own_drift(figure, data, count, pick, levels));
+        if (count > 1)
+            half = half_width(figure, data, count, drift, seed, pick, figures);
+        *out = (sv_estimate){value, value * exp(-half), value * exp(half)};
+    }
+    sv_arena_release(&arena);
+    return status;
+}
+
+typedef struct rates {
+    const sv_rate *rounds, *baseline; /* [count]; baseline NULL: the rate itself */
+    size_t count;
+} rates;
+
+static double rate_of(const sv_rate *rounds, size_t count, const size_t *pick) {
     double work = 0, seconds = 0;
     for (size_t i = 0; i < count; i++) {
-        const sv_rate *block = &blocks[pick ? pick[i] : i];
-        work += block->work;
-        seconds += block->seconds;
+        work += rounds[pick[i]].work;
+        seconds += rounds[pick[i]].seconds;
     }
     return work / seconds;
 }
 
-/* `baseline` NULL: the rate itself. */
-static senvec_status estimate(const sv_rate *blocks, const sv_rate *baseline, size_t count, uint64_t seed, sv_estimate *out,
-                              senvec_error *err) {
-    if (count == 0) {
-        *out = (sv_estimate){NAN, NAN, NAN};
-        return SENVEC_OK;
-    }
-    void *memory;
-    SENVEC_TRY(sv_alloc(&sv_default_allocator, SV_BOOTSTRAP_RESAMPLES, sizeof(double), "the bootstrap", &memory, err));
-    double *figures = memory;
-    senvec_status status = sv_alloc(&sv_default_allocator, count, sizeof(size_t), "the bootstrap", &memory, err);
-    if (status == SENVEC_OK) {
-        size_t *pick = memory;
-        sv_random random;
-        sv_random_seed(&random, seed);
-        for (size_t r = 0; r < SV_BOOTSTRAP_RESAMPLES; r++) {
-            for (size_t i = 0; i < count; i++)
-                pick[i] = (size_t)sv_random_below(&random, count);
-            figures[r] = rate_of(blocks, count, pick) / (baseline ? rate_of(baseline, count, pick) : 1);
-        }
-        qsort(figures, SV_BOOTSTRAP_RESAMPLES, sizeof(double), compare_doubles);
-        out->value = rate_of(blocks, count, NULL) / (baseline ? rate_of(baseline, count, NULL) : 1);
-        out->low = sv_percentile(figures, SV_BOOTSTRAP_RESAMPLES, 2.5);
-        out->high = sv_percentile(figures, SV_BOOTSTRAP_RESAMPLES, 97.5);
-        sv_free(&sv_default_allocator, pick, count, sizeof(size_t));
-    }
-    sv_free(&sv_default_allocator, figures, SV_BOOTSTRAP_RESAMPLES, sizeof(double));
-    return status;
+static double rate_figure(const void *data, const size_t *pick) {
+    const rates *r = data;
+    return rate_of(r->rounds, r->count, pick) / (r->baseline ? rate_of(r->baseline, r->count, pick) : 1);
 }
 
-senvec_status sv_estimate_rate(const sv_rate *blocks, size_t count, uint64_t seed, sv_estimate *out, senvec_error *err) {
-    return estimate(blocks, NULL, count, seed, out, err);
+senvec_status sv_estimate_rate(const sv_rate *rounds, size_t count, double drift, uint64_t seed, sv_estimate *out,
+                               senvec_error *err) {
+    return bootstrap(rate_figure, &(rates){rounds, NULL, count}, count, drift, seed, out, err);
 }
 
-senvec_status sv_estimate_ratio(const sv_rate *blocks, const sv_rate *baseline, size_t count, uint64_t seed, sv_estimate *out,
+senvec_status sv_estimate_ratio(const sv_rate *rounds, const sv_rate *baseline, size_t count, uint64_t seed, sv_estimate *out,
                                 senvec_error *err) {
-    return estimate(blocks, baseline, count, seed, out, err);
+    return bootstrap(rate_figure, &(rates){rounds, baseline, count}, count, 0, seed, out, err);
 }
 
 typedef struct ranked {
@@ -113,6 +194,74 @@ typedef struct ranked {
 static int compare_ranked(const void *left, const void *right) {
     return compare_doubles(&((const ranked *)left)->value, &((const ranked *)right)->value);
 }
+
+/* Samples, sorted, with the round of each, and how many of each round lie before every `stride`-th of them: so the median of
+ * any choice of rounds is found without sorting again. */
+typedef struct medians {
+    const ranked *sorted; /* [total], index: the round */
+    const size_t *before; /* [steps][rounds] */
+    size_t total, rounds, steps, stride;
+} medians;
+
+enum { MEDIAN_STEPS = 256 };
+
+static size_t drawn_before(const medians *m, size_t step, const size_t *pick) {
+    size_t sum = 0;
+    for (size_t i = 0; i < m->rounds; i++)
+        sum += m->before[step * m->rounds + pick[i]];
+    return sum;
+}
+
+static double median_figure(const void *data, const size_t *pick) {
+    const medians *m = data;
+    size_t rank = (drawn_before(m, m->steps - 1, pick) + 1) / 2, low = 0, high = m->steps - 1, drawn;
+    while (high - low > 1) { /* the last step with fewer than `rank` before it */
+        size_t middle = (low + high) / 2;
+        *(drawn_before(m, middle, pick) < rank ? &low : &high) = middle;
+    }
+    drawn = drawn_before(m, low, pick);
+    for (size_t i = low * m->stride; i < m->total; i++) {
+        for (size_t k = 0; k < m->rounds; k++)
+            drawn += m->sorted[i].index == pick[k];
+        if (drawn >= rank)
+            return m->sorted[i].value;
+    }
+    return NAN; /* not reached: the last step has all of them before it */
+}
+
+senvec_status sv_estimate_median(const double *samples, const size_t *counts, size_t rounds, double drift, uint64_t seed,
+                                 sv_estimate *out, senvec_error *err) {
+    medians m = {.rounds = rounds};
+    for (size_t k = 0; k < rounds; k++)
+        m.total += counts[k];
+    m.stride = m.total / MEDIAN_STEPS + 1;
+    m.steps = (m.total + m.stride - 1) / m.stride + 1;
+    sv_arena arena;
+    sv_arena_init(&arena, NULL);
+    void *memory, *table;
+    senvec_status status = sv_arena_alloc(&arena, m.total, sizeof(ranked), "sorted samples", &memory, err);
+    if (status == SENVEC_OK)
+        status = sv_arena_alloc(&arena, m.steps * rounds, sizeof(size_t), "sorted samples", &table, err);
+    if (status == SENVEC_OK) {
+        ranked *sorted = memory;
+        size_t *before = table;
+        for (size_t k = 0, i = 0; k < rounds; k++)
+            for (size_t j = 0; j < counts[k]; j++, i++)
+                sorted[i] = (ranked){samples[i], k};
+        qsort(sorted, m.total, sizeof(ranked), compare_ranked);
+        for (size_t i = 0; i < m.total; i++)
+            before[(i / m.stride + 1) * rounds + sorted[i].index]++;
+        for (size_t i = rounds; i < m.steps * rounds; i++)
+            before[i] += before[i - rounds];
+        m.sorted = sorted;
+        m.before = before;
+        status = bootstrap(median_figure, &m, m.total ? rounds : 0, drift, seed, out, err);
+    }
+    sv_arena_release(&arena);
+    return status;
+}
+
+/* -------------------------------------------------------- rank correlation */
 
 /* ranks[i] = the rank of values[i] from 1; equal values share the mean of their ranks. */
 static void rank(const double *values, size_t count, ranked *order, double *ranks) {

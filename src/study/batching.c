@@ -3,12 +3,17 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "load/batcher_target.h"
 #include "load/find_rate.h"
 #include "load/load_files.h"
+#include "study/worker.h"
 
-enum { CALLERS = 64, SLOTS = 16384, POLICIES = 3, MOST_RUNS = 5 };
-#define WARMUP_S 0.3
+enum { CALLERS = 64, LEAST_ANSWERS = 2 * CALLERS, SLOTS = 16384, POLICIES = 3, MOST_RUNS = 5, MOST_CONFIRMATIONS = 6 };
+#define MOST_CAPACITY_S 5.0
+#define CONFIRMATION_STEP 0.97
+#define MOST_WARMUP_S 0.3
 #define TIMEOUT_S 10.0
 
 /* Rates of the curves, as parts of the capacity: dense where latency turns. */
@@ -31,8 +36,7 @@ typedef struct stage {
     senvec_model_info info;
     sv_load_pool corpus, mixed;
     double capacity, mixed_capacity; /* requests/s */
-    const char *policy;              /* of the steps of a search */
-    json_t *best_run;
+    sv_row *row;
 } stage;
 
 static bool is_cancelled(const stage *s) {
@@ -47,27 +51,6 @@ static void show_progress(stage *s, double seconds, const char *what) {
 
 static senvec_status no_memory(senvec_error *err) {
     return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for the results");
-}
-
-/* The precision of the fastest row so far; auto where nothing was measured. */
-static senvec_status fastest_precision(const sv_results *results, senvec_precision *out, senvec_error *err) {
-    static const char *const names[] = {
-        [SENVEC_PRECISION_FP32] = "fp32", [SENVEC_PRECISION_BF16] = "bf16", [SENVEC_PRECISION_INT8] = "int8"};
-    double best = 0;
-    *out = SENVEC_PRECISION_AUTO;
-    for (size_t i = 0; i < results->row_count; i++) {
-        sv_row_figures figures;
-        const sv_row *row = &results->rows[i];
-        if (strcmp(row->runtime, "senvec") != 0 || row->state != SV_ROW_MEASURED)
-            continue;
-        SENVEC_TRY(sv_row_figures_compute(results, row, &figures, err));
-        for (int precision = SENVEC_PRECISION_FP32; precision <= SENVEC_PRECISION_INT8; precision++)
-            if (strcmp(row->precision, names[precision]) == 0 && figures.texts_per_s.value > best) {
-                best = figures.texts_per_s.value;
-                *out = (senvec_precision)precision;
-            }
-    }
-    return SENVEC_OK;
 }
 
 /* A batcher and the target that drives it, for as long as one policy is measured. */
@@ -100,35 +83,46 @@ static void close_service(service *open) {
 static sv_load_plan open_loop(const stage *s, double rate) {
     return (sv_load_plan){.loop = SV_LOAD_POISSON,
                           .rate = rate,
-                          .warmup_s = WARMUP_S,
+                          .warmup_s = fmin(s->run_s, MOST_WARMUP_S),
                           .duration_s = fmax(s->run_s, 1.1 * (double)s->samples / rate),
                           .timeout_s = TIMEOUT_S,
                           .seed = s->options->seed,
                           .cancelled = s->options->cancelled};
 }
 
-/* Requests a second that the engine can do if they come together at once. */
-static senvec_status measure_capacity(stage *s, const sv_load_pool *pool, double *out, senvec_error *err) {
+/* One run of a policy, and what it says. */
+static senvec_status run_plan(const stage *s, sv_policy policy, const sv_load_pool *pool, const sv_load_plan *plan,
+                              sv_load_figures *out, senvec_error *err) {
     service open;
     sv_load_log log = {0};
-    sv_load_figures figures;
-    sv_load_plan plan = {.loop = SV_LOAD_CLOSED_LOOP,
-                         .clients = CALLERS,
-                         .warmup_s = WARMUP_S,
-                         .duration_s = s->run_s,
-                         .timeout_s = TIMEOUT_S,
-                         .seed = s->options->seed,
-                         .cancelled = s->options->cancelled};
-    SENVEC_TRY(open_service(s, SV_POLICY_GREEDY, pool, &open, err));
+    SENVEC_TRY(open_service(s, policy, pool, &open, err));
     sv_load_target driver = sv_batcher_target_driver(open.target);
-    senvec_status status = sv_load_run(&plan, pool, &driver, &log, err);
+    senvec_status status = sv_load_run(plan, pool, &driver, &log, err);
     close_service(&open);
     if (status == SENVEC_OK)
-        status = sv_load_judge(&log, s->samples, &figures, err);
+        status = sv_load_judge(&log, s->samples, out, err);
     sv_load_log_release(&log);
-    if (status == SENVEC_OK)
-        *out = figures.answered_per_s;
     return status;
+}
+
+/* Requests a second that the engine can do if they come together at once. A run with a handful of answers says little of that,
+ * as a short one on a slow or busy machine is, so it is repeated for longer. */
+static senvec_status measure_capacity(const stage *s, const sv_load_pool *pool, double *out, senvec_error *err) {
+    sv_load_figures figures;
+    for (double seconds = s->run_s;; seconds *= 2) {
+        const sv_load_plan plan = {.loop = SV_LOAD_CLOSED_LOOP,
+                                   .clients = CALLERS,
+                                   .warmup_s = fmin(seconds, MOST_WARMUP_S),
+                                   .duration_s = seconds,
+                                   .timeout_s = TIMEOUT_S,
+                                   .seed = s->options->seed,
+                                   .cancelled = s->options->cancelled};
+        SENVEC_TRY(run_plan(s, SV_POLICY_GREEDY, pool, &plan, &figures, err));
+        if (figures.all.answered >= LEAST_ANSWERS || seconds >= MOST_CAPACITY_S || is_cancelled(s))
+            break;
+    }
+    *out = figures.answered_per_s;
+    return SENVEC_OK;
 }
 
 static json_t *describe_run(const stage *s, const char *policy, const sv_load_pool *pool, double rate,
@@ -143,21 +137,13 @@ static json_t *describe_run(const stage *s, const char *policy, const sv_load_po
 }
 
 static senvec_status measure_run(stage *s, sv_policy policy, const sv_load_pool *pool, double rate, senvec_error *err) {
-    service open;
-    sv_load_log log = {0};
     sv_load_figures figures;
-    sv_load_plan plan = open_loop(s, rate);
-    SENVEC_TRY(open_service(s, policy, pool, &open, err));
-    sv_load_target driver = sv_batcher_target_driver(open.target);
-    senvec_status status = sv_load_run(&plan, pool, &driver, &log, err);
-    close_service(&open);
-    if (status == SENVEC_OK)
-        status = sv_load_judge(&log, s->samples, &figures, err);
+    const sv_load_plan plan = open_loop(s, rate);
+    senvec_status status = run_plan(s, policy, pool, &plan, &figures, err);
     if (status == SENVEC_OK && !is_cancelled(s) &&
         json_array_append_new(json_object_get(s->results->batching, "runs"),
                               describe_run(s, sv_policy_names[policy], pool, rate, &figures)) != 0)
         status = no_memory(err);
-    sv_load_log_release(&log);
     show_progress(s, s->run_s, "adaptive batching");
     return status == SENVEC_OK && is_cancelled(s) ? sv_fail(err, SENVEC_CANCELLED, 0, "interrupted") : status;
 }
@@ -173,23 +159,18 @@ static senvec_status measure_curves(stage *s, senvec_error *err) {
     return SENVEC_OK;
 }
 
-/* Keeps the run of the highest rate that was sustained. */
-static void take_step(void *context, double rate, const sv_load_log *log, const sv_load_figures *figures) {
+static void show_step(void *context, double rate, const sv_load_log *log, const sv_load_figures *figures) {
     stage *s = context;
-    (void)log;
-    if (sv_load_sustained(figures, SV_BATCHING_BOUND_MS)) {
-        json_decref(s->best_run);
-        s->best_run = describe_run(s, s->policy, &s->corpus, rate, figures);
-    }
+    (void)rate, (void)log, (void)figures;
     show_progress(s, s->run_s, "adaptive batching: highest rate");
 }
 
-/* What the policy's curve says: the run at the highest rate that was within the bound below all that weren't (NULL: none), and
- * the first rate that wasn't (0: none). */
-static json_t *search_bounds(const stage *s, sv_policy policy, double *failed) {
-    json_t *passed = NULL, *run;
+/* What the policy's curve says: the highest rate that was within the bound below all that weren't (0: none), and the first one
+ * that wasn't (0: none). */
+static void search_bounds(const stage *s, sv_policy policy, double *passed, double *failed) {
+    const json_t *run;
     size_t i;
-    *failed = 0;
+    *passed = *failed = 0;
     json_array_foreach(json_object_get(s->results->batching, "runs"), i, run) {
         if (strcmp(json_string_value(json_object_get(run, "policy")), sv_policy_names[policy]) != 0 ||
             strcmp(json_string_value(json_object_get(run, "set")), "corpus") != 0)
@@ -197,23 +178,21 @@ static json_t *search_bounds(const stage *s, sv_policy policy, double *failed) {
         double p99 = json_number_value(json_object_get(json_object_get(run, "latency_ms"), "p99"));
         double refused = json_number_value(json_object_get(json_object_get(run, "outcomes"), "refused"));
         double requests = json_number_value(json_object_get(run, "requests"));
+        double rate = json_number_value(json_object_get(run, "rate"));
         if (json_is_true(json_object_get(run, "valid")) && p99 <= SV_BATCHING_BOUND_MS &&
             refused <= SV_LOAD_MOST_FAILED * requests) {
-            passed = run;
+            *passed = rate;
             *failed = 0;
         } else if (*failed == 0) {
-            *failed = json_number_value(json_object_get(run, "rate"));
+            *failed = rate;
         }
     }
-    return json_incref(passed);
 }
 
-static senvec_status find_best(stage *s, sv_policy policy, senvec_error *err) {
-    double failed, rate;
+static senvec_status find_rate(stage *s, sv_policy policy, double *rate, senvec_error *err) {
+    double passed, failed;
     service open;
-    s->best_run = search_bounds(s, policy, &failed);
-    s->policy = sv_policy_names[policy];
-    double passed = json_number_value(json_object_get(s->best_run, "rate"));
+    search_bounds(s, policy, &passed, &failed);
     sv_load_plan plan = open_loop(s, passed > 0 && failed > 0 ? sqrt(passed * failed) : passed > 0 ? 1.2 * passed : failed / 2);
     const sv_load_goal goal = {.bound_ms = SV_BATCHING_BOUND_MS,
                                .most_rate = 4 * s->capacity,
@@ -222,35 +201,95 @@ static senvec_status find_best(stage *s, sv_policy policy, senvec_error *err) {
                                .most_runs = MOST_RUNS,
                                .tolerance = 0.03,
                                .samples = s->samples,
-                               .step = take_step,
+                               .step = show_step,
                                .step_context = s};
-    senvec_status status = open_service(s, policy, &s->corpus, &open, err);
-    if (status == SENVEC_OK) {
-        sv_load_target driver = sv_batcher_target_driver(open.target);
-        status = sv_load_find_rate(&plan, &goal, &s->corpus, &driver, &rate, err);
-        close_service(&open);
-    }
-    if (status == SENVEC_OK) {
-        json_t *best = s->best_run ? json_incref(s->best_run) : json_pack("{s:s, s:f}", "policy", s->policy, "rate", 0.0);
-        if (json_array_append_new(json_object_get(s->results->batching, "best"), best) != 0)
-            status = no_memory(err);
-    }
-    json_decref(s->best_run);
-    s->best_run = NULL;
+    SENVEC_TRY(open_service(s, policy, &s->corpus, &open, err));
+    sv_load_target driver = sv_batcher_target_driver(open.target);
+    senvec_status status = sv_load_find_rate(&plan, &goal, &s->corpus, &driver, rate, err);
+    close_service(&open);
     return status;
 }
 
+/* The run at the default policy's highest rate is the row: its latencies, and one block of throughput. */
+static senvec_status fill_row(stage *s, const sv_load_log *log, const sv_load_figures *figures, double tokens_per_text,
+                              senvec_error *err) {
+    sv_measurement *bench = &s->row->bench;
+    SENVEC_TRY(sv_measurement_clear(s->results, bench, figures->all.answered, 1, err));
+    for (size_t i = 0; i < log->count; i++) {
+        const sv_load_record *record = &log->records[i];
+        if (record->outcome == SV_LOAD_ANSWERED && record->due_ns >= log->window_begin_ns &&
+            record->due_ns < log->window_end_ns && bench->latency_count < bench->latency_capacity)
+            bench->latency_ms[bench->latency_count++] = (double)(record->done_ns - record->due_ns) / 1e6;
+    }
+    const uint64_t texts = figures->all.answered;
+    bench->blocks[bench->block_count++] = (sv_block){
+        .round = s->results->rounds, /* after all others: it has no pair among them */
+        .calls = texts,
+        .texts = texts,
+        .tokens = (uint64_t)(tokens_per_text * (double)texts),
+        .seconds = figures->seconds,
+    };
+    s->row->state = SV_ROW_MEASURED;
+    s->row->reason[0] = '\0';
+    return SENVEC_OK;
+}
+
+/* A run at `rate`; *best gets its description if the rate is sustained, else NULL. */
+static senvec_status try_rate(stage *s, sv_policy policy, double rate, uint64_t seed, json_t **best, senvec_error *err) {
+    service open;
+    sv_load_log log = {0};
+    sv_load_figures figures;
+    sv_batcher_stats stats;
+    sv_load_plan plan = open_loop(s, rate);
+    plan.seed = seed;
+    plan.bound_ms = SV_BATCHING_BOUND_MS;
+    plan.duration_s = fmax(plan.duration_s, s->options->duration_s);
+    *best = NULL;
+    SENVEC_TRY(open_service(s, policy, &s->corpus, &open, err));
+    sv_load_target driver = sv_batcher_target_driver(open.target);
+    senvec_status status = sv_load_run(&plan, &s->corpus, &driver, &log, err);
+    sv_batcher_read_stats(open.batcher, &stats);
+    close_service(&open);
+    if (status == SENVEC_OK)
+        status = sv_load_judge(&log, s->samples, &figures, err);
+    if (status == SENVEC_OK && is_cancelled(s))
+        status = sv_fail(err, SENVEC_CANCELLED, 0, "interrupted");
+    if (status == SENVEC_OK && sv_load_sustained(&figures, SV_BATCHING_BOUND_MS)) {
+        *best = describe_run(s, sv_policy_names[policy], &s->corpus, rate, &figures);
+        if (policy == SV_POLICY_SLO)
+            status = fill_row(s, &log, &figures, (double)stats.tokens / (double)stats.texts, err);
+    }
+    sv_load_log_release(&log);
+    return status;
+}
+
+/* The rate that the search found had the luckiest of its runs, so it is measured once more, longer and with other arrivals;
+ * where it doesn't hold then, lower ones are. */
+static senvec_status confirm(stage *s, sv_policy policy, double rate, senvec_error *err) {
+    json_t *best = NULL;
+    for (uint64_t attempt = 1; rate > 0 && !best && attempt <= MOST_CONFIRMATIONS; attempt++, rate *= CONFIRMATION_STEP)
+        SENVEC_TRY(try_rate(s, policy, rate, s->options->seed + attempt, &best, err));
+    show_progress(s, s->options->duration_s, "adaptive batching: highest rate");
+    if (!best)
+        best = json_pack("{s:s, s:f}", "policy", sv_policy_names[policy], "rate", 0.0);
+    if (json_array_append_new(json_object_get(s->results->batching, "best"), best) != 0)
+        return no_memory(err);
+    return SENVEC_OK;
+}
+
 static senvec_status describe(stage *s, senvec_error *err) {
-    static const char *const precisions[] = {"auto", "fp32", "bf16", "int8"};
-    const char *precision = precisions[s->info.precision];
-    char name[64];
-    snprintf(name, sizeof name, "senvec %s + adaptive batching", precision);
     json_decref(s->results->batching);
-    s->results->batching = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:I, s:[], s:[]}", "name", name, "precision",
-                                     precision, "tier", s->info.tier, "threads", (json_int_t)s->results->threads, "bound_ms",
-                                     SV_BATCHING_BOUND_MS, "capacity_per_s", s->capacity, "mixed_capacity_per_s",
-                                     s->mixed_capacity, "seconds", s->run_s, "samples", (json_int_t)s->samples, "runs", "best");
-    return s->results->batching ? SENVEC_OK : no_memory(err);
+    s->results->batching =
+        json_pack("{s:s, s:s, s:s, s:I, s:f, s:i, s:i, s:f, s:f, s:f, s:f, s:I, s:[], s:[]}", "name", s->row->name, "precision",
+                  s->row->precision, "tier", s->info.tier, "threads", (json_int_t)s->results->threads, "bound_ms",
+                  SV_BATCHING_BOUND_MS, "callers", CALLERS, "fixed_texts", SV_FIXED_TEXTS, "fixed_wait_ms",
+                  (double)SV_FIXED_WAIT_NS / 1e6, "capacity_per_s", s->capacity, "mixed_capacity_per_s", s->mixed_capacity,
+                  "seconds", s->run_s, "samples", (json_int_t)s->samples, "runs", "best");
+    json_decref(s->row->worker);
+    s->row->worker = json_pack("{s:{s:s}, s:{s:s, s:I, s:s, s:f}}", "versions", "senvec", senvec_version(), "settings",
+                               "ISA tier", s->info.tier, "threads", (json_int_t)s->results->threads, "policy",
+                               sv_policy_names[SV_POLICY_SLO], "p99 at most (ms)", SV_BATCHING_BOUND_MS);
+    return s->results->batching && s->row->worker ? SENVEC_OK : no_memory(err);
 }
 
 static senvec_status measure(stage *s, const sv_texts *texts, senvec_error *err) {
@@ -262,28 +301,54 @@ static senvec_status measure(stage *s, const sv_texts *texts, senvec_error *err)
     if (is_cancelled(s))
         return sv_fail(err, SENVEC_CANCELLED, 0, "interrupted");
     if (!(s->capacity > 0 && s->mixed_capacity > 0))
-        return sv_fail(err, SENVEC_SYSTEM, 0, "the batcher answered nothing in %g s; use a longer --duration", s->run_s);
+        return sv_fail(err, SENVEC_SYSTEM, 0, "the batcher answered nothing in %g s: is the machine overloaded?",
+                       MOST_CAPACITY_S);
     SENVEC_TRY(describe(s, err));
     SENVEC_TRY(measure_curves(s, err));
-    for (int policy = 0; policy < POLICIES; policy++)
-        SENVEC_TRY(find_best(s, (sv_policy)policy, err));
+    for (int policy = 0; policy < POLICIES; policy++) {
+        double rate;
+        SENVEC_TRY(find_rate(s, (sv_policy)policy, &rate, err));
+        SENVEC_TRY(confirm(s, (sv_policy)policy, rate, err));
+    }
+    if (s->row->state != SV_ROW_MEASURED)
+        sv_row_mark(s->row, SV_ROW_MISSING, "no rate was found at which p99 stays within %g ms", SV_BATCHING_BOUND_MS);
     return SENVEC_OK;
 }
 
-senvec_status sv_study_batching(sv_results *results, const sv_study_options *options, const char *model, const sv_texts *texts,
+static senvec_status open_model(stage *s, const char *path, senvec_error *err) {
+    const senvec_model_options options = {.precision = SENVEC_PRECISION_INT8, .cpu = s->options->cpu};
+    const uint64_t start = sv_clock_ns();
+    SENVEC_TRY(senvec_model_open(path, &options, &s->model, err));
+    senvec_model_describe(s->model, &s->info);
+    s->row->load_seconds = (double)(sv_clock_ns() - start) / 1e9;
+    s->row->model_bytes = sv_path_size(path);
+    return SENVEC_OK;
+}
+
+senvec_status sv_study_batching(sv_results *results, const sv_study_options *options, const sv_texts *texts,
                                 sv_runner_progress_fn *progress, void *progress_context, senvec_error *err) {
+    char path[SV_MAX_PATH];
     stage s = {.results = results,
                .options = options,
                .progress = progress,
                .progress_context = progress_context,
-               .run_s = fmax(0.3 * options->duration_s, 0.3),
-               .samples = options->quick ? 100 : 1000};
-    s.total = s.run_s * POLICIES * (options->quick ? 8 : 14);
-    senvec_model_options model_options = {.cpu = options->cpu};
-    SENVEC_TRY(fastest_precision(results, &model_options.precision, err));
-    SENVEC_TRY(senvec_model_open(model, &model_options, &s.model, err));
-    senvec_model_describe(s.model, &s.info);
+               .run_s = fmax(0.3 * options->duration_s, 0.02),
+               .samples = (size_t)fmin(fmax(100 * options->duration_s, 100), 1000)}; /* p99 is given from 100 on */
+    s.total = POLICIES * (s.run_s * (options->quick ? 8 : 14) + options->duration_s);
+    for (size_t i = 0; i < results->row_count; i++)
+        if (strcmp(results->rows[i].runtime, SV_STUDY_BATCHER) == 0)
+            s.row = &results->rows[i];
+    if (!s.row)
+        return sv_fail(err, SENVEC_FORMAT, 0, "study.json: from before adaptive batching was part of it; run the study again");
+    if (s.row->state == SV_ROW_FAILED)
+        return SENVEC_OK;
+    s.row->state = SV_ROW_PLANNED;
+    SENVEC_TRY(sv_measurement_clear(results, &s.row->bench, 0, 0, err));
+    SENVEC_TRY(sv_path_join(options->out, s.row->files, path, err));
+    sv_own_peak_rss_reset();
+    SENVEC_TRY(open_model(&s, path, err));
     senvec_status status = measure(&s, texts, err);
+    s.row->peak_rss_bytes = sv_own_peak_rss();
     sv_load_pool_release(&s.corpus);
     sv_load_pool_release(&s.mixed);
     senvec_model_free(s.model);

@@ -10,6 +10,7 @@
 #define NATIVE "native engine: own kernels, no padding"
 #define NATIVE_BF16 "native engine: bf16 weights and activations"
 #define NATIVE_INT8 "native engine: int8 with a scale for each token and channel"
+#define BATCHER "adaptive batching: single texts of many callers under load"
 
 const sv_configuration sv_configurations[] = {
     {"PyTorch (single)", "torch", "fp32", BASELINE, "", 1},
@@ -24,8 +25,9 @@ const sv_configuration sv_configurations[] = {
     {"senvec fp32 (batch=32)", "senvec", "fp32", NATIVE, "", SV_STUDY_BATCH},
     {"senvec bf16 (single)", "senvec", "bf16", NATIVE_BF16, "", 1},
     {"senvec bf16 (batch=32)", "senvec", "bf16", NATIVE_BF16, "", SV_STUDY_BATCH},
-    {"senvec int8 (single)", "senvec", "int8", NATIVE_INT8, "", 1},
-    {"senvec int8 (batch=32)", "senvec", "int8", NATIVE_INT8, "", SV_STUDY_BATCH},
+    {"senvec int8 (single)", "senvec", "int8", NATIVE_INT8, SV_STUDY_NATIVE_INT8, 1},
+    {"senvec int8 (batch=32)", "senvec", "int8", NATIVE_INT8, SV_STUDY_NATIVE_INT8, SV_STUDY_BATCH},
+    {"senvec int8 + adaptive batching", SV_STUDY_BATCHER, "int8", BATCHER, SV_STUDY_NATIVE_INT8, 1},
 };
 
 const size_t sv_configuration_count = sizeof sv_configurations / sizeof sv_configurations[0];
@@ -67,7 +69,7 @@ senvec_status sv_peers_check(const char *list, senvec_error *err) {
 }
 
 bool sv_peers_include(const char *list, const char *runtime) {
-    if (strcmp(runtime, "senvec") == 0)
+    if (strcmp(runtime, "senvec") == 0 || strcmp(runtime, SV_STUDY_BATCHER) == 0)
         return true;
     if (strcmp(list, "none") == 0)
         return false;

@@ -61,6 +61,13 @@ static json_t *describe_texts(const sv_texts *texts) {
                      "with_invalid_utf8", (json_int_t)texts->invalid_utf8);
 }
 
+/* What the study was told, for the stages that go on from it. */
+static json_t *describe_settings(const sv_study_options *options) {
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:I, s:I}", "model", options->model, "peers", options->peers, "cpu",
+                     options->cpu, "corpus", options->corpus, "key", options->key, "column", options->column, "texts",
+                     (json_int_t)options->texts, "validation_texts", (json_int_t)options->validation_texts);
+}
+
 /* How to get these numbers again. */
 static json_t *describe_command(const sv_results *results, const sv_study_options *options) {
     char command[1024];
@@ -92,8 +99,33 @@ senvec_status sv_environment_describe(sv_results *results, const sv_study_option
         json_object_set_new(environment, "senvec", describe_senvec()) != 0 ||
         json_object_set_new(environment, "model", description) != 0 ||
         json_object_set_new(environment, "texts", describe_texts(texts)) != 0 ||
+        json_object_set_new(environment, "settings", describe_settings(options)) != 0 ||
         json_object_set_new(environment, "repeat", describe_command(results, options)) != 0 ||
         json_object_set_new(environment, "runtimes", runtimes) != 0)
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory to describe the environment");
     return SENVEC_OK;
+}
+
+senvec_status sv_environment_check(const sv_results *results, const sv_study_options *options, const sv_texts *texts,
+                                   const char *model, senvec_error *err) {
+    static const char *const figures[] = {"used", "distinct", "bytes"};
+    const json_t *known_model = json_object_get(results->environment, "model");
+    const json_t *known_texts = json_object_get(results->environment, "texts");
+    json_t *own_model = NULL, *own_texts = describe_texts(texts);
+    senvec_status status = describe_model(options->model, model, &own_model, err);
+    bool same_texts = true;
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+        same_texts = same_texts && json_equal(json_object_get(known_texts, figures[i]), json_object_get(own_texts, figures[i]));
+    if (status == SENVEC_OK && known_model &&
+        !json_equal(json_object_get(known_model, "files"), json_object_get(own_model, "files")))
+        status = sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                         "%s: not the model that this study was made with; give that one, or begin anew with \"senvec bench\"",
+                         model);
+    else if (status == SENVEC_OK && known_texts && !same_texts)
+        status = sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                         "%s: not the texts that this study was made with; give those, or begin anew with \"senvec bench\"",
+                         texts->source);
+    json_decref(own_model);
+    json_decref(own_texts);
+    return status;
 }

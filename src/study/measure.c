@@ -1,4 +1,4 @@
-/* The stages that take times. Everything is measured the same way: as cells, in interleaved rounds. Workers time themselves
+/* What takes times. Everything is measured the same way: as cells, in interleaved rounds. Workers time themselves
  * (worker.h); what they report is believed only if it fits into the time that went by here. */
 #include <math.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #define BANDWIDTH_MILLISECONDS 200 /* once */
 #define BANDWIDTH_BYTES (256u << 20)
 #define SETTLE_US 30000     /* before a block: thread pools spin for a while after their last call */
-#define REWARM 3            /* untimed calls before a block, from the second round on */
+#define REWARM 3            /* untimed calls before timed ones, and before the first block of a series */
 #define SPREAD_LIMIT 0.05   /* of a row's blocks, above which the reader is warned */
 #define STEAL_LIMIT 0.01    /* of a block's CPU time */
 #define IDLE_CPU_LIMIT 0.05 /* CPUs that idle workers may use */
@@ -61,8 +61,12 @@ static senvec_status measure_latency(sv_runner *runner, const sv_cell *cell, siz
         why = "a call that took no time";
     else if (sum / 1e9 > wall_s * 1.001)
         why = "the calls took longer than the time that went by";
-    for (size_t i = 0; !why && i < calls && measured->latency_count < measured->latency_capacity; i++)
-        measured->latency_ms[measured->latency_count++] = json_number_value(json_array_get(samples, i)) / 1e6;
+    if (!why) {
+        for (size_t i = 0; i < calls; i++)
+            measured->latency_ms[measured->latency_count++] = json_number_value(json_array_get(samples, i)) / 1e6;
+        if (calls)
+            measured->latency_blocks[measured->latency_block_count++] = calls;
+    }
     json_decref(reply);
     return why ? sv_runner_implausible(runner, cell->row, "latency", why, err) : SENVEC_OK;
 }
@@ -112,8 +116,9 @@ static senvec_status measure_block(sv_runner *runner, const sv_cell *cell, size_
     size_t calls = share(cell->calls, rounds, round);
     usleep(SETTLE_US);
     uint64_t start = sv_clock_ns(), steal = sv_machine_steal_ns(), idle = idle_cpu_ns(runner, cell->row);
-    if (calls)
-        SENVEC_TRY(measure_latency(runner, cell, calls, round == 0 ? cell->warmups : REWARM, err));
+    size_t warmups = round == 0 ? cell->warmups : calls ? REWARM : 0;
+    if (calls || warmups)
+        SENVEC_TRY(measure_latency(runner, cell, calls, warmups, err));
     sv_block block = {.round = round, .position = position};
     bool done = false;
     if (cell->seconds > 0 && runner->workers[cell->row])
@@ -141,39 +146,64 @@ static void measure_peaks(sv_runner *runner) {
         *best[kind] = fmax(*best[kind], sv_peak_gmacs(kind, runner->isa, results->threads, PEAK_MILLISECONDS, NULL));
 }
 
-/* Measures the cells in interleaved rounds, each in an order of its own; `peaks`: and the machine's peaks in every round. */
-static senvec_status run_cells(sv_runner *runner, const sv_cell *cells, size_t count, size_t rounds, const char *stage,
-                               bool peaks, senvec_error *err) {
-    void *memory;
-    SENVEC_TRY(sv_arena_alloc(&runner->results->arena, count, sizeof(size_t), "the order of cells", &memory, err));
-    size_t *order = memory;
-    for (size_t i = 0; i < count; i++) {
-        size_t blocks = cells[i].seconds > 0 ? rounds : 0;
-        order[i] = i;
-        SENVEC_TRY(sv_measurement_clear(runner->results, cells[i].measured, cells[i].calls, blocks, err));
-    }
-    for (size_t round = 0; round < rounds; round++) {
-        if (peaks)
-            measure_peaks(runner);
-        sv_random_shuffle(&runner->random, order, count);
-        for (size_t position = 0; position < count; position++) {
-            const sv_cell *cell = &cells[order[position]];
-            double fraction = (double)(round * count + position) / (double)(rounds * count);
-            if (sv_runner_cancelled(runner))
-                return sv_runner_fail_cancelled(err);
-            sv_runner_progress(runner, fraction, stage, runner->results->rows[cell->row].name);
-            if (runner->workers[cell->row])
-                SENVEC_TRY(measure_block(runner, cell, round, rounds, position, err));
-        }
+/* Cells that a round visits one soon after the other, in an order of its own. */
+typedef struct sv_part {
+    const char *stage; /* for the progress */
+    sv_cell *cells;
+    size_t *order; /* [count] */
+    size_t count;
+} sv_part;
+
+/* Room for `count` cells that lives as long as the results. */
+static senvec_status make_part(sv_runner *runner, const char *stage, size_t count, sv_part *out, senvec_error *err) {
+    void *cells, *order;
+    SENVEC_TRY(sv_arena_alloc(&runner->results->arena, count, sizeof(sv_cell), "cells", &cells, err));
+    SENVEC_TRY(sv_arena_alloc(&runner->results->arena, count, sizeof(size_t), "the order of cells", &order, err));
+    *out = (sv_part){stage, cells, order, count};
+    for (size_t i = 0; i < count; i++)
+        out->order[i] = i;
+    return SENVEC_OK;
+}
+
+static senvec_status visit_part(sv_runner *runner, const sv_part *part, size_t round, size_t *visited, size_t total,
+                                senvec_error *err) {
+    const size_t rounds = runner->options->rounds;
+    sv_results *results = runner->results;
+    char stage[64];
+    snprintf(stage, sizeof stage, "round %zu/%zu, %s", round + 1, rounds, part->stage);
+    sv_random_shuffle(&runner->random, part->order, part->count);
+    for (size_t position = 0; position < part->count; position++) {
+        const sv_cell *cell = &part->cells[part->order[position]];
+        sv_row *row = &results->rows[cell->row];
+        if (sv_runner_cancelled(runner))
+            return sv_runner_fail_cancelled(err);
+        sv_runner_progress(runner, (double)(*visited)++ / (double)total, stage, row->name);
+        if (!runner->workers[cell->row])
+            continue;
+        SENVEC_TRY(measure_block(runner, cell, round, rounds, position, err));
+        /* A row's memory is what the corpus takes: read before larger batches and longer texts come. */
+        if (round == 0 && cell->measured == &row->bench && runner->workers[cell->row])
+            row->peak_rss_bytes = sv_worker_peak_rss(runner->workers[cell->row]);
     }
     return SENVEC_OK;
 }
 
-/* Room for `count` cells that lives as long as the results. */
-static senvec_status make_cells(sv_runner *runner, size_t count, sv_cell **out, senvec_error *err) {
-    void *memory;
-    SENVEC_TRY(sv_arena_alloc(&runner->results->arena, count, sizeof(sv_cell), "cells", &memory, err));
-    *out = memory;
+/* Measures the parts in interleaved rounds, so that every cell is spread over the whole time; `peaks`: and the machine's peaks
+ * in every round. */
+static senvec_status run_parts(sv_runner *runner, const sv_part *parts, size_t count, bool peaks, senvec_error *err) {
+    const size_t rounds = runner->options->rounds;
+    size_t visited = 0, total = 0;
+    for (size_t p = 0; p < count; p++) {
+        total += rounds * parts[p].count;
+        for (size_t i = 0; i < parts[p].count; i++)
+            SENVEC_TRY(sv_measurement_clear(runner->results, parts[p].cells[i].measured, parts[p].cells[i].calls, rounds, err));
+    }
+    for (size_t round = 0; round < rounds; round++) {
+        if (peaks)
+            measure_peaks(runner);
+        for (size_t p = 0; p < count; p++)
+            SENVEC_TRY(visit_part(runner, &parts[p], round, &visited, total, err));
+    }
     return SENVEC_OK;
 }
 
@@ -212,31 +242,19 @@ static senvec_status judge(sv_runner *runner, senvec_error *err) {
     return SENVEC_OK;
 }
 
-senvec_status sv_runner_bench(sv_runner *runner, senvec_error *err) {
+static senvec_status bench_cells(sv_runner *runner, sv_part *out, senvec_error *err) {
     sv_results *results = runner->results;
-    sv_cell *cells;
-    SENVEC_TRY(make_cells(runner, results->row_count, &cells, err));
+    SENVEC_TRY(make_part(runner, "corpus", results->row_count, out, err));
     for (size_t i = 0; i < results->row_count; i++)
-        cells[i] = (sv_cell){.row = i,
-                             .set = SV_TEXTS_CORPUS,
-                             .texts = runner->options->texts->count,
-                             .batch = results->rows[i].batch,
-                             .calls = results->latency_calls,
-                             .seconds = results->duration_s,
-                             .warmups = results->warmups,
-                             .measured = &results->rows[i].bench};
-    senvec_status status = run_cells(runner, cells, results->row_count, results->rounds, "measuring", true, err);
-    if (status != SENVEC_OK && status != SENVEC_CANCELLED)
-        return status;
-    for (size_t i = 0; i < results->row_count; i++) {
-        sv_row *row = &results->rows[i];
-        if (!runner->workers[i] || !row->bench.block_count)
-            continue;
-        row->state = SV_ROW_MEASURED;
-        row->peak_rss_bytes = sv_worker_peak_rss(runner->workers[i]);
-    }
-    SENVEC_TRY(judge(runner, status == SENVEC_OK ? err : NULL));
-    return status;
+        out->cells[i] = (sv_cell){.row = i,
+                                  .set = SV_TEXTS_CORPUS,
+                                  .texts = runner->options->texts->count,
+                                  .batch = results->rows[i].batch,
+                                  .calls = results->latency_calls,
+                                  .seconds = results->duration_s,
+                                  .warmups = results->warmups,
+                                  .measured = &results->rows[i].bench};
+    return SENVEC_OK;
 }
 
 /* ----------------------------------------------------- sweep and lengths */
@@ -247,85 +265,136 @@ static bool is_swept(const sv_row *row) {
                               (strcmp(row->runtime, "onnxruntime") == 0 && strcmp(row->precision, "int8") == 0));
 }
 
-senvec_status sv_runner_sweep(sv_runner *runner, double seconds, senvec_error *err) {
+/* Rows, batches and texts of the sweep. */
+static senvec_status plan_sweep(sv_runner *runner, senvec_error *err) {
     static const size_t batches[] = {1, 4, 8, 16, 32, 64};
     enum { BATCHES = sizeof batches / sizeof batches[0] };
     sv_results *results = runner->results;
-    size_t corpus = runner->options->texts->count, count = 0, first, c = 0;
+    size_t count = 0, s;
     for (size_t i = 0; i < results->row_count; i++)
         if (runner->workers[i] && is_swept(&results->rows[i]))
             count += BATCHES;
-    sv_cell *cells;
-    SENVEC_TRY(make_cells(runner, count, &cells, err));
-    SENVEC_TRY(sv_results_add_series(results, SV_SERIES_SWEEP, count, &first, err));
+    SENVEC_TRY(sv_results_add_series(results, SV_SERIES_SWEEP, count, &s, err));
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];
         if (!runner->workers[i] || !is_swept(row))
             continue;
-        for (size_t b = 0; b < BATCHES; b++, c++) {
-            sv_series *series = &results->series[first + c];
+        for (size_t b = 0; b < BATCHES; b++, s++) {
+            sv_series *series = &results->series[s];
             series->row = i;
             series->batch = batches[b];
-            series->tokens_per_text = (double)row->tokens / (double)corpus;
+            series->tokens_per_text = (double)row->tokens / (double)runner->options->texts->count;
             snprintf(series->set, sizeof series->set, "%s", SV_TEXTS_CORPUS);
-            cells[c] = (sv_cell){.row = i,
-                                 .set = SV_TEXTS_CORPUS,
-                                 .texts = corpus,
-                                 .batch = batches[b],
-                                 .seconds = seconds,
-                                 .measured = &series->measured};
         }
     }
-    return run_cells(runner, cells, count, results->rounds, "batch sizes", false, err);
+    return SENVEC_OK;
 }
 
+/* Our own sets of texts, which the workers know when `count` is above 0. */
+typedef struct own_set {
+    const char *name;
+    size_t count;
+    double tokens_per_text;
+} own_set;
+
+enum { OWN_SETS = 3 };
+
 /* Makes one of our own sets known to the workers. */
-static senvec_status teach_own(sv_runner *runner, const char *name, size_t *count, double *tokens_per_text, senvec_error *err) {
+static senvec_status teach_own(sv_runner *runner, own_set *set, senvec_error *err) {
     sv_texts texts;
     uint64_t tokens = 0;
-    SENVEC_TRY(sv_texts_make(&texts, name, err));
-    *count = texts.count;
-    senvec_status status = sv_runner_teach(runner, name, &texts, NULL, texts.count, &tokens, err);
-    *tokens_per_text = (double)tokens / (double)texts.count;
+    SENVEC_TRY(sv_texts_make(&texts, set->name, err));
+    set->count = texts.count;
+    senvec_status status = sv_runner_teach(runner, set->name, &texts, NULL, texts.count, &tokens, err);
+    set->tokens_per_text = (double)tokens / (double)texts.count;
     sv_texts_release(&texts);
     return status;
 }
 
-senvec_status sv_runner_lengths(sv_runner *runner, size_t calls, double seconds, bool quick, senvec_error *err) {
-    static const char *const names[] = {SV_TEXTS_QUERY, SV_TEXTS_LISTING, SV_TEXTS_LONG};
-    enum { SETS = sizeof names / sizeof names[0] };
-    const size_t sets = quick ? SETS - 1 : SETS;
+/* Rows and texts of the text lengths; `quick` as in sv_measuring. */
+static senvec_status plan_lengths(sv_runner *runner, bool quick, own_set sets[OWN_SETS], senvec_error *err) {
+    const size_t used = quick ? OWN_SETS - 1 : OWN_SETS;
     sv_results *results = runner->results;
-    size_t counts[SETS], count = 0, first, c = 0;
-    double tokens[SETS];
-    for (size_t s = 0; s < sets; s++)
-        SENVEC_TRY(teach_own(runner, names[s], &counts[s], &tokens[s], err));
+    size_t count = 0, s;
+    for (size_t k = 0; k < used; k++)
+        SENVEC_TRY(teach_own(runner, &sets[k], err));
     for (size_t i = 0; i < results->row_count; i++)
         if (runner->workers[i] && (results->rows[i].batch == 1 || !quick))
-            count += sets;
-    sv_cell *cells;
-    SENVEC_TRY(make_cells(runner, count, &cells, err));
-    SENVEC_TRY(sv_results_add_series(results, SV_SERIES_LENGTH, count, &first, err));
+            count += used;
+    SENVEC_TRY(sv_results_add_series(results, SV_SERIES_LENGTH, count, &s, err));
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];
-        bool single = row->batch == 1;
-        if (!runner->workers[i] || (!single && quick))
+        if (!runner->workers[i] || (row->batch > 1 && quick))
             continue;
-        for (size_t s = 0; s < sets; s++, c++) {
-            sv_series *series = &results->series[first + c];
+        for (size_t k = 0; k < used; k++, s++) {
+            sv_series *series = &results->series[s];
             series->row = i;
             series->batch = row->batch;
-            series->tokens_per_text = tokens[s];
-            snprintf(series->set, sizeof series->set, "%s", names[s]);
-            cells[c] = (sv_cell){.row = i,
-                                 .set = names[s],
-                                 .texts = counts[s],
-                                 .batch = row->batch,
-                                 .calls = single ? calls : 0,
-                                 .seconds = single ? 0 : seconds,
-                                 .warmups = REWARM,
-                                 .measured = &series->measured};
+            series->tokens_per_text = sets[k].tokens_per_text;
+            snprintf(series->set, sizeof series->set, "%s", sets[k].name);
         }
     }
-    return run_cells(runner, cells, count, SV_LENGTH_ROUNDS, "text lengths", false, err);
+    return SENVEC_OK;
+}
+
+static size_t texts_of(const sv_runner *runner, const own_set sets[OWN_SETS], const char *name) {
+    for (size_t k = 0; k < OWN_SETS; k++)
+        if (strcmp(sets[k].name, name) == 0)
+            return sets[k].count;
+    return runner->options->texts->count;
+}
+
+/* The cells of the series of a kind: throughput, or where texts of another length are taken one by one, latency. */
+static senvec_status series_cells(sv_runner *runner, sv_series_kind kind, const char *stage, const sv_measuring *what,
+                                  const own_set sets[OWN_SETS], sv_part *out, senvec_error *err) {
+    sv_results *results = runner->results;
+    size_t count = 0, c = 0;
+    for (size_t s = 0; s < results->series_count; s++)
+        count += results->series[s].kind == kind;
+    SENVEC_TRY(make_part(runner, stage, count, out, err));
+    for (size_t s = 0; s < results->series_count; s++) {
+        sv_series *series = &results->series[s];
+        bool timed = kind == SV_SERIES_LENGTH && series->batch == 1;
+        if (series->kind != kind)
+            continue;
+        out->cells[c++] = (sv_cell){.row = series->row,
+                                    .set = series->set,
+                                    .texts = texts_of(runner, sets, series->set),
+                                    .batch = series->batch,
+                                    .calls = timed ? what->length_calls : 0,
+                                    .seconds = timed                      ? 0
+                                               : kind == SV_SERIES_LENGTH ? what->length_seconds
+                                                                          : what->sweep_seconds,
+                                    .warmups = REWARM,
+                                    .measured = &series->measured};
+    }
+    return SENVEC_OK;
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+senvec_status sv_runner_measure(sv_runner *runner, const sv_measuring *what, senvec_error *err) {
+    sv_results *results = runner->results;
+    own_set sets[OWN_SETS] = {{.name = SV_TEXTS_QUERY}, {.name = SV_TEXTS_LISTING}, {.name = SV_TEXTS_LONG}};
+    sv_part parts[3];
+    size_t count = 0;
+    /* All series first: making room for more moves those that are there. */
+    if (what->sweep)
+        SENVEC_TRY(plan_sweep(runner, err));
+    if (what->lengths)
+        SENVEC_TRY(plan_lengths(runner, what->quick, sets, err));
+    if (what->bench)
+        SENVEC_TRY(bench_cells(runner, &parts[count++], err));
+    if (what->sweep)
+        SENVEC_TRY(series_cells(runner, SV_SERIES_SWEEP, "batch sizes", what, sets, &parts[count++], err));
+    if (what->lengths)
+        SENVEC_TRY(series_cells(runner, SV_SERIES_LENGTH, "text lengths", what, sets, &parts[count++], err));
+    senvec_status status = run_parts(runner, parts, count, what->bench, err);
+    if (!what->bench || (status != SENVEC_OK && status != SENVEC_CANCELLED))
+        return status;
+    for (size_t i = 0; i < results->row_count; i++)
+        if (runner->workers[i] && results->rows[i].bench.block_count)
+            results->rows[i].state = SV_ROW_MEASURED;
+    SENVEC_TRY(judge(runner, status == SENVEC_OK ? err : NULL));
+    return status;
 }

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -62,43 +61,41 @@ static size_t get_size(const json_t *request, const char *key) {
     return value > 0 ? (size_t)value : 0;
 }
 
-static const char *const precision_names[] = {"auto", "fp32", "bf16", "int8"}; /* by senvec_precision */
-
 static senvec_precision parse_precision(const char *name) {
-    for (size_t i = 1; name && i < sizeof precision_names / sizeof precision_names[0]; i++)
-        if (strcmp(name, precision_names[i]) == 0)
-            return (senvec_precision)i;
+    for (int p = SENVEC_PRECISION_FP32; name && p <= SENVEC_PRECISION_INT8; p++)
+        if (strcmp(name, senvec_precision_name((senvec_precision)p)) == 0)
+            return (senvec_precision)p;
     return SENVEC_PRECISION_AUTO;
 }
 
-static uint64_t weights_bytes(const char *directory) {
-    char path[SV_MAX_PATH];
-    struct stat facts;
-    if (sv_path_join(directory, "model.safetensors", path, NULL) != SENVEC_OK || stat(path, &facts) != 0)
-        return 0;
-    return (uint64_t)facts.st_size;
+/* Of a model's folder, or of a native file. */
+static uint64_t weights_bytes(const char *model) {
+    char weights[SV_MAX_PATH];
+    if (sv_path_is_file(model))
+        return sv_path_size(model);
+    return sv_path_join(model, "model.safetensors", weights, NULL) == SENVEC_OK ? sv_path_size(weights) : 0;
 }
 
 static senvec_status load(native *worker, const json_t *request, json_t *reply, senvec_error *err) {
-    const char *directory = json_string_value(json_object_get(request, "model"));
+    const char *files = json_string_value(json_object_get(request, "files"));
     senvec_model_options options = {
         .precision = parse_precision(json_string_value(json_object_get(request, "precision"))),
         .cpu = json_string_value(json_object_get(request, "cpu")),
     };
     senvec_session_options session_options = {.threads = get_size(request, "threads")};
-    if (!directory || worker->model)
+    if (!files || worker->model)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "load: one model, please");
-    SENVEC_TRY(senvec_model_open(directory, &options, &worker->model, err));
+    SENVEC_TRY(senvec_model_open(files, &options, &worker->model, err));
     SENVEC_TRY(senvec_session_open(worker->model, &session_options, &worker->session, err));
     senvec_model_describe(worker->model, &worker->info);
     const senvec_model_info *info = &worker->info;
     if (options.precision != SENVEC_PRECISION_AUTO && info->precision != options.precision)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "this CPU has no %s instructions; senvec would compute in %s in their place",
-                       precision_names[options.precision], precision_names[info->precision]);
+                       senvec_precision_name(options.precision), senvec_precision_name(info->precision));
     json_t *facts =
         json_pack("{s:{s:s}, s:{s:s, s:I}, s:I, s:I, s:I, s:I, s:s}", "versions", "senvec", senvec_version(), "settings",
                   "ISA tier", info->tier, "threads", (json_int_t)senvec_session_threads(worker->session), "model_bytes",
-                  (json_int_t)weights_bytes(directory), "dimensions", (json_int_t)info->dimensions, "max_seq_length",
+                  (json_int_t)weights_bytes(files), "dimensions", (json_int_t)info->dimensions, "max_seq_length",
                   (json_int_t)info->max_seq_length, "linear_macs", (json_int_t)info->linear_macs, "tier", info->tier);
     int failed = json_object_update(reply, facts);
     json_decref(facts);

@@ -138,9 +138,9 @@ static void paired_rates(const sv_measurement *measured, const sv_measurement *o
     }
 }
 
-/* texts/s of `measured`, or its ratio to `other`'s if that isn't NULL. */
-static senvec_status estimate(uint64_t seed, const sv_measurement *measured, const sv_measurement *other, sv_estimate *out,
-                              senvec_error *err) {
+/* Of a measurement, or of its ratio to another. */
+static senvec_status estimate_rate(const sv_results *results, const sv_measurement *measured, const sv_measurement *other,
+                                   double drift, sv_estimate *out, senvec_error *err) {
     sv_arena arena;
     sv_arena_init(&arena, NULL);
     void *rates, *other_rates;
@@ -150,14 +150,92 @@ static senvec_status estimate(uint64_t seed, const sv_measurement *measured, con
         status = sv_arena_alloc(&arena, measured->block_count, sizeof(sv_rate), "rates", &other_rates, err);
     if (status == SENVEC_OK) {
         paired_rates(measured, other, rates, other_rates, &count);
-        status = other ? sv_estimate_ratio(rates, other_rates, count, seed, out, err)
-                       : sv_estimate_rate(rates, count, seed, out, err);
+        status = other ? sv_estimate_ratio(rates, other_rates, count, results->seed, out, err)
+                       : sv_estimate_rate(rates, count, drift, results->seed, out, err);
     }
     sv_arena_release(&arena);
     return status;
 }
 
-senvec_status sv_measurement_figures(const sv_measurement *measured, uint64_t seed, sv_series_figures *out, senvec_error *err) {
+/* The ratio of texts/s to `other`'s. Without a common round, as under load, it is that of the means and has no interval. */
+static senvec_status compare_rates(const sv_results *results, const sv_measurement *measured, const sv_measurement *other,
+                                   sv_estimate *out, senvec_error *err) {
+    SENVEC_TRY(estimate_rate(results, measured, other, 0, out, err));
+    if (isnan(out->value)) {
+        sv_estimate above, below;
+        SENVEC_TRY(estimate_rate(results, measured, NULL, 0, &above, err));
+        SENVEC_TRY(estimate_rate(results, other, NULL, 0, &below, err));
+        double ratio = above.value / below.value;
+        *out = (sv_estimate){ratio, ratio, ratio};
+    }
+    return SENVEC_OK;
+}
+
+static double block_rate(const sv_block *block) {
+    return (double)block->texts / block->seconds;
+}
+
+/* levels[b] = the logarithm of the rate of block b against the mean of all. */
+static void levels_of(const sv_measurement *measured, double *levels) {
+    double mean = 0;
+    for (size_t b = 0; b < measured->block_count; b++) {
+        levels[b] = log(block_rate(&measured->blocks[b]));
+        mean += levels[b] / (double)measured->block_count;
+    }
+    for (size_t b = 0; b < measured->block_count; b++)
+        levels[b] -= mean;
+}
+
+senvec_status sv_results_drift(const sv_results *results, double *out, senvec_error *err) {
+    sv_arena arena;
+    sv_arena_init(&arena, NULL);
+    void *all, *of_round;
+    size_t rounds = 0, rows = 0;
+    *out = 0;
+    for (size_t i = 0; i < results->row_count; i++)
+        if (results->rows[i].bench.block_count > rounds)
+            rounds = results->rows[i].bench.block_count;
+    /* The levels of a row, one row after the other; a round's, of all rows; and the medians of those. */
+    senvec_status status = sv_arena_alloc(&arena, (results->row_count + 1) * rounds, sizeof(double), "rounds", &all, err);
+    if (status == SENVEC_OK)
+        status = sv_arena_alloc(&arena, results->row_count, sizeof(double), "rounds", &of_round, err);
+    if (status == SENVEC_OK) {
+        double *levels = all, *values = of_round, *medians = levels + results->row_count * rounds;
+        for (size_t i = 0; i < results->row_count; i++)
+            if (results->rows[i].bench.block_count == rounds)
+                levels_of(&results->rows[i].bench, levels + rows++ * rounds);
+        for (size_t round = 0; status == SENVEC_OK && round < rounds; round++) {
+            sv_summary summary;
+            for (size_t i = 0; i < rows; i++)
+                values[i] = levels[i * rounds + round];
+            status = sv_summarize(values, rows, &summary, err);
+            medians[round] = summary.p50;
+        }
+        *out = status == SENVEC_OK ? sv_drift(medians, rounds) : 0;
+    }
+    sv_arena_release(&arena);
+    return status;
+}
+
+/* The machine's drift or the row's own, whichever is larger. */
+static senvec_status row_drift(const sv_results *results, const sv_row *row, double *out, senvec_error *err) {
+    sv_arena arena;
+    sv_arena_init(&arena, NULL);
+    void *levels;
+    senvec_status status = sv_results_drift(results, out, err);
+    if (status == SENVEC_OK)
+        status = sv_arena_alloc(&arena, row->bench.block_count, sizeof(double), "rounds", &levels, err);
+    if (status == SENVEC_OK) {
+        levels_of(&row->bench, levels);
+        *out = fmax(*out, sv_drift(levels, row->bench.block_count));
+    }
+    sv_arena_release(&arena);
+    return status;
+}
+
+senvec_status sv_measurement_figures(const sv_results *results, const sv_row *row, const sv_measurement *measured,
+                                     sv_series_figures *out, senvec_error *err) {
+    double drift;
     *out = (sv_series_figures){0};
     for (size_t i = 0; i < measured->block_count; i++) {
         out->texts += (double)measured->blocks[i].texts;
@@ -165,8 +243,11 @@ senvec_status sv_measurement_figures(const sv_measurement *measured, uint64_t se
         out->tokens += (double)measured->blocks[i].tokens;
         out->seconds += measured->blocks[i].seconds;
     }
+    SENVEC_TRY(row_drift(results, row, &drift, err));
     SENVEC_TRY(sv_summarize(measured->latency_ms, measured->latency_count, &out->latency, err));
-    return estimate(seed, measured, NULL, &out->texts_per_s, err);
+    SENVEC_TRY(sv_estimate_median(measured->latency_ms, measured->latency_blocks, measured->latency_block_count, drift,
+                                  results->seed, &out->p50, err));
+    return estimate_rate(results, measured, NULL, drift, &out->texts_per_s, err);
 }
 
 const sv_series *sv_results_series(const sv_results *results, const sv_row *row, sv_series_kind kind, const char *set,
@@ -198,10 +279,16 @@ senvec_status sv_results_add_series(sv_results *results, sv_series_kind kind, si
 
 senvec_status sv_measurement_clear(sv_results *results, sv_measurement *measured, size_t calls, size_t blocks,
                                    senvec_error *err) {
-    void *samples, *room;
+    void *samples, *counts, *room;
     SENVEC_TRY(sv_arena_alloc(&results->arena, calls, sizeof(double), "latency samples", &samples, err));
+    SENVEC_TRY(sv_arena_alloc(&results->arena, blocks, sizeof(size_t), "blocks", &counts, err));
     SENVEC_TRY(sv_arena_alloc(&results->arena, blocks, sizeof(sv_block), "blocks", &room, err));
-    *measured = (sv_measurement){.latency_ms = samples, .latency_capacity = calls, .blocks = room, .block_capacity = blocks};
+    *measured = (sv_measurement){.latency_ms = samples,
+                                 .latency_capacity = calls,
+                                 .latency_blocks = counts,
+                                 .latency_block_capacity = blocks,
+                                 .blocks = room,
+                                 .block_capacity = blocks};
     return SENVEC_OK;
 }
 
@@ -220,6 +307,8 @@ senvec_status sv_row_use_cases(const sv_results *results, const sv_row *row, sv_
         out->listing_ms = summary.p50;
         out->listing_p95_ms = summary.p95;
     }
+    if (strcmp(row->runtime, SV_STUDY_BATCHER) == 0) /* a re-index has no callers that come one by one */
+        return SENVEC_OK;
     sv_row_figures figures;
     SENVEC_TRY(sv_row_figures_compute(results, row, &figures, err));
     out->reindex_hours = 1e6 / figures.texts_per_s.value / 3600;
@@ -231,10 +320,10 @@ senvec_status sv_row_use_cases(const sv_results *results, const sv_row *row, sv_
 static double spread(const sv_measurement *measured) {
     double sum = 0, squares = 0, n = (double)measured->block_count;
     for (size_t i = 0; i < measured->block_count; i++)
-        sum += (double)measured->blocks[i].texts / measured->blocks[i].seconds;
+        sum += block_rate(&measured->blocks[i]);
     double mean = sum / n;
     for (size_t i = 0; i < measured->block_count; i++) {
-        double difference = (double)measured->blocks[i].texts / measured->blocks[i].seconds - mean;
+        double difference = block_rate(&measured->blocks[i]) - mean;
         squares += difference * difference;
     }
     return n > 1 ? sqrt(squares / (n - 1)) / mean : NAN;
@@ -250,7 +339,8 @@ static double peak_of(const sv_results *results, const char *precision) {
 
 senvec_status sv_row_figures_compute(const sv_results *results, const sv_row *row, sv_row_figures *out, senvec_error *err) {
     const sv_estimate unknown = {NAN, NAN, NAN};
-    *out = (sv_row_figures){.texts_per_s = unknown,
+    *out = (sv_row_figures){.p50 = unknown,
+                            .texts_per_s = unknown,
                             .tokens_per_s = NAN,
                             .spread = NAN,
                             .speedup = unknown,
@@ -263,17 +353,18 @@ senvec_status sv_row_figures_compute(const sv_results *results, const sv_row *ro
     for (size_t set = 0; set < SV_VALIDATION_SETS; set++)
         SENVEC_TRY(sv_summarize(row->validation[set].cosines, row->validation[set].count, &out->cosine[set], err));
     sv_series_figures bench;
-    SENVEC_TRY(sv_measurement_figures(&row->bench, results->seed, &bench, err));
+    SENVEC_TRY(sv_measurement_figures(results, row, &row->bench, &bench, err));
     out->latency = bench.latency;
+    out->p50 = bench.p50;
     if (row->state != SV_ROW_MEASURED || row->bench.block_count == 0)
         return SENVEC_OK;
 
     const sv_row *baseline = sv_results_baseline(results);
     const sv_row *same_batch = first_measured(results, row->batch, baseline->runtime);
     out->texts_per_s = bench.texts_per_s;
-    SENVEC_TRY(estimate(results->seed, &row->bench, &baseline->bench, &out->speedup, err));
+    SENVEC_TRY(compare_rates(results, &row->bench, &baseline->bench, &out->speedup, err));
     if (same_batch)
-        SENVEC_TRY(estimate(results->seed, &row->bench, &same_batch->bench, &out->speedup_same_batch, err));
+        SENVEC_TRY(compare_rates(results, &row->bench, &same_batch->bench, &out->speedup_same_batch, err));
     out->tokens_per_s = bench.tokens / bench.seconds;
     out->spread = spread(&row->bench);
     double peak = peak_of(results, row->precision);

@@ -47,6 +47,8 @@ typedef struct sv_block {
 typedef struct sv_measurement {
     double *latency_ms; /* [latency_count], one call each, in order of measurement */
     size_t latency_count, latency_capacity;
+    size_t *latency_blocks; /* [latency_block_count]: the calls of each round that had some, in order */
+    size_t latency_block_count, latency_block_capacity;
     sv_block *blocks; /* [block_count], one a round, ascending */
     size_t block_count, block_capacity;
 } sv_measurement;
@@ -68,7 +70,7 @@ typedef struct sv_row {
     char runtime[16];
     char precision[8];
     char step[80];
-    char files[32]; /* folder of the results that holds its model, or "" */
+    char files[32]; /* folder or file of the results that is its model, or "" */
     size_t batch;
 
     sv_row_state state;
@@ -156,22 +158,30 @@ __attribute__((format(printf, 3, 4))) void sv_row_mark(sv_row *row, sv_row_state
 /* Adds a line; the same line twice is kept once. Without memory it is lost. */
 __attribute__((format(printf, 2, 3))) void sv_results_warn(sv_results *results, const char *format, ...);
 
+/* What the machine's own drift in the run of the rows' rounds adds to the standard error of a rate's or median's logarithm
+ * (sv_drift): the machine's level in a round is the median, over the rows that were measured in all rounds, of a row's texts/s
+ * in it against its mean. 0 where nothing can be said. Error: OUT_OF_MEMORY. */
+senvec_status sv_results_drift(const sv_results *results, double *out, senvec_error *err);
+
 /* What follows from a series. */
 typedef struct sv_series_figures {
     sv_summary latency;                   /* ms a call */
+    sv_estimate p50;                      /* NaN where latency wasn't measured in rounds */
     sv_estimate texts_per_s;              /* NaN where throughput wasn't measured */
     double texts, calls, seconds, tokens; /* of all blocks */
 } sv_series_figures;
 
-/* Error: OUT_OF_MEMORY. */
-senvec_status sv_measurement_figures(const sv_measurement *measured, uint64_t seed, sv_series_figures *out, senvec_error *err);
+/* Of `row`: its own benchmark, or a series. A row that drifted in its benchmark by more than the machine is taken to drift like
+ * that in everything: single calls in between show it less. Error: OUT_OF_MEMORY. */
+senvec_status sv_measurement_figures(const sv_results *results, const sv_row *row, const sv_measurement *measured,
+                                     sv_series_figures *out, senvec_error *err);
 
 /* The series of that row, kind, texts (NULL: any) and batch (0: any), or NULL. */
 const sv_series *sv_results_series(const sv_results *results, const sv_row *row, sv_series_kind kind, const char *set,
                                    size_t batch);
 /* Drops the series of a kind and makes room for `count` more; *first is the index of the first. Error: OUT_OF_MEMORY. */
 senvec_status sv_results_add_series(sv_results *results, sv_series_kind kind, size_t count, size_t *first, senvec_error *err);
-/* Empties a measurement and makes room for `calls` samples and `blocks` blocks. Error: OUT_OF_MEMORY. */
+/* Empties a measurement and makes room for `calls` samples and as many blocks of both kinds. Error: OUT_OF_MEMORY. */
 senvec_status sv_measurement_clear(sv_results *results, sv_measurement *measured, size_t calls, size_t blocks,
                                    senvec_error *err);
 
@@ -187,11 +197,12 @@ senvec_status sv_row_use_cases(const sv_results *results, const sv_row *row, sv_
 
 /* What follows from a row's measurements. NaN where something was not measured. */
 typedef struct sv_row_figures {
-    sv_summary latency;      /* ms a call */
-    sv_estimate texts_per_s; /* with its interval */
+    sv_summary latency; /* ms a call */
+    sv_estimate p50;    /* with its interval; NaN where there were no rounds, as under load */
+    sv_estimate texts_per_s;
     double tokens_per_s;
     double spread;                  /* of the blocks' texts/s: standard deviation over mean */
-    sv_estimate speedup;            /* texts/s over the baseline's, paired by round */
+    sv_estimate speedup;            /* texts/s over the baseline's, paired by round; of all rounds, if none is common */
     sv_estimate speedup_same_batch; /* over the same runtime's row as the baseline, with this row's batch */
     double gmacs;                   /* linear layers, GMAC/s */
     double peak_percent;            /* of the measured peak of its precision */
@@ -209,9 +220,8 @@ senvec_status sv_results_write_json(const sv_results *results, const char *direc
  * OUT_OF_MEMORY. */
 senvec_status sv_results_read(sv_results *results, const char *directory, senvec_error *err);
 
-/* benchmark_results.csv, cost_analysis.csv, validation.csv, validation_texts.csv, batch_throughput.csv, text_lengths.csv and
- * use_cases.csv, where there is something to say. Errors:
- * IO, OUT_OF_MEMORY. */
+/* benchmark_results.csv, cost_analysis.csv, validation.csv, validation_texts.csv, batch_throughput.csv, text_lengths.csv,
+ * use_cases.csv and load_curves.csv, where there is something to say. Errors: IO, OUT_OF_MEMORY. */
 senvec_status sv_results_write_csv(const sv_results *results, const char *directory, senvec_error *err);
 
 /* The summary for a terminal. Error: OUT_OF_MEMORY. */

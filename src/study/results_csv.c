@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "batcher/batcher.h"
 #include "study/cost.h"
 
 /* One field; the first of a line has no comma. Quoted where it must be. */
@@ -39,32 +38,9 @@ static void put_integer(FILE *file, uint64_t value) {
     fprintf(file, ",%llu", (unsigned long long)value);
 }
 
-/* Empty fields. */
-static void put_nothing(FILE *file, size_t fields) {
-    while (fields--)
-        fputc(',', file);
-}
-
 static double get_number(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
     return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-/* Adaptive batching as a configuration: the run at the highest rate that the default policy sustained, or NULL. */
-static const json_t *find_batching(const sv_results *results) {
-    size_t i;
-    const json_t *best;
-    json_array_foreach(json_object_get(results->batching, "best"), i, best) {
-        const char *policy = json_string_value(json_object_get(best, "policy"));
-        if (policy && strcmp(policy, sv_policy_names[SV_POLICY_SLO]) == 0 && get_number(best, "rate") > 0)
-            return best;
-    }
-    return NULL;
-}
-
-static const char *batching_text(const sv_results *results, const char *key) {
-    const char *text = json_string_value(json_object_get(results->batching, key));
-    return text ? text : "";
 }
 
 static double megabytes(uint64_t bytes) {
@@ -73,40 +49,9 @@ static double megabytes(uint64_t bytes) {
 
 typedef senvec_status table_fn(const sv_results *results, FILE *file, senvec_error *err);
 
-/* Latency is of requests of one text each from the moment at which they were due, throughput their rate. */
-static senvec_status batching_row(const sv_results *results, FILE *file, senvec_error *err) {
-    const json_t *best = find_batching(results), *latency = json_object_get(best, "latency_ms");
-    const sv_row *baseline = sv_results_baseline(results);
-    sv_row_figures f;
-    if (!best || !baseline)
-        return SENVEC_OK;
-    SENVEC_TRY(sv_row_figures_compute(results, baseline, &f, err));
-    put_text(file, batching_text(results, "name"), true);
-    put_number(file, get_number(latency, "p50"), 4);
-    put_number(file, get_number(latency, "p95"), 4);
-    put_number(file, get_number(latency, "p99"), 4);
-    put_number(file, get_number(best, "rate"), 2);
-    put_nothing(file, 1);
-    put_number(file, get_number(latency, "p99.9"), 4);
-    put_number(file, get_number(latency, "mean"), 4);
-    put_number(file, get_number(latency, "min"), 4);
-    put_number(file, get_number(latency, "max"), 4);
-    put_number(file, get_number(latency, "count"), 0);
-    put_integer(file, 1);
-    put_number(file, get_number(latency, "p50"), 5);
-    put_nothing(file, 4);
-    put_number(file, get_number(best, "rate") / f.texts_per_s.value, 3);
-    put_nothing(file, 11);
-    fputs(",senvec", file);
-    put_text(file, batching_text(results, "precision"), false);
-    put_integer(file, results->threads);
-    fputs(",measured,\n", file);
-    return SENVEC_OK;
-}
-
 static senvec_status benchmark_table(const sv_results *results, FILE *file, senvec_error *err) {
     fputs("Configuration,p50 (ms),p95 (ms),p99 (ms),Throughput (req/s),Peak Memory (MB),"
-          "p99.9 (ms),Mean (ms),Min (ms),Max (ms),Timed Calls,Batch Size,p50 per Text (ms),"
+          "p99.9 (ms),Mean (ms),Min (ms),Max (ms),Timed Calls,Batch Size,p50 per Text (ms),p50 Low (ms),p50 High (ms),"
           "Throughput Low (req/s),Throughput High (req/s),Tokens/s,Block Spread (%),"
           "Speedup,Speedup Low,Speedup High,Speedup Same Batch,Speedup Same Batch Low,Speedup Same Batch High,"
           "GMAC/s,Peak (%),Cosine Mean,Cosine Min,Model Size (MB),Load Time (s),Runtime,Precision,Threads,State,Reason\n",
@@ -128,6 +73,8 @@ static senvec_status benchmark_table(const sv_results *results, FILE *file, senv
         put_integer(file, f.latency.count);
         put_integer(file, row->batch);
         put_number(file, f.latency.p50 / (double)row->batch, 5);
+        put_number(file, f.p50.low, 4);
+        put_number(file, f.p50.high, 4);
         put_number(file, f.texts_per_s.low, 2);
         put_number(file, f.texts_per_s.high, 2);
         put_number(file, f.tokens_per_s, 1);
@@ -151,27 +98,6 @@ static senvec_status benchmark_table(const sv_results *results, FILE *file, senv
         put_text(file, row->reason, false);
         fputc('\n', file);
     }
-    return batching_row(results, file, err);
-}
-
-/* At the highest rate that keeps the latency bound: dearer than in batches, since the machine must have some air. */
-static senvec_status batching_cost(const sv_results *results, FILE *file, senvec_error *err) {
-    const json_t *best = find_batching(results);
-    const sv_row *baseline = sv_results_baseline(results);
-    sv_row_figures f;
-    if (!best || !baseline)
-        return SENVEC_OK;
-    SENVEC_TRY(sv_row_figures_compute(results, baseline, &f, err));
-    double rate = get_number(best, "rate");
-    put_text(file, batching_text(results, "name"), true);
-    put_number(file, rate, 2);
-    put_number(file, rate * 3600, 0);
-    put_number(file, sv_cost_usd(results->price_per_hour, rate, 1e3), 10);
-    put_number(file, sv_cost_usd(results->price_per_hour, rate, 1e6), 7);
-    put_nothing(file, 2);
-    put_number(file, 100 * (1 - f.texts_per_s.value / rate), 2);
-    put_number(file, results->price_per_hour, 4);
-    fputc('\n', file);
     return SENVEC_OK;
 }
 
@@ -195,7 +121,7 @@ static senvec_status cost_table(const sv_results *results, FILE *file, senvec_er
         put_number(file, results->price_per_hour, 4);
         fputc('\n', file);
     }
-    return batching_cost(results, file, err);
+    return SENVEC_OK;
 }
 
 static senvec_status validation_table(const sv_results *results, FILE *file, senvec_error *err) {
@@ -258,7 +184,7 @@ static senvec_status sweep_table(const sv_results *results, FILE *file, senvec_e
         char name[64];
         if (series->kind != SV_SERIES_SWEEP || !series->measured.block_count)
             continue;
-        SENVEC_TRY(sv_measurement_figures(&series->measured, results->seed, &f, err));
+        SENVEC_TRY(sv_measurement_figures(results, &results->rows[series->row], &series->measured, &f, err));
         fprintf(file, "%zu", series->batch);
         put_number(file, f.seconds, 9);
         put_number(file, f.texts_per_s.value, 2);
@@ -279,21 +205,23 @@ static senvec_status sweep_table(const sv_results *results, FILE *file, senvec_e
 }
 
 static senvec_status lengths_table(const sv_results *results, FILE *file, senvec_error *err) {
-    fputs("Configuration,Texts,Tokens per Text,Batch Size,p50 (ms),p95 (ms),Timed Calls,Throughput (req/s),"
-          "Throughput Low (req/s),Throughput High (req/s),Tokens/s\n",
+    fputs("Configuration,Texts,Tokens per Text,Batch Size,p50 (ms),p95 (ms),p50 Low (ms),p50 High (ms),Timed Calls,"
+          "Throughput (req/s),Throughput Low (req/s),Throughput High (req/s),Tokens/s\n",
           file);
     for (size_t i = 0; i < results->series_count; i++) {
         const sv_series *series = &results->series[i];
         sv_series_figures f;
         if (series->kind != SV_SERIES_LENGTH)
             continue;
-        SENVEC_TRY(sv_measurement_figures(&series->measured, results->seed, &f, err));
+        SENVEC_TRY(sv_measurement_figures(results, &results->rows[series->row], &series->measured, &f, err));
         put_text(file, results->rows[series->row].name, true);
         put_text(file, series->set, false);
         put_number(file, series->tokens_per_text, 1);
         put_integer(file, series->batch);
         put_number(file, f.latency.p50, 4);
         put_number(file, f.latency.p95, 4);
+        put_number(file, f.p50.low, 4);
+        put_number(file, f.p50.high, 4);
         put_integer(file, f.latency.count);
         put_number(file, f.texts_per_s.value, 2);
         put_number(file, f.texts_per_s.low, 2);

@@ -41,13 +41,26 @@ static bool put_estimate(json_t *object, const char *key, sv_estimate estimate) 
            put_number(child, "high", estimate.high);
 }
 
-static bool put_latency(json_t *object, const sv_measurement *measured, size_t batch, const sv_summary *summary) {
+static bool put_counts(json_t *object, const char *key, const size_t *values, size_t count) {
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++)
+        if (json_array_append_new(array, json_integer((json_int_t)values[i])) != 0) {
+            json_decref(array);
+            return false;
+        }
+    return json_object_set_new(object, key, array) == 0;
+}
+
+static bool put_latency(json_t *object, const sv_measurement *measured, size_t batch, const sv_summary *summary,
+                        sv_estimate p50) {
     json_t *child = put_child(object, "latency", json_object());
     return child && put_integer(child, "calls", summary->count) && put_number(child, "mean_ms", summary->mean) &&
            put_number(child, "min_ms", summary->min) && put_number(child, "max_ms", summary->max) &&
            put_number(child, "deviation_ms", summary->deviation) && put_number(child, "p50_ms", summary->p50) &&
+           put_number(child, "p50_low_ms", p50.low) && put_number(child, "p50_high_ms", p50.high) &&
            put_number(child, "p95_ms", summary->p95) && put_number(child, "p99_ms", summary->p99) &&
            put_number(child, "p99_9_ms", summary->p999) && put_number(child, "p50_ms_per_text", summary->p50 / (double)batch) &&
+           put_counts(child, "block_calls", measured->latency_blocks, measured->latency_block_count) &&
            put_numbers(child, "samples_ms", measured->latency_ms, measured->latency_count);
 }
 
@@ -125,7 +138,7 @@ static senvec_status encode_row(const sv_results *results, const sv_row *row, js
         json_object_set(object, "worker", row->worker ? row->worker : json_null()) == 0 &&
         put_number(object, "load_seconds", row->load_seconds) && put_integer(object, "model_bytes", row->model_bytes) &&
         put_integer(object, "peak_rss_bytes", row->peak_rss_bytes) && put_integer(object, "corpus_tokens", row->tokens) &&
-        put_latency(object, &row->bench, row->batch, &figures.latency) && put_throughput(object, row, &figures) &&
+        put_latency(object, &row->bench, row->batch, &figures.latency, figures.p50) && put_throughput(object, row, &figures) &&
         put_validation(object, SV_VALIDATION_CORPUS, row, &figures) &&
         put_validation(object, SV_VALIDATION_WIDE, row, &figures) && put_number(object, "sts_spearman", row->sts_spearman) &&
         put_cost(object, &figures) && put_use_cases(object, &cases))
@@ -135,12 +148,12 @@ static senvec_status encode_row(const sv_results *results, const sv_row *row, js
 
 static senvec_status encode_series(const sv_results *results, const sv_series *series, json_t *list, senvec_error *err) {
     sv_series_figures figures;
-    SENVEC_TRY(sv_measurement_figures(&series->measured, results->seed, &figures, err));
+    SENVEC_TRY(sv_measurement_figures(results, &results->rows[series->row], &series->measured, &figures, err));
     json_t *object = json_object(), *throughput;
     if (json_array_append_new(list, object) == 0 && put_string(object, "kind", sv_series_kind_text(series->kind)) &&
         put_string(object, "configuration", results->rows[series->row].name) && put_string(object, "texts", series->set) &&
         put_integer(object, "batch", series->batch) && put_number(object, "tokens_per_text", series->tokens_per_text) &&
-        put_latency(object, &series->measured, series->batch, &figures.latency) &&
+        put_latency(object, &series->measured, series->batch, &figures.latency, figures.p50) &&
         (throughput = put_child(object, "throughput", json_object())) && put_blocks(throughput, &series->measured) &&
         put_estimate(throughput, "texts_per_s", figures.texts_per_s) &&
         put_number(throughput, "tokens_per_s", figures.tokens / figures.seconds))
@@ -204,8 +217,10 @@ static senvec_status write_json(const json_t *value, const char *directory, cons
 /* Everything, into `root`, and the rows' samples by name, into `latency`. */
 static senvec_status encode(const sv_results *results, json_t *root, json_t *latency, senvec_error *err) {
     json_t *rows, *series;
-    if (!put_head(root, results) || !(rows = put_child(root, "configurations", json_array())) ||
-        !(series = put_child(root, "series", json_array())))
+    double drift;
+    SENVEC_TRY(sv_results_drift(results, &drift, err));
+    if (!put_head(root, results) || !put_number(root, "drift", drift) ||
+        !(rows = put_child(root, "configurations", json_array())) || !(series = put_child(root, "series", json_array())))
         return fail_memory(err);
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];
@@ -269,12 +284,33 @@ static sv_row_state parse_state(const char *text) {
     return SV_ROW_PLANNED;
 }
 
+/* Older studies have none. */
+static senvec_status decode_latency_blocks(sv_results *results, const json_t *latency, const char *name, sv_measurement *out,
+                                           senvec_error *err) {
+    const json_t *counts = json_object_get(latency, "block_calls");
+    size_t calls = 0;
+    bool known = true;
+    void *memory;
+    SENVEC_TRY(sv_arena_alloc(&results->arena, json_array_size(counts), sizeof(size_t), "blocks", &memory, err));
+    out->latency_blocks = memory;
+    out->latency_block_count = out->latency_block_capacity = json_array_size(counts);
+    for (size_t i = 0; i < out->latency_block_count; i++) {
+        json_int_t block = json_integer_value(json_array_get(counts, i));
+        known = known && block > 0 && (uint64_t)block <= out->latency_count - calls;
+        calls += out->latency_blocks[i] = known ? (size_t)block : 0;
+    }
+    if (!known || (out->latency_block_count && calls != out->latency_count))
+        return sv_fail(err, SENVEC_FORMAT, 0, "study.json: other blocks than calls of %s; run the study again", name);
+    return SENVEC_OK;
+}
+
 /* "latency" and "throughput" of a configuration or a series. */
 static senvec_status decode_measurement(sv_results *results, const json_t *object, const char *name, sv_measurement *out,
                                         senvec_error *err) {
     const json_t *latency = json_object_get(object, "latency");
     SENVEC_TRY(get_numbers(results, latency, "samples_ms", &out->latency_ms, &out->latency_count, err));
     out->latency_capacity = out->latency_count;
+    SENVEC_TRY(decode_latency_blocks(results, latency, name, out, err));
     const json_t *blocks = json_object_get(json_object_get(object, "throughput"), "blocks");
     void *memory;
     SENVEC_TRY(sv_arena_alloc(&results->arena, json_array_size(blocks), sizeof(sv_block), "blocks", &memory, err));

@@ -12,24 +12,26 @@ static void put(FILE *stream, int width, double value) {
         fprintf(stream, " %*.*f", width, value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 3, value);
 }
 
-/* "1234 +- 12": the value and the larger half of its interval. */
+/* "1234 +- 12": the value and the larger half of its interval, if it has one. */
 static void put_estimate(FILE *stream, int width, sv_estimate estimate, int decimals) {
     char text[40] = "-";
     double half = fmax(estimate.high - estimate.value, estimate.value - estimate.low);
-    if (isfinite(estimate.value))
+    if (half > 0)
         snprintf(text, sizeof text, "%.*f +-%.*f", decimals, estimate.value, decimals, half);
+    else if (isfinite(estimate.value))
+        snprintf(text, sizeof text, "%.*f", decimals, estimate.value);
     fprintf(stream, " %*s", width, text);
 }
 
 senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_error *err) {
     const sv_row *baseline = sv_results_baseline(results);
-    fprintf(stream, "%-24s %9s %9s %9s %15s %14s %9s %7s %7s %9s\n", "configuration", "p50 ms", "p95 ms", "p99 ms", "texts/s",
+    fprintf(stream, "%-31s %9s %9s %9s %15s %14s %9s %7s %7s %9s\n", "configuration", "p50 ms", "p95 ms", "p99 ms", "texts/s",
             "x baseline", "cosine", "% peak", "RSS MB", "USD / 1M");
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];
         sv_row_figures f;
         SENVEC_TRY(sv_row_figures_compute(results, row, &f, err));
-        fprintf(stream, "%-24s", row->name);
+        fprintf(stream, "%-31s", row->name);
         if (row->state != SV_ROW_MEASURED) {
             fprintf(stream, " %s%s%s\n", sv_row_state_text(row->state), row->reason[0] ? ": " : "", row->reason);
             continue;

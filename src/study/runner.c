@@ -228,7 +228,7 @@ senvec_status sv_runner_open(sv_results *results, const sv_runner_options *optio
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for the study's workers");
     }
     *runner = (sv_runner){.results = results, .options = options, .workers = workers, .isa = isa};
-    sv_random_seed(&runner->random, results->seed);
+    sv_random_seed(&runner->random, options->seed);
     sv_machine_describe(&runner->machine);
 
     senvec_status status = prepare_all(runner, err);
@@ -237,7 +237,7 @@ senvec_status sv_runner_open(sv_results *results, const sv_runner_options *optio
         sv_runner_progress(runner, (double)i / (double)results->row_count, "loading", row->name);
         if (sv_runner_cancelled(runner))
             status = sv_runner_fail_cancelled(err);
-        else if (row->state == SV_ROW_PLANNED || row->state == SV_ROW_MEASURED)
+        else if ((row->state == SV_ROW_PLANNED || row->state == SV_ROW_MEASURED) && strcmp(row->runtime, SV_STUDY_BATCHER) != 0)
             status = start(runner, i, &runner->workers[i], err);
         if (status == SENVEC_OK && runner->workers[i])
             status = load(runner, i, err);

@@ -34,6 +34,10 @@ void sv_study_options_init(sv_study_options *options) {
     };
 }
 
+void sv_study_options_go_on(sv_study_options *options) {
+    *options = (sv_study_options){.out = "results", .timeout_s = 300, .price_per_hour = -1};
+}
+
 void sv_study_options_quick(sv_study_options *options) {
     options->quick = true;
     options->rounds = 4;
@@ -78,7 +82,8 @@ static senvec_status make_scratch(char out[SV_MAX_PATH], senvec_error *err) {
 
 /* ---------------------------------------------------------------- stages */
 
-static senvec_status load_texts(const sv_study_options *options, sv_texts *texts, senvec_error *err) {
+/* `seed` is the study's, so that a stage with another one has the same sample. */
+static senvec_status load_texts(const sv_study_options *options, uint64_t seed, sv_texts *texts, senvec_error *err) {
     if (options->key && options->column)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--key is for JSON lines and --column for CSV: give one of them");
     const sv_corpus_options corpus = {
@@ -88,7 +93,7 @@ static senvec_status load_texts(const sv_study_options *options, sv_texts *texts
         .key = options->key,
         .column = options->column,
     };
-    return sv_texts_load(texts, options->corpus, &corpus, options->texts, options->seed, err);
+    return sv_texts_load(texts, options->corpus, &corpus, options->texts, seed, err);
 }
 
 /* Rows and settings for a study that begins. */
@@ -123,9 +128,79 @@ static senvec_status plan(const sv_study_options *options, sv_results *results, 
     return SENVEC_OK;
 }
 
-/* Writes the ONNX files that rows need: in a second, so always anew, and never of another model. */
-static senvec_status export_models(const sv_study_options *options, const sv_results *results, const char *model,
-                                   senvec_error *err) {
+/* An option that decides what is compared: what the study was made with, which what is given must be. */
+static senvec_status keep(const char *option, const json_t *settings, const char *key, const char **given, senvec_error *err) {
+    const char *made_with = json_string_value(json_object_get(settings, key));
+    if (*given && settings && strcmp(*given, made_with ? made_with : "") != 0)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                       "%s %s: this study was made with %s; go on with the same, or begin anew with \"senvec bench\"", option,
+                       *given, made_with ? made_with : "none given");
+    *given = made_with;
+    return SENVEC_OK;
+}
+
+static void take_text(const json_t *settings, const char *key, const char **given) {
+    if (!*given)
+        *given = json_string_value(json_object_get(settings, key));
+}
+
+static void take_count(const json_t *settings, const char *key, size_t *given) {
+    if (!*given)
+        *given = (size_t)json_integer_value(json_object_get(settings, key));
+}
+
+/* For stages that go on from `results`: the study's options where none are given. The texts point into it. */
+static senvec_status go_on(sv_study_options *options, sv_results *results, senvec_error *err) {
+    const json_t *settings = json_object_get(results->environment, "settings");
+    sv_study_options defaults;
+    sv_study_options_init(&defaults);
+    SENVEC_TRY(keep("--peers", settings, "peers", &options->peers, err));
+    SENVEC_TRY(keep("--cpu", settings, "cpu", &options->cpu, err));
+    if (options->threads && options->threads != results->threads)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                       "--threads %zu: this study was made with %zu; go on with the same, or begin anew with \"senvec bench\"",
+                       options->threads, results->threads);
+    take_text(settings, "model", &options->model);
+    if (!options->corpus) {
+        take_text(settings, "corpus", &options->corpus);
+        take_text(settings, "key", &options->key);
+        take_text(settings, "column", &options->column);
+    }
+    take_count(settings, "texts", &options->texts);
+    take_count(settings, "validation_texts", &options->validation_texts);
+    options->quick = options->quick || results->quick;
+    options->model = options->model ? options->model : defaults.model;
+    options->peers = options->peers ? options->peers : defaults.peers;
+    options->texts = options->texts ? options->texts : defaults.texts;
+    options->validation_texts = options->validation_texts ? options->validation_texts : defaults.validation_texts;
+    options->rounds = options->rounds ? options->rounds : results->rounds;
+    options->latency_calls = options->latency_calls ? options->latency_calls : results->latency_calls;
+    options->duration_s = options->duration_s > 0 ? options->duration_s : results->duration_s;
+    options->seed = options->seed ? options->seed : results->seed;
+    if (options->price_per_hour >= 0)
+        results->price_per_hour = options->price_per_hour;
+    return SENVEC_OK;
+}
+
+/* The native file in int8, in a second. Where it can't be made, the rows that need it say why. */
+static senvec_status export_native(const sv_study_options *options, sv_results *results, const char *model, senvec_error *err) {
+    char path[SV_MAX_PATH];
+    senvec_error failure;
+    const senvec_quantize_options quantize = {.cpu = options->cpu};
+    SENVEC_TRY(sv_path_join(options->out, SV_STUDY_NATIVE_INT8, path, err));
+    senvec_status status = senvec_quantize(model, path, &quantize, &failure);
+    if (status == SENVEC_OUT_OF_MEMORY && err)
+        *err = failure;
+    if (status == SENVEC_OK || status == SENVEC_OUT_OF_MEMORY)
+        return status;
+    for (size_t i = 0; i < results->row_count; i++)
+        if (strcmp(results->rows[i].files, SV_STUDY_NATIVE_INT8) == 0)
+            sv_row_mark(&results->rows[i], SV_ROW_FAILED, "%s", failure.message);
+    return SENVEC_OK;
+}
+
+/* Writes the models that rows need: in a second, so always anew, and never of another model. */
+static senvec_status export_models(const sv_study_options *options, sv_results *results, const char *model, senvec_error *err) {
     static const struct {
         const char *files;
         sv_onnx_precision precision;
@@ -142,40 +217,44 @@ static senvec_status export_models(const sv_study_options *options, const sv_res
         if (needed)
             SENVEC_TRY(sv_onnx_export(model, path, (sv_onnx_options){.precision = exports[e].precision}, NULL, err));
     }
-    return SENVEC_OK;
+    return export_native(options, results, model, err);
 }
 
-static senvec_status run_bench(const sv_study_options *options, sv_runner *runner, senvec_error *err) {
-    (void)options;
-    return sv_runner_bench(runner, err);
+#define TIMED_STAGES (SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS)
+
+/* Those of the timed stages that are asked for, in the same rounds. */
+static senvec_status run_timed(const sv_study_options *options, unsigned stages, sv_runner *runner, senvec_error *err) {
+    const sv_measuring what = {
+        .bench = stages & SV_STAGE_BENCH,
+        .sweep = stages & SV_STAGE_SWEEP,
+        .sweep_seconds = SWEEP_PART * options->duration_s,
+        .lengths = stages & SV_STAGE_LENGTHS,
+        .length_calls = (options->latency_calls + 1) / 2,
+        .length_seconds = LENGTH_PART * options->duration_s,
+        .quick = options->quick,
+    };
+    return sv_runner_measure(runner, &what, err);
 }
 
-static senvec_status run_sweep(const sv_study_options *options, sv_runner *runner, senvec_error *err) {
-    return sv_runner_sweep(runner, SWEEP_PART * options->duration_s, err);
-}
-
-static senvec_status run_lengths(const sv_study_options *options, sv_runner *runner, senvec_error *err) {
-    return sv_runner_lengths(runner, (options->latency_calls + 1) / 2, LENGTH_PART * options->duration_s, options->quick, err);
-}
-
-static senvec_status run_validate(const sv_study_options *options, sv_runner *runner, senvec_error *err) {
+static senvec_status run_validate(const sv_study_options *options, unsigned stages, sv_runner *runner, senvec_error *err) {
+    (void)stages;
     return sv_runner_validate(runner, options->validation_texts, err);
 }
 
-/* The stages that need workers, in their order, and how long each takes beside the others, roughly. */
-#define LOADING_WEIGHT 8
-#define BATCHING_WEIGHT 20
+/* What needs workers, in its order. */
 static const struct {
-    sv_stage stage;
-    double weight;
-    senvec_status (*run)(const sv_study_options *options, sv_runner *runner, senvec_error *err);
-} stages_of_workers[] = {
-    {SV_STAGE_BENCH, 42, run_bench},
-    {SV_STAGE_SWEEP, 12, run_sweep},
-    {SV_STAGE_LENGTHS, 23, run_lengths},
-    {SV_STAGE_VALIDATE, 15, run_validate},
-};
-enum { STAGES = sizeof stages_of_workers / sizeof stages_of_workers[0] };
+    unsigned stages;
+    senvec_status (*run)(const sv_study_options *options, unsigned stages, sv_runner *runner, senvec_error *err);
+} worker_steps[] = {{TIMED_STAGES, run_timed}, {SV_STAGE_VALIDATE, run_validate}};
+enum { WORKER_STEPS = sizeof worker_steps / sizeof worker_steps[0] };
+#define WORKER_STAGES (TIMED_STAGES | SV_STAGE_VALIDATE)
+
+/* How long a set of stages takes, roughly, beside LOADING_WEIGHT. */
+#define LOADING_WEIGHT 8
+static double weight_of(unsigned stages) {
+    return (stages & SV_STAGE_BENCH ? 42 : 0) + (stages & SV_STAGE_SWEEP ? 20 : 0) + (stages & SV_STAGE_LENGTHS ? 24 : 0) +
+           (stages & SV_STAGE_VALIDATE ? 15 : 0) + (stages & SV_STAGE_BATCHING ? 20 : 0);
+}
 
 /* Turns the progress of a stage into that of the whole. */
 typedef struct meter {
@@ -199,12 +278,13 @@ static senvec_status run_stages(const sv_study_options *options, unsigned stages
                                 meter *m, sv_results *results, senvec_error *err) {
     sv_runner *runner = NULL;
     senvec_status status = sv_runner_open(results, runner_options, &runner, err);
-    for (size_t i = 0; status == SENVEC_OK && i < STAGES; i++) {
-        if (!(stages & stages_of_workers[i].stage))
+    for (size_t i = 0; status == SENVEC_OK && i < WORKER_STEPS; i++) {
+        const unsigned wanted = stages & worker_steps[i].stages;
+        if (!wanted)
             continue;
         m->begin += m->width;
-        m->width = stages_of_workers[i].weight;
-        status = stages_of_workers[i].run(options, runner, err);
+        m->width = weight_of(wanted);
+        status = worker_steps[i].run(options, wanted, runner, err);
         if (status != SENVEC_OK && status != SENVEC_CANCELLED)
             break;
         senvec_error failure;
@@ -227,7 +307,6 @@ static senvec_status measure_rows(const sv_study_options *options, unsigned stag
     char scratch[SV_MAX_PATH];
     places here;
     find_places(options, &here);
-    SENVEC_TRY(export_models(options, results, model, err));
     SENVEC_TRY(make_scratch(scratch, err));
     const sv_runner_options runner_options = {
         .model = model,
@@ -241,6 +320,8 @@ static senvec_status measure_rows(const sv_study_options *options, unsigned stag
         .pairs = pairs,
         .scratch = scratch,
         .timeout_s = options->timeout_s,
+        .rounds = options->rounds,
+        .seed = options->seed,
         .cancelled = options->cancelled,
         .progress = show_progress,
         .progress_context = m,
@@ -255,11 +336,13 @@ static senvec_status measure_batching(const sv_study_options *options, const cha
                                       sv_results *results, senvec_error *err) {
     senvec_error failure;
     m->begin += m->width;
-    m->width = BATCHING_WEIGHT;
-    senvec_status status = sv_study_batching(results, options, model, texts, show_progress, m, err);
+    m->width = weight_of(SV_STAGE_BATCHING);
+    senvec_status status = sv_study_batching(results, options, texts, show_progress, m, err);
     if (status != SENVEC_OK && status != SENVEC_CANCELLED)
         return status;
-    senvec_status written = write_files(options, results, &failure);
+    senvec_status written = sv_environment_describe(results, options, texts, model, &failure);
+    if (written == SENVEC_OK)
+        written = write_files(options, results, &failure);
     if (written != SENVEC_OK)
         *err = failure;
     return written != SENVEC_OK ? written : status;
@@ -268,16 +351,13 @@ static senvec_status measure_batching(const sv_study_options *options, const cha
 static senvec_status measure(const sv_study_options *options, unsigned stages, const sv_texts *texts, const sv_pairs *pairs,
                              sv_results *results, senvec_error *err) {
     char model[SV_MAX_PATH];
-    unsigned row_stages = 0;
-    meter m = {.options = options};
-    for (size_t i = 0; i < STAGES; i++)
-        if (stages & stages_of_workers[i].stage) {
-            row_stages |= stages_of_workers[i].stage;
-            m.total += stages_of_workers[i].weight;
-        }
-    m.width = row_stages ? LOADING_WEIGHT : 0;
-    m.total += m.width + (stages & SV_STAGE_BATCHING ? BATCHING_WEIGHT : 0);
+    const unsigned row_stages = stages & WORKER_STAGES;
+    meter m = {.options = options, .width = row_stages ? LOADING_WEIGHT : 0};
+    m.total = m.width + weight_of(stages);
     SENVEC_TRY(sv_hub_resolve(options->model, model, err));
+    if (!(stages & SV_STAGE_BENCH))
+        SENVEC_TRY(sv_environment_check(results, options, texts, model, err));
+    SENVEC_TRY(export_models(options, results, model, err));
     senvec_status status = SENVEC_OK;
     if (row_stages)
         status = measure_rows(options, row_stages, model, texts, pairs, &m, results, err);
@@ -297,31 +377,39 @@ static senvec_status check_out(const char *out, senvec_error *err) {
     return SENVEC_OK;
 }
 
-senvec_status sv_study_run(const sv_study_options *options, unsigned stages, sv_results *results, senvec_error *err) {
-    const unsigned measuring = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE | SV_STAGE_BATCHING;
+/* The stages, with options that are complete. */
+static senvec_status run(const sv_study_options *options, unsigned stages, sv_results *results, senvec_error *err) {
     sv_texts texts = {0};
     sv_pairs pairs = {0};
-    SENVEC_TRY(sv_peers_check(options->peers, err));
-    SENVEC_TRY(check_out(options->out, err));
-    senvec_status status = SENVEC_OK;
+    if (!(stages & (WORKER_STAGES | SV_STAGE_BATCHING)))
+        return write_files(options, results, err);
+    senvec_status status = load_texts(options, results->seed, &texts, err);
+    if (status == SENVEC_OK && options->sts)
+        status = sv_pairs_load(&pairs, options->sts, err);
+    if (status == SENVEC_OK)
+        status = measure(options, stages, &texts, options->sts ? &pairs : NULL, results, err);
+    sv_texts_release(&texts);
+    sv_pairs_release(&pairs);
+    return status;
+}
+
+senvec_status sv_study_run(const sv_study_options *given, unsigned stages, sv_results *results, senvec_error *err) {
+    sv_study_options options = *given;
+    senvec_status status;
+    if (options.peers)
+        SENVEC_TRY(sv_peers_check(options.peers, err));
+    SENVEC_TRY(check_out(options.out, err));
     *results = (sv_results){0};
-    if (stages & SV_STAGE_BENCH)
-        status = plan(options, results, err);
-    else
-        status = sv_results_read(results, options->out, err);
-    if (status == SENVEC_OK && stages & SV_STAGE_COST) {
-        results->price_per_hour = options->price_per_hour;
-        status = write_files(options, results, err);
+    if (stages & SV_STAGE_BENCH) {
+        status = plan(&options, results, err);
+    } else {
+        SENVEC_TRY(sv_results_read(results, options.out, err));
+        status = go_on(&options, results, err);
     }
-    if (status == SENVEC_OK && stages & measuring) {
-        status = load_texts(options, &texts, err);
-        if (status == SENVEC_OK && options->sts)
-            status = sv_pairs_load(&pairs, options->sts, err);
-        if (status == SENVEC_OK)
-            status = measure(options, stages, &texts, options->sts ? &pairs : NULL, results, err);
-        sv_texts_release(&texts);
-        sv_pairs_release(&pairs);
-    }
+    json_t *settings = json_incref(json_object_get(results->environment, "settings")); /* holds texts of the options */
+    if (status == SENVEC_OK)
+        status = run(&options, stages, results, err);
+    json_decref(settings);
     if (status != SENVEC_OK && status != SENVEC_CANCELLED)
         sv_results_release(results);
     return status;

@@ -11,7 +11,7 @@
  *               it, so that it doesn't count as memory of the one that is measured.
  *   load        {backend, model, files, threads, precision, cpu} -> {versions, settings, model_bytes, dimensions,
  *               max_seq_length}
- *               `model` is the model's directory, `files` the folder with the runtime's own form of it or the same directory;
+ *               `model` is the model's directory, `files` the runtime's own form of it, or the same directory;
  *               `precision` "fp32", "bf16" or "int8"; `cpu` an ISA mask or null. The native worker also gives linear_macs (a
  *               token) and tier.
  *   texts       {path, set} -> {count, tokens}
@@ -52,6 +52,9 @@ senvec_status sv_worker_call(sv_worker *worker, json_t *request, double timeout_
 
 /* Peak resident set in bytes (VmHWM) and CPU time used so far, as the kernel counts them; 0 if it has ended. */
 uint64_t sv_worker_peak_rss(const sv_worker *worker);
+/* The same of this process. Where the kernel lets it, sv_own_peak_rss_reset makes the count begin anew. */
+uint64_t sv_own_peak_rss(void);
+void sv_own_peak_rss_reset(void);
 uint64_t sv_worker_cpu_ns(const sv_worker *worker);
 
 /* Asks it to quit, waits a moment, kills it if it must, and frees. NULL is accepted. */

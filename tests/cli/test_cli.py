@@ -17,6 +17,7 @@ from pathlib import Path
 
 SENVEC, MODEL = "", Path()
 DIMENSIONS = 32
+CPU_FLAGS = Path("/proc/cpuinfo").read_text().split()
 
 
 def run(*arguments, data=b"", environment=None, **more):
@@ -309,8 +310,16 @@ class Doctor(Case):
         report = json.loads(self.succeeds(run("doctor", "-q", "-m", MODEL, "--json", "-t", "1")).stdout)
         self.assertEqual(report["threads"], 1)
         self.assertEqual(report["tiers"][0]["name"], "ref")
+        self.assertIn(report["achieved"]["tier"], [tier["name"] for tier in report["tiers"]])
         self.assertGreater(report["achieved"]["texts_per_second"], 0)
         self.assertEqual([row["tokens"] for row in report["most_texts_per_second"]], [11, 128, 256])
+
+    @unittest.skipUnless("avx_vnni" in CPU_FLAGS, "this CPU lacks AVX-VNNI")
+    def test_avxvnni(self):
+        report = json.loads(self.succeeds(run("doctor", "-q", "-m", MODEL, "--json", "-t", "1", "--cpu", "avxvnni")).stdout)
+        self.assertEqual([tier["name"] for tier in report["tiers"] if tier["usable"]], ["ref", "avx2", "avxvnni"])
+        self.assertEqual(report["achieved"]["tier"], "avxvnni")
+        self.assertEqual(report["achieved"]["precision"], "int8")
 
 
 if __name__ == "__main__":

