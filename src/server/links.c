@@ -85,11 +85,11 @@ static void look_at(sv_links *links, sv_link *link, uint64_t now) {
         most = links->options.write_ns;
         break;
     }
-    if (waited < most)
+    if (waited < most || link->ended)
         return;
     links->timed_out += !links->draining;
-    shutdown(link->socket, SHUT_RDWR); /* its HTTP thread sees the end and closes it */
-    link->since = now;
+    shutdown(link->socket, SHUT_RDWR); /* its HTTP thread sees the end and closes it, later where it has much to do */
+    link->ended = true;
 }
 
 static void *look_after(void *context) {

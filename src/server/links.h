@@ -30,6 +30,7 @@ typedef struct sv_link {
     uint64_t next_look;           /* for such an end, while idle or reading */
     uint64_t received;            /* bytes, when the last request was complete */
     uint64_t begun;               /* while idle: there is a part of a request line since then; 0: not seen */
+    bool ended;                   /* it took too long; its HTTP thread hasn't closed it yet */
     struct sv_exchange *exchange; /* while waiting */
 } sv_link;
 

@@ -1,0 +1,79 @@
+/* The table of connections without the HTTP library, which would close what the table ends: times and counts alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/links.h"
+
+#define MS UINT64_C(1000000)
+
+/* A connection on loopback, since only TCP counts bytes: ends[0] is the client's. */
+static void connect_pair(int ends[2]) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(listener >= 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(ends[0], (struct sockaddr *)&address, size), 0);
+    ends[1] = accept(listener, NULL, NULL);
+    assert_true(ends[1] >= 0);
+    close(listener);
+}
+
+static void on_left(struct sv_exchange *exchange) {
+    (void)exchange;
+}
+
+/* Waits until the server's side has been ended. */
+static bool ended(int client) {
+    struct pollfd poll_socket = {.fd = client, .events = POLLIN};
+    char byte;
+    return poll(&poll_socket, 1, 20000) == 1 && read(client, &byte, 1) == 0;
+}
+
+static void sleep_ms(long ms) {
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+/* However long its HTTP thread takes to close it. */
+static void counted_once(void **state) {
+    (void)state;
+    const char *const starts[] = {"", "GE"}; /* idle; a request line that doesn't end */
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        sv_links links;
+        sv_links_options options = {
+            .idle_ns = (*starts[i] ? 60000 : 50) * MS, .read_ns = 50 * MS, .write_ns = 50 * MS, .on_left = on_left};
+        assert_int_equal(sv_links_open(&links, &options, NULL), SENVEC_OK);
+        int ends[2];
+        connect_pair(ends);
+        sv_link *link = sv_links_add(&links, ends[1]);
+        assert_non_null(link);
+        size_t length = *starts[i] ? 2 : 0;
+        assert_int_equal(write(ends[0], starts[i], length), length);
+        assert_true(ended(ends[0]));
+        sleep_ms(300);
+        sv_links_stop(&links);
+        assert_int_equal(links.timed_out, 1);
+        sv_links_remove(&links, link);
+        sv_links_close(&links);
+        close(ends[0]);
+        close(ends[1]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(counted_once)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
