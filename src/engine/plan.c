@@ -9,9 +9,9 @@
 /* Working together is chosen if it is expected to win by more than the barriers cost. */
 #define TOGETHER_COST 1.08
 
-size_t sv_plan_capacity(size_t longest) {
+size_t sv_plan_capacity(const sv_planning *planning) {
     /* A panel is closed once it holds its aim, so it overshoots by less than one text. */
-    return SV_PANEL_TOKENS + longest;
+    return planning->panel_tokens + planning->longest;
 }
 
 static double cost(size_t length, double square_cost) {
@@ -19,18 +19,17 @@ static double cost(size_t length, double square_cost) {
 }
 
 /* Cuts the texts into panels of about equal cost, `wanted` of them if every text is small. */
-static void cut(sv_plan *plan, const size_t *lengths, size_t count, size_t longest, size_t wanted, double square_cost,
-                double total) {
+static void cut(sv_plan *plan, const sv_planning *planning, const size_t *lengths, size_t count, size_t wanted, double total) {
     plan->count = 0;
     double done = 0;
     size_t tokens = 0;
     sv_panel panel = {0, 0};
     for (size_t i = 0; i < count; i++) {
-        double next = cost(lengths[i], square_cost);
+        double next = cost(lengths[i], planning->square_cost);
         double aim = total * (double)(plan->count + 1) / (double)wanted;
         /* Close before this text if that leaves the cut nearer to where it should be. */
         bool nearer = panel.count && done + next / 2 > aim;
-        if (nearer || tokens + lengths[i] > sv_plan_capacity(longest)) {
+        if (nearer || tokens + lengths[i] > sv_plan_capacity(planning)) {
             plan->panels[plan->count++] = panel;
             panel = (sv_panel){i, 0};
             tokens = 0;
@@ -42,11 +41,10 @@ static void cut(sv_plan *plan, const size_t *lengths, size_t count, size_t longe
     plan->panels[plan->count++] = panel;
 }
 
-/* When the last of `threads` threads ends, if each takes the next panel as soon as it is free. */
-static double makespan(const sv_plan *plan, const size_t *lengths, size_t threads, double square_cost) {
+/* When the last thread ends, if each takes the next panel as soon as it is free. */
+static double makespan(const sv_plan *plan, const sv_planning *planning, const size_t *lengths) {
     double free_at[SV_WINDOW_TEXTS] = {0};
-    if (threads > SV_WINDOW_TEXTS)
-        threads = SV_WINDOW_TEXTS;
+    const size_t threads = planning->threads < SV_WINDOW_TEXTS ? planning->threads : SV_WINDOW_TEXTS;
     double end = 0;
     for (size_t p = 0; p < plan->count; p++) {
         size_t first = 0;
@@ -54,23 +52,24 @@ static double makespan(const sv_plan *plan, const size_t *lengths, size_t thread
             if (free_at[m] < free_at[first])
                 first = m;
         for (size_t i = 0; i < plan->panels[p].count; i++)
-            free_at[first] += cost(lengths[plan->panels[p].first + i], square_cost);
+            free_at[first] += cost(lengths[plan->panels[p].first + i], planning->square_cost);
         if (free_at[first] > end)
             end = free_at[first];
     }
     return end;
 }
 
-void sv_plan_make(sv_plan *plan, const size_t *lengths, size_t count, size_t longest, size_t threads, double square_cost) {
+void sv_plan_make(sv_plan *plan, const sv_planning *planning, const size_t *lengths, size_t count) {
+    const size_t threads = planning->threads, aim = planning->panel_tokens;
     assert(count >= 1 && count <= SV_WINDOW_TEXTS && threads >= 1);
     size_t tokens = 0;
     double total = 0;
     for (size_t i = 0; i < count; i++) {
         tokens += lengths[i];
-        total += cost(lengths[i], square_cost);
+        total += cost(lengths[i], planning->square_cost);
     }
-    size_t wanted = (tokens + SV_PANEL_TOKENS - 1) / SV_PANEL_TOKENS;
+    size_t wanted = (tokens + aim - 1) / aim;
     wanted = (wanted + threads - 1) / threads * threads;
-    cut(plan, lengths, count, longest, wanted, square_cost, total);
-    plan->together = threads > 1 && makespan(plan, lengths, threads, square_cost) > TOGETHER_COST * total / (double)threads;
+    cut(plan, planning, lengths, count, wanted, total);
+    plan->together = threads > 1 && makespan(plan, planning, lengths) > TOGETHER_COST * total / (double)threads;
 }

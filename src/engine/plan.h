@@ -12,10 +12,6 @@
  * small. */
 #define SV_WINDOW_TEXTS 512
 
-/* Tokens of a panel to aim at: its activations stay in the L2 cache, and the weights that stream past are shared by enough
- * rows. */
-#define SV_PANEL_TOKENS 48
-
 typedef struct sv_panel {
     size_t first, count; /* texts */
 } sv_panel;
@@ -26,11 +22,18 @@ typedef struct sv_plan {
     bool together; /* every panel by all threads together, one after the other; else each panel by one thread */
 } sv_plan;
 
-/* The most tokens that a panel may have where no text is over `longest`. */
-size_t sv_plan_capacity(size_t longest);
+/* What a plan depends on beside the texts. */
+typedef struct sv_planning {
+    size_t panel_tokens; /* to aim at; sv_linear_panel_rows has them */
+    size_t longest;      /* tokens that a text may have */
+    size_t threads;
+    double square_cost; /* how many token-squared of attention cost as much as one token of linear layers: H * 2 * L / MACs */
+} sv_planning;
 
-/* Plans `count` (1 .. SV_WINDOW_TEXTS) texts of lengths[i] tokens each for `threads` threads. `square_cost` is how many
- * token-squared of attention cost as much as one token of linear layers: H * 2 * L / linear MACs. */
-void sv_plan_make(sv_plan *plan, const size_t *lengths, size_t count, size_t longest, size_t threads, double square_cost);
+/* The most tokens that a panel may have. */
+size_t sv_plan_capacity(const sv_planning *planning);
+
+/* Plans `count` (1 .. SV_WINDOW_TEXTS) texts of lengths[i] tokens each. */
+void sv_plan_make(sv_plan *plan, const sv_planning *planning, const size_t *lengths, size_t count);
 
 #endif

@@ -23,7 +23,7 @@ struct senvec_session {
     size_t threads;
     sv_workspace *workspaces; /* (threads) */
     uint32_t *ids;            /* (SV_WINDOW_TEXTS, max_seq_length) */
-    double square_cost;       /* see sv_plan_make */
+    sv_planning planning;
 
     /* The call in progress. */
     const senvec_text *texts;
@@ -69,7 +69,7 @@ static void plan_window(senvec_session *session, size_t count) {
         session->done.truncated += session->tokens[i].truncated;
         session->done.invalid_utf8 += session->tokens[i].invalid_utf8;
     }
-    sv_plan_make(&session->plan, lengths, count, session->model->config.max_seq_length, session->threads, session->square_cost);
+    sv_plan_make(&session->plan, &session->planning, lengths, count);
     atomic_store(&session->next_chunk, 0);
     atomic_store(&session->next_panel, 0);
 }
@@ -153,8 +153,8 @@ static senvec_status session_init(senvec_session *session, senvec_error *err) {
     SENVEC_TRY(sv_alloc(allocator, threads, sizeof(sv_workspace), "workspaces", &block, err));
     session->workspaces = memset(block, 0, threads * sizeof(sv_workspace));
     for (size_t i = 0; i < threads; i++)
-        SENVEC_TRY(
-            sv_workspace_init(&session->workspaces[i], &model->encoder, sv_plan_capacity(longest), longest, allocator, err));
+        SENVEC_TRY(sv_workspace_init(&session->workspaces[i], &model->encoder, sv_plan_capacity(&session->planning), longest,
+                                     allocator, err));
     return sv_team_open(threads, allocator, &session->team, err);
 }
 
@@ -174,7 +174,12 @@ senvec_status senvec_session_open(const senvec_model *model, const senvec_sessio
     session->model = model;
     session->allocator = model->allocator;
     session->threads = threads;
-    session->square_cost = 2.0 * (double)(model->config.hidden * model->config.layers) / (double)model->encoder.linear_macs;
+    session->planning = (sv_planning){
+        .panel_tokens = sv_linear_panel_rows(&model->encoder.math),
+        .longest = model->config.max_seq_length,
+        .threads = threads,
+        .square_cost = 2.0 * (double)(model->config.hidden * model->config.layers) / (double)model->encoder.linear_macs,
+    };
     senvec_status status = session_init(session, err);
     if (status != SENVEC_OK) {
         senvec_session_free(session);

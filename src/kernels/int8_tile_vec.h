@@ -235,6 +235,7 @@ const sv_gemm_int8 RECORD = {
     .name = NAME,
     .mr = MR,
     .nr = NR,
+    .panel_rows = 48,
     .element = INT8_ELEMENT,
     .stride = int8_stride,
     .packed_size = packed_size,

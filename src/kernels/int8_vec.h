@@ -1,8 +1,13 @@
 /* What the int8 products of all vector tiers share: all of the contract but the product, over the words of a vector header. To
  * be included after that header; the tier's file says before, by INT8_ELEMENT, v_store_integers and vs_store_integers, how it
- * keeps a q, and by NR and UNIT how W is packed: [ceil(n / NR)][ceil(k / UNIT)][NR][UNIT] bytes. */
+ * keeps a q, and by NR and UNIT how W is packed: [ceil(n / NR)][k / UNIT, rounded up][NR][UNIT] bytes, up to a multiple of
+ * K_STEP bytes of k where that isn't UNIT. */
 #ifndef SV_KERNELS_INT8_VEC_H
 #define SV_KERNELS_INT8_VEC_H
+
+#if !defined(K_STEP)
+#define K_STEP UNIT
+#endif
 
 #include <assert.h>
 #include <math.h>
@@ -53,16 +58,16 @@ static size_t int8_stride(size_t k) {
 }
 
 static size_t packed_size(size_t n, size_t k) {
-    return (n + NR - 1) / NR * NR * ((k + UNIT - 1) / UNIT * UNIT);
+    return (n + NR - 1) / NR * NR * ((k + K_STEP - 1) / K_STEP * K_STEP);
 }
 
 static void pack(void *packed, const int8_t *w, size_t ldw, size_t n, size_t k) {
     int8_t *out = packed;
     for (size_t first = 0; first < n; first += NR)
-        for (size_t i = 0; i < k; i += UNIT)
+        for (size_t i = 0; i < (k + K_STEP - 1) / K_STEP * K_STEP; i += UNIT)
             for (size_t j = 0; j < NR; j++, out += UNIT) {
                 memset(out, 0, UNIT);
-                if (first + j < n)
+                if (first + j < n && i < k)
                     memcpy(out, w + (first + j) * ldw + i, smaller(k - i, UNIT));
             }
 }

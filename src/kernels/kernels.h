@@ -42,6 +42,7 @@ typedef struct sv_gemm_f32_args {
 typedef struct sv_gemm_f32 {
     const char *name; /* "gemm_f32_avx2_6x16" */
     size_t mr, nr;
+    size_t panel_rows; /* of A, for full speed: so many share W's way through the caches, and their activations fit L2 */
     /* Floats in the packed form of W (n, k): ceil(n / nr) * nr * k. */
     size_t (*packed_size)(size_t n, size_t k);
     /* packed <- W (n, k), row-major, ldw from row to row. `packed` is aligned to 64 bytes. */
@@ -91,7 +92,7 @@ typedef struct sv_gemm_int8_args {
 
 typedef struct sv_gemm_int8 {
     const char *name; /* "gemm_int8_avx512vnni_14x32"; NULL: the tier has none */
-    size_t mr, nr;
+    size_t mr, nr, panel_rows;
     size_t element; /* bytes of one q, unsigned: 1 where the tier multiplies bytes, 2 where it widens them */
     /* Elements from a row of activations of k columns to the next: k rounded up so that each row begins on a cache line. */
     size_t (*stride)(size_t k);
@@ -121,7 +122,7 @@ typedef struct sv_gemm_int8 {
 /* -------------------------------------------------------------- bf16 GEMM */
 
 /* C (m, n) = epilogue(A (m, k) x W'), both in bfloat16 (rounded to nearest even), sums in float. Each output adds pairs of
- * products, k ascending, as vdpbf16ps does: a row's bits don't depend on the other rows. */
+ * products, k ascending, as vdpbf16ps or tdpbf16ps does: a row's bits don't depend on the other rows. */
 typedef struct sv_gemm_bf16_args {
     const uint16_t *a;     /* (m, k), as `convert` wrote it */
     size_t lda;            /* at least stride(k) */
@@ -138,7 +139,7 @@ typedef struct sv_gemm_bf16_args {
 
 typedef struct sv_gemm_bf16 {
     const char *name; /* "gemm_bf16_avx512bf16_12x32"; NULL: the tier has none */
-    size_t mr, nr;
+    size_t mr, nr, panel_rows;
     size_t (*stride)(size_t k);
     size_t (*packed_size)(size_t n, size_t k);
     void (*pack)(void *packed, const float *w, size_t ldw, size_t n, size_t k);

@@ -515,7 +515,13 @@ static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, con
 
 const sv_kernels TABLE = {
     .tier = TIER,
-    .gemm_f32 = {.name = TILE_NAME, .mr = MR, .nr = NR, .packed_size = gemm_packed_size, .pack = gemm_pack, .run = gemm_run},
+    .gemm_f32 = {.name = TILE_NAME,
+                 .mr = MR,
+                 .nr = NR,
+                 .panel_rows = 48,
+                 .packed_size = gemm_packed_size,
+                 .pack = gemm_pack,
+                 .run = gemm_run},
     .attention_f32 = ATTENTION,
     .attention_bf16 = ATTENTION,
     .attention_int8 = ATTENTION,

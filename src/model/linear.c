@@ -45,6 +45,18 @@ size_t sv_linear_columns(const sv_math *math) {
     }
 }
 
+size_t sv_linear_panel_rows(const sv_math *math) {
+    const sv_kernels *kernels = &math->kernels;
+    switch (math->precision) {
+    case SENVEC_PRECISION_INT8:
+        return kernels->gemm_int8.panel_rows;
+    case SENVEC_PRECISION_BF16:
+        return kernels->gemm_bf16.panel_rows;
+    default:
+        return kernels->gemm_f32.panel_rows;
+    }
+}
+
 size_t sv_linear_size(const sv_math *math, size_t n, size_t k) {
     const size_t outputs = sv_whole_lines(n * sizeof(float)), inputs = sv_whole_lines(k * sizeof(float));
     const size_t vectors = math->precision == SENVEC_PRECISION_INT8 ? 3 * outputs + inputs : outputs;

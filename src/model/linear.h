@@ -29,6 +29,9 @@ typedef struct sv_linear {
 /* Output columns that a product computes together; a share of the columns must begin at a multiple of it. */
 size_t sv_linear_columns(const sv_math *math);
 
+/* Rows that a panel of texts should have. */
+size_t sv_linear_panel_rows(const sv_math *math);
+
 /* Bytes that a layer takes when packed; a multiple of the cache line. */
 size_t sv_linear_size(const sv_math *math, size_t n, size_t k);
 

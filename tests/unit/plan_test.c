@@ -9,8 +9,11 @@
 #include "engine/plan.h"
 
 #define LONGEST 256
+
 /* all-MiniLM-L6-v2: 2 * 384 * 6 / 10.6 M. */
-#define SQUARE 0.000434
+static sv_planning planning_for(size_t threads) {
+    return (sv_planning){.panel_tokens = 48, .longest = LONGEST, .threads = threads, .square_cost = 0.000434};
+}
 
 static size_t panel_tokens(const sv_plan *plan, size_t panel, const size_t *lengths) {
     size_t tokens = 0;
@@ -20,15 +23,22 @@ static size_t panel_tokens(const sv_plan *plan, size_t panel, const size_t *leng
 }
 
 static void check(const sv_plan *plan, const size_t *lengths, size_t count) {
+    const sv_planning planning = planning_for(1);
+    const size_t capacity = sv_plan_capacity(&planning);
     size_t next = 0;
     assert_in_range(plan->count, 1, count);
     for (size_t p = 0; p < plan->count; p++) {
         assert_int_equal(plan->panels[p].first, next);
         assert_in_range(plan->panels[p].count, 1, count);
-        assert_in_range(panel_tokens(plan, p, lengths), 1, sv_plan_capacity(LONGEST));
+        assert_in_range(panel_tokens(plan, p, lengths), 1, capacity);
         next += plan->panels[p].count;
     }
     assert_int_equal(next, count);
+}
+
+static void make(sv_plan *plan, const size_t *lengths, size_t count, size_t threads) {
+    const sv_planning planning = planning_for(threads);
+    sv_plan_make(plan, &planning, lengths, count);
 }
 
 static uint64_t next_random(uint64_t *state) {
@@ -46,7 +56,7 @@ static void random_lengths(void **state) {
         size_t top = 1 + next_random(&seed) % LONGEST;
         for (size_t i = 0; i < count; i++)
             lengths[i] = 1 + next_random(&seed) % top;
-        sv_plan_make(&plan, lengths, count, LONGEST, 1 + next_random(&seed) % 9, SQUARE);
+        make(&plan, lengths, count, 1 + next_random(&seed) % 9);
         check(&plan, lengths, count);
     }
 }
@@ -55,10 +65,10 @@ static void one_text_is_worked_on_together(void **state) {
     (void)state;
     static sv_plan plan;
     size_t length = 11;
-    sv_plan_make(&plan, &length, 1, LONGEST, 2, SQUARE);
+    make(&plan, &length, 1, 2);
     check(&plan, &length, 1);
     assert_true(plan.together);
-    sv_plan_make(&plan, &length, 1, LONGEST, 1, SQUARE);
+    make(&plan, &length, 1, 1);
     assert_false(plan.together);
 }
 
@@ -69,7 +79,7 @@ static void equal_texts_are_dealt_evenly(void **state) {
     for (size_t i = 0; i < SV_WINDOW_TEXTS; i++)
         lengths[i] = 11;
     for (size_t threads = 2; threads <= 4; threads++) {
-        sv_plan_make(&plan, lengths, 32 * threads, LONGEST, threads, SQUARE);
+        make(&plan, lengths, 32 * threads, threads);
         check(&plan, lengths, 32 * threads);
         assert_false(plan.together);
         assert_int_equal(plan.count % threads, 0);
@@ -80,7 +90,7 @@ static void a_long_text_among_few_short_ones(void **state) {
     (void)state;
     static sv_plan plan;
     size_t lengths[3] = {256, 5, 5};
-    sv_plan_make(&plan, lengths, 3, LONGEST, 2, SQUARE);
+    make(&plan, lengths, 3, 2);
     check(&plan, lengths, 3);
     assert_true(plan.together);
 }

@@ -123,8 +123,13 @@ static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, con
 
 const sv_kernels sv_kernels_ref = {
     .tier = "ref",
-    .gemm_f32 =
-        {.name = "gemm_f32_ref_1x8", .mr = MR, .nr = NR, .packed_size = gemm_packed_size, .pack = gemm_pack, .run = gemm_run},
+    .gemm_f32 = {.name = "gemm_f32_ref_1x8",
+                 .mr = MR,
+                 .nr = NR,
+                 .panel_rows = 48,
+                 .packed_size = gemm_packed_size,
+                 .pack = gemm_pack,
+                 .run = gemm_run},
     .attention_f32 = ATTENTION,
     .attention_bf16 = ATTENTION,
     .attention_int8 = ATTENTION,

@@ -1,109 +1,23 @@
 /* The avx512bf16 tier: the bfloat16 product by vdpbf16ps, which adds the 2 products of a pair to each of 16 float sums.
  *
  * Packed W is [ceil(n / 32)][ceil(k / 2)][32][2], and tile_asm.h has the tile of 14 x 32, the same as for int8. */
-#include <assert.h>
-#include <stdbool.h>
-#include <string.h>
-
-#include "kernels/tiers.h"
-
 #define DOT "vdpbf16ps"
 #define DOT_EMULATED emulated_dpbf16
 #define WIDE_TILES
 #include "kernels/x86/tile_asm.h"
 
-#include "kernels/gelu_vec.h"
+#include "kernels/x86/bf16_epilogue.h"
 
 #if !defined(RECORD) /* the emulated copy has a name of its own */
 #define RECORD sv_gemm_bf16_avx512bf16
 #endif
-
-#define LINE 32 /* bfloat16 in a cache line, and in a register */
-
-static size_t stride(size_t k) {
-    return (k + LINE - 1) / LINE * LINE;
-}
-
-static size_t packed_size(size_t n, size_t k) {
-    return (n + NR - 1) / NR * NR * ((k + 1) / 2 * UNIT);
-}
-
-/* The `count` floats at x, at most LINE, and zeros. */
-static inline void convert_line(void *out, const float *x, size_t count) {
-    vf v[2];
-    load_row(v, x, 2, count);
-    _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(v[1], v[0]));
-}
-
-static void convert(uint16_t *out, size_t ld_out, const float *x, size_t ldx, size_t rows, size_t k) {
-    assert(ld_out >= stride(k));
-    for (size_t row = 0; row < rows; row++)
-        for (size_t i = 0; i < k; i += LINE)
-            convert_line(out + row * ld_out + i, x + row * ldx + i, smaller(k - i, LINE));
-}
-
-static void pack(void *packed, const float *w, size_t ldw, size_t n, size_t k) {
-    const size_t steps = (k + 1) / 2;
-    uint32_t *out = packed; /* a pair each */
-    for (size_t first = 0; first < n; first += NR, out += steps * NR)
-        for (size_t j = 0; j < NR; j++)
-            for (size_t i = 0; i < k; i += LINE) {
-                uint32_t pairs[LINE / 2] = {0};
-                if (first + j < n)
-                    convert_line(pairs, w + (first + j) * ldw + i, smaller(k - i, LINE));
-                for (size_t step = i / 2; step < smaller(steps, (i + LINE) / 2); step++)
-                    out[step * NR + j] = pairs[step - i / 2];
-            }
-}
-
-/* What C gets. */
-typedef enum output { FLOATS, SUMS, BFLOATS, GELU } output; /* SUMS: floats, with the residual */
-
-ALWAYS_INLINE void finish_as(const sv_gemm_bf16_args *g, size_t row, size_t rows, size_t column, const float *sums,
-                             const bool whole, const output kind) {
-    const size_t columns = whole ? NR : g->n - column;
-    vf bias[2];
-    load_row(bias, g->bias + column, 2, columns);
-    for (size_t r = 0; r < rows; r++, sums += NR) {
-        const size_t at = (row + r) * g->ldc + column;
-        vf y[2];
-        UNROLL
-        for (size_t j = 0; j < 2; j++) {
-            y[j] = v_add(v_load(sums + j * LANES), bias[j]);
-            if (kind == GELU)
-                y[j] = v_gelu(y[j]);
-        }
-        if (kind == SUMS)
-            add_row(y, g->residual + at, 2, columns);
-        if (kind == BFLOATS) {
-            const __m512i line = (__m512i)_mm512_cvtne2ps_pbh(y[1], y[0]);
-            memcpy(g->bf16 + at, &line, columns * sizeof *g->bf16);
-        } else
-            store_row(g->c + at, y, 2, columns);
-    }
-}
-
-ALWAYS_INLINE void finish(const sv_gemm_bf16_args *g, size_t row, size_t rows, size_t column, const float *sums,
-                          const output kind) {
-    if (g->n - column < NR)
-        finish_as(g, row, rows, column, sums, false, kind);
-    else
-        finish_as(g, row, rows, column, sums, true, kind);
-}
 
 static void run_tile(const void *args, tile_args *t, size_t row, size_t rows, size_t column) {
     const sv_gemm_bf16_args *g = args;
     _Alignas(64) float sums[MR * NR];
     t->end = sums;
     wide[rows - 1](t);
-    if (g->gelu)
-        finish(g, row, rows, column, sums, GELU);
-    else if (g->bf16)
-        finish(g, row, rows, column, sums, BFLOATS);
-    else if (g->residual)
-        finish(g, row, rows, column, sums, SUMS);
-    else
-        finish(g, row, rows, column, sums, FLOATS);
+    finish(g, row, rows, column, sums);
 }
 
 static void run(const sv_gemm_bf16_args *g) {
@@ -116,6 +30,7 @@ const sv_gemm_bf16 RECORD = {
     .name = "gemm_bf16_avx512bf16_14x32",
     .mr = MR,
     .nr = NR,
+    .panel_rows = 48,
     .stride = stride,
     .packed_size = packed_size,
     .pack = pack,

@@ -7,79 +7,17 @@
 #define DOT_EMULATED _mm512_dpbusd_epi32
 #include "kernels/x86/overlapped_tile.h"
 
-#define INT8_ELEMENT 1
-#define v_store_integers v_store_uint8
-#define vs_store_integers vs_store_uint8
-#include "kernels/int8_vec.h"
+#include "kernels/x86/int8_epilogue.h"
 
 #if !defined(RECORD) /* the emulated copy has a name of its own */
 #define RECORD sv_gemm_int8_avx512vnni
 #endif
 
-/* What the epilogues of a panel read; Y_ROW and GELU_ROW know where. */
-typedef struct panel_vectors {
-    vf bias[2], w_sum[2], w_scale[2];
-    gelu_constants gelu;
-    vs up, down, order; /* its shifts, and pack_order */
-    size_t column;      /* the panel's first */
-} panel_vectors;
+#if !defined(SENVEC_SIMDE)
 
 _Static_assert(offsetof(panel_vectors, gelu.limit) == 384 && offsetof(panel_vectors, gelu.terms) == 448 &&
                    offsetof(panel_vectors, up) == 704 && offsetof(panel_vectors, order) == 832,
                "GELU_ROW has these numbers");
-
-/* What C gets. */
-typedef enum output { FLOATS, SUMS, BFLOATS, GELU, OUTPUTS } output; /* SUMS: floats, with the residual */
-
-static output output_of(const sv_gemm_int8_args *g) {
-    return g->gelu ? GELU : g->bf16 ? BFLOATS : g->residual ? SUMS : FLOATS;
-}
-
-/* Only on a CPU with AVX-512 BF16, which this file can't take for granted. */
-static inline __m512i v_to_bf16(vf low, vf high) {
-#if defined(SENVEC_SIMDE)
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
-#else
-    __m512i both;
-    __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both) : "v"(low), "v"(high));
-    return both;
-#endif
-}
-
-/* The epilogue in C. */
-ALWAYS_INLINE void finish_row(const waiting_tile *tile, size_t r, const output kind) {
-    const panel_vectors *v = tile->vectors;
-    const sv_row_range *range = tile->range;
-    const vf scale = v_set(range[r].scale), low = v_set(range[r].low);
-    char *c = tile->c + r * tile->ldc;
-    vf y[2];
-    UNROLL
-    for (size_t j = 0; j < 2; j++)
-        y[j] = scale_sums(v_from_int32(tile->sums + r * NR + j * LANES), v->w_scale[j], v->w_sum[j], v->bias[j], scale, low);
-    if (kind == SUMS)
-        add_row(y, (const float *)(const void *)(c + tile->residual), 2, tile->columns);
-    if (kind == BFLOATS || kind == GELU) {
-        int16_t whole[SHORTS];
-        vs_store(whole, kind == GELU ? vs_gelu(vs_from_floats(y[0], y[1]), &v->gelu) : v_to_bf16(y[0], y[1]));
-        memcpy(c, whole, tile->columns * sizeof *whole);
-    } else
-        store_row((float *)(void *)c, y, 2, tile->columns);
-}
-
-static void finish(waiting_tile *tile, output kind) {
-    for (size_t r = 0; r < tile->rows; r++)
-        if (kind == GELU)
-            finish_row(tile, r, GELU);
-        else if (kind == BFLOATS)
-            finish_row(tile, r, BFLOATS);
-        else if (kind == SUMS)
-            finish_row(tile, r, SUMS);
-        else
-            finish_row(tile, r, FLOATS);
-    tile->rows = 0;
-}
-
-#if !defined(SENVEC_SIMDE)
 
 /* y of the waiting row in zmm30 and zmm31: sum * w_scale * scale + (low * w_sum + bias) */
 #define Y_ROW                                                                                                                  \
@@ -179,37 +117,15 @@ static void run_overlapped(const tile_args *t, size_t rows, waiting_tile *last, 
 
 #endif
 
-/* What a tile gets. */
-typedef struct tile_context {
-    const sv_gemm_int8_args *args;
-    char *c;
-    size_t element; /* bytes of one of C */
-    output kind;
-    waiting_tile *last;
-    panel_vectors *vectors; /* of two panels: a tile waits for its epilogue while the next panel begins */
-} tile_context;
-
 static void run_tile(const void *context, tile_args *t, size_t row, size_t rows, size_t column) {
-    const tile_context *c = context;
-    const sv_gemm_int8_args *g = c->args;
-    waiting_tile *last = c->last;
-    panel_vectors *vectors = &c->vectors[column / NR % 2];
-    const size_t columns = smaller(g->n - column, NR), at = row * g->ldc + column;
+    const epilogue *e = context;
+    waiting_tile *last = e->last;
+    const panel_vectors *vectors = vectors_of(e, column);
     if (last->columns < NR || last->rows > t->steps)
-        finish(last, c->kind);
-    if (vectors->column != column) {
-        load_row(vectors->w_scale, g->w_scale + column, 2, columns);
-        load_row(vectors->w_sum, g->w_sum + column, 2, columns);
-        load_row(vectors->bias, g->bias + column, 2, columns);
-        vectors->column = column;
-    }
+        finish(last, e->kind);
     t->end = last->sums;
-    run_overlapped(t, rows, last, c->kind);
-    last->vectors = vectors;
-    last->range = g->range + row;
-    last->c = c->c + at * c->element;
-    last->rows = rows;
-    last->columns = columns;
+    run_overlapped(t, rows, last, e->kind);
+    wait_for_epilogue(e, vectors, row, rows, column);
 }
 
 static void run(const sv_gemm_int8_args *g) {
@@ -217,28 +133,16 @@ static void run(const sv_gemm_int8_args *g) {
     const product p = {g->a, g->lda, g->w, g->panel, g->m, g->n, (g->k + UNIT - 1) / UNIT};
     waiting_tile last;
     panel_vectors vectors[2];
-    vectors[0].column = SIZE_MAX;
-    if (g->gelu) {
-        vectors[0].gelu = gelu_constants_of(g->gelu_exponent);
-        vectors[0].up = vs_set((int16_t)vectors[0].gelu.up);
-        vectors[0].down = vs_set((int16_t)vectors[0].gelu.down);
-        vectors[0].order = pack_order();
-    }
-    vectors[1] = vectors[0];
-    last.rows = last.columns = 0;
-    tile_context context = {.args = g, .kind = output_of(g), .last = &last, .vectors = vectors};
-    context.c = context.kind == GELU ? (char *)g->gelu : context.kind == BFLOATS ? (char *)g->bf16 : (char *)g->c;
-    context.element = context.kind == FLOATS || context.kind == SUMS ? sizeof *g->c : sizeof *g->bf16;
-    last.residual = context.kind == SUMS ? (intptr_t)g->residual - (intptr_t)g->c : 0;
-    last.ldc = g->ldc * context.element;
-    multiply(&p, run_tile, &context);
-    finish(&last, context.kind);
+    const epilogue e = epilogue_of(g, &last, vectors);
+    multiply(&p, run_tile, &e);
+    finish(&last, e.kind);
 }
 
 const sv_gemm_int8 RECORD = {
     .name = "gemm_int8_avx512vnni_14x32",
     .mr = MR,
     .nr = NR,
+    .panel_rows = 48,
     .element = INT8_ELEMENT,
     .stride = int8_stride,
     .packed_size = packed_size,

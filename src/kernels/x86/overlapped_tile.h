@@ -8,16 +8,7 @@
 
 #include "kernels/x86/tile_asm.h"
 
-/* A tile whose sums wait for their epilogue. */
-typedef struct waiting_tile {
-    _Alignas(64) int32_t sums[MR * NR];
-    const void *vectors; /* what the epilogue reads in each row */
-    const void *range;   /* what it reads row by row */
-    char *c;             /* where the first row goes */
-    size_t ldc;          /* bytes */
-    intptr_t residual;   /* bytes from c to what is added to it */
-    size_t rows, columns;
-} waiting_tile;
+#include "kernels/x86/waiting_tile.h"
 
 typedef void overlapped_tile_fn(const tile_args *, waiting_tile *);
 

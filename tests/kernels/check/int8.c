@@ -291,6 +291,7 @@ void test_int8(const sv_kernels *kernels) {
     }
     test_shape(kernels, 97, nr, 1536, SIGNS); /* more rows than any block */
     test_shape(kernels, 301, 3, 40, ANY);
+    test_shape(kernels, 301, 3 * nr, 100, ANY); /* an odd number of panels, of whose tiles one waits when they begin again */
     test_shape(kernels, 2, nr + 1, SV_GEMM_INT8_MAX_K, PEAK);
     test_shape(kernels, 2, 3, SV_GEMM_INT8_MAX_K, SIGNS);
     test_ranges(kernels);
