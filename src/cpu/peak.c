@@ -88,6 +88,31 @@ LOOP(int8_256, LOAD_256, MADD_256, "vzeroupper\n", BYTES, BYTES)
 LOOP(int8_vex_256, LOAD_256, VEX_DP_256, "vzeroupper\n", BYTES, BYTES)
 LOOP(int8_512, LOAD_512, DP_512, "vzeroupper\n", BYTES, BYTES)
 
+/* AMX: four chains, as a tile of C of two by two registers has. Rows of the same 32 bits, as above. */
+#define TILE_LOOP(function, DOT, constant)                                                                                     \
+    static void function(uint64_t rounds) {                                                                                    \
+        static const struct {                                                                                                  \
+            uint8_t palette, reserved[15];                                                                                     \
+            uint16_t bytes[16];                                                                                                \
+            uint8_t rows[16];                                                                                                  \
+        } config = {1, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};                               \
+        static const uint32_t row[16] = {constant, constant, constant, constant, constant, constant, constant, constant,       \
+                                         constant, constant, constant, constant, constant, constant, constant, constant};      \
+        __asm__ volatile("ldtilecfg %1\ntilezero %%tmm0\ntilezero %%tmm1\ntilezero %%tmm2\ntilezero %%tmm3\n"                  \
+                         "tileloadd (%2,%3,1), %%tmm4\ntileloadd (%2,%3,1), %%tmm5\n"                                          \
+                         "tileloadd (%2,%3,1), %%tmm6\ntileloadd (%2,%3,1), %%tmm7\n.p2align 5\n1:\n" TIMES_6(                 \
+                             DOT) "dec %0\njnz 1b\ntilerelease\n"                                                              \
+                         : "+r"(rounds)                                                                                        \
+                         : "m"(config), "r"(row), "r"((size_t)0), "m"(row)                                                     \
+                         : "cc");                                                                                              \
+    }
+#define TIMES_6(FOUR) FOUR FOUR FOUR FOUR FOUR FOUR
+#define FOUR_DOTS(dot)                                                                                                         \
+    dot " %%tmm6, %%tmm4, %%tmm0\n" dot " %%tmm7, %%tmm4, %%tmm1\n" dot " %%tmm6, %%tmm5, %%tmm2\n" dot                        \
+        " %%tmm7, %%tmm5, %%tmm3\n"
+TILE_LOOP(bf16_tile, FOUR_DOTS("tdpbf16ps"), BF16_PAIR)
+TILE_LOOP(int8_tile, FOUR_DOTS("tdpbusd"), BYTES)
+
 #define PER_ROUND 24
 
 /* The last one whose needs are met is the one to run. */
@@ -96,9 +121,11 @@ static const peak_loop loops[] = {
     {"fp32 fma 256", SV_PEAK_FP32, SV_ISA_AVX2, PER_ROUND * 8, fp32_256},
     {"fp32 fma 512", SV_PEAK_FP32, SV_ISA_AVX512, PER_ROUND * 16, fp32_512},
     {"bf16 vdpbf16ps 512", SV_PEAK_BF16, SV_ISA_AVX512BF16, PER_ROUND * 32, bf16_512},
+    {"bf16 tdpbf16ps", SV_PEAK_BF16, SV_ISA_AMX, PER_ROUND * 16 * 16 * 32, bf16_tile},
     {"int8 vpmaddwd vpaddd 256", SV_PEAK_INT8, SV_ISA_AVX2, PER_ROUND * 16, int8_256},
     {"int8 vpdpbusd 256", SV_PEAK_INT8, SV_ISA_AVXVNNI, PER_ROUND * 32, int8_vex_256},
     {"int8 vpdpbusd 512", SV_PEAK_INT8, SV_ISA_AVX512VNNI, PER_ROUND * 64, int8_512},
+    {"int8 tdpbusd", SV_PEAK_INT8, SV_ISA_AMX, PER_ROUND * 16 * 16 * 64, int8_tile},
 };
 
 #elif defined(__aarch64__)
@@ -169,7 +196,7 @@ static double best_rate(double (*run)(const void *, size_t), const void *work, s
 static double run_loop(const void *work, size_t member) {
     (void)member;
     const peak_loop *loop = work;
-    const uint64_t rounds = 2000; /* some ten microseconds */
+    const uint64_t rounds = 2000; /* some ten microseconds, with AMX some hundred */
     loop->run(rounds);
     return (double)rounds * loop->macs;
 }

@@ -33,6 +33,11 @@ sv_kernels sv_kernels_choose(sv_isa_flags flags) {
         if (flags & SV_ISA_AVX512VNNI) /* whose product writes bfloat16 */
             chosen.attention_int8 = sv_attention_int8_avx512vnni;
     }
+    if (flags & SV_ISA_AMX) {
+        chosen.tier = "amx";
+        chosen.gemm_int8 = sv_gemm_int8_amx;
+        chosen.gemm_bf16 = sv_gemm_bf16_amx;
+    }
 #else
     (void)flags;
 #endif

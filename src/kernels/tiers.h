@@ -18,7 +18,9 @@ extern const sv_gemm_bf16 sv_gemm_bf16_ref;
 extern const sv_gemm_int8 sv_gemm_int8_avx2;
 extern const sv_gemm_int8 sv_gemm_int8_avxvnni;
 extern const sv_gemm_int8 sv_gemm_int8_avx512vnni;
+extern const sv_gemm_int8 sv_gemm_int8_amx;
 extern const sv_gemm_bf16 sv_gemm_bf16_avx512bf16;
+extern const sv_gemm_bf16 sv_gemm_bf16_amx;
 extern const sv_attention sv_attention_bf16_avx512bf16;
 extern const sv_attention sv_attention_int8_avx512vnni;
 #endif

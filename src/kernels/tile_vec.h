@@ -50,15 +50,13 @@ ALWAYS_INLINE void add_row(vf *x, const float *p, const size_t nv, size_t count)
         x[j] = v_add(x[j], y[j]);
 }
 
-/* X(1) X(2) ... X(MR) */
+/* X(1) X(2) ... X(MR), for the tiles that have a copy for each height. */
 #if MR == 6
 #define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #elif MR == 12
 #define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 #elif MR == 14
 #define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-#else
-#error "EACH_HEIGHT lacks this MR"
 #endif
 
 #endif

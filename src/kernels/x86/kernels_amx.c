@@ -1,0 +1,84 @@
+/* The amx tier: the int8 product by tdpbusd, which is vpdpbusd on 16 x 16 sums and 16 units of 4 bytes, exact like it.
+ *
+ * Packed W is that of avx512vnni, [ceil(n / 32)][ceil(k / 64) * 16][32][4] bytes. The epilogues, too, are those of that tier,
+ * written in C: between multiplications of registers there is room for all of their instructions. */
+#if defined(SENVEC_SIMDE)
+#include <stdint.h>
+static inline void emulated_tdpbusd(uint32_t *sum, uint32_t a, uint32_t w) {
+    for (int i = 0; i < 32; i += 8)
+        *sum += (uint32_t)((int32_t)(a >> i & 255) * (int8_t)(w >> i & 255));
+}
+#endif
+
+#define DOT "tdpbusd"
+#define DOT_EMULATED emulated_tdpbusd
+#include "kernels/x86/amx_tile.h"
+
+#define K_STEP STEP
+#include "kernels/x86/int8_epilogue.h"
+
+#if !defined(RECORD) /* the emulated copy has a name of its own */
+#define RECORD sv_gemm_int8_amx
+#endif
+
+/* What waits is finished row by row while `t` is multiplied. Its vectors stay in registers: the tile's loads leave few to
+ * others. */
+ALWAYS_INLINE void run_tile_as(waiting_tile *last, const tile_args *t, const bool high, const output kind) {
+    const panel_vectors vectors = *(const panel_vectors *)last->vectors;
+    const size_t rows = last->rows;
+    size_t row = 0;
+#define FINISH_PART(step, steps)                                                                                               \
+    for (const size_t until = smaller(rows, (rows * (step) + (steps)-1) / (steps)); row < until; row++)                        \
+    finish_row(last, &vectors, row, kind, true)
+    MULTIPLY_TILE(t, last->sums, high, FINISH_PART);
+#undef FINISH_PART
+}
+
+static void run_tile(const void *context, const tile_args *t, size_t row, size_t rows, size_t column, bool high) {
+    const epilogue *e = context;
+    waiting_tile *last = e->last;
+    const panel_vectors *vectors = vectors_of(e, column);
+    if (last->columns < NR || !t->steps)
+        finish(last, e->kind);
+    switch (e->kind) {
+#define CASE(kind)                                                                                                             \
+    case kind:                                                                                                                 \
+        if (high)                                                                                                              \
+            run_tile_as(last, t, true, kind);                                                                                  \
+        else                                                                                                                   \
+            run_tile_as(last, t, false, kind);                                                                                 \
+        break
+        CASE(FLOATS);
+        CASE(SUMS);
+        CASE(BFLOATS);
+        CASE(GELU);
+#undef CASE
+    case OUTPUTS:
+        break;
+    }
+    wait_for_epilogue(e, vectors, row, rows, column);
+}
+
+static void run(const sv_gemm_int8_args *g) {
+    assert(g->k <= SV_GEMM_INT8_MAX_K && g->panel >= packed_size(NR, g->k) && g->lda >= int8_stride(g->k));
+    const product p = {g->a, g->lda, g->w, g->panel, g->m, g->n, (g->k + STEP - 1) / STEP};
+    waiting_tile last;
+    panel_vectors vectors[2];
+    const epilogue e = epilogue_of(g, &last, vectors);
+    multiply(&p, run_tile, &e);
+    finish(&last, e.kind);
+}
+
+const sv_gemm_int8 RECORD = {
+    .name = "gemm_int8_amx_32x32",
+    .mr = MR,
+    .nr = NR,
+    .panel_rows = 128,
+    .element = INT8_ELEMENT,
+    .stride = int8_stride,
+    .packed_size = packed_size,
+    .pack = pack,
+    .quantize = quantize,
+    .quantize_gelu = quantize_gelu,
+    .run = run,
+};
