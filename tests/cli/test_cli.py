@@ -11,17 +11,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 from pathlib import Path
 
 SENVEC, MODEL = "", Path()
+PATIENCE = 1500  # seconds until a test gives up: nothing takes that long, on whatever machine
 DIMENSIONS = 32
 CPU_FLAGS = Path("/proc/cpuinfo").read_text().split()
 
 
 def run(*arguments, data=b"", environment=None, **more):
-    return subprocess.run([SENVEC, *map(str, arguments)], input=data, capture_output=True, timeout=120,
+    return subprocess.run([SENVEC, *map(str, arguments)], input=data, capture_output=True, timeout=PATIENCE,
                           env={**os.environ, **(environment or {})}, **more)
 
 
@@ -283,9 +283,9 @@ class Outputs(Case):
         for number in (signal.SIGINT, signal.SIGTERM):
             process = subprocess.Popen([SENVEC, "embed", "-m", MODEL, "-o", self.path / "v.npy"], stdin=subprocess.PIPE,
                                        stderr=subprocess.DEVNULL)
-            while not list(self.path.iterdir()):
-                time.sleep(0.01)
-            time.sleep(0.1)
+            process.stdin.write(b"x" * (1 << 20))  # more than a pipe holds: when it is written, the output was opened
+            process.stdin.flush()
+            self.assertEqual(len(list(self.path.iterdir())), 1)
             process.send_signal(number)
             self.assertEqual(process.wait(), 128 + number)
             process.stdin.close()
