@@ -118,7 +118,8 @@ static bool warned(const trial *t, const char *words) {
     return false;
 }
 
-/* A batch row times whole batch calls (1 ms + 32 x 0.2 ms), and its throughput counts texts. */
+/* A batch row times whole batch calls (1 ms + 32 x 0.2 ms), and its throughput counts texts. The stub's calls may take longer
+ * than it says, however long, but never less. */
 static void batch_rows_time_batch_calls(void **state) {
     (void)state;
     trial t;
@@ -129,7 +130,6 @@ static void batch_rows_time_batch_calls(void **state) {
     assert_int_equal(batch.latency.count, 100);
     assert_true(single.latency.min >= 1.2);
     assert_true(batch.latency.min >= 7.4);
-    assert_true(batch.latency.p50 < 30);
     for (size_t i = 0; i < 2; i++) {
         const sv_row *row = &t.results.rows[i];
         assert_int_equal(row->state, SV_ROW_MEASURED);
@@ -141,10 +141,19 @@ static void batch_rows_time_batch_calls(void **state) {
             assert_true(row->bench.blocks[b].seconds >= 0.05);
         }
     }
-    /* 1 text in 1.2 ms against 32 in 7.4: more texts a second, though fewer calls. */
-    assert_true(batch.texts_per_s.value > 2 * single.texts_per_s.value);
+    assert_true(single.texts_per_s.value < 1 / 0.0012);
     assert_true(batch.texts_per_s.value < 32 / 0.0074);
-    assert_true(batch.speedup.value > 2 && batch.speedup.low <= batch.speedup.value);
+    for (size_t i = 0; i < 2; i++) {
+        double least = INFINITY, most = 0;
+        for (size_t b = 0; b < 3; b++) {
+            const sv_block *block = &t.results.rows[i].bench.blocks[b];
+            least = fmin(least, (double)block->texts / block->seconds);
+            most = fmax(most, (double)block->texts / block->seconds);
+        }
+        const sv_row_figures *f = i ? &batch : &single;
+        assert_true(f->texts_per_s.value >= 0.999 * least && f->texts_per_s.value <= 1.001 * most);
+    }
+    assert_true(batch.speedup.value > 0 && batch.speedup.low <= batch.speedup.value);
     end(&t);
 }
 
@@ -155,8 +164,8 @@ static void a_stall_shows_in_p99(void **state) {
     begin(&t, (const char *const[]){"steady", "stall"}, 2);
     assert_int_equal(bench(&t, NULL), SENVEC_OK);
     sv_row_figures stall = figures(&t, 1);
-    assert_true(stall.latency.p50 < 30);
     assert_true(stall.latency.p99 >= 60);
+    assert_true(stall.latency.p50 < stall.latency.p99);
     end(&t);
 }
 
@@ -192,7 +201,7 @@ static void failures_are_marked(void **state) {
         {
             {"die", "exit code 3 during \"latency\": late words", SV_ROW_FAILED},
             {"crash", "killed by signal 11", SV_ROW_FAILED},
-            {"hang", "no answer to \"latency\" within 3 s", SV_ROW_FAILED},
+            {"hang", "no answer to \"latency\" within 10 s", SV_ROW_FAILED},
             {"rubbish", "something else than a reply: Segmentation fault?", SV_ROW_FAILED},
             {"chatty", "something else than a reply: and another thing", SV_ROW_FAILED},
             {"refuse", "no such model", SV_ROW_FAILED},
@@ -213,7 +222,7 @@ static void failures_are_marked(void **state) {
         kinds[KINDS + 1] = "steady32";
         trial t;
         begin(&t, kinds, KINDS + 2);
-        t.options.timeout_s = 3; /* for "hang"; the others answer within milliseconds */
+        t.options.timeout_s = 10; /* for "hang"; the others answer within milliseconds, or seconds on a busy machine */
         t.results.latency_calls = 12;
         assert_int_equal(bench(&t, NULL), SENVEC_OK);
         for (size_t i = 0; i < KINDS; i++) {
@@ -333,8 +342,7 @@ static void labelled_pairs_are_scored(void **state) {
     end(&t);
 }
 
-/* A batch of b takes at least 1 + 0.2 b ms: 16 texts at once are 4.6 times as fast as alone, which leaves room for whatever
- * else the machine does. */
+/* A batch of b takes at least 1 + 0.2 b ms. */
 static void sweep_varies_the_batch(void **state) {
     (void)state;
     trial t;
@@ -342,7 +350,6 @@ static void sweep_varies_the_batch(void **state) {
     assert_int_equal(sv_runner_measure(t.runner, &(sv_measuring){.sweep = true, .sweep_seconds = 0.15}, NULL), SENVEC_OK);
     static const size_t batches[] = {1, 4, 8, 16, 32, 64};
     assert_int_equal(t.results.series_count, 6); /* of "torch32" only */
-    double alone = 0;
     for (size_t i = 0; i < 6; i++) {
         const sv_series *series = sv_results_series(&t.results, &t.results.rows[1], SV_SERIES_SWEEP, "corpus", batches[i]);
         assert_non_null(series);
@@ -352,10 +359,8 @@ static void sweep_varies_the_batch(void **state) {
         assert_int_equal(series->measured.block_count, 3);
         assert_true(f.texts == f.calls * (double)batches[i]);
         assert_true(f.seconds / f.calls >= 0.001 + 0.0002 * (double)batches[i]);
-        if (i == 0)
-            alone = f.texts_per_s.value;
-        else if (batches[i] >= 16)
-            assert_true(f.texts_per_s.value > 1.5 * alone);
+        assert_true(f.texts_per_s.value > 0);
+        assert_true(f.texts_per_s.value <= (double)batches[i] / (0.001 + 0.0002 * (double)batches[i]));
     }
     /* Another sweep replaces the first. */
     assert_int_equal(sv_runner_measure(t.runner, &(sv_measuring){.sweep = true, .sweep_seconds = 0.03}, NULL), SENVEC_OK);

@@ -10,7 +10,7 @@
     rubbish   writes something else than a reply to its second throughput request
     chatty    writes a line too many after loading
     endless   answers its first latency request with a line that never ends
-    lie       reports ten times the time that its calls took
+    lie       reports a million times the time that its calls took
     few       returns fewer samples than calls
     texts     counts calls as texts in its throughput
     refuse    can't load: an error of its own
@@ -83,7 +83,7 @@ class Stub:
         for _ in range(request["calls"] - (self.kind == "few")):
             start = time.monotonic_ns()
             self.call(request["batch"])
-            samples.append((time.monotonic_ns() - start) * (10 if self.kind == "lie" else 1))
+            samples.append((time.monotonic_ns() - start) * (1000000 if self.kind == "lie" else 1))
         return {"samples_ns": samples}
 
     def throughput(self, request):
