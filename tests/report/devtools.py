@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 
-TIMEOUT = 120
+TIMEOUT = 600
 
 
 class Page:
@@ -34,7 +34,7 @@ class Page:
         os.close(self.commands)
         os.close(self.replies)
         try:
-            self.process.wait(5)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -30,8 +30,10 @@ class TryPage(unittest.TestCase):
     def tearDownClass(cls):
         cls.page.close()
 
-    def wait_for(self, expression):
-        for _ in range(300):
+    def wait_for(self, expression, meanwhile=lambda: None):
+        until = time.monotonic() + service.PATIENCE
+        while time.monotonic() < until:
+            meanwhile()
             value = self.page.evaluate(expression)
             if value:
                 return value
@@ -74,9 +76,9 @@ class TryPage(unittest.TestCase):
                 for j, cell in enumerate(row[1:]):
                     self.assertAlmostEqual(float(cell), sum(map(operator.mul, vectors[i], vectors[j])), delta=0.0011)
             self.wait_for("document.getElementById('rate').textContent != '–'")
-            server.json("POST", "/embed", {"inputs": ["a"] * 500})
-            self.wait_for("+document.getElementById('rate').textContent > 0")
-            self.wait_for("document.getElementById('mean').textContent != '–'")
+            self.wait_for("+document.getElementById('rate').textContent > 0 && "
+                          "document.getElementById('mean').textContent != '–'",
+                          lambda: server.json("POST", "/embed", {"inputs": ["a"] * 500}))
             self.assertTrue(self.fits())
             self.assertEqual(self.page.complaints(), [])
             self.assertTrue(all(url.startswith(server.address) for url in self.page.requests()))
