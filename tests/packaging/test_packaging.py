@@ -4,6 +4,7 @@ systemd's unit, nginx and HAProxy in front of two servers, Kubernetes manifests 
 packages."""
 import contextlib
 import json
+import random
 import re
 import shutil
 import socket
@@ -17,6 +18,7 @@ import urllib.request
 from pathlib import Path
 
 SENVEC, MODEL = "", ""
+PATIENCE = 300  # seconds until a test gives up: nothing takes that long, on whatever machine
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
 
@@ -29,22 +31,27 @@ def find(program):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """Below those that the system gives to connections and to tests that ask for any port, which run at the same time."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(lowest // 2, lowest)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def get(url, data=None):
     """(status, body)."""
     request = urllib.request.Request(url, data and json.dumps(data).encode(), {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
 
 
 def wait_for(url):
-    for _ in range(200):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         with contextlib.suppress(OSError):
             if get(url)[0] == 200:
                 return
@@ -59,7 +66,7 @@ def running(*command):
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 class Packaging(unittest.TestCase):
@@ -74,7 +81,7 @@ class Packaging(unittest.TestCase):
         return path
 
     def runs(self, *command):
-        result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60)
+        result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         return result.stdout + result.stderr
 
