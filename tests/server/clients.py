@@ -143,7 +143,7 @@ def main():
     service.SENVEC, service.MODEL = sys.argv[1:3]
     expected = embedded()
     clients = (openai_python, langchain_openai, langchain_huggingface, llama_index_tei, chroma, curl, ollama_python)
-    with Service(environment={"SENVEC_API_KEY": KEY}) as server:
+    with Service("--target-p99", "60000", environment={"SENVEC_API_KEY": KEY}) as server:
         for client in clients:
             client(server, expected)
     print(f"{', '.join(client.__name__ for client in clients)}: {len(TEXTS)} texts, the same bits")
