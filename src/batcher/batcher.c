@@ -117,15 +117,15 @@ static void *run_worker(void *context) {
     yield_to_callers(batcher);
     pthread_mutex_lock(&batcher->lock);
     for (;;) {
-        uint64_t look_again;
-        sv_job *list = sv_queue_expire(&batcher->queue, sv_clock_ns());
+        uint64_t look_again, now = sv_clock_ns(); /* one time for both, so that what has expired is never computed */
+        sv_job *list = sv_queue_expire(&batcher->queue, now);
         if (list) {
             pthread_mutex_unlock(&batcher->lock);
             end_requests(batcher, list, SENVEC_OK);
             pthread_mutex_lock(&batcher->lock);
             continue;
         }
-        if (!sv_queue_take(&batcher->queue, sv_clock_ns(), &w->batch, &look_again)) {
+        if (!sv_queue_take(&batcher->queue, now, &w->batch, &look_again)) {
             if (batcher->stopping)
                 break;
             wait_for_work(batcher, look_again);
@@ -136,7 +136,7 @@ static void *run_worker(void *context) {
         pthread_mutex_unlock(&batcher->lock);
         senvec_status status = compute(w);
         pthread_mutex_lock(&batcher->lock);
-        uint64_t now = sv_clock_ns();
+        now = sv_clock_ns();
         batcher->compute_ns += now - w->batch.start;
         list = sv_queue_return(&batcher->queue, &w->batch, now);
         pthread_mutex_unlock(&batcher->lock);

@@ -7,11 +7,12 @@
  * of its own, drawn from the distribution however many others wait, so the percentiles of the delay are those of the formula.
  * During the stall, which begins AT_S seconds after the first request, nothing is answered; what was due is answered at its
  * end. Of EVERY requests one meets the fault: status 429, 500 or 400, "close" (the connection is closed instead of an answer),
- * "cut" (in the middle of one), "garbage" (bytes that are no HTTP), "body" (HTTP whose body is no answer), "hang" (nothing).
+ * "cut" (in the middle of one), "garbage" (bytes that are no HTTP), "body" (HTTP whose body is no answer), "hang" (nothing),
+ * "exit" (the server ends).
  *
  * An answer has vectors of three numbers in the form of the request's path (OpenAI, TEI, Ollama), one for each of its texts.
- * "Connection: close" is obeyed. The log has the drawn delays in ms, one a line. One thread: with epoll and a heap of due times
- * it holds some 50,000 requests a second. */
+ * "Connection: close" is obeyed. The log has the drawn delays in ms, one a line, at once. One thread: with epoll and a heap of
+ * due times it holds some 50,000 requests a second. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
@@ -163,6 +164,8 @@ static bool meet_fault(connection *c) {
     if (!options.fault_every || requests % options.fault_every != 0)
         return false;
     const char *fault = options.fault;
+    if (strcmp(fault, "exit") == 0)
+        exit(0);
     if (atoi(fault) > 0)
         set_answer(c, atoi(fault), "{\"error\":\"as asked\"}", 20);
     else if (strcmp(fault, "garbage") == 0)
@@ -279,6 +282,7 @@ static void parse_options(int argc, char **argv) {
             options.log = fopen(value, "w");
             if (!options.log)
                 fail(value);
+            setvbuf(options.log, NULL, _IOLBF, 0);
         } else if (strcmp(name, "--seed") == 0) {
             options.seed = strtoul(value, NULL, 10);
         } else {

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 from pathlib import Path
@@ -21,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from parts import run_part  # noqa: E402
 
 SENVEC, STUB = "", ""
+PATIENCE = 300  # seconds until a test gives up: nothing takes that long, on whatever machine
 
 
 @contextlib.contextmanager
@@ -32,11 +32,11 @@ def stub(*options):
     finally:
         process.stdin.close()
         process.stdout.close()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
-def load(*arguments, timeout=60):
-    return subprocess.run([SENVEC, "load", *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
+def load(*arguments):
+    return subprocess.run([SENVEC, "load", *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE)
 
 
 class LoadTest(unittest.TestCase):
@@ -48,7 +48,7 @@ class LoadTest(unittest.TestCase):
     def measure(self, *arguments):
         """(result, the parsed --json file)."""
         path = self.path / "load.json"
-        result = load("--warmup", 0, *arguments, "--json", path, "-q")
+        result = load("--warmup", 0, "--timeout", PATIENCE, *arguments, "--json", path, "-q")
         self.assertTrue(path.exists(), result.stderr)
         return result, json.loads(path.read_text())
 
@@ -66,10 +66,13 @@ class LoadTest(unittest.TestCase):
                     _, run = self.measure(url, "--form", form, "-d", 0.3, "--warmup", 0.1, "-b", "1:3,32:1", "-w", "4,50",
                                           *loop)
                     run = run["runs"][0]
-                    self.assertGreater(run["requests"], 20)
                     self.assertEqual(run["outcomes"]["answered"], run["requests"], run)
                     self.assertEqual(run["statuses"], {"200": run["requests"]})
-                    self.assertEqual(len(run["kinds"]), 4)
+                    if "--clients" in loop:  # as many as the machine does
+                        self.assertGreaterEqual(run["requests"], 4)
+                    else:
+                        self.assertGreater(run["requests"], 20)
+                        self.assertEqual(len(run["kinds"]), 4)
                     self.assertEqual(sum(kind["requests"] for kind in run["kinds"]), run["requests"])
                     self.assertGreaterEqual(run["latency_ms"]["min"], 1)
 
@@ -84,7 +87,7 @@ class LoadTest(unittest.TestCase):
                  "cut": "connection_closed", "garbage": "malformed_answer", "hang": "timeout"}
         for fault, outcome in kinds.items():
             with self.subTest(fault), stub("--fault", f"{fault}:20") as url:
-                result, run = self.measure(url, "--rate", 400, "-d", 0.3, "--timeout", 1)
+                result, run = self.measure(url, "--rate", 400, "-d", 0.3, *["--timeout", 10] * (fault == "hang"))
                 run = run["runs"][0]
                 counts = {name: count for name, count in run["outcomes"].items() if count}
                 # The first request of the stub is the probe, which isn't counted.
@@ -104,12 +107,12 @@ class LoadTest(unittest.TestCase):
                  "garbage": "220 stub ESMTP", "body": "neither a JSON object nor a list", "hang": "timeout"}
         for fault, word in words.items():
             with self.subTest(fault), stub("--fault", f"{fault}:1") as url:
-                self.fails(load(url, "--timeout", 0.5, "-d", 0.5), 1, word)
+                self.fails(load(url, "--timeout", 0.5 if fault == "hang" else PATIENCE, "-d", 0.5), 1, word)
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             port = closed.getsockname()[1]
             self.fails(load(f"http://127.0.0.1:{port}"), 1, "Connection refused", "is the server running?")
-        self.fails(load("http://no-such-host.invalid"), 1, "no such host")
+        self.fails(load("http://a..b"), 1, "no such host")
 
     def test_wrong_form(self):
         with stub() as url:
@@ -157,11 +160,11 @@ class LoadTest(unittest.TestCase):
         self.assertNotEqual(dues[0], dues[2])
 
     def test_a_stall_shows(self):
-        with stub("--delay", "fixed:1", "--stall", "0.7:1") as url:
-            _, run = self.measure(url, "--rate", 200, "--constant", "-d", 3)
+        with stub("--delay", "fixed:1", "--stall", "2:1") as url:  # long after the first request, which is the probe
+            _, run = self.measure(url, "--rate", 200, "--constant", "-d", 4)
             latency = run["runs"][0]["latency_ms"]
             self.assertGreater(latency["max"], 900)
-            self.assertGreater(latency["p95"], 700)  # a third of the requests was due in it, evenly
+            self.assertGreater(latency["p95"], 700)  # a quarter of the requests was due in it, evenly
 
     def test_search(self):
         with stub("--delay", "fixed:1", "--fault", "429:2") as url:
@@ -171,25 +174,23 @@ class LoadTest(unittest.TestCase):
             self.assertIn("none", result.stdout)
 
     def test_interrupted(self):
-        with stub() as url:
-            path = self.path / "load.json"
-            process = subprocess.Popen([SENVEC, "load", url, "-d", "60", "--json", path], stdout=subprocess.PIPE, text=True)
-            time.sleep(1.5)
+        path, log = self.path / "load.json", self.path / "log"
+        with stub("--log", log) as url:
+            process = subprocess.Popen([SENVEC, "load", url, "-d", "3600", "--json", path], stdout=subprocess.PIPE, text=True)
+            until = time.monotonic() + PATIENCE
+            while log.read_text().count("\n") < 10 and time.monotonic() < until:  # the first one is the probe
+                time.sleep(0.02)
             process.send_signal(signal.SIGINT)
-            out, _ = process.communicate(timeout=30)
+            out, _ = process.communicate(timeout=PATIENCE)
             self.assertIn("INVALID: the run was cut short", out)
             self.assertEqual(process.returncode, 1)
             self.assertEqual(json.loads(path.read_text())["runs"][0]["valid"], False)
 
     def test_a_server_that_goes_away(self):
-        server = subprocess.Popen([STUB], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
-        threading.Timer(1, server.kill).start()
-        _, run = self.measure(url, "--rate", 200, "-d", 2)
-        server.wait(10)
-        server.stdin.close()
-        server.stdout.close()
+        with stub("--fault", "exit:100") as url:
+            _, run = self.measure(url, "--rate", 200, "-d", 2)
         outcomes = run["runs"][0]["outcomes"]
+        self.assertGreater(outcomes["answered"], 50)
         self.assertGreater(outcomes["no_connection"], 20)
         self.assertEqual(sum(outcomes.values()), run["runs"][0]["requests"])
 

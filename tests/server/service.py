@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 SENVEC, MODEL = "", ""
+PATIENCE = 300  # seconds until a test gives up: nothing takes that long, on whatever machine
 
 
 class Service:
@@ -49,16 +51,16 @@ class Service:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(60)
+        code = self.process.wait(PATIENCE)
         self.reader.join()
         self.process.stdout.close()
         self.process.stderr.close()
         return code
 
-    def connect(self, timeout=30):
+    def connect(self, timeout=PATIENCE):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
-    def socket(self, timeout=30):
+    def socket(self, timeout=PATIENCE):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
     def call(self, method, path, body=None, headers=None, connection=None):
@@ -76,6 +78,14 @@ class Service:
     def json(self, method, path, body=None, headers=None, connection=None):
         status, _, data = self.call(method, path, body, headers, connection)
         return status, json.loads(data)
+
+    def wait_for(self, true):
+        """The metrics, as soon as `true` says so of them."""
+        until = time.monotonic() + PATIENCE
+        while not true(values := self.metrics()):
+            assert time.monotonic() < until, values
+            time.sleep(0.02)
+        return values
 
     def metrics(self):
         """Name with labels -> value; every line must be as Prometheus wants it."""

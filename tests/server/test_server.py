@@ -19,8 +19,15 @@ import service
 from service import Service
 
 DIMENSIONS = 32
+# A server that LONG keeps busy for half a minute, on a fast machine; whoever waits for its end gives up sooner.
+SLOW = ("-t", "1", "--cpu", "ref", "-p", "fp32")
+LONG = json.dumps({"inputs": ["a " * 62] * 20000}).encode()
 TEXTS = ["the quick brown fox", "", "a", "it was the best of times, it was the worst of times", "the",
          "\u00e9t\u00e9 \u6f22\u5b57"]
+
+
+def post(body):
+    return b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def floats(data):
@@ -39,7 +46,7 @@ def embedded(texts):
 class Apis(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.service = Service("--target-p99", "5000")
+        cls.service = Service("--target-p99", "60000")
         cls.expected = embedded(TEXTS)
 
     @classmethod
@@ -194,10 +201,8 @@ class Apis(unittest.TestCase):
             self.assertTrue(raw.recv(100).startswith(b"HTTP/1.1 200"))
 
     def test_pipelined_and_half_closed(self):
-        body = json.dumps({"inputs": "the"}).encode()
-        one = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         with self.service.socket() as raw:
-            raw.sendall(one * 5)
+            raw.sendall(post(b'{"inputs":"the"}') * 5)
             raw.shutdown(socket.SHUT_WR)
             data = b""
             while chunk := raw.recv(65536):
@@ -272,7 +277,10 @@ class Access(unittest.TestCase):
                     raw = socket.socket(socket.AF_UNIX)
                     raw.connect(str(path))
                     raw.sendall(b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
-                    self.assertIn(b'"named"', raw.recv(4096))
+                    data = b""
+                    while b'"named"' not in data:
+                        data += (more := raw.recv(4096))
+                        self.assertTrue(more, data)
                     raw.close()
                 self.assertFalse(path.exists())
             lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -300,13 +308,13 @@ class Access(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             empty = Path(folder, "empty")
             empty.write_text("")
-            cases = [(["--port", "70000"], 2), (["--policy", "best"], 2), (["--host", "no.such.host.invalid"], 2),
+            cases = [(["--port", "70000"], 2), (["--policy", "best"], 2), (["--host", "a..b"], 2),
                      (["--tls-cert", empty], 2), (["--tls-cert", empty, "--tls-key", empty], 1),
                      (["--api-key-file", empty], 2), (["--unix", "x" * 200], 2),
                      (["--api-key-file", Path(folder, "none")], 1), (["extra"], 2)]
             for arguments, code in cases:
                 result = subprocess.run([service.SENVEC, "serve", "-m", service.MODEL, "--port", "0", *map(str, arguments)],
-                                        capture_output=True, timeout=60)
+                                        capture_output=True, timeout=service.PATIENCE)
                 self.assertEqual(result.returncode, code, (arguments, result.stderr))
                 self.assertEqual(result.stderr.count(b"\n"), 1, result.stderr)
 
@@ -392,12 +400,12 @@ class Limits(unittest.TestCase):
             self.assertEqual(s.metrics()["senvec_request_memory_bytes"], 0)
 
     def test_header_and_connections(self):
-        with Service("--max-connections", "4", "--idle-timeout", "1", "--read-timeout", "1") as s:
+        with Service("--max-connections", "4", "--idle-timeout", "2") as s:
             self.assertEqual(s.call("GET", "/health", headers={"X-Large": "x" * 60000})[0], 431)
-            idle = [s.socket() for _ in range(4)]
             start = time.monotonic()
+            idle = [s.socket() for _ in range(4)]
             self.assertEqual(s.call("GET", "/health")[0], 200)  # has to wait until the idle ones are closed
-            self.assertGreater(time.monotonic() - start, 0.5)
+            self.assertGreater(time.monotonic() - start, 1.9)
             for raw in idle:
                 self.assertEqual(raw.recv(1), b"")
                 raw.close()
@@ -418,34 +426,32 @@ class Limits(unittest.TestCase):
     def test_ends_that_come_with_data(self):
         start = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
         kinds = (b"", start[:2], start[:30], start, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        with Service("--idle-timeout", "60", "--read-timeout", "60") as s:
+        with Service("--idle-timeout", "600", "--read-timeout", "600") as s:
             clients = [(s.socket(), sent) for sent in kinds * 16]
             for i, (raw, sent) in enumerate(clients):
                 raw.sendall(sent)
                 raw.shutdown(socket.SHUT_WR)
                 if i % 2:
                     raw.close()
-            until = time.monotonic() + 30
-            while (left := s.metrics()["senvec_connections"]) > 1 and time.monotonic() < until:
-                time.sleep(0.1)
+            s.wait_for(lambda values: values["senvec_connections"] <= 1)
             for raw, _ in clients:
                 raw.close()
-            self.assertLessEqual(left, 1)
             self.assertEqual(s.metrics()["senvec_connections_timed_out_total"], 0)
+
+    def sends_until_it_ends(self, raw, byte):
+        with self.assertRaises(OSError):
+            for _ in range(10 * service.PATIENCE):
+                raw.sendall(byte)
+                time.sleep(0.1)
 
     def test_slow_sender(self):
         with Service("--read-timeout", "1") as s, s.socket() as raw:
-            raw.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
-            start = time.monotonic()
-            with self.assertRaises(OSError):
-                while time.monotonic() - start < 10:
-                    raw.sendall(b" ")
-                    time.sleep(0.1)
-            self.assertLess(time.monotonic() - start, 3)
+            raw.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+            self.sends_until_it_ends(raw, b" ")
             self.assertEqual(s.metrics()["senvec_connections_timed_out_total"], 1)
 
     def test_request_line_that_does_not_end(self):
-        with Service("--read-timeout", "1", "--idle-timeout", "60") as s:
+        with Service("--read-timeout", "1", "--idle-timeout", "600") as s:
             once = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
             starts = {"line": b"GET /hea", "header": once[:-4], "second line": once + b"GE", "second header": once + once[:-4]}
             unfinished, idle = {name: s.socket() for name in starts}, [s.socket() for _ in range(2)]
@@ -461,10 +467,8 @@ class Limits(unittest.TestCase):
                 self.assertEqual(raw.recv(1), b"", name)
                 self.assertGreater(time.monotonic() - start, 0.9, name)
                 raw.close()
-            with s.socket() as slow, self.assertRaises(OSError):
-                for _ in range(200):
-                    slow.sendall(b"G")
-                    time.sleep(0.1)
+            with s.socket() as slow:
+                self.sends_until_it_ends(slow, b"G")
             self.assertTrue(idle[1].recv(4096).startswith(b"HTTP/1.1 200"))
             for raw in idle:
                 raw.sendall(once)
@@ -473,26 +477,21 @@ class Limits(unittest.TestCase):
             self.assertEqual(s.metrics()["senvec_connections_timed_out_total"], len(starts) + 1)
 
     def test_busy(self):
-        with Service("--policy", "fixed", "--max-queue", "1", "-t", "1") as s:
-            answers = []
-            threads = [threading.Thread(target=lambda: answers.append(s.call("POST", "/v1/embeddings", {"input": "a"})))
-                       for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            self.assertIn(200, [status for status, _, _ in answers])
-            refused = [answer for answer in answers if answer[0] == 429]
-            self.assertGreaterEqual(len(refused), 1)
-            for _, headers, data in refused:
-                self.assertEqual(headers["retry-after"], "1")
-                self.assertGreater(int(headers["retry-after-ms"]), 0)
-                self.assertEqual(json.loads(data)["error"]["type"], "rate_limit_error")
+        with Service("--policy", "fixed", "--max-queue", "1", *SLOW) as s:
+            with s.socket() as raw:
+                raw.sendall(post(LONG))
+                s.wait_for(lambda values: values["senvec_in_flight_requests"] == 1)
+                status, headers, data = s.call("POST", "/v1/embeddings", {"input": "a"})
+                self.assertEqual((status, json.loads(data)["error"]["type"]), (429, "rate_limit_error"))
+                seconds, ms = int(headers["retry-after"]), int(headers["retry-after-ms"])
+                self.assertTrue(0 < ms and (seconds - 1) * 1000 < ms <= seconds * 1000 + 1, headers)
+            s.wait_for(lambda values: values["senvec_in_flight_requests"] == 0)
+            self.assertEqual(s.call("POST", "/v1/embeddings", {"input": "a"})[0], 200)
 
     def test_deadline(self):
         with Service("--policy", "fixed", "-t", "1") as s:
             self.assertEqual(s.call("POST", "/embed", {"inputs": "a"}, {"X-Timeout-Ms": "5"})[0], 504)
-            self.assertEqual(s.call("POST", "/embed", {"inputs": "a"}, {"X-Timeout-Ms": "5000"})[0], 200)
+            self.assertEqual(s.call("POST", "/embed", {"inputs": "a"}, {"X-Timeout-Ms": "86400000"})[0], 200)
             self.assertEqual(s.call("POST", "/embed", {"inputs": "a"}, {"X-Timeout-Ms": "soon"})[0], 400)
             self.assertEqual(s.metrics()['senvec_cancelled_total{reason="deadline"}'], 1)
         with Service("-t", "1") as s:  # the policy slo refuses what it can't do
@@ -505,52 +504,40 @@ class Limits(unittest.TestCase):
             self.assertEqual(s.metrics()['senvec_refused_total{reason="deadline"}'], 3)
 
     def test_clients_that_leave(self):
-        with Service("--target-p99", "60000", "-t", "1") as s:
-            body = json.dumps({"inputs": ["the quick brown fox " * 20] * 20000}).encode()
-            for _ in range(3):
+        with Service("--target-p99", "60000", *SLOW) as s:
+            for i in range(3):
                 with s.socket() as raw:
-                    raw.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-                    time.sleep(0.2)
-            for _ in range(200):
-                values = s.metrics()
-                if values["senvec_in_flight_requests"] == 0 and values["senvec_accepted_total"] == 3:
-                    break
-                time.sleep(0.05)
+                    raw.sendall(post(LONG))
+                    s.wait_for(lambda values, i=i: values["senvec_accepted_total"] == i + 1)
+            values = s.wait_for(lambda values: values["senvec_in_flight_requests"] == 0)
             self.assertEqual(values["senvec_accepted_total"], 3)
-            self.assertGreaterEqual(values['senvec_cancelled_total{reason="left"}'], 1)
-            self.assertEqual(values["senvec_in_flight_requests"], 0)
+            self.assertEqual(values['senvec_cancelled_total{reason="left"}'], 3)
 
 
 class End(unittest.TestCase):
     def test_drain_answers_what_was_accepted(self):
-        with Service("--policy", "fixed", "-t", "1") as s:
+        with Service("--policy", "fixed", "--drain-timeout", service.PATIENCE, *SLOW) as s:
             answers = []
             idle = s.socket()
-            threads = [threading.Thread(target=lambda: answers.append(s.call("POST", "/embed", {"inputs": "a"})))
-                       for _ in range(8)]
+            body = {"inputs": ["a " * 62] * 50}
+            threads = [threading.Thread(target=lambda: answers.append(s.call("POST", "/embed", body))) for _ in range(8)]
             for thread in threads:
                 thread.start()
-            time.sleep(0.03)  # fixed waits 50 ms for company
+            s.wait_for(lambda values: values["senvec_accepted_total"] == 8)
             s.process.send_signal(signal.SIGTERM)
             for thread in threads:
                 thread.join()
             self.assertEqual([status for status, _, _ in answers], [200] * 8)
-            self.assertEqual(s.process.wait(10), 0)
+            self.assertEqual(s.process.wait(service.PATIENCE), 0)
             self.assertEqual(idle.recv(1), b"")
             idle.close()
-            with self.assertRaises(OSError):
-                s.call("GET", "/health")
 
     def test_drain_is_bounded(self):
-        with Service("--target-p99", "60000", "-t", "1", "--drain-timeout", "0", expect=1) as s:
-            connection = s.connect()
-            connection.request("POST", "/embed", json.dumps({"inputs": ["the quick brown fox " * 20] * 20000}))
-            time.sleep(0.3)
-            start = time.monotonic()
+        with Service("--target-p99", "60000", "--drain-timeout", "0", *SLOW, expect=1) as s, s.socket() as raw:
+            raw.sendall(post(LONG))
+            s.wait_for(lambda values: values["senvec_in_flight_requests"] == 1)
             s.process.send_signal(signal.SIGTERM)
-            self.assertEqual(s.process.wait(20), 1)
-            self.assertLess(time.monotonic() - start, 5)
-            connection.close()
+            self.assertEqual(s.process.wait(service.PATIENCE), 1)  # 0, if it had waited for the end
 
 
 if __name__ == "__main__":
