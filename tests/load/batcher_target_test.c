@@ -47,8 +47,8 @@ static void run_plan(const sv_load_plan *plan, const sv_batcher_options *options
 static void test_answered(void **state) {
     (void)state;
     for (int policy = SV_POLICY_SLO; policy <= SV_POLICY_FIXED; policy++) {
-        const sv_batcher_options options = {.policy = (sv_policy)policy, .target_ns = 5000000000};
-        sv_load_plan plan = {.loop = SV_LOAD_POISSON, .rate = 500, .duration_s = 0.3, .timeout_s = 20};
+        const sv_batcher_options options = {.policy = (sv_policy)policy, .target_ns = 60000000000};
+        sv_load_plan plan = {.loop = SV_LOAD_POISSON, .rate = 500, .duration_s = 0.3, .timeout_s = 300};
         sv_load_figures f;
         run_plan(&plan, &options, 1000, &f);
         assert_true(f.requests > 50);
@@ -74,7 +74,7 @@ static void test_cancelled(void **state) {
 static void test_refused(void **state) {
     (void)state;
     const sv_batcher_options options = {.policy = SV_POLICY_FIXED, .max_requests = 2};
-    sv_load_plan plan = {.loop = SV_LOAD_CONSTANT, .rate = 1000, .duration_s = 0.5, .timeout_s = 20};
+    sv_load_plan plan = {.loop = SV_LOAD_CONSTANT, .rate = 1000, .duration_s = 0.5, .timeout_s = 300};
     sv_load_figures f;
     run_plan(&plan, &options, 1000, &f);
     assert_true(f.outcomes[SV_LOAD_REFUSED] > 0);

@@ -18,7 +18,7 @@ TEXTS = [f"text number {i} about {subject}" for i in range(9) for subject in ("r
 def ask(url, texts):
     request = urllib.request.Request(url + "/v1/embeddings", json.dumps({"input": texts}).encode(),
                                      {"Content-Type": "application/json"})
-    data = json.load(urllib.request.urlopen(request, timeout=120))["data"]
+    data = json.load(urllib.request.urlopen(request, timeout=600))["data"]
     assert [item["index"] for item in data] == list(range(len(texts)))
     return [item["embedding"] for item in data]
 
@@ -51,7 +51,7 @@ def main():
                     single = [vectors[0] for vectors in pool.map(lambda text: ask(url, [text]), TEXTS)]
             finally:
                 service.terminate()
-                service.wait(30)
+                service.wait(600)
                 service.stdout.close()
             worst = min(cosine(a, b) for given in (whole, single) for a, b in zip(given, expected))
             print(f"{arguments[0]}: least cosine {worst:.5f}")

@@ -40,7 +40,7 @@ static void on_left(struct sv_exchange *exchange) {
 static bool ended(int client) {
     struct pollfd poll_socket = {.fd = client, .events = POLLIN};
     char byte;
-    return poll(&poll_socket, 1, 20000) == 1 && read(client, &byte, 1) == 0;
+    return poll(&poll_socket, 1, 300000) == 1 && read(client, &byte, 1) == 0;
 }
 
 static void sleep_ms(long ms) {
