@@ -69,7 +69,7 @@ def fuzz(server, examples):
         # where X-Timeout-Ms is short; that there was no 500 is read from /metrics.
         command = [Path(sys.executable).with_name("schemathesis"), "run", f"{server.address}/openapi.json", "--no-color",
                    "--exclude-checks", "positive_data_acceptance,not_a_server_error", "--max-examples", str(examples),
-                   "--seed", "1"]
+                   "--seed", "1", "--request-timeout", str(service.PATIENCE), "--suppress-health-check", "too_slow"]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if result.returncode:
         raise AssertionError(result.stdout + result.stderr)
