@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -152,15 +153,24 @@ senvec_status sv_team_open(size_t size, const senvec_allocator *allocator, sv_te
     sv_team *team = memory;
     team->size = size;
     team->allocator = *allocator;
-    for (size_t i = 1; i < size; i++) {
-        team->members[i].team = team;
-        team->members[i].index = i;
-        int failure = pthread_create(&team->members[i].thread, NULL, work, &team->members[i]);
-        if (failure) {
-            dissolve(team, i - 1);
-            return sv_fail(err, SENVEC_SYSTEM, 0, "thread %zu of %zu could not be started: %s; use fewer threads", i + 1, size,
-                           strerror(failure));
-        }
+    size_t started = 1;
+    int failure = 0;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before); /* as the threads shall have them, which inherit it */
+    for (; started < size; started++) {
+        member *next = &team->members[started];
+        next->team = team;
+        next->index = started;
+        failure = pthread_create(&next->thread, NULL, work, next);
+        if (failure)
+            break;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure) {
+        dissolve(team, started - 1);
+        return sv_fail(err, SENVEC_SYSTEM, 0, "thread %zu of %zu could not be started: %s; use fewer threads", started + 1,
+                       size, strerror(failure));
     }
     *out = team;
     return SENVEC_OK;

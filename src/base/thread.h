@@ -16,7 +16,7 @@ typedef struct sv_team sv_team;
 /* The work of one member: 0 <= member < size of the team. */
 typedef void sv_team_fn(void *context, size_t member);
 
-/* Starts size - 1 threads (size at least 1). Errors: OUT_OF_MEMORY, SYSTEM. */
+/* Starts size - 1 threads (size at least 1), which take no signals: those are the program's. Errors: OUT_OF_MEMORY, SYSTEM. */
 senvec_status sv_team_open(size_t size, const senvec_allocator *allocator, sv_team **out, senvec_error *err);
 void sv_team_close(sv_team *team);
 size_t sv_team_size(const sv_team *team);

@@ -1,5 +1,6 @@
 /* The team: every member runs once, barriers hold, also with more members than CPUs. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -66,6 +67,23 @@ static void many_short_runs(void **state) {
     sv_team_close(team);
 }
 
+static void look_for_signals(void *context, size_t member) {
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    ((int *)context)[member] = sigismember(&mask, SIGINT);
+}
+
+static void signals_stay_with_the_caller(void **state) {
+    (void)state;
+    sv_team *team;
+    int blocked[2] = {-1, -1};
+    assert_int_equal(sv_team_open(2, NULL, &team, NULL), SENVEC_OK);
+    sv_team_run(team, look_for_signals, blocked);
+    assert_int_equal(blocked[0], 0);
+    assert_int_equal(blocked[1], 1);
+    sv_team_close(team);
+}
+
 static void bad_sizes(void **state) {
     (void)state;
     sv_team *team = NULL;
@@ -79,6 +97,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(barriers_hold),
         cmocka_unit_test(many_short_runs),
+        cmocka_unit_test(signals_stay_with_the_caller),
         cmocka_unit_test(bad_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
