@@ -37,6 +37,8 @@ sv_kernels sv_kernels_choose(sv_isa_flags flags) {
         chosen.tier = "amx";
         chosen.gemm_int8 = sv_gemm_int8_amx;
         chosen.gemm_bf16 = sv_gemm_bf16_amx;
+        chosen.attention_bf16 = sv_attention_bf16_amx;
+        chosen.attention_int8 = sv_attention_bf16_amx;
     }
 #else
     (void)flags;

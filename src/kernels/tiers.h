@@ -23,6 +23,7 @@ extern const sv_gemm_bf16 sv_gemm_bf16_avx512bf16;
 extern const sv_gemm_bf16 sv_gemm_bf16_amx;
 extern const sv_attention sv_attention_bf16_avx512bf16;
 extern const sv_attention sv_attention_int8_avx512vnni;
+extern const sv_attention sv_attention_bf16_amx;
 #endif
 
 #endif

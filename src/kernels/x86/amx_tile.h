@@ -10,7 +10,7 @@
  * tile runs between the multiplications of the next one, which leave nearly all of the core to it.
  *
  * A .c file defines DOT, the instruction ("tdpbusd", ...), and includes this file. With SENVEC_SIMDE a loop over DOT_EMULATED,
- * one unit by one unit, takes its place: so packing, indexing and epilogues are tested on any CPU. */
+ * unit by unit, takes its place: so packing, indexing and epilogues are tested on any CPU. */
 #ifndef SV_KERNELS_AMX_TILE_H
 #define SV_KERNELS_AMX_TILE_H
 
@@ -43,12 +43,15 @@ _Static_assert(sizeof(tile_config) == 64, "by definition");
 
 #if !defined(SENVEC_SIMDE)
 
-/* A load tells the compiler nothing of the memory that it reads, so that it keeps what an epilogue reads in registers: A and W
- * were written before the product was called. */
 #define TILE_CONFIGURE(config) __asm__ volatile("ldtilecfg %0" : : "m"(config))
 #define TILE_RELEASE() __asm__ volatile("tilerelease")
 #define TILE_ZERO(t) __asm__ volatile("tilezero %%tmm" #t : :)
-#define TILE_LOAD(t, p, stride) __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t : : "r"(p), "r"((size_t)(stride)))
+#define TILE_LOAD(t, p, stride) LOAD_TILE(t, p, stride, "memory")
+/* The same of what was written before the product was called, which the compiler isn't told: so it keeps in registers what an
+ * epilogue reads. */
+#define TILE_LOAD_INPUT(t, p, stride) LOAD_TILE(t, p, stride, )
+#define LOAD_TILE(t, p, stride, clobbered)                                                                                     \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t : : "r"(p), "r"((size_t)(stride)) : clobbered)
 #define TILE_STORE(t, p, stride)                                                                                               \
     __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" : : "r"(p), "r"((size_t)(stride)) : "memory")
 #define TILE_DOT(c, a, b) __asm__ volatile(DOT " %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
@@ -69,6 +72,20 @@ static void emulated_store(int t, void *p, size_t stride) {
         memcpy((char *)p + r * stride, emulated_tile[t][r], emulated_config.bytes[t]);
 }
 
+static inline void emulated_tdpbusd(uint32_t *sum, uint32_t a, uint32_t w) {
+    for (int i = 0; i < 32; i += 8)
+        *sum += (uint32_t)((int32_t)(a >> i & 255) * (int8_t)(w >> i & 255));
+}
+
+/* tdpbf16ps rounds less often: it sums up 16 units by themselves. */
+static inline void emulated_tdpbf16ps(uint32_t *sum, uint32_t a, uint32_t w) {
+    const uint32_t bits[5] = {*sum, a << 16, w << 16, a & 0xffff0000, w & 0xffff0000};
+    float x[5];
+    memcpy(x, bits, sizeof x);
+    x[0] += x[1] * x[2] + x[3] * x[4];
+    memcpy(sum, x, sizeof *sum);
+}
+
 static void emulated_dot(int c, int a, int b) {
     for (size_t r = 0; r < emulated_config.rows[c]; r++)
         for (size_t i = 0; i < emulated_config.bytes[a] / 4u; i++)
@@ -83,6 +100,7 @@ static void emulated_dot(int c, int a, int b) {
     }
 #define TILE_ZERO(t) memset(emulated_tile[t], 0, sizeof emulated_tile[t])
 #define TILE_LOAD(t, p, stride) emulated_load(t, p, stride)
+#define TILE_LOAD_INPUT(t, p, stride) emulated_load(t, p, stride)
 #define TILE_STORE(t, p, stride) emulated_store(t, p, stride)
 #define TILE_DOT(c, a, b) emulated_dot(c, a, b)
 
@@ -131,13 +149,13 @@ typedef struct tile_args {
             TILE_ZERO(3);                                                                                                      \
         }                                                                                                                      \
         for (size_t step = 0; step < (t)->steps; step++) {                                                                     \
-            TILE_LOAD(4, tile_a, (t)->lda);                                                                                    \
-            TILE_LOAD(6, tile_w, UNITS_ROW);                                                                                   \
+            TILE_LOAD_INPUT(4, tile_a, (t)->lda);                                                                              \
+            TILE_LOAD_INPUT(6, tile_w, UNITS_ROW);                                                                             \
             TILE_DOT(0, 4, 6);                                                                                                 \
-            TILE_LOAD(7, tile_w + 64, UNITS_ROW);                                                                              \
+            TILE_LOAD_INPUT(7, tile_w + 64, UNITS_ROW);                                                                        \
             TILE_DOT(1, 4, 7);                                                                                                 \
             if (high) {                                                                                                        \
-                TILE_LOAD(5, tile_a + TILE_ROWS * (t)->lda, (t)->lda);                                                         \
+                TILE_LOAD_INPUT(5, tile_a + TILE_ROWS * (t)->lda, (t)->lda);                                                   \
                 TILE_DOT(2, 5, 6);                                                                                             \
                 TILE_DOT(3, 5, 7);                                                                                             \
             }                                                                                                                  \

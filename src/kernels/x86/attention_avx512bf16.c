@@ -48,25 +48,13 @@ static void pack_keys(uint16_t *k, const uint16_t *from, size_t ld, size_t n, si
 static void pack_queries(uint32_t *q, const size_t nv, const uint16_t *from, size_t ld, size_t queries, size_t d) {
     for (size_t i = 0; i < d; i += LINE)
         for (size_t j = 0; j < nv; j++) {
+            const size_t first = j * LANES, rows = queries > first ? smaller(queries - first, LANES) : 0;
             vf r[LANES];
-            UNROLL
-            for (size_t lane = 0; lane < LANES; lane++)
-                r[lane] = j * LANES + lane < queries ? _mm512_castsi512_ps(load_line(from + (j * LANES + lane) * ld + i, d - i))
-                                                     : v_zero();
-            v_transpose(r);
+            load_pairs(r, from + first * ld + i, ld, rows, d - i);
             UNROLL
             for (size_t pair = 0; pair < PAIRS; pair++)
                 _mm512_storeu_ps(q + ((i / 2 + pair) * nv + j) * LANES, r[pair]);
         }
-}
-
-/* 2^x for x <= 0, to a relative error of 8.6e-5 (tools/fit_kernels.py); 0 for -infinity, and a NaN passes. vreduceps is x minus
- * the integer below it, vscalefps takes that integer by itself. */
-ALWAYS_INLINE vf exp2_coarse(vf x) {
-    const vf f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    vf p = v_fma(v_set(7.70670500e-02f), f, v_set(2.27644977e-01f));
-    p = v_fma(p, f, v_set(6.95116792e-01f));
-    return _mm512_scalef_ps(v_fma(p, f, v_set(1.0f)), x);
 }
 
 /* s (n, nv vectors) becomes pairs (pairs of keys, nv vectors) of 2^(scale * (s - largest of the column)); `inverse` gets 1 /
@@ -142,7 +130,7 @@ static void run(const sv_attention_args *g) {
         const bool whole = g->d == d; /* lines: then they can be read where they are */
         if (!whole)
             pack_keys(k, keys, g->ld, g->n, g->d);
-        pack_values(v, (const uint16_t *)g->v + head * g->d, g->ld, g->n, g->d);
+        pack_values(v, pairs_of(g->n), (const uint16_t *)g->v + head * g->d, g->ld, g->n, g->d);
         for (size_t query = 0; query < g->n; query += QUERIES) {
             const size_t queries = smaller(g->n - query, QUERIES), nv = queries > LANES ? 2 : 1;
             pack_queries(q, nv, first_query + query * g->ld, g->ld, queries, g->d);

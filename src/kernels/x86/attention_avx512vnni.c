@@ -444,7 +444,7 @@ ALWAYS_INLINE bool attend(const sv_attention_args *g, const scratch *s, const bo
     set_vectors(&vectors, factor);
     for (size_t i = 0; i < d; i += LINE)
         pack_keys(s->k + i, padded(d), keys + i, ld, n, whole ? LINE : d - i, &s->lines[i / LINE]);
-    pack_values(s->v, g->v, ld, n, d);
+    pack_values(s->v, pairs_of(n), g->v, ld, n, d);
     for (size_t query = 0; query < n; query += QUERIES) {
         const size_t queries = smaller(n - query, QUERIES), nv = queries > LANES ? 2 : 1;
         for (size_t j = 0; j < nv; j++)

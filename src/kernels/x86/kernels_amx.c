@@ -2,14 +2,6 @@
  *
  * Packed W is that of avx512vnni, [ceil(n / 32)][ceil(k / 64) * 16][32][4] bytes. The epilogues, too, are those of that tier,
  * written in C: between multiplications of registers there is room for all of their instructions. */
-#if defined(SENVEC_SIMDE)
-#include <stdint.h>
-static inline void emulated_tdpbusd(uint32_t *sum, uint32_t a, uint32_t w) {
-    for (int i = 0; i < 32; i += 8)
-        *sum += (uint32_t)((int32_t)(a >> i & 255) * (int8_t)(w >> i & 255));
-}
-#endif
-
 #define DOT "tdpbusd"
 #define DOT_EMULATED emulated_tdpbusd
 #include "kernels/x86/amx_tile.h"

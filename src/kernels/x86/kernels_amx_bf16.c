@@ -3,20 +3,6 @@
  * SDM, TDPBF16PS); denormals are zeros.
  *
  * Packed W is that of avx512bf16, [ceil(n / 32)][ceil(k / 32) * 16][32][2]. */
-#if defined(SENVEC_SIMDE)
-#include <stdint.h>
-#include <string.h>
-/* Pair by pair, which rounds more often. */
-static inline void emulated_tdpbf16ps(uint32_t *sum, uint32_t a, uint32_t w) {
-    float factors[4], total;
-    const uint32_t bits[4] = {a << 16, w << 16, a & 0xffff0000, w & 0xffff0000};
-    memcpy(factors, bits, sizeof factors);
-    memcpy(&total, sum, sizeof total);
-    total += factors[0] * factors[1] + factors[2] * factors[3];
-    memcpy(sum, &total, sizeof total);
-}
-#endif
-
 #define DOT "tdpbf16ps"
 #define DOT_EMULATED emulated_tdpbf16ps
 #include "kernels/x86/amx_tile.h"

@@ -151,6 +151,7 @@ extern const sv_gemm_int8 sv_gemm_int8_avx512vnni_emulated;
 extern const sv_gemm_bf16 sv_gemm_bf16_avx512bf16_emulated;
 extern const sv_gemm_int8 sv_gemm_int8_amx_emulated;
 extern const sv_gemm_bf16 sv_gemm_bf16_amx_emulated;
+extern const sv_attention sv_attention_bf16_amx_emulated;
 extern const sv_attention sv_attention_bf16_avx512bf16_emulated;
 extern const sv_attention sv_attention_int8_avx512vnni_emulated;
 
@@ -166,6 +167,7 @@ static void run_all(const options *o, char *ran, char *skipped, size_t size) {
     kernels.tier = "amx";
     kernels.gemm_int8 = sv_gemm_int8_amx_emulated;
     kernels.gemm_bf16 = sv_gemm_bf16_amx_emulated;
+    kernels.attention_bf16 = sv_attention_bf16_amx_emulated;
     run_table(&kernels, 0, o);
     append(ran, size, kernels.tier);
 }

@@ -16,7 +16,7 @@ static const struct {
     {"avxvnni,avx512vnni", "avx512vnni", "gemm_int8_avx512vnni_14x32", "attention_f32_avx512"},
     {"avxvnni,avx512bf16", "avx512bf16", "gemm_int8_avxvnni_6x16", "attention_f32_avx512"},
     {"avx512vnni,avx512bf16", "avx512bf16", "gemm_int8_avx512vnni_14x32", "attention_int8_avx512vnni"},
-    {"all", "amx", "gemm_int8_amx_32x32", "attention_int8_avx512vnni"},
+    {"all", "amx", "gemm_int8_amx_32x32", "attention_bf16_amx"},
 #endif
 };
 
