@@ -289,8 +289,10 @@ class Worker:
     def latency(self, request):
         texts, size, first = self.sets[request["set"]], request["batch"], request["first"]
         encode, clock = self.backend.encode, time.perf_counter_ns
-        for i in range(request["warmups"]):
+        i, warm = 0, clock() + round(request["warmup_s"] * 1e9)
+        while i < request["warmups"] or clock() < warm:
             encode(texts.batch(first + i * size, size)[0])
+            i += 1
         samples = []
         for i in range(request["calls"]):
             batch = texts.batch(first + i * size, size)[0]

@@ -526,7 +526,8 @@ function method(study) {
   return `<h2 id="method">Method, and how to repeat it</h2>
     <ul><li>Configurations run in ${plural(o.rounds, "interleaved round")}, each in a process of its own, in an order shuffled
       by the seed.</li>
-    <li>Latency: ${plural(o.warmups, "warm-up")}, then ${plural(o.latency_calls, "timed call")}; all samples are kept.
+    <li>Latency: ${plural(o.warmups, "warm-up")}, then ${plural(o.latency_calls, "timed call")} over all rounds, each round's
+      after 25 ms of calls that aren't timed; all samples are kept.
       Percentiles are samples, not interpolations.</li>
     <li>Throughput: ${unit(plain(o.duration_s), "s")} for each configuration over all rounds; it counts texts, not calls.</li>
     <li>Ratios compare blocks of the same round.</li>

@@ -202,7 +202,9 @@ static senvec_status latency(native *worker, const json_t *request, json_t *repl
     json_t *samples = json_array();
     if (json_object_set_new(reply, "samples_ns", samples) != 0)
         return no_memory(err);
-    for (size_t i = 0; i < warmups; i++) {
+    const double warmup_s = json_number_value(json_object_get(request, "warmup_s"));
+    const uint64_t warm = sv_clock_ns() + (uint64_t)(warmup_s * (double)SV_NS_PER_S);
+    for (size_t i = 0; i < warmups || sv_clock_ns() < warm; i++) {
         pick(worker, set, first + i * worker->batch);
         SENVEC_TRY(embed_picked(worker, worker->batch, err));
     }

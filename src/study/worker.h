@@ -16,9 +16,9 @@
  *               token) and tier.
  *   texts       {path, set} -> {count, tokens}
  *               A JSON array of strings, to be known by the name `set`; tokens with [CLS] and [SEP], after truncation.
- *   latency     {set, batch, warmups, calls, first} -> {samples_ns: [calls numbers]}
+ *   latency     {set, batch, warmups, warmup_s, calls, first} -> {samples_ns: [calls numbers]}
  *               Call i embeds the `batch` texts that begin at text first + i * batch, cyclically; warm-ups (which begin at
- *               `first` too) are not timed.
+ *               `first` too) are not timed: `warmups` of them, and more until `warmup_s` seconds have passed.
  *   throughput  {set, batch, seconds, first} -> {calls, texts, tokens, seconds}
  *               The same calls, one after the other, until `seconds` have passed.
  *   embed       {set, batch, path} -> {count, dimensions}
