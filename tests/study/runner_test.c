@@ -82,7 +82,7 @@ static void begin(trial *t, const char *const *kinds, size_t count) {
                                      .worker_script = STUB,
                                      .texts = &t->texts,
                                      .scratch = scratch,
-                                     .timeout_s = 60,
+                                     .timeout_s = 600,
                                      .rounds = 3,
                                      .seed = 5,
                                      .cancelled = &interrupt_flag,
