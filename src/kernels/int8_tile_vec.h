@@ -231,18 +231,6 @@ static void run(const sv_gemm_int8_args *g) {
         run_rows(g, &constants, g->m * block / blocks, g->m * (block + 1) / blocks);
 }
 
-const sv_gemm_int8 RECORD = {
-    .name = NAME,
-    .mr = MR,
-    .nr = NR,
-    .panel_rows = 48,
-    .element = INT8_ELEMENT,
-    .stride = int8_stride,
-    .packed_size = packed_size,
-    .pack = pack,
-    .quantize = quantize,
-    .quantize_gelu = quantize_gelu,
-    .run = run,
-};
+const sv_gemm_int8 RECORD = INT8_RECORD(NAME, 48);
 
 #endif

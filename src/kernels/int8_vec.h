@@ -212,4 +212,11 @@ static void quantize_gelu(void *out, size_t ld_out, sv_row_range *range, const i
     }
 }
 
+/* What a tier's file defines with it, once it has `run`. */
+#define INT8_RECORD(tile_name, rows)                                                                                           \
+    {                                                                                                                          \
+        .name = tile_name, .mr = MR, .nr = NR, .panel_rows = rows, .element = INT8_ELEMENT, .stride = int8_stride,             \
+        .packed_size = packed_size, .pack = pack, .quantize = quantize, .quantize_gelu = quantize_gelu, .run = run             \
+    }
+
 #endif

@@ -106,4 +106,10 @@ static void finish(const sv_gemm_bf16_args *g, size_t row, size_t rows, size_t c
         finish_kind(g, row, rows, column, sums, FLOATS);
 }
 
+#define BF16_RECORD(tile_name, rows)                                                                                           \
+    {                                                                                                                          \
+        .name = tile_name, .mr = MR, .nr = NR, .panel_rows = rows, .stride = stride, .packed_size = packed_size, .pack = pack, \
+        .convert = convert, .run = run                                                                                         \
+    }
+
 #endif

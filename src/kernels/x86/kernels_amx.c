@@ -61,16 +61,4 @@ static void run(const sv_gemm_int8_args *g) {
     finish(&last, e.kind);
 }
 
-const sv_gemm_int8 RECORD = {
-    .name = "gemm_int8_amx_32x32",
-    .mr = MR,
-    .nr = NR,
-    .panel_rows = 128,
-    .element = INT8_ELEMENT,
-    .stride = int8_stride,
-    .packed_size = packed_size,
-    .pack = pack,
-    .quantize = quantize,
-    .quantize_gelu = quantize_gelu,
-    .run = run,
-};
+const sv_gemm_int8 RECORD = INT8_RECORD("gemm_int8_amx_32x32", 128);

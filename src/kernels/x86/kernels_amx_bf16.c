@@ -50,14 +50,4 @@ static void run(const sv_gemm_bf16_args *g) {
     finish_until(&last, last.rows);
 }
 
-const sv_gemm_bf16 RECORD = {
-    .name = "gemm_bf16_amx_32x32",
-    .mr = MR,
-    .nr = NR,
-    .panel_rows = 128,
-    .stride = stride,
-    .packed_size = packed_size,
-    .pack = pack,
-    .convert = convert,
-    .run = run,
-};
+const sv_gemm_bf16 RECORD = BF16_RECORD("gemm_bf16_amx_32x32", 128);

@@ -26,14 +26,4 @@ static void run(const sv_gemm_bf16_args *g) {
     multiply(&p, run_tile, g);
 }
 
-const sv_gemm_bf16 RECORD = {
-    .name = "gemm_bf16_avx512bf16_14x32",
-    .mr = MR,
-    .nr = NR,
-    .panel_rows = 48,
-    .stride = stride,
-    .packed_size = packed_size,
-    .pack = pack,
-    .convert = convert,
-    .run = run,
-};
+const sv_gemm_bf16 RECORD = BF16_RECORD("gemm_bf16_avx512bf16_14x32", 48);
