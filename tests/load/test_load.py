@@ -63,15 +63,15 @@ class LoadTest(unittest.TestCase):
             for form in ("openai", "openai-base64", "tei", "ollama"):
                 loops = (("--rate", 300), ("--rate", 300, "--constant"), ("--clients", 4))
                 for loop in loops if form == "openai" else loops[:1]:
-                    _, run = self.measure(url, "--form", form, "-d", 0.3, "--warmup", 0.1, "-b", "1:3,32:1", "-w", "4,50",
-                                          *loop)
-                    run = run["runs"][0]
+                    arguments = ("--form", form, "--warmup", 0.1, "-b", "1:3,32:1", "-w", "4,50", *loop)
+                    for seconds in (0.3, 3, 30):  # clients ask as often as the machine lets them
+                        run = self.measure(url, "-d", seconds, *arguments)[1]["runs"][0]
+                        if run["requests"] > 20:
+                            break
+                    self.assertGreater(run["requests"], 20)
                     self.assertEqual(run["outcomes"]["answered"], run["requests"], run)
                     self.assertEqual(run["statuses"], {"200": run["requests"]})
-                    if "--clients" in loop:  # as many as the machine does
-                        self.assertGreaterEqual(run["requests"], 4)
-                    else:
-                        self.assertGreater(run["requests"], 20)
+                    if "--clients" not in loop:
                         self.assertEqual(len(run["kinds"]), 4)
                     self.assertEqual(sum(kind["requests"] for kind in run["kinds"]), run["requests"])
                     self.assertGreaterEqual(run["latency_ms"]["min"], 1)
