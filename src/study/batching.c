@@ -10,9 +10,11 @@
 #include "load/load_files.h"
 #include "study/worker.h"
 
-enum { CALLERS = 64, LEAST_ANSWERS = 2 * CALLERS, SLOTS = 16384, POLICIES = 3, MOST_RUNS = 5, MOST_CONFIRMATIONS = 6 };
+enum { CALLERS = 64, LEAST_ANSWERS = 2 * CALLERS, SLOTS = 16384, POLICIES = 3, MOST_RUNS = 5 };
+enum { CLOSE_CONFIRMATIONS = 4, MOST_CONFIRMATIONS = 12 };
 #define MOST_CAPACITY_S 5.0
-#define CONFIRMATION_STEP 0.97
+#define CLOSE_STEP 0.97 /* from a rate that doesn't hold to the next one to try; after CLOSE_CONFIRMATIONS ... */
+#define WIDE_STEP 0.9   /* ... the machine is slower than it was, and small steps would not find how much */
 #define MOST_WARMUP_S 0.3
 #define TIMEOUT_S 10.0
 
@@ -267,8 +269,10 @@ static senvec_status try_rate(stage *s, sv_policy policy, double rate, uint64_t 
  * where it doesn't hold then, lower ones are. */
 static senvec_status confirm(stage *s, sv_policy policy, double rate, senvec_error *err) {
     json_t *best = NULL;
-    for (uint64_t attempt = 1; rate > 0 && !best && attempt <= MOST_CONFIRMATIONS; attempt++, rate *= CONFIRMATION_STEP)
+    for (uint64_t attempt = 1; rate > 0 && !best && attempt <= MOST_CONFIRMATIONS; attempt++) {
         SENVEC_TRY(try_rate(s, policy, rate, s->options->seed + attempt, &best, err));
+        rate *= attempt < CLOSE_CONFIRMATIONS ? CLOSE_STEP : WIDE_STEP;
+    }
     show_progress(s, s->options->duration_s, "adaptive batching: highest rate");
     if (!best)
         best = json_pack("{s:s, s:f}", "policy", sv_policy_names[policy], "rate", 0.0);
