@@ -33,28 +33,29 @@ const sv_attention *sv_math_attention(const sv_math *math) {
     }
 }
 
-size_t sv_linear_columns(const sv_math *math) {
+/* What the product of the precision asks of its callers. */
+typedef struct gemm_shape {
+    size_t nr, panel_rows;
+} gemm_shape;
+
+static gemm_shape shape_of(const sv_math *math) {
     const sv_kernels *kernels = &math->kernels;
     switch (math->precision) {
     case SENVEC_PRECISION_INT8:
-        return kernels->gemm_int8.nr;
+        return (gemm_shape){kernels->gemm_int8.nr, kernels->gemm_int8.panel_rows};
     case SENVEC_PRECISION_BF16:
-        return kernels->gemm_bf16.nr;
+        return (gemm_shape){kernels->gemm_bf16.nr, kernels->gemm_bf16.panel_rows};
     default:
-        return kernels->gemm_f32.nr;
+        return (gemm_shape){kernels->gemm_f32.nr, kernels->gemm_f32.panel_rows};
     }
 }
 
+size_t sv_linear_columns(const sv_math *math) {
+    return shape_of(math).nr;
+}
+
 size_t sv_linear_panel_rows(const sv_math *math) {
-    const sv_kernels *kernels = &math->kernels;
-    switch (math->precision) {
-    case SENVEC_PRECISION_INT8:
-        return kernels->gemm_int8.panel_rows;
-    case SENVEC_PRECISION_BF16:
-        return kernels->gemm_bf16.panel_rows;
-    default:
-        return kernels->gemm_f32.panel_rows;
-    }
+    return shape_of(math).panel_rows;
 }
 
 size_t sv_linear_size(const sv_math *math, size_t n, size_t k) {

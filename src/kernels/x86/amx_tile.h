@@ -173,10 +173,10 @@ typedef struct tile_args {
         }                                                                                                                      \
     } while (0)
 
-/* Runs the tile `t` and makes C of an earlier one; `high`: it has more than 16 rows. */
-typedef void tile_of_c(const void *args, const tile_args *t, size_t row, size_t rows, size_t column, bool high);
+/* Runs the tile `t` and makes C of an earlier one. */
+typedef void tile_of_c(const void *args, const tile_args *t, size_t row, size_t rows, size_t column);
 
-/* Tiles of up to `height` rows: those of [begin, end). */
+/* Tiles of `height` rows: those of [begin, end). */
 ALWAYS_INLINE void multiply_rows(const product *p, tile_of_c *run_tile, const void *args, size_t begin, size_t end,
                                  size_t height) {
     const size_t chunks = (end - begin) / height, lines = PANEL_STEP / 64;
@@ -185,10 +185,7 @@ ALWAYS_INLINE void multiply_rows(const product *p, tile_of_c *run_tile, const vo
         t.prefetch = t.w + p->panel;
         for (size_t row = begin; row < end; row += height, t.prefetch += t.steps * t.prefetch_step * 64) {
             t.a = p->a + row * p->lda;
-            if (height > TILE_ROWS)
-                run_tile(args, &t, row, height, column, true);
-            else
-                run_tile(args, &t, row, height, column, false);
+            run_tile(args, &t, row, height, column);
         }
     }
 }

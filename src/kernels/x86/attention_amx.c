@@ -23,11 +23,6 @@
 #define QUERIES TILE_ROWS
 #define TILE_BYTES (TILE_ROWS * 64)
 
-/* Keys in whole lines, of which a row of P is made. */
-static size_t padded_keys(size_t n) {
-    return (n + LINE - 1) / LINE * LINE;
-}
-
 /* From a row of S or P to the next one: a line more, as 16 rows a power of two apart would meet in few sets of L1. */
 static size_t row_of(size_t keys) {
     return keys + LINE;
@@ -45,7 +40,7 @@ typedef struct scratch {
 } scratch;
 
 static scratch scratch_at(void *memory, size_t n, size_t d) {
-    const size_t keys = padded_keys(n), columns = padded(d);
+    const size_t keys = padded(n), columns = padded(d);
     scratch s = {.q = memory};
     s.k = (uint32_t *)(void *)(s.q + QUERIES * columns);
     s.v = s.k + keys * columns / 2;
@@ -163,7 +158,7 @@ static void weigh_values(const sv_attention_args *g, float *out, const scratch *
 static void run(const sv_attention_args *g) {
     assert(g->scale > 0);
     const scratch s = scratch_at(g->scratch, g->n, g->d);
-    const size_t keys = padded_keys(g->n), d = padded(g->d);
+    const size_t keys = padded(g->n), d = padded(g->d);
     uint32_t ones[LANES];
     for (size_t i = 0; i < LANES; i++)
         ones[i] = 0x3f803f80;

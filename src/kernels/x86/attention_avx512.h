@@ -9,9 +9,9 @@
 
 #define LINE 32 /* bfloat16 in a register */
 
-/* Heads are done in columns of whole lines. */
-static inline size_t padded(size_t d) {
-    return (d + LINE - 1) / LINE * LINE;
+/* In whole lines: a head's columns, and with AMX keys. */
+static inline size_t padded(size_t count) {
+    return (count + LINE - 1) / LINE * LINE;
 }
 
 /* Pairs of keys. */

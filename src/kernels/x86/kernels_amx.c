@@ -26,7 +26,7 @@ ALWAYS_INLINE void run_tile_as(waiting_tile *last, const tile_args *t, const boo
 #undef FINISH_PART
 }
 
-static void run_tile(const void *context, const tile_args *t, size_t row, size_t rows, size_t column, bool high) {
+static void run_tile(const void *context, const tile_args *t, size_t row, size_t rows, size_t column) {
     const epilogue *e = context;
     waiting_tile *last = e->last;
     const panel_vectors *vectors = vectors_of(e, column);
@@ -35,7 +35,7 @@ static void run_tile(const void *context, const tile_args *t, size_t row, size_t
     switch (e->kind) {
 #define CASE(kind)                                                                                                             \
     case kind:                                                                                                                 \
-        if (high)                                                                                                              \
+        if (rows > TILE_ROWS)                                                                                                  \
             run_tile_as(last, t, true, kind);                                                                                  \
         else                                                                                                                   \
             run_tile_as(last, t, false, kind);                                                                                 \

@@ -27,12 +27,12 @@ static void finish_until(waiting *last, size_t row) {
     last->done = row;
 }
 
-static void run_tile(const void *context, const tile_args *t, size_t row, size_t rows, size_t column, bool high) {
+static void run_tile(const void *context, const tile_args *t, size_t row, size_t rows, size_t column) {
     waiting *last = *(waiting *const *)context;
     if (!t->steps)
         finish_until(last, last->rows);
 #define FINISH_PART(step, steps) finish_until(last, last->rows *(step) / (steps))
-    MULTIPLY_TILE(t, last->sums, high, FINISH_PART);
+    MULTIPLY_TILE(t, last->sums, rows > TILE_ROWS, FINISH_PART);
 #undef FINISH_PART
     last->row = row;
     last->rows = rows;
