@@ -1,5 +1,5 @@
 """One process that runs one peer of senvec: PyTorch, ONNX Runtime or OpenVINO, behind the study's line protocol
-(src/study/worker.h has its definition).
+(programs/study/worker.h has its definition).
 
 A request is one JSON object a line on standard input, a reply one on standard output. No logic of the study lives here: the
 study says what to run and how often, this program runs it and times it. A backend is a class with

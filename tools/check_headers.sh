@@ -19,7 +19,8 @@ for compiler in g++ clang++; do
     ! command -v $compiler >/dev/null || try $compiler -std=c++17 "${strict[@]}" -x c++ include/senvec.h
 done
 while read -r header; do
-    try gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-function -fsyntax-only -Iinclude -Isrc -x c "$header"
-done < <(find src -name '*.h' -not -path 'src/kernels/*/*' -not -name '*_vec.h')
+    try gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-function -fsyntax-only -Iinclude -I. \
+        -Ilib -Iprograms -x c "$header"
+done < <(find common lib programs -name '*.h' -not -path 'lib/kernels/*/*' -not -name '*_vec.h')
 echo "$count compilations"
 exit $status

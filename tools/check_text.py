@@ -3,8 +3,8 @@
 
 Everywhere: no host name of a package registry (packages come from where the reader's pip and apt are told to look), and no path
 that exists on one machine only. In code: no tabs, no blanks at the end of a line, a newline at the end of the file, lines of at
-most 128 columns, files of at most 700 lines, file names that are unique in the tree. In src/: no function of the C library that
-can't be used safely; in the library's folders, none that prints or ends the process.
+most 128 columns, files of at most 700 lines, file names that are unique in the tree. In common/, lib/ and programs/: no
+function of the C library that can't be used safely; in the first two, none that prints or ends the process.
 """
 import re
 import subprocess
@@ -15,7 +15,8 @@ CODE = {".c", ".h", ".cpp", ".py", ".sh", ".cmake"}
 PROSE = {".md"}
 MAX_COLUMNS = 128
 MAX_LINES = 700
-LIBRARY = ("base", "cpu", "kernels", "format", "text", "model", "engine")
+LIBRARY = ("common", "lib")
+OURS = (*LIBRARY, "programs")
 
 REGISTRY = re.compile(r"(?:pypi|pythonhosted|anaconda|npmjs|download\.pytorch|"
                       r"(?:deb|ports|snapshot|archive)\.(?:debian|ubuntu))\.(?:org|com)\b")
@@ -32,8 +33,9 @@ def files_of(root):
         names = (Path(name) for name in listed.stdout.decode().split("\0") if name)
     else:
         names = (path.relative_to(root) for path in root.rglob("*"))
-    skip = {"build", ".venv", "results", "__pycache__"}
-    return sorted(n for n in set(names) if not skip & set(n.parts) and (root / n).is_file())
+    skip = {"build", ".venv", "results"}
+    return sorted(n for n in set(names)
+                  if n.parts[0] not in skip and "__pycache__" not in n.parts and (root / n).is_file())
 
 
 def blank_out(match):
@@ -77,11 +79,11 @@ def check(root):
             if name.name in seen and name.name != "__init__.py":
                 problems.append(f"{name}: has the name of {seen[name.name]}")
             seen[name.name] = name
-        if name.parts[0] == "src" and name.suffix in (".c", ".h"):
+        if name.parts[0] in OURS and name.suffix in (".c", ".h"):
             for number, line in enumerate(NOT_CODE.sub(blank_out, text).split("\n"), 1):
                 if UNSAFE.search(line):
                     problems.append(f"{name}:{number}: {UNSAFE.search(line)[1]} is banned")
-                if name.parts[1] in LIBRARY and PRINTS.search(line):
+                if name.parts[0] in LIBRARY and PRINTS.search(line):
                     problems.append(f"{name}:{number}: a library neither prints nor ends the process: "
                                     f"{PRINTS.search(line)[0].strip()}")
     return len(names), problems

@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "batcher/batcher.h"
+#include "common/clock.h"
 #include "support/model_files.h"
 
 enum { DIMENSIONS = 32, CALLERS = 4, ROUNDS = 60, MOST_TEXTS = 40 };

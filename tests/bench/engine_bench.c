@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/thread.h"
-#include "cpu/machine.h"
-#include "cpu/peak.h"
+#include "common/clock.h"
+#include "common/cpu/machine.h"
+#include "common/thread.h"
+#include "peak/peak.h"
 #include "senvec.h"
 
 #define ROUNDS 5

@@ -41,7 +41,7 @@ class Bench:
 
     def embed(self):
         """Texts a second of the command, without its start."""
-        texts = re.findall(r'^    "(.*)",$', (ROOT / "src/study/default_corpus.c").read_text(), re.M)
+        texts = re.findall(r'^    "(.*)",$', (ROOT / "programs/io/default_corpus.c").read_text(), re.M)
         source = self.folder / "texts.txt"
         times = []
         for copies in (50, 1050):

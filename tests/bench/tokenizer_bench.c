@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/file.h"
+#include "common/clock.h"
+#include "common/file.h"
 #include "text/tokenizer.h"
 
 enum { ROUNDS = 15, SHORT = 60, MAX_IDS = 256 };

@@ -15,8 +15,8 @@ class Tree(unittest.TestCase):
         self.root = Path(tempfile.mkdtemp(prefix="senvec-"))
         self.addCleanup(shutil.rmtree, self.root)
         self.write("include/senvec.h", "int senvec_one(void);\n")
-        self.write("src/base/memory.h", '#include "senvec.h"\n')
-        self.write("src/text/words.c", '#include "base/memory.h"\n#include <stdio.h>\n')
+        self.write("common/memory.h", '#include "senvec.h"\n')
+        self.write("lib/text/words.c", '#include "common/memory.h"\n#include <stdio.h>\n')
 
     def write(self, name, text):
         path = self.root / name
@@ -35,50 +35,62 @@ class Tree(unittest.TestCase):
             self.assertIn(mention, output)
 
 
-class Layers(Tree):
+class Includes(Tree):
     def test_clean_tree_passes(self):
-        self.assertEqual(self.run_check("check_layers.py"), (0, "2 files, 0 problems\n"))
+        self.write("programs/cli/main.c", '#include <senvec.h>\n#include "common/memory.h"\n')
+        self.assertEqual(self.run_check("check_includes.py"), (0, "4 files, 0 problems\n"))
 
-    def test_upward(self):
-        self.write("src/base/file.c", '#include "senvec.h"\n\n#include "text/words.h"\n')
-        self.write("src/text/words.h", "")
-        self.assert_fails("check_layers.py", "src/base/file.c:3", "base is layer 1, text is layer 3")
+    def test_a_program_that_sees_the_inside_of_the_library(self):
+        self.write("lib/engine/session.h", "")
+        self.write("programs/cli/main.c", '#include "engine/session.h"\n')
+        self.assert_fails("check_includes.py", "programs/cli/main.c:1", "through senvec.h only")
 
-    def test_sibling(self):
-        self.write("src/format/npy.h", "")
-        self.write("src/text/words.h", '  #  include "../format/npy.h"\n')
-        self.assert_fails("check_layers.py", "src/text/words.h:1", "text is layer 3, format is layer 3")
+    def test_the_one_exception(self):
+        self.write("lib/model/weights.h", "")
+        self.write("lib/text/words.h", "")
+        self.write("programs/onnx/a.c", '#include "model/weights.h"\n')
+        self.assertEqual(self.run_check("check_includes.py")[0], 0)
+        self.write("programs/onnx/a.c", '#include "text/words.h"\n')
+        self.assert_fails("check_includes.py", "programs/onnx/a.c:1", "through senvec.h only")
 
-    def test_engine_only_through_its_header(self):
-        self.write("src/engine/session.h", "")
-        self.write("src/cli/main.c", '#include "engine/session.h"\n')
-        self.assert_fails("check_layers.py", "src/cli/main.c:1", "through senvec.h only")
+    def test_the_library_sees_no_program_and_common_sees_neither(self):
+        self.write("programs/io/npy.h", "")
+        self.write("lib/text/words.h", '#include "io/npy.h"\n')
+        self.assert_fails("check_includes.py", "lib/text/words.h:1", "sees no program")
+        self.write("lib/text/words.h", "")
+        self.write("common/file.c", '#include "senvec.h"\n\n#include "text/words.h"\n')
+        self.assert_fails("check_includes.py", "common/file.c:3", "common/ sees no part of lib/")
+
+    def test_order_within_a_part(self):
+        self.write("lib/format/npy.h", "")
+        self.write("lib/text/words.h", '  #  include "../format/npy.h"\n')
+        self.assert_fails("check_includes.py", "lib/text/words.h:1", "lib/format doesn't stand before lib/text")
 
     def test_unknown_folder_and_missing_file(self):
-        self.write("src/misc/a.c", "")
-        self.assert_fails("check_layers.py", "src/misc has no layer")
-        shutil.rmtree(self.root / "src/misc")
-        self.write("src/text/more.c", '#include "nothing.h"\n')
-        self.assert_fails("check_layers.py", "isn't in this tree")
+        self.write("lib/misc/a.c", "")
+        self.assert_fails("check_includes.py", "lib/misc/a.c: its folder has no place")
+        shutil.rmtree(self.root / "lib/misc")
+        self.write("lib/text/more.c", '#include "nothing.h"\n')
+        self.assert_fails("check_includes.py", "isn't in this tree")
 
 
 class Text(Tree):
     def test_clean_tree_passes(self):
-        self.write("src/base/good.c", "/* printf(, exit( and strcpy( in a comment */\nchar *s = \"exit(1) system(\";\nint t;\n")
+        self.write("common/good.c", "/* printf(, exit( and strcpy( in a comment */\nchar *s = \"exit(1) system(\";\nint t;\n")
         self.assertEqual(self.run_check("check_text.py"), (0, "4 files, 0 problems\n"))
 
     def test_each_rule(self):
         for name, text, mention in [
-            ("src/text/a.c", "int a;\n\tint b;\n", "src/text/a.c:2: a tab"),
-            ("src/text/a.c", "int a; \n", "a.c:1: blanks"),
+            ("lib/text/a.c", "int a;\n\tint b;\n", "lib/text/a.c:2: a tab"),
+            ("lib/text/a.c", "int a; \n", "a.c:1: blanks"),
             ("docs/a.md", "a \n", "a.md:1: blanks"),
-            ("src/text/a.c", "int a;", "no newline"),
-            ("src/text/a.c", "int " + "a" * 128 + ";\n", "133 columns"),
-            ("src/text/a.c", "\n" * 701, "at most 700: split it"),
-            ("src/text/memory.h", "", "memory.h: has the name of src/base/memory.h"),
-            ("src/cli/a.c", "/* x\n */ strcpy(a, b);\n", "a.c:2: strcpy is banned"),
-            ("src/text/a.c", "void f(void) { exit(1); }\n", "neither prints nor ends the process: exit"),
-            ("src/text/a.c", 'int x = fprintf(stderr, "a");\n', "neither prints"),
+            ("lib/text/a.c", "int a;", "no newline"),
+            ("lib/text/a.c", "int " + "a" * 128 + ";\n", "133 columns"),
+            ("lib/text/a.c", "\n" * 701, "at most 700: split it"),
+            ("lib/text/memory.h", "", "memory.h: has the name of common/memory.h"),
+            ("programs/cli/a.c", "/* x\n */ strcpy(a, b);\n", "a.c:2: strcpy is banned"),
+            ("lib/text/a.c", "void f(void) { exit(1); }\n", "neither prints nor ends the process: exit"),
+            ("lib/text/a.c", 'int x = fprintf(stderr, "a");\n', "neither prints"),
             ("docs/a.md", "see " + "/home" + "/somebody/x\n", "a path of one machine"),
             ("tool.py", "P = '" + "/tmp" + "/x'\n", "a path of one machine"),
             ("requirements.txt", "--index-url https://" + "pypi" + ".org/simple\n", "the host of a package registry"),
@@ -89,7 +101,7 @@ class Text(Tree):
                 os.unlink(self.root / name)
 
     def test_programs_may_print(self):
-        self.write("src/cli/a.c", 'void f(void) { printf("a"); exit(1); }\n')
+        self.write("programs/cli/a.c", 'void f(void) { printf("a"); exit(1); }\n')
         self.assertEqual(self.run_check("check_text.py")[0], 0)
 
 
@@ -112,6 +124,7 @@ class Symbols(Tree):
         code, output = self.check_library("int senvec_one(void) { return 1; }\nint sv_two(void) { return 2; }\n")
         self.assertEqual(code, 1)
         self.assertIn("liba.so exports: sv_two", output)
+        self.assertIn("liba.a defines: sv_two", output)
 
     def test_forbidden_call(self):
         code, output = self.check_library("void exit(int);\nint senvec_one(void) { exit(1); return 1; }\n")

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/limits.h"
+#include "common/limits.h"
 #include "model/config.h"
 
 static const struct {

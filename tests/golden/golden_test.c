@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
+#include "common/file.h"
 #include "format/safetensors.h"
 #include "senvec.h"
 #include "support/model_files.h"

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "load/batcher_target.h"
-#include "load/verdict.h"
+#include "loadgen/batcher_target.h"
+#include "loadgen/verdict.h"
 #include "support/model_files.h"
 
 enum { DIMENSIONS = 32 };

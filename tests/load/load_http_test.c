@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "load/form.h"
-#include "load/http_answer.h"
-#include "load/url.h"
+#include "loadgen/form.h"
+#include "loadgen/http_answer.h"
+#include "loadgen/url.h"
 
 static void test_url(void **state) {
     (void)state;

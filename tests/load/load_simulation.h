@@ -3,7 +3,7 @@
 #ifndef LOAD_SIMULATION_H
 #define LOAD_SIMULATION_H
 
-#include "load/target.h"
+#include "loadgen/target.h"
 
 enum { SIMULATION_MAX = 1 << 16 };
 

@@ -10,10 +10,10 @@
 
 #include <math.h>
 
-#include "load/arrivals.h"
-#include "load/find_rate.h"
-#include "load/search.h"
 #include "load_simulation.h"
+#include "loadgen/arrivals.h"
+#include "loadgen/find_rate.h"
+#include "loadgen/search.h"
 
 #define MS UINT64_C(1000000)
 

@@ -28,7 +28,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "common/clock.h"
 #include "stats/random.h"
 
 enum { MAX_CONNECTIONS = 4096, MAX_REQUEST = 1 << 20, MAX_EVENTS = 256 };

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <onnx.pb-c.h>
 
-#include "base/file.h"
+#include "common/file.h"
 #include "onnx/onnx_export.h"
 #include "support/model_files.h"
 

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "corpus/corpus.h"
 #include "hub/hub.h"
+#include "io/corpus.h"
+#include "io/texts.h"
 #include "senvec.h"
 #include "study/compare.h"
-#include "study/texts.h"
 
 /* Weaker than the goals (0.9995 and 0.998), as kernels of different tiers round differently; the vectors are the same at each
  * run, so that a failure is never bad luck. */

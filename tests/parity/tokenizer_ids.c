@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/limits.h"
+#include "common/limits.h"
 #include "text/tokenizer.h"
 
 static int fail(const char *why) {

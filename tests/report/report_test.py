@@ -250,6 +250,6 @@ if __name__ == "__main__":
         print("SKIP: no Chromium")
         sys.exit(77)
     if subprocess.run(["env", PYTHON, "-c", "import plotly, matplotlib"], capture_output=True).returncode:
-        print(f"SKIP: {PYTHON} has no plotly and matplotlib (report/requirements.txt)")
+        print(f"SKIP: {PYTHON} has no plotly and matplotlib (programs/report/requirements.txt)")
         sys.exit(77)
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "study/results.h"
+#include "results/results.h"
 
 static const char *directory = "results_test.tmp";
 

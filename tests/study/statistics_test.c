@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
+#include "results/cost.h"
 #include "stats/random.h"
 #include "stats/statistics.h"
 #include "study/compare.h"
-#include "study/cost.h"
 
 static void assert_close(double value, double expected, double tolerance) {
     if (!(fabs(value - expected) <= tolerance))

@@ -1,4 +1,4 @@
-"""A worker that speaks the study's protocol (src/study/worker.h) and misbehaves as its backend's name says:
+"""A worker that speaks the study's protocol (programs/study/worker.h) and misbehaves as its backend's name says:
 
     steady    every call takes 1 ms and 0.2 ms more for each text
     stall     the same, but every 30th timed call takes 60 ms

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "base/limits.h"
-#include "study/texts.h"
+#include "common/limits.h"
+#include "io/texts.h"
 
 static const char *temporary = "texts_test.txt";
 static const sv_corpus_options lines = {.format = SV_CORPUS_LINES};

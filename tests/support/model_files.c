@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
+#include "common/file.h"
 
 static const char *const tiny_files[] = {
     "config.json",           "modules.json", "sentence_bert_config.json", "tokenizer.json",

@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
-#include "base/log.h"
-#include "base/memory.h"
-#include "base/status.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/status.h"
 
 static void status_names_and_texts(void **state) {
     (void)state;

@@ -1,5 +1,5 @@
 /* Calibration: samples, GPTQ, and the whole of it on the tiny model. */
-#include "model/calibrate.h"
+#include "int8/calibrate.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "model/calibration_text.h"
-#include "model/gptq.h"
-#include "model/quantize.h"
+#include "int8/calibration_text.h"
+#include "int8/gptq.h"
+#include "int8/quantize.h"
 #include "support/model_files.h"
 
 static sv_kernels best_kernels(void) {

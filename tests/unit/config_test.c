@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
-#include "base/limits.h"
+#include "common/file.h"
+#include "common/limits.h"
 #include "support/model_files.h"
 
 #define LENGTH_FILE "sentence_bert_config.json"

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "base/limits.h"
-#include "corpus/corpus.h"
+#include "common/limits.h"
+#include "io/corpus.h"
 
 static const char *temporary = "corpus_test.tmp";
 

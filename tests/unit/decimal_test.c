@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "format/decimal.h"
-#include "format/npy.h"
+#include "io/decimal.h"
+#include "io/npy.h"
 
 static const char *decimal(float value) {
     static char text[SV_DECIMAL_MAX + 1];

@@ -11,8 +11,8 @@
 #include <cmocka.h>
 #include <ftw.h>
 
-#include "base/file.h"
-#include "cpu/machine.h"
+#include "common/cpu/machine.h"
+#include "common/file.h"
 
 static char root[64];
 

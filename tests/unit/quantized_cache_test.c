@@ -1,5 +1,5 @@
 /* The cache of calibrations: used when it is right, replaced when it isn't, and never in the way. */
-#include "model/quantized_cache.h"
+#include "int8/quantized_cache.h"
 
 #include <fcntl.h>
 #include <glob.h>
@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
-#include "model/quantized_file.h"
+#include "common/file.h"
+#include "int8/quantized_file.h"
 #include "support/model_files.h"
 
 /* What was logged during one call. */

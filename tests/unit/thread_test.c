@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "base/limits.h"
-#include "base/thread.h"
+#include "common/limits.h"
+#include "common/thread.h"
 
 #define STEPS 200
 #define MEMBERS 9

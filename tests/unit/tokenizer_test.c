@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
+#include "common/file.h"
+#include "common/utf8.h"
 #include "text/charclass.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 enum { UNK, CLS, SEP, MASK, HE, LLO, WORLD, A, REST_A, COMMA, CAFE, CJK, BRACKET, E_ACUTE, HE_UPPER, VIRAMA_PAIR, SIGMA };
 

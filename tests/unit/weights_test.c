@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
+#include "common/file.h"
 #include "support/model_files.h"
 
 /* The smallest encoder that has everything. */

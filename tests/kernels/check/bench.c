@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "check.h"
+#include "common/clock.h"
 
 enum { HIDDEN = 384, ROUNDS = 15 };
 

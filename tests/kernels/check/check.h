@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cpu/peak.h"
 #include "kernels/kernels.h"
+#include "peak/peak.h"
 
 /* ---------------------------------------------------------------- reports */
 

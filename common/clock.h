@@ -1,0 +1,17 @@
+/* Monotonic time. */
+#ifndef SV_COMMON_CLOCK_H
+#define SV_COMMON_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define SV_NS_PER_S UINT64_C(1000000000)
+
+/* Nanoseconds since an arbitrary start; never goes back. */
+static inline uint64_t sv_clock_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * SV_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+#endif

@@ -1,0 +1,173 @@
+/* Files. Atomic writing: the temporary is made with mkstemp in the target's folder (rename only works inside one filesystem),
+ * with the permissions that a plain open would have given. */
+#include "common/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* NOT_FOUND for a missing file, IO for everything else the system may say. */
+static senvec_status fail_errno(senvec_error *err, const char *path, const char *doing) {
+    int number = errno;
+    senvec_status code = number == ENOENT || number == ENOTDIR ? SENVEC_NOT_FOUND : SENVEC_IO;
+    return sv_fail(err, code, 0, "%s: %s failed: %s", path, doing, strerror(number));
+}
+
+senvec_status sv_file_map_open(const char *path, sv_file_map *out, senvec_error *err) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return fail_errno(err, path, "opening it");
+    senvec_status status = SENVEC_OK;
+    struct stat facts;
+    void *data = NULL;
+    if (fstat(descriptor, &facts) != 0)
+        status = fail_errno(err, path, "reading its size");
+    else if (!S_ISREG(facts.st_mode))
+        status = sv_fail(err, SENVEC_IO, 0, "%s: not a regular file", path);
+    else if (facts.st_size > 0) {
+        data = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+        if (data == MAP_FAILED)
+            status = fail_errno(err, path, "mapping it");
+    }
+    close(descriptor);
+    if (status == SENVEC_OK)
+        *out = (sv_file_map){data, (size_t)facts.st_size};
+    return status;
+}
+
+void sv_file_map_close(sv_file_map *map) {
+    if (map->data)
+        munmap((void *)map->data, map->size);
+    *map = (sv_file_map){0};
+}
+
+senvec_status sv_path_join(const char *directory, const char *name, char out[SV_MAX_PATH], senvec_error *err) {
+    size_t length = strlen(directory);
+    const char *slash = length && directory[length - 1] != '/' ? "/" : "";
+    int written = snprintf(out, SV_MAX_PATH, "%s%s%s", directory, slash, name);
+    if (written < 0 || (size_t)written >= SV_MAX_PATH)
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "path of over %u bytes: %.60s...", SV_MAX_PATH - 1, directory);
+    return SENVEC_OK;
+}
+
+uint64_t sv_path_size(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) == 0 ? (uint64_t)facts.st_size : 0;
+}
+
+bool sv_path_is_file(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISREG(facts.st_mode);
+}
+
+bool sv_path_is_directory(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
+senvec_status sv_make_directories(const char *path, senvec_error *err) {
+    char part[SV_MAX_PATH];
+    SENVEC_TRY(sv_path_join(path, "", part, err));
+    for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return fail_errno(err, part, "making this folder");
+        *slash = '/';
+    }
+    if (!sv_path_is_directory(path))
+        return sv_fail(err, SENVEC_IO, 0, "%s: is in the way of a folder of that name", path);
+    return SENVEC_OK;
+}
+
+senvec_status sv_cache_path(const char *below, char out[SV_MAX_PATH], senvec_error *err) {
+    static const struct {
+        const char *variable, *folder;
+    } places[] = {{"SENVEC_CACHE", ""}, {"XDG_CACHE_HOME", "senvec"}, {"HOME", ".cache/senvec"}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const char *value = getenv(places[i].variable);
+        if (!value || !*value)
+            continue;
+        char folder[SV_MAX_PATH];
+        SENVEC_TRY(sv_path_join(value, places[i].folder, folder, err));
+        return sv_path_join(folder, below, out, err);
+    }
+    return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "no place for models: set HOME or SENVEC_CACHE");
+}
+
+/* A device or a pipe can't be replaced and is written into; renaming over /dev/null would take it from everybody. */
+static senvec_status open_in_place(sv_atomic_file *file, senvec_error *err) {
+    int descriptor = open(file->path, O_WRONLY | O_CLOEXEC);
+    file->stream = descriptor >= 0 ? fdopen(descriptor, "w") : NULL;
+    if (file->stream)
+        return SENVEC_OK;
+    senvec_status status = sv_fail(err, SENVEC_IO, 0, "%s: cannot be written: %s", file->path, strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    return status;
+}
+
+senvec_status sv_atomic_file_open(sv_atomic_file *file, const char *path, senvec_error *err) {
+    *file = (sv_atomic_file){0};
+    char *target = realpath(path, NULL); /* through a symbolic link, whose file is replaced, not the link */
+    int length = snprintf(file->path, sizeof file->path, "%s", target ? target : path);
+    free(target);
+    int temporary_length = snprintf(file->temporary, sizeof file->temporary, "%s.XXXXXX", file->path);
+    if (length < 0 || temporary_length < 0 || (size_t)temporary_length >= sizeof file->temporary)
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "path of over %u bytes: %.60s...", SV_MAX_PATH - 8, path);
+    struct stat facts;
+    bool exists = stat(file->path, &facts) == 0;
+    if (exists && S_ISDIR(facts.st_mode))
+        return sv_fail(err, SENVEC_IO, 0, "%s: is a folder; name a file", path);
+    if (exists && !S_ISREG(facts.st_mode)) {
+        file->temporary[0] = '\0';
+        return open_in_place(file, err);
+    }
+    int descriptor = mkstemp(file->temporary);
+    if (descriptor < 0)
+        return sv_fail(err, SENVEC_IO, 0, "%s: cannot be written: %s", path, strerror(errno));
+    mode_t mask = umask(0);
+    umask(mask);
+    file->stream = fchmod(descriptor, 0666 & ~mask) == 0 ? fdopen(descriptor, "w") : NULL;
+    if (!file->stream) {
+        senvec_status status = sv_fail(err, SENVEC_IO, 0, "%s: cannot be written: %s", path, strerror(errno));
+        close(descriptor);
+        unlink(file->temporary);
+        return status;
+    }
+    return SENVEC_OK;
+}
+
+senvec_status sv_atomic_file_commit(sv_atomic_file *file, senvec_error *err) {
+    bool replaces = file->temporary[0];
+    errno = 0;
+    bool written = fflush(file->stream) == 0 && !ferror(file->stream) && (!replaces || fsync(fileno(file->stream)) == 0);
+    int number = errno;
+    if (fclose(file->stream) != 0 && written) {
+        written = false;
+        number = errno;
+    }
+    file->stream = NULL;
+    if (written && replaces && rename(file->temporary, file->path) != 0) {
+        written = false;
+        number = errno;
+    }
+    if (written)
+        return SENVEC_OK;
+    if (replaces)
+        unlink(file->temporary);
+    return sv_fail(err, SENVEC_IO, 0, "%s: writing failed: %s%s", file->path, strerror(number ? number : EIO),
+                   replaces ? "; nothing was written" : "");
+}
+
+void sv_atomic_file_abort(sv_atomic_file *file) {
+    if (!file->stream)
+        return;
+    fclose(file->stream);
+    file->stream = NULL;
+    if (file->temporary[0])
+        unlink(file->temporary);
+}

@@ -1,0 +1,223 @@
+/* Opening a model: configuration, tokenizer, weights, packing; and what can be said of it. */
+#include "engine/model.h"
+
+#include <string.h>
+
+#include "common/file.h"
+#include "common/limits.h"
+#include "int8/native.h"
+#include "int8/quantize.h"
+#include "int8/quantized_cache.h"
+
+/* Where int8 is so much faster than fp32 that AUTO takes it: the CPU sums products of bytes in one instruction. */
+#define FAST_INT8 (SV_ISA_AVX512VNNI | SV_ISA_AVXVNNI)
+
+static senvec_status choose_precision(const sv_log *log, senvec_precision wanted, sv_isa_flags flags, sv_math *out,
+                                      senvec_error *err) {
+    *out = (sv_math){.kernels = sv_kernels_choose(flags), .precision = wanted};
+    switch (wanted) {
+    case SENVEC_PRECISION_AUTO:
+        out->precision = flags & FAST_INT8 ? SENVEC_PRECISION_INT8 : SENVEC_PRECISION_FP32;
+        return SENVEC_OK;
+    case SENVEC_PRECISION_FP32:
+    case SENVEC_PRECISION_INT8:
+        return SENVEC_OK;
+    case SENVEC_PRECISION_BF16:
+        if (!out->kernels.gemm_bf16.run) {
+            out->precision = SENVEC_PRECISION_FP32;
+            sv_log_line(log, SENVEC_LOG_WARNING, "precision bf16: the %s tier has no bf16 instructions; computing in fp32",
+                        out->kernels.tier);
+        }
+        return SENVEC_OK;
+    }
+    return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "precision %d: not one of senvec_precision", (int)wanted);
+}
+
+/* The caller's limit on tokens, within what the position table has. */
+static senvec_status limit_length(sv_config *config, size_t wanted, senvec_error *err) {
+    if (wanted == 0)
+        return SENVEC_OK;
+    if (wanted < 2 || wanted > config->positions)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "max_seq_length %zu: this model takes 2 to %zu tokens", wanted,
+                       config->positions);
+    config->max_seq_length = wanted;
+    return SENVEC_OK;
+}
+
+/* The layers in int8, as calibration made them, packed. `directory` is that of the Transformer module. */
+static senvec_status pack_quantized(senvec_model *model, const char *directory, const sv_math *math, senvec_error *err) {
+    const sv_config *config = &model->config;
+    sv_arena temporary;
+    sv_arena_init(&temporary, &model->allocator);
+    sv_quantized quantized;
+    senvec_status status = sv_quantized_obtain(directory, config, &model->weights, model->tokenizer, &math->kernels,
+                                               &model->log, &temporary, &quantized, err);
+    if (status == SENVEC_OK) {
+        sv_weights_drop_matrices(&model->weights, config); /* before there is a third form of them */
+        status = sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->arena, err);
+    }
+    sv_arena_release(&temporary);
+    return status;
+}
+
+/* The layers in fp32 or bf16, packed. */
+static senvec_status pack(senvec_model *model, const sv_math *math, senvec_error *err) {
+    SENVEC_TRY(sv_encoder_init(&model->encoder, &model->config, &model->weights, NULL, math, &model->arena, err));
+    /* Packed now: without this, the file's copy of them would stay resident. */
+    sv_weights_drop_matrices(&model->weights, &model->config);
+    return SENVEC_OK;
+}
+
+static senvec_status check_vocabulary(const senvec_model *model, const char *path, senvec_error *err) {
+    size_t vocabulary = sv_tokenizer_vocabulary(model->tokenizer);
+    if (vocabulary > model->config.vocabulary)
+        return sv_fail(err, SENVEC_FORMAT, 0,
+                       "%s: the tokenizer has %zu tokens, but the embedding table only %zu rows (vocab_size in config.json); "
+                       "the files belong to different models",
+                       path, vocabulary, model->config.vocabulary);
+    return SENVEC_OK;
+}
+
+senvec_status sv_model_read(senvec_model *model, const char *directory, char transformer[SV_MAX_PATH], senvec_error *err) {
+    SENVEC_TRY(sv_config_load(directory, &model->config, err));
+    SENVEC_TRY(sv_path_join(directory, model->config.transformer_directory, transformer, err));
+    SENVEC_TRY(sv_tokenizer_load(transformer, &model->allocator, &model->tokenizer, err));
+    SENVEC_TRY(check_vocabulary(model, directory, err));
+    return sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err);
+}
+
+/* A sentence-transformers folder. */
+static senvec_status load_directory(senvec_model *model, const char *directory, size_t max_seq_length, const sv_math *math,
+                                    senvec_error *err) {
+    char transformer[SV_MAX_PATH];
+    SENVEC_TRY(sv_model_read(model, directory, transformer, err));
+    SENVEC_TRY(limit_length(&model->config, max_seq_length, err));
+    return math->precision == SENVEC_PRECISION_INT8 ? pack_quantized(model, transformer, math, err) : pack(model, math, err);
+}
+
+/* A native file. `quantized` is made in `temporary`. */
+static senvec_status load_opened(senvec_model *model, const char *path, sv_safetensors *file, const sv_math *math,
+                                 sv_arena *temporary, senvec_error *err) {
+    const sv_config *config = &model->config;
+    sv_quantized quantized;
+    senvec_status status = sv_native_tokenizer(file, path, &model->allocator, &model->tokenizer, err);
+    if (status == SENVEC_OK)
+        status = check_vocabulary(model, path, err);
+    if (status == SENVEC_OK)
+        status = sv_native_quantized(file, path, config, temporary, &quantized, err);
+    if (status != SENVEC_OK) {
+        sv_safetensors_close(file);
+        return status;
+    }
+    SENVEC_TRY(sv_weights_take(file, path, config, &model->arena, &model->weights, err));
+    model->weights.parameters += sv_quantized_parameters(config);
+    return sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->arena, err);
+}
+
+static senvec_status load_native(senvec_model *model, const char *path, const senvec_model_options *options, sv_math *math,
+                                 senvec_error *err) {
+    if (options->precision == SENVEC_PRECISION_FP32 || options->precision == SENVEC_PRECISION_BF16)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                       "%s: holds int8 weights alone; use auto or int8, or the folder that it was made from", path);
+    math->precision = SENVEC_PRECISION_INT8;
+    sv_safetensors *file;
+    SENVEC_TRY(sv_native_open(path, &file, &model->config, err));
+    senvec_status status = limit_length(&model->config, options->max_seq_length, err);
+    if (status != SENVEC_OK) {
+        sv_safetensors_close(file);
+        return status;
+    }
+    sv_arena temporary;
+    sv_arena_init(&temporary, &model->allocator);
+    status = load_opened(model, path, file, math, &temporary, err);
+    sv_arena_release(&temporary);
+    return status;
+}
+
+static senvec_status load(senvec_model *model, const char *path, const senvec_model_options *options, senvec_error *err) {
+    bool native = sv_path_is_file(path);
+    if (!native && !sv_path_is_directory(path))
+        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no such model folder", path);
+    sv_isa_flags flags;
+    SENVEC_TRY(sv_isa_choose(options->cpu, &flags, err));
+    sv_math math;
+    SENVEC_TRY(choose_precision(&model->log, options->precision, flags, &math, err));
+    SENVEC_TRY(sv_arena_string(&model->arena, path, strlen(path), &model->directory, err));
+    return native ? load_native(model, path, options, &math, err)
+                  : load_directory(model, path, options->max_seq_length, &math, err);
+}
+
+senvec_status senvec_model_open(const char *directory, const senvec_model_options *options, senvec_model **out,
+                                senvec_error *err) {
+    static const senvec_model_options defaults = {0};
+    if (!directory || !out)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_model_open: %s is NULL", directory ? "out" : "directory");
+    if (!options)
+        options = &defaults;
+    const senvec_allocator *allocator = options->allocator ? options->allocator : &sv_default_allocator;
+    void *memory;
+    SENVEC_TRY(sv_alloc(allocator, 1, sizeof(senvec_model), "a model", &memory, err));
+    senvec_model *model = memory;
+    *model = (senvec_model){.allocator = *allocator, .log = {options->log, options->log_context}};
+    sv_arena_init(&model->arena, allocator);
+    senvec_status status = load(model, directory, options, err);
+    if (status != SENVEC_OK) {
+        senvec_model_free(model);
+        return status;
+    }
+    sv_log_line(&model->log, SENVEC_LOG_INFO, "%s: open, %s kernels", directory, model->encoder.math.kernels.tier);
+    *out = model;
+    return SENVEC_OK;
+}
+
+void senvec_model_free(senvec_model *model) {
+    if (!model)
+        return;
+    sv_tokenizer_free(model->tokenizer);
+    sv_weights_close(&model->weights);
+    sv_arena_release(&model->arena);
+    senvec_allocator allocator = model->allocator;
+    sv_free(&allocator, model, 1, sizeof *model);
+}
+
+void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
+    const sv_config *config = &model->config;
+    *out = (senvec_model_info){
+        .directory = model->directory,
+        .tier = model->encoder.math.kernels.tier,
+        .precision = model->encoder.math.precision,
+        .pooling = sv_pooling_name(config->pooling),
+        .normalized = config->normalize,
+        .dimensions = config->hidden,
+        .max_seq_length = config->max_seq_length,
+        .layers = config->layers,
+        .heads = config->heads,
+        .inner = config->inner,
+        .vocabulary = config->vocabulary,
+        .parameters = model->weights.parameters,
+        .linear_macs = model->encoder.linear_macs,
+        .memory_bytes = sizeof *model + model->arena.bytes + sv_tokenizer_memory(model->tokenizer),
+        .mapped_bytes = model->weights.mapped_bytes,
+    };
+}
+
+senvec_status senvec_tokenize(const senvec_model *model, senvec_text text, uint32_t *ids, size_t capacity, size_t *count,
+                              senvec_embed_stats *stats, senvec_error *err) {
+    if (!model || !count || (!ids && capacity) || (!text.data && text.length))
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_tokenize: a pointer is NULL");
+    size_t longest = model->config.max_seq_length;
+    size_t room = capacity < longest ? capacity : longest;
+    sv_tokens tokens = {0};
+    if (room >= 2)
+        tokens = sv_tokenizer_encode(model->tokenizer, text.data, text.length, ids, room);
+    if (room < longest && (room < 2 || tokens.truncated))
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "senvec_tokenize: the text has over %zu tokens; give room for %zu", capacity,
+                       longest);
+    *count = tokens.count;
+    if (stats) {
+        stats->tokens += tokens.count;
+        stats->truncated += tokens.truncated;
+        stats->invalid_utf8 += tokens.invalid_utf8;
+    }
+    return SENVEC_OK;
+}

@@ -1,0 +1,48 @@
+/* A native file of a model: read it, calibrate, write. */
+#include "engine/model.h"
+#include "int8/native.h"
+#include "int8/quantized_cache.h"
+
+static senvec_status quantize(senvec_model *model, const char *directory, const char *path,
+                              const senvec_quantize_options *options, senvec_error *err) {
+    char transformer[SV_MAX_PATH];
+    sv_isa_flags flags;
+    SENVEC_TRY(sv_isa_choose(options->cpu, &flags, err));
+    const sv_kernels kernels = sv_kernels_choose(flags);
+    SENVEC_TRY(sv_model_read(model, directory, transformer, err));
+    sv_quantized quantized;
+    if (options->count)
+        SENVEC_TRY(sv_quantized_calibrate(&model->config, &model->weights, model->tokenizer, &kernels, options->texts,
+                                          options->count, &model->arena, &quantized, err));
+    else
+        SENVEC_TRY(sv_quantized_obtain(transformer, &model->config, &model->weights, model->tokenizer, &kernels, &model->log,
+                                       &model->arena, &quantized, err));
+    sv_tokenizer_maps tokenizer;
+    SENVEC_TRY(sv_tokenizer_maps_open(&tokenizer, transformer, err));
+    senvec_status status =
+        sv_native_write(path, &model->config, &model->weights, &quantized, &tokenizer.files, &model->allocator, err);
+    sv_tokenizer_maps_close(&tokenizer);
+    return status;
+}
+
+senvec_status senvec_quantize(const char *directory, const char *path, const senvec_quantize_options *options,
+                              senvec_error *err) {
+    static const senvec_quantize_options defaults = {0};
+    if (!options)
+        options = &defaults;
+    if (!directory || !path || (options->count && !options->texts))
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_quantize: a pointer is NULL");
+    for (size_t i = 0; i < options->count; i++)
+        if (!options->texts[i].data && options->texts[i].length)
+            return sv_fail(err, SENVEC_INVALID_ARGUMENT, i, "senvec_quantize: text %zu has %zu bytes at NULL", i,
+                           options->texts[i].length);
+    const senvec_allocator *allocator = options->allocator ? options->allocator : &sv_default_allocator;
+    void *memory;
+    SENVEC_TRY(sv_alloc(allocator, 1, sizeof(senvec_model), "a model", &memory, err));
+    senvec_model *model = memory;
+    *model = (senvec_model){.allocator = *allocator, .log = {options->log, options->log_context}};
+    sv_arena_init(&model->arena, allocator);
+    senvec_status status = quantize(model, directory, path, options, err);
+    senvec_model_free(model);
+    return status;
+}

@@ -1,0 +1,10 @@
+/* What int8 is calibrated on where the user brings no texts. */
+#ifndef SV_INT8_CALIBRATION_TEXT_H
+#define SV_INT8_CALIBRATION_TEXT_H
+
+#include <stddef.h>
+
+extern const char *const sv_calibration_texts[]; /* UTF-8; sv_calibration_text_count of them */
+extern const size_t sv_calibration_text_count;
+
+#endif

@@ -1,0 +1,205 @@
+/* Writing and reading native files. Every size of the configuration is compared with the limits and, through the tensors'
+ * shapes, with what the file holds, as any file may claim to be one of these. */
+#include "int8/native.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "int8/quantized_file.h"
+
+#define KIND "native int8 model 2" /* with the version of this format */
+#define MAX_NAME 96
+
+static const sv_pooling poolings[] = {SV_POOLING_MEAN, SV_POOLING_CLS, SV_POOLING_MAX};
+
+/* ------------------------------------------------------------------------------------------------------------ configuration */
+
+/* A size of the configuration: its name in the file, its place, and its bounds. */
+typedef struct size_field {
+    const char *name;
+    size_t *value;
+    size_t least, most;
+} size_field;
+
+enum { SIZES = 8 };
+
+static void sizes_of(sv_config *config, size_field out[SIZES]) {
+    const size_field fields[SIZES] = {
+        {"hidden", &config->hidden, 1, SV_MAX_HIDDEN},
+        {"inner", &config->inner, 1, SV_MAX_INNER},
+        {"layers", &config->layers, 1, SV_MAX_LAYERS},
+        {"heads", &config->heads, 1, SV_MAX_HEADS},
+        {"vocabulary", &config->vocabulary, 1, SV_MAX_VOCABULARY},
+        {"positions", &config->positions, 2, SV_MAX_POSITIONS},
+        {"token_types", &config->token_types, 1, SV_MAX_VOCABULARY},
+        {"max_seq_length", &config->max_seq_length, 2, SV_MAX_POSITIONS},
+    };
+    memcpy(out, fields, sizeof fields);
+}
+
+/* For free(); NULL for want of memory. */
+static char *config_text(const sv_config *from) {
+    sv_config config = *from;
+    size_field fields[SIZES];
+    sizes_of(&config, fields);
+    json_t *object = json_pack("{s:f, s:s, s:b}", "layernorm_eps", (double)config.layernorm_eps, "pooling",
+                               sv_pooling_name(config.pooling), "normalize", config.normalize);
+    bool made = object != NULL;
+    for (size_t i = 0; i < SIZES; i++)
+        made = made && json_object_set_new(object, fields[i].name, json_integer((json_int_t)*fields[i].value)) == 0;
+    char *text = made ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    return text;
+}
+
+static bool read_config(const json_t *object, sv_config *out) {
+    sv_config config = {0};
+    size_field fields[SIZES];
+    sizes_of(&config, fields);
+    for (size_t i = 0; i < SIZES; i++) {
+        const json_t *value = json_object_get(object, fields[i].name);
+        if (!json_is_integer(value) || json_integer_value(value) < (json_int_t)fields[i].least ||
+            json_integer_value(value) > (json_int_t)fields[i].most)
+            return false;
+        *fields[i].value = (size_t)json_integer_value(value);
+    }
+    const json_t *eps = json_object_get(object, "layernorm_eps"), *normalize = json_object_get(object, "normalize");
+    const char *pooling = json_string_value(json_object_get(object, "pooling"));
+    bool known = false;
+    for (size_t i = 0; pooling && i < sizeof poolings / sizeof *poolings; i++)
+        if (strcmp(sv_pooling_name(poolings[i]), pooling) == 0) {
+            config.pooling = poolings[i];
+            known = true;
+        }
+    config.layernorm_eps = (float)json_number_value(eps);
+    config.normalize = json_is_true(normalize);
+    if (!known || !json_is_boolean(normalize) || !(config.layernorm_eps > 0 && config.layernorm_eps < 1) ||
+        config.hidden % config.heads != 0 || config.max_seq_length > config.positions)
+        return false;
+    *out = config;
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ writing */
+
+/* What adding a tensor needs at every step. */
+typedef struct writer {
+    sv_tensor_list list;
+    sv_arena arena;
+    senvec_error *err;
+} writer;
+
+static senvec_status add(writer *w, const char *name, size_t rows, size_t columns, const float *data) {
+    return sv_tensor_list_add(&w->list, name, "F32", rows, columns, data, &w->arena, w->err);
+}
+
+static senvec_status add_layernorm(writer *w, const char *module, size_t h, const float *gamma, const float *beta) {
+    char name[MAX_NAME];
+    snprintf(name, sizeof name, "%s.weight", module);
+    SENVEC_TRY(add(w, name, 0, h, gamma));
+    snprintf(name, sizeof name, "%s.bias", module);
+    return add(w, name, 0, h, beta);
+}
+
+static senvec_status add_tables(writer *w, const sv_config *config, const sv_weights *weights) {
+    size_t h = config->hidden;
+    SENVEC_TRY(add(w, "embeddings.word_embeddings.weight", config->vocabulary, h, weights->word));
+    SENVEC_TRY(add(w, "embeddings.position_embeddings.weight", config->positions, h, weights->position));
+    SENVEC_TRY(add(w, "embeddings.token_type_embeddings.weight", config->token_types, h, weights->token_type));
+    SENVEC_TRY(add_layernorm(w, "embeddings.LayerNorm", h, weights->embedding_gamma, weights->embedding_beta));
+    for (size_t l = 0; l < config->layers; l++) {
+        const sv_layer_weights *layer = &weights->layers[l];
+        char module[MAX_NAME];
+        snprintf(module, sizeof module, "encoder.layer.%zu.attention.output.LayerNorm", l);
+        SENVEC_TRY(add_layernorm(w, module, h, layer->attention_gamma, layer->attention_beta));
+        snprintf(module, sizeof module, "encoder.layer.%zu.output.LayerNorm", l);
+        SENVEC_TRY(add_layernorm(w, module, h, layer->output_gamma, layer->output_beta));
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status add_file(writer *w, const char *name, const sv_file_map *file) {
+    return file ? sv_tensor_list_add(&w->list, name, "U8", 0, file->size, file->data, &w->arena, w->err) : SENVEC_OK;
+}
+
+static senvec_status write_all(writer *w, const char *path, const sv_config *config, const sv_weights *weights,
+                               const sv_quantized *quantized, const sv_tokenizer_files *tokenizer) {
+    SENVEC_TRY(sv_tensor_list_init(&w->list, config, 5 + 4 * config->layers + 3, &w->arena, w->err));
+    SENVEC_TRY(add_tables(w, config, weights));
+    SENVEC_TRY(sv_tensor_list_floats(&w->list, config, quantized, &w->arena, w->err));
+    SENVEC_TRY(sv_tensor_list_weights(&w->list, config, quantized, &w->arena, w->err));
+    SENVEC_TRY(add_file(w, SV_TOKENIZER_JSON, tokenizer->json));
+    SENVEC_TRY(add_file(w, SV_TOKENIZER_VOCABULARY, tokenizer->vocabulary));
+    SENVEC_TRY(add_file(w, SV_TOKENIZER_CONFIG, tokenizer->config));
+    char content[SV_QUANTIZED_HASH];
+    sv_quantized_hash_text(sv_quantized_hash(config, quantized), content);
+    char *text = config_text(config);
+    if (!text)
+        return sv_fail(w->err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory for its configuration", path);
+    const char *const metadata[][2] = {{"senvec", KIND}, {"config", text}, {"content", content}, {NULL, NULL}};
+    senvec_status status = sv_tensor_list_write(&w->list, path, metadata, w->err);
+    free(text);
+    return status;
+}
+
+senvec_status sv_native_write(const char *path, const sv_config *config, const sv_weights *weights,
+                              const sv_quantized *quantized, const sv_tokenizer_files *tokenizer,
+                              const senvec_allocator *allocator, senvec_error *err) {
+    writer w = {.err = err};
+    sv_arena_init(&w.arena, allocator);
+    senvec_status status = write_all(&w, path, config, weights, quantized, tokenizer);
+    sv_arena_release(&w.arena);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ reading */
+
+static senvec_status check_kind(const sv_safetensors *file, const char *path, sv_config *config, senvec_error *err) {
+    const char *kind = sv_safetensors_metadata(file, "senvec"), *text = sv_safetensors_metadata(file, "config");
+    if (!kind || strcmp(kind, KIND) != 0)
+        return sv_fail(
+            err, SENVEC_UNSUPPORTED, 0,
+            "%s: not a model that this version of 'senvec quantize --native' wrote; give the model's folder, or write "
+            "the file again",
+            path);
+    json_t *object = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    bool right = read_config(object, config);
+    json_decref(object);
+    return right ? SENVEC_OK : sv_fail(err, SENVEC_FORMAT, 0, "%s: its configuration is missing or not right", path);
+}
+
+senvec_status sv_native_open(const char *path, sv_safetensors **file, sv_config *config, senvec_error *err) {
+    SENVEC_TRY(sv_safetensors_open(path, file, err));
+    senvec_status status = check_kind(*file, path, config, err);
+    if (status != SENVEC_OK)
+        sv_safetensors_close(*file);
+    return status;
+}
+
+/* A file inside of the file: *map, and its address or NULL. */
+static const sv_file_map *find_file(const sv_safetensors *file, const char *name, sv_file_map *map) {
+    const sv_tensor *tensor = sv_safetensors_find(file, name);
+    if (!tensor || strcmp(tensor->dtype_name, "U8") != 0)
+        return NULL;
+    *map = (sv_file_map){tensor->data, tensor->bytes};
+    return map;
+}
+
+senvec_status sv_native_tokenizer(const sv_safetensors *file, const char *path, const senvec_allocator *allocator,
+                                  sv_tokenizer **out, senvec_error *err) {
+    sv_file_map json, vocabulary, config;
+    const sv_tokenizer_files files = {
+        .json = find_file(file, SV_TOKENIZER_JSON, &json),
+        .vocabulary = find_file(file, SV_TOKENIZER_VOCABULARY, &vocabulary),
+        .config = find_file(file, SV_TOKENIZER_CONFIG, &config),
+    };
+    return sv_tokenizer_load_files(path, &files, allocator, out, err);
+}
+
+senvec_status sv_native_quantized(const sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena,
+                                  sv_quantized *out, senvec_error *err) {
+    return sv_quantized_read(file, path, config, sv_safetensors_metadata(file, "content"), arena, out, err);
+}

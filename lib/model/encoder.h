@@ -1,0 +1,73 @@
+/* The BERT encoder: packed weights and the forward pass over a ragged batch.
+ *
+ * Letters: T tokens of a batch laid end to end, H hidden, I inner, A heads, D = H / A head size, L layers. No pad token exists.
+ */
+#ifndef SV_MODEL_ENCODER_H
+#define SV_MODEL_ENCODER_H
+
+#include "common/memory.h"
+#include "common/thread.h"
+#include "model/config.h"
+#include "model/linear.h"
+#include "model/weights.h"
+
+typedef struct sv_encoder_layer {
+    sv_linear qkv;                                                              /* (3H, H): query, key, value */
+    sv_linear attention_out;                                                    /* (H, H) */
+    sv_linear up;                                                               /* (I, H) */
+    sv_linear down;                                                             /* (H, I) */
+    const float *attention_gamma, *attention_beta, *output_gamma, *output_beta; /* (H) each */
+} sv_encoder_layer;
+
+typedef struct sv_encoder {
+    sv_config config;
+    sv_math math;
+    const sv_weights *weights; /* for the embedding tables and LayerNorms */
+    sv_encoder_layer *layers;  /* (L) */
+    uint64_t linear_macs;      /* for one token, all layers */
+} sv_encoder;
+
+/* Packs the linear layers into `arena`: those of `weights`, or in int8 those of `quantized`, which is NULL otherwise and isn't
+ * needed afterwards. `weights` must outlive the encoder, without the layers' matrices. Error: OUT_OF_MEMORY. */
+senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, const sv_weights *weights,
+                              const sv_quantized *quantized, const sv_math *math, sv_arena *arena, senvec_error *err);
+
+/* Buffers of one member for forward passes of at most `tokens` tokens. */
+typedef struct sv_workspace {
+    size_t tokens;             /* capacity */
+    float *x;                  /* (T, H): the residual stream */
+    float *y;                  /* (T, H): what attention gives, before its output projection */
+    float *z;                  /* (T, H): the residual stream before LayerNorm */
+    void *qkv;                 /* (T, 3H), as attention reads it */
+    void *inner;               /* (T, I): GELU's output, in the precision's form */
+    sv_operand_buffer operand; /* (T, max(H, I)): the input of a linear layer */
+    float *scratch;            /* attention's */
+    void *block;               /* all of it */
+    size_t bytes;
+} sv_workspace;
+
+/* Room for `tokens` tokens, none of whose texts is over `longest` tokens. Error: OUT_OF_MEMORY. */
+senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encoder, size_t tokens, size_t longest,
+                                const senvec_allocator *allocator, senvec_error *err);
+void sv_workspace_release(sv_workspace *workspace, const senvec_allocator *allocator);
+
+/* One text of a batch: its ids in, its vector out. */
+typedef struct sv_sequence {
+    const uint32_t *ids; /* (length), each below the vocabulary */
+    size_t length;       /* 1 .. positions */
+    float *out;          /* (H) */
+} sv_sequence;
+
+/* Who does a forward pass: one thread alone (team NULL, 0 of 1), or every member of a team inside of one sv_team_run, each of
+ * which makes the same call with its own index. */
+typedef struct sv_share {
+    sv_team *team;
+    size_t index, count;
+} sv_share;
+
+/* Embeds `count` sequences, whose lengths sum up to at most workspace->tokens. `workspaces` has one for each of share.count
+ * members; all of them make the same call but for share.index. Same bits whoever does it. */
+void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const sv_sequence *texts, size_t count,
+                    sv_share share);
+
+#endif

@@ -1,0 +1,33 @@
+/* The linear layers of an encoder in int8: what calibration makes and what the int8 forward pass reads.
+ *
+ * A layer computes y = (x * multiplier) W' + b with W[c][i] = scale[c] * w[c][i], w in -127 .. 127; activations are quantised
+ * at run time, each row by its own range (kernels.h, sv_gemm_int8). What smoothing took out of a weight column is in
+ * `multiplier`, or was folded into the layer before it, so that the product stays that of the original layer up to
+ * quantisation. */
+#ifndef SV_MODEL_QUANTIZED_H
+#define SV_MODEL_QUANTIZED_H
+
+#include "common/memory.h"
+#include "model/config.h"
+
+typedef struct sv_quantized_linear {
+    const int8_t *w;         /* (n, k), row-major */
+    const float *scale;      /* (n) */
+    const float *bias;       /* (n) */
+    const float *multiplier; /* (k); NULL: all ones */
+    const float *exponent;   /* (1): gelu_exponent of sv_gemm_int8_args, for `up`; NULL: no GELU follows */
+    size_t n, k;
+} sv_quantized_linear;
+
+typedef struct sv_quantized_layer {
+    sv_quantized_linear qkv;           /* (3H, H): query, key, value */
+    sv_quantized_linear attention_out; /* (H, H) */
+    sv_quantized_linear up;            /* (I, H) */
+    sv_quantized_linear down;          /* (H, I) */
+} sv_quantized_layer;
+
+typedef struct sv_quantized {
+    sv_quantized_layer *layers; /* (L) */
+} sv_quantized;
+
+#endif

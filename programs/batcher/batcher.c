@@ -1,0 +1,405 @@
+/* The batcher's threads: one for each session, all on one queue under one lock. A worker takes a batch, computes it without the
+ * lock, brings it back, and tells the callers whose requests are complete. The lock is held for microseconds only.
+ *
+ * Why a session for each thread by default, rather than one session of all threads: workers that don't wait for each other lose
+ * nothing when one of them is interrupted (the server's own threads run on the same CPUs), short texts pass while another
+ * worker is busy with a long one, and small batches are computed without barriers. The price is that a text alone is computed
+ * by one thread. docs/OPERATIONS.md has figures of both. */
+#include "batcher/batcher.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "common/clock.h"
+#include "common/cpu/machine.h"
+
+#define WARM_UP_CALLS 3
+#define WORKERS_NICE 5
+
+typedef struct worker {
+    sv_batcher *batcher;
+    senvec_session *session;
+    pthread_t thread;
+    bool started;
+    sv_batch batch;
+    senvec_text texts[SV_MAX_BATCH_TEXTS];
+    float *out; /* (SV_MAX_BATCH_TEXTS, dimensions) */
+} worker;
+
+struct sv_batcher {
+    const senvec_model *model;
+    size_t dimensions, max_tokens;
+    size_t sessions, threads;
+    worker *workers; /* (sessions) */
+    void (*some_done)(void *context);
+    void *context;
+
+    pthread_mutex_t lock; /* for everything below */
+    pthread_cond_t work;  /* there may be something to take, or it is time to stop */
+    pthread_cond_t ended; /* a request has ended */
+    sv_queue queue;
+    size_t pending; /* admitted requests whose `done` hasn't returned */
+    bool draining, stopping;
+    uint64_t refused_closing, compute_ns;
+    uint64_t texts;
+    senvec_embed_stats admitted;
+};
+
+static sv_request *request_of(sv_job *job) {
+    return (sv_request *)((char *)job - offsetof(sv_request, job));
+}
+
+/* ---------------------------------------------------------------- workers */
+
+/* Tells the callers. Called without the lock. */
+static void end_requests(sv_batcher *batcher, sv_job *list, senvec_status computed) {
+    size_t count = 0;
+    uint64_t now = sv_clock_ns();
+    for (sv_job *job = list, *next; job; job = next, count++) {
+        next = job->next;
+        sv_request *request = request_of(job);
+        request->status = job->cancelled ? SENVEC_CANCELLED : computed;
+        request->expired = job->expired;
+        request->finished_ns = now;
+        uint64_t start = job->start ? job->start : now;
+        request->queue_ns = start - job->arrival;
+        request->compute_ns = now - start;
+        request->done(request);
+    }
+    if (count == 0)
+        return;
+    if (batcher->some_done)
+        batcher->some_done(batcher->context);
+    pthread_mutex_lock(&batcher->lock);
+    batcher->pending -= count;
+    pthread_cond_broadcast(&batcher->ended);
+    pthread_mutex_unlock(&batcher->lock);
+}
+
+static senvec_status compute(worker *w) {
+    const sv_batch *batch = &w->batch;
+    size_t dimensions = w->batcher->dimensions;
+    for (size_t i = 0; i < batch->count; i++)
+        w->texts[i] = request_of(batch->items[i].job)->texts[batch->items[i].text];
+    senvec_status status = senvec_embed(w->session, w->texts, batch->count, w->out, dimensions, NULL, NULL);
+    for (size_t i = 0; i < batch->count && status == SENVEC_OK; i++) {
+        const sv_request *request = request_of(batch->items[i].job);
+        memcpy(request->out + batch->items[i].text * request->stride, w->out + i * dimensions, dimensions * sizeof(float));
+    }
+    return status;
+}
+
+static void wait_for_work(sv_batcher *batcher, uint64_t until) {
+    if (until == UINT64_MAX) {
+        pthread_cond_wait(&batcher->work, &batcher->lock);
+        return;
+    }
+    struct timespec time = {(time_t)(until / SV_NS_PER_S), (long)(until % SV_NS_PER_S)};
+    pthread_cond_timedwait(&batcher->work, &batcher->lock, &time);
+}
+
+/* Workers leave the CPUs to the callers' threads. A server that has to queue for its share of the CPUs behind its own workers
+ * learns too late that it has to refuse, and its answers lie about (docs/SPEED.md). Not with sessions of several threads, whose
+ * helpers would keep their priority and wait for the first. */
+static void yield_to_callers(const sv_batcher *batcher) {
+    if (batcher->threads == batcher->sessions)
+        setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + WORKERS_NICE); /* on Linux: of this thread */
+}
+
+static void *run_worker(void *context) {
+    worker *w = context;
+    sv_batcher *batcher = w->batcher;
+    yield_to_callers(batcher);
+    pthread_mutex_lock(&batcher->lock);
+    for (;;) {
+        uint64_t look_again, now = sv_clock_ns(); /* one time for both, so that what has expired is never computed */
+        sv_job *list = sv_queue_expire(&batcher->queue, now);
+        if (list) {
+            pthread_mutex_unlock(&batcher->lock);
+            end_requests(batcher, list, SENVEC_OK);
+            pthread_mutex_lock(&batcher->lock);
+            continue;
+        }
+        if (!sv_queue_take(&batcher->queue, now, &w->batch, &look_again)) {
+            if (batcher->stopping)
+                break;
+            wait_for_work(batcher, look_again);
+            continue;
+        }
+        if (batcher->queue.counts.texts > 0)
+            pthread_cond_signal(&batcher->work);
+        pthread_mutex_unlock(&batcher->lock);
+        senvec_status status = compute(w);
+        pthread_mutex_lock(&batcher->lock);
+        now = sv_clock_ns();
+        batcher->compute_ns += now - w->batch.start;
+        list = sv_queue_return(&batcher->queue, &w->batch, now);
+        pthread_mutex_unlock(&batcher->lock);
+        end_requests(batcher, list, status);
+        pthread_mutex_lock(&batcher->lock);
+    }
+    pthread_mutex_unlock(&batcher->lock);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- callers */
+
+static void count_tokens(const sv_batcher *batcher, sv_request *request) {
+    uint32_t ids[SV_MAX_POSITIONS];
+    request->stats = (senvec_embed_stats){0};
+    for (size_t i = 0; i < request->count; i++) {
+        size_t tokens = 0;
+        assert(request->texts[i].data || !request->texts[i].length);
+        senvec_tokenize(batcher->model, request->texts[i], ids, batcher->max_tokens, &tokens, &request->stats, NULL);
+        request->lengths[i] = (uint32_t)tokens;
+    }
+}
+
+sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns) {
+    assert(request->count >= 1 && request->stride >= batcher->dimensions);
+    uint64_t begin = sv_clock_ns();
+    count_tokens(batcher, request);
+    request->job = (sv_job){
+        .lengths = request->lengths,
+        .count = request->count,
+        .client = request->client,
+        .deadline = request->deadline_ns,
+        .outside_ns = request->outside_ns,
+    };
+    *retry_ns = 0;
+    pthread_mutex_lock(&batcher->lock);
+    request->submitted_ns = sv_clock_ns();
+    request->tokenize_ns = request->submitted_ns - begin;
+    sv_admission admission = SV_REFUSED_CLOSING;
+    if (batcher->draining)
+        batcher->refused_closing++;
+    else
+        admission = sv_queue_admit(&batcher->queue, &request->job, request->submitted_ns, retry_ns);
+    if (admission == SV_ADMITTED) {
+        batcher->pending++;
+        batcher->texts += request->count;
+        batcher->admitted.tokens += request->stats.tokens;
+        batcher->admitted.truncated += request->stats.truncated;
+        batcher->admitted.invalid_utf8 += request->stats.invalid_utf8;
+        pthread_cond_signal(&batcher->work);
+    }
+    pthread_mutex_unlock(&batcher->lock);
+    return admission;
+}
+
+bool sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t outside_ns, uint64_t *retry_ns) {
+    pthread_mutex_lock(&batcher->lock);
+    bool full = sv_queue_is_full(&batcher->queue, client, outside_ns, sv_clock_ns(), retry_ns);
+    pthread_mutex_unlock(&batcher->lock);
+    return full;
+}
+
+void sv_batcher_cancel(sv_batcher *batcher, sv_request *request) {
+    pthread_mutex_lock(&batcher->lock);
+    bool ended = sv_queue_cancel(&batcher->queue, &request->job);
+    pthread_mutex_unlock(&batcher->lock);
+    if (ended)
+        end_requests(batcher, &request->job, SENVEC_OK);
+}
+
+bool sv_batcher_drain(sv_batcher *batcher, uint64_t timeout_ns) {
+    uint64_t now = sv_clock_ns();
+    uint64_t until = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
+    struct timespec time = {(time_t)(until / SV_NS_PER_S), (long)(until % SV_NS_PER_S)};
+    pthread_mutex_lock(&batcher->lock);
+    batcher->draining = true;
+    while (batcher->pending > 0 && pthread_cond_timedwait(&batcher->ended, &batcher->lock, &time) != ETIMEDOUT)
+        continue;
+    bool empty = batcher->pending == 0;
+    pthread_mutex_unlock(&batcher->lock);
+    return empty;
+}
+
+void sv_batcher_read_stats(sv_batcher *batcher, sv_batcher_stats *out) {
+    pthread_mutex_lock(&batcher->lock);
+    *out = (sv_batcher_stats){
+        .queue = batcher->queue.counts,
+        .sessions = batcher->sessions,
+        .threads = batcher->threads,
+        .refused_closing = batcher->refused_closing,
+        .texts = batcher->texts,
+        .tokens = batcher->admitted.tokens,
+        .truncated = batcher->admitted.truncated,
+        .invalid_utf8 = batcher->admitted.invalid_utf8,
+        .compute_ns = batcher->compute_ns,
+        .wait_ns = sv_queue_wait_ns(&batcher->queue, sv_clock_ns()),
+        .memory_bytes = sizeof *batcher + batcher->queue.options.max_jobs * sizeof(sv_job *) +
+                        batcher->sessions * (sizeof(worker) + SV_MAX_BATCH_TEXTS * batcher->dimensions * sizeof(float)),
+    };
+    pthread_mutex_unlock(&batcher->lock);
+}
+
+/* ------------------------------------------------------------- life cycle */
+
+/* Nanoseconds of the quickest of a few calls with one text; *work is what it is. */
+static double time_text(const worker *w, senvec_text text, double square_cost, double *work) {
+    double best = 0;
+    senvec_embed_stats stats = {0};
+    for (int i = 0; i < WARM_UP_CALLS; i++) {
+        stats = (senvec_embed_stats){0};
+        uint64_t start = sv_clock_ns();
+        senvec_embed(w->session, &text, 1, w->out, w->batcher->dimensions, &stats, NULL);
+        double took = (double)(sv_clock_ns() - start);
+        best = i == 0 || took < best ? took : best;
+    }
+    *work = sv_work_of_text(square_cost, (uint32_t)stats.tokens);
+    return best;
+}
+
+/* A first line through a short and a longer text; this also warms the session up. */
+static void guess_cost(const worker *w, double square_cost, double *fixed_ns, double *per_work_ns) {
+    char words[192];
+    for (size_t i = 0; i < sizeof words; i++)
+        words[i] = i % 4 == 3 ? ' ' : 'a';
+    double small, large;
+    double small_ns = time_text(w, (senvec_text){words, 8}, square_cost, &small);
+    double large_ns = time_text(w, (senvec_text){words, sizeof words}, square_cost, &large);
+    *per_work_ns = large > small && large_ns > small_ns ? (large_ns - small_ns) / (large - small) : large_ns / large;
+    *fixed_ns = small_ns - *per_work_ns * small;
+    if (*fixed_ns < 0)
+        *fixed_ns = 0;
+}
+
+static senvec_status open_workers(sv_batcher *batcher, senvec_error *err) {
+    for (size_t i = 0; i < batcher->sessions; i++) {
+        worker *w = &batcher->workers[i];
+        w->batcher = batcher;
+        senvec_session_options options = {batcher->threads / batcher->sessions + (i < batcher->threads % batcher->sessions)};
+        SENVEC_TRY(senvec_session_open(batcher->model, &options, &w->session, err));
+        w->out = malloc(SV_MAX_BATCH_TEXTS * batcher->dimensions * sizeof(float));
+        if (!w->out)
+            return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a batch of %u vectors", SV_MAX_BATCH_TEXTS);
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status start_workers(sv_batcher *batcher, senvec_error *err) {
+    for (size_t i = 0; i < batcher->sessions; i++) {
+        worker *w = &batcher->workers[i];
+        int error = pthread_create(&w->thread, NULL, run_worker, w);
+        if (error)
+            return sv_fail(err, SENVEC_SYSTEM, 0, "starting thread %zu of %zu failed: %s", i + 1, batcher->sessions,
+                           strerror(error));
+        w->started = true;
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status open_batcher(sv_batcher *batcher, const sv_batcher_options *options, senvec_error *err) {
+    SENVEC_TRY(open_workers(batcher, err));
+    senvec_model_info info;
+    senvec_model_describe(batcher->model, &info);
+    sv_queue_options queue = {
+        .policy = options->policy,
+        .target_ns = options->target_ns ? options->target_ns : SV_DEFAULT_TARGET_NS,
+        .workers = batcher->sessions,
+        .max_jobs = options->max_requests ? options->max_requests : SV_DEFAULT_QUEUE_REQUESTS,
+        .max_texts = options->max_texts ? options->max_texts : SV_DEFAULT_QUEUE_TEXTS,
+        .square_cost = 2.0 * (double)(info.dimensions * info.layers) / (double)info.linear_macs,
+    };
+    guess_cost(&batcher->workers[0], queue.square_cost, &queue.fixed_ns, &queue.per_work_ns);
+    SENVEC_TRY(sv_queue_init(&batcher->queue, &queue, err));
+    return start_workers(batcher, err);
+}
+
+senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_options *options, sv_batcher **out,
+                              senvec_error *err) {
+    static const sv_batcher_options defaults = {0};
+    if (!options)
+        options = &defaults;
+    size_t threads = options->threads ? options->threads : sv_machine_threads();
+    size_t sessions = options->sessions ? options->sessions : threads;
+    if (threads > SV_MAX_THREADS || sessions > threads)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                       "%zu sessions with %zu threads: give 1 to %u threads, and no more sessions", sessions, threads,
+                       SV_MAX_THREADS);
+    sv_batcher *batcher = calloc(1, sizeof *batcher);
+    worker *workers = calloc(sessions, sizeof *workers);
+    if (!batcher || !workers) {
+        free(batcher);
+        free(workers);
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a batcher of %zu sessions", sessions);
+    }
+    senvec_model_info info;
+    senvec_model_describe(model, &info);
+    batcher->model = model;
+    batcher->dimensions = info.dimensions;
+    batcher->max_tokens = info.max_seq_length;
+    batcher->threads = threads;
+    batcher->sessions = sessions;
+    batcher->workers = workers;
+    batcher->some_done = options->some_done;
+    batcher->context = options->context;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&batcher->lock, NULL);
+    pthread_cond_init(&batcher->work, &monotonic);
+    pthread_cond_init(&batcher->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    senvec_status status = open_batcher(batcher, options, err);
+    if (status != SENVEC_OK) {
+        sv_batcher_close(batcher);
+        return status;
+    }
+    *out = batcher;
+    return SENVEC_OK;
+}
+
+/* Everything that waits, as a list; the rest is in the workers' hands. */
+static sv_job *withdraw_all(sv_queue *queue) {
+    sv_job *list = NULL;
+    while (queue->heap_size > 0) {
+        sv_job *job = queue->heap[0];
+        if (sv_queue_cancel(queue, job)) {
+            job->next = list;
+            list = job;
+        }
+    }
+    return list;
+}
+
+void sv_batcher_stop(sv_batcher *batcher) {
+    pthread_mutex_lock(&batcher->lock);
+    batcher->draining = true;
+    sv_job *list = withdraw_all(&batcher->queue);
+    pthread_mutex_unlock(&batcher->lock);
+    end_requests(batcher, list, SENVEC_OK);
+    pthread_mutex_lock(&batcher->lock);
+    while (batcher->pending > 0)
+        pthread_cond_wait(&batcher->ended, &batcher->lock);
+    pthread_mutex_unlock(&batcher->lock);
+}
+
+void sv_batcher_close(sv_batcher *batcher) {
+    if (!batcher)
+        return;
+    sv_batcher_stop(batcher);
+    pthread_mutex_lock(&batcher->lock);
+    batcher->stopping = true;
+    pthread_cond_broadcast(&batcher->work);
+    pthread_mutex_unlock(&batcher->lock);
+    for (size_t i = 0; i < batcher->sessions; i++) {
+        worker *w = &batcher->workers[i];
+        if (w->started)
+            pthread_join(w->thread, NULL);
+        senvec_session_free(w->session);
+        free(w->out);
+    }
+    sv_queue_release(&batcher->queue);
+    pthread_cond_destroy(&batcher->ended);
+    pthread_cond_destroy(&batcher->work);
+    pthread_mutex_destroy(&batcher->lock);
+    free(batcher->workers);
+    free(batcher);
+}

@@ -1,0 +1,43 @@
+/* What the commands share: exit codes, messages, the common options, and opening models and texts by what was typed.
+ *
+ * Data goes to stdout or to -o, everything else to stderr. A message is one line: what, where, why, what to do. A command is a
+ * function int sv_cmd_<name>(int argc, char **argv), argv[0] being its name; it returns an exit code and is listed in main.c.
+ */
+#ifndef SV_CLI_CLI_H
+#define SV_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cli/options.h"
+#include "common/limits.h"
+#include "common/status.h"
+
+enum {
+    SV_EXIT_DONE = 0,
+    SV_EXIT_FAILED = 1,
+    SV_EXIT_USAGE = 2, /* nothing was done: the command line is wrong */
+};
+
+/* ---------------------------------------------------------------- messages */
+
+/* "senvec embed: ...", on stderr, after clearing a progress bar that stands there. Controls in it become '?'. */
+__attribute__((format(printf, 1, 2))) void sv_cli_say(const char *format, ...);
+/* The same; returns SV_EXIT_USAGE. */
+__attribute__((format(printf, 1, 2))) int sv_cli_usage_error(const char *format, ...);
+/* Says err->message. Returns SV_EXIT_USAGE for an invalid argument, which came from the command line or the environment, else
+ * SV_EXIT_FAILED. */
+int sv_cli_fail(const senvec_error *err);
+
+/* The command's name in messages; main sets it. */
+void sv_cli_set_command(const char *name);
+
+/* ------------------------------------------------------------ interruption */
+
+/* Ctrl-C, SIGTERM and SIGHUP end the program at once with 128 + signal; `path` is removed first. One path at a time; NULL:
+ * nothing to remove. */
+void sv_cli_remove_on_signal(const char *path);
+/* Installs the above, and has a closed pipe seen as a failed write. main calls it. */
+void sv_cli_catch_signals(void);
+
+#endif

@@ -1,0 +1,214 @@
+/* senvec serve: the HTTP server. */
+#include <ctype.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+#include "common/clock.h"
+#include "server/server.h"
+
+enum { MAX_ARGUMENTS = 128, MAX_KEY = 512 };
+#define PREFIX "SENVEC_SERVE_"
+#define MB ((size_t)1 << 20)
+
+/* ------------------------------------------------------------ environment */
+
+/* "--name=value" for each option that the environment has a value for; the command line comes after, so it wins. -1: their
+ * values are longer than any that make sense. */
+static int with_environment(const sv_option *options, int argc, char **argv, char **out) {
+    static char text[16384]; /* options keep pointers into it */
+    size_t used = 0;
+    int count = 0;
+    out[count++] = argv[0];
+    for (const sv_option *option = options; option->kind != SV_KIND_END; option++) {
+        char name[64] = PREFIX;
+        size_t length = strlen(name);
+        for (const char *c = option->name; *c && length + 1 < sizeof name; c++)
+            name[length++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
+        const char *value = getenv(name);
+        if (!value || !*value || (option->kind == SV_KIND_FLAG && strcmp(value, "1") != 0))
+            continue;
+        const char *joint = option->kind == SV_KIND_FLAG ? "" : "=";
+        int size = snprintf(text + used, sizeof text - used, "--%s%s%s", option->name, joint, *joint ? value : "");
+        if (size < 0 || (size_t)size >= sizeof text - used)
+            return -1;
+        out[count++] = text + used;
+        used += (size_t)size + 1;
+    }
+    for (int i = 1; i < argc && count < MAX_ARGUMENTS; i++)
+        out[count++] = argv[i];
+    return count;
+}
+
+/* The key: the first line of a file, or $SENVEC_API_KEY. Not an option, since anybody may read a command line. */
+static senvec_status read_key(const char *path, char key[MAX_KEY], senvec_error *err) {
+    const char *given = getenv("SENVEC_API_KEY");
+    key[0] = '\0';
+    if (!path) {
+        if (given && strlen(given) >= MAX_KEY)
+            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "SENVEC_API_KEY is longer than %d bytes", MAX_KEY - 1);
+        snprintf(key, MAX_KEY, "%s", given ? given : "");
+        return SENVEC_OK;
+    }
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: %s", path, strerror(errno));
+    bool read = fgets(key, MAX_KEY, file) != NULL;
+    fclose(file);
+    key[strcspn(key, "\r\n")] = '\0';
+    if (!read || !key[0])
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%s: its first line must be the API key", path);
+    return SENVEC_OK;
+}
+
+/* ---------------------------------------------------------------- serving */
+
+/* Signals that end the server; blocked before any thread is started, so that only the main thread takes them. */
+static void hold_signals(sigset_t *ending) {
+    sigemptyset(ending);
+    sigaddset(ending, SIGTERM);
+    sigaddset(ending, SIGINT);
+    sigaddset(ending, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, ending, NULL);
+}
+
+static void *leave_on_second_signal(void *context) {
+    int number;
+    sigwait(context, &number);
+    _exit(128 + number);
+}
+
+static int serve_until_signal(sv_server *server, const sigset_t *ending, size_t drain_s, bool quiet) {
+    int number = 0;
+    pthread_t impatient;
+    sigwait(ending, &number);
+    if (!quiet)
+        sv_cli_say("%s: finishing what was accepted, at most %zu s; again to leave at once", strsignal(number), drain_s);
+    if (pthread_create(&impatient, NULL, leave_on_second_signal, (void *)ending) == 0)
+        pthread_detach(impatient);
+    bool complete = sv_server_drain(server, drain_s * SV_NS_PER_S);
+    if (!complete)
+        sv_cli_say("some requests weren't finished after %zu s", drain_s);
+    sv_server_close(server);
+    return complete ? SV_EXIT_DONE : SV_EXIT_FAILED;
+}
+
+typedef struct job {
+    sv_common common;
+    sv_server_options server;
+    const char *key_file, *log_file;
+    size_t drain_s;
+} job;
+
+static int serve(job *j) {
+    static char key[MAX_KEY];
+    static sigset_t ending; /* outlives the thread that waits for a second signal */
+    senvec_error err;
+    senvec_model *model = NULL;
+    sv_server *server = NULL;
+    FILE *log = NULL;
+    hold_signals(&ending);
+    senvec_status status = read_key(j->key_file, key, &err);
+    j->server.api_key = key;
+    if (status == SENVEC_OK && j->log_file) {
+        log = strcmp(j->log_file, "-") == 0 ? stdout : fopen(j->log_file, "ae");
+        if (!log)
+            status = sv_fail(&err, SENVEC_IO, 0, "%s: %s", j->log_file, strerror(errno));
+        j->server.access_log = log;
+    }
+    if (status == SENVEC_OK)
+        status = sv_common_open_model(&j->common, &model, &err);
+    if (status == SENVEC_OK)
+        status = sv_server_open(model, &j->server, &server, &err);
+    int code;
+    if (status == SENVEC_OK) {
+        if (!j->common.quiet)
+            sv_cli_say("listening on %s", sv_server_address(server));
+        code = serve_until_signal(server, &ending, j->drain_s, j->common.quiet);
+    } else {
+        code = sv_cli_fail(&err);
+    }
+    senvec_model_free(model);
+    if (log && log != stdout)
+        fclose(log);
+    return code;
+}
+
+int sv_cmd_serve(int argc, char **argv) {
+    job j = {.common = SV_COMMON_DEFAULTS, .drain_s = 30};
+    sv_server_options *server = &j.server;
+    int policy = SV_POLICY_SLO;
+    double target_ms = (double)SV_DEFAULT_TARGET_NS / 1e6;
+    size_t body_mb = SV_DEFAULT_BODY / MB, memory_mb = SV_DEFAULT_SERVER_MEMORY / MB;
+    server->host = "127.0.0.1";
+    server->port = SV_DEFAULT_PORT;
+    server->http_threads = 1;
+    server->max_connections = SV_DEFAULT_CONNECTIONS;
+    server->idle_s = SV_DEFAULT_IDLE_S;
+    server->read_s = SV_DEFAULT_READ_S;
+    server->write_s = SV_DEFAULT_WRITE_S;
+    server->batcher.max_requests = SV_DEFAULT_QUEUE_REQUESTS;
+    server->batcher.max_texts = SV_DEFAULT_QUEUE_TEXTS;
+    const sv_option options[] = {
+        SV_OPTION_TEXT(0, "host", "NAME", &server->host, "address to listen on; 0.0.0.0 or ::: all"),
+        SV_OPTION_COUNT(0, "port", "N", &server->port, 0, 65535, "port to listen on; 0: any free one"),
+        SV_OPTION_TEXT(0, "unix", "PATH", &server->unix_path, "listen on a unix socket instead"),
+        SV_OPTION_TEXT(0, "tls-cert", "FILE", &server->tls_certificate, "serve HTTPS: certificate chain, PEM"),
+        SV_OPTION_TEXT(0, "tls-key", "FILE", &server->tls_key, "and its private key, PEM"),
+        SV_OPTION_TEXT(0, "api-key-file", "FILE", &j.key_file,
+                       "clients must send the key in its first line; or set\n$SENVEC_API_KEY"),
+        SV_OPTION_TEXT(0, "cors", "ORIGIN", &server->cors_origin, "pages of this origin may call; '*': all"),
+        SV_OPTION_TEXT(0, "model-name", "NAME", &server->model_name, "the model's name in answers; else its folder's"),
+        SV_OPTION_CHOICE(0, "policy", &policy, sv_policy_names, "how batches are made"),
+        SV_OPTION_REAL(0, "target-p99", "MS", &target_ms, 1, 60000,
+                       "slo: 99 % of small requests within this; what would\ncome later is refused (429)"),
+        SV_OPTION_COUNT(0, "sessions", "N", &server->batcher.sessions, 1, SV_MAX_THREADS,
+                        "batches at a time, which share the threads; else one\nfor each thread"),
+        SV_OPTION_COUNT(0, "http-threads", "N", &server->http_threads, 1, 64, "threads that read requests and write answers"),
+        SV_OPTION_COUNT(0, "max-queue", "N", &server->batcher.max_requests, 1, 1000000, "accepted requests at a time"),
+        SV_OPTION_COUNT(0, "max-queue-texts", "N", &server->batcher.max_texts, 1, 100000000, "their texts"),
+        SV_OPTION_COUNT(0, "max-connections", "N", &server->max_connections, 1, 100000, "open connections; more have to wait"),
+        SV_OPTION_COUNT(0, "max-body", "MB", &body_mb, 1, 1000, "size of a request"),
+        SV_OPTION_COUNT(0, "max-memory", "MB", &memory_mb, 1, 1000000, "memory of all requests and answers together"),
+        SV_OPTION_COUNT(0, "idle-timeout", "S", &server->idle_s, 1, 86400, "for a connection without a request"),
+        SV_OPTION_COUNT(0, "read-timeout", "S", &server->read_s, 1, 86400, "for a request to arrive completely"),
+        SV_OPTION_COUNT(0, "write-timeout", "S", &server->write_s, 1, 86400, "for an answer to be taken completely"),
+        SV_OPTION_COUNT(0, "drain-timeout", "S", &j.drain_s, 0, 86400, "after SIGTERM, for accepted requests"),
+        SV_OPTION_TEXT(0, "access-log", "FILE", &j.log_file, "append a JSON line for each request; '-' is stdout"),
+        SV_COMMON_OPTIONS(&j.common),
+        SV_OPTIONS_END,
+    };
+    const sv_usage usage = {
+        .synopsis = "serve [OPTION]...",
+        .about = "Serves the model over HTTP with the APIs of OpenAI (/v1/embeddings), text-embeddings-inference (/embed) and\n"
+                 "Ollama (/api/embed). A page to try it is at /, metrics are at /metrics, all routes in /openapi.json.",
+        .options = options,
+        .notes =
+            "Each option can be set in the environment: SENVEC_SERVE_TARGET_P99=20 is --target-p99 20, a flag is set by 1.\n"
+            "SIGTERM, SIGINT and SIGHUP end the server: it finishes what it accepted and refuses new requests.\n"
+            "docs/OPERATIONS.md explains sizing, limits and metrics.",
+        .most_operands = 0,
+    };
+    char *arguments[MAX_ARGUMENTS + 1] = {NULL};
+    int count = with_environment(options, argc, argv, arguments);
+    if (count < 0)
+        return sv_cli_usage_error("the values of %s* in the environment are too long", PREFIX);
+    sv_operands operands;
+    int code = sv_options_parse(&usage, count, arguments, &operands);
+    if (code != SV_RUN)
+        return code;
+    server->port = server->port ? server->port : SIZE_MAX;
+    server->batcher.policy = (sv_policy)policy;
+    server->batcher.target_ns = (uint64_t)(target_ms * 1e6);
+    server->batcher.threads = j.common.threads;
+    server->max_body = body_mb * MB;
+    server->max_memory = memory_mb * MB;
+    return serve(&j);
+}

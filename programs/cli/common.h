@@ -1,0 +1,62 @@
+/* Options that many commands have, and what they open: a model by name, texts by file name. */
+#ifndef SV_CLI_COMMON_H
+#define SV_CLI_COMMON_H
+
+#include "cli/cli.h"
+#include "hub/hub.h"
+#include "io/corpus.h"
+#include "senvec.h"
+
+/* ------------------------------------------------------------------- model */
+
+/* -m, -p, -t, --cpu and -q. */
+typedef struct sv_common {
+    const char *model; /* NAME or DIR */
+    int precision;     /* a senvec_precision */
+    size_t threads;    /* 0: what quota and affinity allow */
+    const char *cpu;   /* ISA mask; NULL: everything */
+    bool quiet;
+} sv_common;
+
+#define SV_COMMON_DEFAULTS                                                                                                     \
+    { .model = SV_DEFAULT_MODEL }
+
+extern const char *const sv_precision_choices[]; /* by senvec_precision: auto, fp32, bf16, int8 */
+
+/* Entries of an option table. */
+#define SV_COMMON_OPTIONS(common_)                                                                                             \
+    SV_OPTION_TEXT('m', "model", "NAME|DIR", &(common_)->model, "model: a name that 'senvec pull' knows, or a folder"),        \
+        SV_OPTION_CHOICE('p', "precision", &(common_)->precision, sv_precision_choices,                                        \
+                         "arithmetic; auto is the fastest safe one"),                                                          \
+        SV_OPTION_COUNT('t', "threads", "N", &(common_)->threads, 1, SV_MAX_THREADS,                                           \
+                        "threads; else what CPU quota and affinity allow"),                                                    \
+        SV_OPTION_TEXT(0, "cpu", "MASK", &(common_)->cpu, "instruction sets to use, e.g. ref, avx2, avx512"),                  \
+        SV_OPTION_FLAG('q', "quiet", &(common_)->quiet, "no progress, no summary, no warnings")
+
+/* A log function that prints warnings and errors. */
+void sv_common_log(void *context, senvec_log_level level, const char *line);
+
+/* Finds and opens the model; its warnings go to stderr unless quiet. Errors: as sv_hub_resolve and senvec_model_open. */
+senvec_status sv_common_open_model(const sv_common *common, senvec_model **out, senvec_error *err);
+/* Opens a session of the model with the threads that were asked for. Errors: as senvec_session_open. */
+senvec_status sv_common_open_session(const sv_common *common, const senvec_model *model, senvec_session **out,
+                                     senvec_error *err);
+
+/* ------------------------------------------------------------------- texts */
+
+/* --key and --column: where in a record the text stands. */
+typedef struct sv_text_options {
+    const char *key;    /* JSON lines */
+    const char *column; /* CSV */
+} sv_text_options;
+
+#define SV_TEXT_OPTIONS(text_)                                                                                                 \
+    SV_OPTION_TEXT(0, "key", "NAME", &(text_)->key, "the texts are this member of JSON lines"),                                \
+        SV_OPTION_TEXT(0, "column", "NAME|N", &(text_)->column,                                                                \
+                       "the texts are this column of a CSV file (N, from 1: a file\nwithout a header row)")
+
+/* Opens a file of texts, "-" being standard input. --key makes it JSON lines and --column CSV; without them its name decides
+ * (corpus.h). Errors: as sv_corpus_open; INVALID_ARGUMENT if both are given. */
+senvec_status sv_text_open(const char *path, const sv_text_options *options, sv_corpus **out, senvec_error *err);
+
+#endif

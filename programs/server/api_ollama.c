@@ -1,0 +1,68 @@
+/* Ollama's API: POST /api/embed (its newer form) and /api/embeddings, and what its clients ask before them. */
+#include <string.h>
+
+#include "common/clock.h"
+#include "server/inputs.h"
+#include "server/routes.h"
+#include "server/vectors.h"
+
+static void write_model(sv_exchange *exchange) {
+    const char *model = exchange->server->model_name;
+    sv_bytes_string(&exchange->answer, model, strlen(model));
+}
+
+void sv_ollama_embed_begin(sv_exchange *exchange) {
+    bool truncate = true;
+    if (!sv_exchange_parse(exchange) || !sv_inputs_dimensions(exchange) ||
+        !sv_inputs_flag(exchange, exchange->root, "truncate", &truncate) || !sv_inputs_texts(exchange, "input"))
+        return;
+    exchange->strict = !truncate;
+    sv_inputs_check_lengths(exchange);
+}
+
+void sv_ollama_embed_finish(sv_exchange *exchange) {
+    sv_bytes *answer = &exchange->answer;
+    sv_vectors_cut(exchange);
+    if (sv_vectors_write_raw(exchange))
+        return;
+    sv_bytes_text(answer, "{\"model\":");
+    write_model(exchange);
+    sv_bytes_text(answer, ",\"embeddings\":");
+    sv_vectors_write(exchange);
+    sv_bytes_print(answer, ",\"total_duration\":%llu,\"load_duration\":0,\"prompt_eval_count\":%llu}",
+                   (unsigned long long)(sv_clock_ns() - exchange->begin_ns),
+                   (unsigned long long)exchange->request.stats.tokens);
+}
+
+void sv_ollama_embeddings_begin(sv_exchange *exchange) {
+    if (!sv_exchange_parse(exchange))
+        return;
+    if (!json_is_string(json_object_get(exchange->root, "prompt")))
+        sv_exchange_fail(exchange, 400, "prompt must be a string; /api/embed takes lists");
+    else
+        sv_inputs_texts(exchange, "prompt");
+}
+
+void sv_ollama_embeddings_finish(sv_exchange *exchange) {
+    if (sv_vectors_write_raw(exchange))
+        return;
+    sv_bytes_text(&exchange->answer, "{\"embedding\":");
+    sv_bytes_floats(&exchange->answer, sv_vectors_at(exchange, 0), exchange->dimensions);
+    sv_bytes_text(&exchange->answer, "}");
+}
+
+void sv_ollama_tags(sv_exchange *exchange) {
+    sv_bytes *answer = &exchange->answer;
+    exchange->status = 200;
+    sv_bytes_text(answer, "{\"models\":[{\"name\":");
+    write_model(exchange);
+    sv_bytes_text(answer, ",\"model\":");
+    write_model(exchange);
+    sv_bytes_print(answer, ",\"size\":%llu,\"details\":{\"format\":\"safetensors\",\"family\":\"bert\"}}]}",
+                   (unsigned long long)exchange->server->info.mapped_bytes);
+}
+
+void sv_ollama_version(sv_exchange *exchange) {
+    exchange->status = 200;
+    sv_bytes_print(&exchange->answer, "{\"version\":\"%s\"}", senvec_version());
+}

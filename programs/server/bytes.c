@@ -1,0 +1,101 @@
+/* Growing by doubling; JSON written by hand, since an answer is mostly numbers. */
+#include "server/bytes.h"
+
+#include <openssl/evp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/limits.h"
+#include "io/decimal.h"
+
+void sv_bytes_release(sv_bytes *bytes) {
+    free(bytes->data);
+    *bytes = (sv_bytes){0};
+}
+
+char *sv_bytes_room(sv_bytes *bytes, size_t more) {
+    if (bytes->failed || more > SV_MAX_SERVER_BODY - bytes->length) {
+        bytes->failed = true;
+        return NULL;
+    }
+    size_t needed = bytes->length + more;
+    if (needed > bytes->capacity) {
+        size_t capacity = needed > 2 * bytes->capacity ? needed : 2 * bytes->capacity;
+        char *data = realloc(bytes->data, capacity);
+        if (!data) {
+            bytes->failed = true;
+            return NULL;
+        }
+        bytes->data = data;
+        bytes->capacity = capacity;
+    }
+    return bytes->data + bytes->length;
+}
+
+void sv_bytes_put(sv_bytes *bytes, const void *data, size_t length) {
+    char *to = sv_bytes_room(bytes, length);
+    if (!to || length == 0)
+        return;
+    memcpy(to, data, length);
+    bytes->length += length;
+}
+
+void sv_bytes_text(sv_bytes *bytes, const char *text) {
+    sv_bytes_put(bytes, text, strlen(text));
+}
+
+void sv_bytes_print(sv_bytes *bytes, const char *format, ...) {
+    char line[1400];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= sizeof line)
+        bytes->failed = true;
+    else
+        sv_bytes_put(bytes, line, (size_t)length);
+}
+
+void sv_bytes_string(sv_bytes *bytes, const char *text, size_t length) {
+    sv_bytes_put(bytes, "\"", 1);
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '"' || c == '\\')
+            sv_bytes_put(bytes, (char[]){'\\', (char)c}, 2);
+        else if (c < 0x20)
+            sv_bytes_print(bytes, "\\u%04x", c);
+        else
+            sv_bytes_put(bytes, &text[i], 1);
+    }
+    sv_bytes_put(bytes, "\"", 1);
+}
+
+void sv_bytes_floats(sv_bytes *bytes, const float *values, size_t count) {
+    char *begin = sv_bytes_room(bytes, count * (SV_DECIMAL_MAX + 1) + 2);
+    if (!begin)
+        return;
+    char *to = begin;
+    *to++ = '[';
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            *to++ = ',';
+        to += sv_decimal_f32(values[i], to);
+    }
+    *to++ = ']';
+    bytes->length += (size_t)(to - begin);
+}
+
+void sv_bytes_base64(sv_bytes *bytes, const float *values, size_t count) {
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the vectors' bytes are sent as they are");
+    size_t size = count * sizeof *values;
+    char *to = sv_bytes_room(bytes, (size + 2) / 3 * 4 + 3);
+    if (!to)
+        return;
+    *to = '"';
+    int length = EVP_EncodeBlock((unsigned char *)to + 1, (const unsigned char *)values, (int)size);
+    to[1 + length] = '"';
+    bytes->length += (size_t)length + 2;
+}

@@ -1,0 +1,200 @@
+/* Why not the HTTP library's own timeout: it counts from the last byte, so a client that sends one byte a second holds its
+ * place for ever. And a suspended connection isn't looked at at all, so that a client that left would be noticed when its
+ * answer is written.
+ *
+ * A client has left if the kernel says so (reset), or if it has closed its side for LEFT_GRACE: some clients close their side
+ * right after the request and still want the answer, and most answers come within that time.
+ *
+ * The HTTP library waits for edges: an end of the client's side that came together with data, and before that was read, gives
+ * none of its own. Ending the same side here, where nothing can come any more, gives one; what was sent can still be read.
+ *
+ * The library doesn't tell of a request line that has begun. The kernel knows how many bytes came on a TCP connection: more
+ * than there were when the last request was complete begin another one. With TLS the first of them are the handshake's, so a
+ * connection must bring its first request within the time for reading. On a unix socket such a line is held for the idle time.
+ */
+#include "server/links.h"
+
+#include <linux/tcp.h> /* the C library's own lacks the count of bytes */
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/clock.h"
+#include "common/status.h"
+
+#define PERIOD_NS UINT64_C(25000000)
+#define LEFT_GRACE_NS UINT64_C(250000000)
+/* Most answers come before this, and a look costs a system call with the table locked. */
+#define FIRST_LOOK_NS UINT64_C(100000000)
+/* Between two looks for an end that the HTTP library may have missed, and for the begin of a request. */
+#define LOOK_NS SV_NS_PER_S
+
+/* Has the waiting client left? */
+static bool has_left(sv_link *link, uint64_t now) {
+    struct pollfd poll_socket = {.fd = link->socket, .events = POLLRDHUP};
+    if (poll(&poll_socket, 1, 0) <= 0)
+        return false;
+    if (poll_socket.revents & (POLLERR | POLLHUP | POLLNVAL))
+        return true;
+    if (!link->left_since)
+        link->left_since = now;
+    return now - link->left_since > LEFT_GRACE_NS;
+}
+
+/* Bytes that came on the connection; 0 where the kernel doesn't count them. */
+static uint64_t received(int socket) {
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    return getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
+}
+
+/* Wakes the HTTP thread if the client has ended its side, and sees whether it has begun a request. */
+static void look_now_and_then(sv_link *link, uint64_t now) {
+    if (now < link->next_look)
+        return;
+    link->next_look = now + LOOK_NS;
+    struct pollfd poll_socket = {.fd = link->socket, .events = POLLRDHUP};
+    if (poll(&poll_socket, 1, 0) > 0)
+        shutdown(link->socket, SHUT_RD);
+    else if (link->phase == SV_PHASE_IDLE && !link->begun && received(link->socket) > link->received)
+        link->begun = now;
+}
+
+static void look_at(sv_links *links, sv_link *link, uint64_t now) {
+    uint64_t most = UINT64_MAX, waited = now > link->since ? now - link->since : 0;
+    switch (link->phase) {
+    case SV_PHASE_IDLE:
+        most = links->draining ? 0 : links->options.idle_ns;
+        look_now_and_then(link, now);
+        if (link->begun && now - link->begun >= links->options.read_ns)
+            most = 0;
+        break;
+    case SV_PHASE_READING:
+        most = links->options.read_ns;
+        look_now_and_then(link, now);
+        break;
+    case SV_PHASE_WAITING:
+        if (waited > FIRST_LOOK_NS && link->exchange && has_left(link, now)) {
+            links->options.on_left(link->exchange);
+            link->exchange = NULL;
+        }
+        break;
+    case SV_PHASE_WRITING:
+        most = links->options.write_ns;
+        break;
+    }
+    if (waited < most || link->ended)
+        return;
+    links->timed_out += !links->draining;
+    shutdown(link->socket, SHUT_RDWR); /* its HTTP thread sees the end and closes it, later where it has much to do */
+    link->ended = true;
+}
+
+static void *look_after(void *context) {
+    sv_links *links = context;
+    pthread_mutex_lock(&links->lock);
+    while (!links->stopping) {
+        uint64_t now = sv_clock_ns(), then = now + PERIOD_NS;
+        for (sv_link *link = links->first.next; link != &links->first; link = link->next)
+            look_at(links, link, now);
+        struct timespec time = {(time_t)(then / SV_NS_PER_S), (long)(then % SV_NS_PER_S)};
+        pthread_cond_timedwait(&links->changed, &links->lock, &time);
+    }
+    pthread_mutex_unlock(&links->lock);
+    return NULL;
+}
+
+senvec_status sv_links_open(sv_links *links, const sv_links_options *options, senvec_error *err) {
+    *links = (sv_links){.options = *options};
+    links->first.previous = links->first.next = &links->first;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&links->lock, NULL);
+    pthread_cond_init(&links->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int error = pthread_create(&links->thread, NULL, look_after, links);
+    if (error) {
+        sv_links_close(links);
+        return sv_fail(err, SENVEC_SYSTEM, 0, "starting the thread that looks after connections failed: %s", strerror(error));
+    }
+    links->started = true;
+    return SENVEC_OK;
+}
+
+void sv_links_stop(sv_links *links) {
+    if (!links->started)
+        return;
+    pthread_mutex_lock(&links->lock);
+    links->stopping = true;
+    pthread_cond_broadcast(&links->changed);
+    pthread_mutex_unlock(&links->lock);
+    pthread_join(links->thread, NULL);
+    links->started = false;
+}
+
+void sv_links_close(sv_links *links) {
+    if (!links->first.next)
+        return;
+    sv_links_stop(links);
+    pthread_cond_destroy(&links->changed);
+    pthread_mutex_destroy(&links->lock);
+    *links = (sv_links){0};
+}
+
+sv_link *sv_links_add(sv_links *links, int socket) {
+    sv_link *link = calloc(1, sizeof *link);
+    if (!link)
+        return NULL;
+    link->socket = socket;
+    link->since = sv_clock_ns();
+    link->next_look = link->since + LOOK_NS;
+    pthread_mutex_lock(&links->lock);
+    link->previous = &links->first;
+    link->next = links->first.next;
+    link->next->previous = links->first.next = link;
+    links->count++;
+    pthread_mutex_unlock(&links->lock);
+    return link;
+}
+
+void sv_links_remove(sv_links *links, sv_link *link) {
+    pthread_mutex_lock(&links->lock);
+    link->previous->next = link->next;
+    link->next->previous = link->previous;
+    links->count--;
+    links->busy -= link->phase != SV_PHASE_IDLE;
+    if (links->draining)
+        pthread_cond_broadcast(&links->changed);
+    pthread_mutex_unlock(&links->lock);
+    free(link);
+}
+
+void sv_links_enter(sv_links *links, sv_link *link, sv_phase phase, struct sv_exchange *exchange) {
+    uint64_t now = sv_clock_ns(), bytes = link->phase == SV_PHASE_READING ? received(link->socket) : link->received;
+    pthread_mutex_lock(&links->lock);
+    links->busy += (phase != SV_PHASE_IDLE) - (link->phase != SV_PHASE_IDLE);
+    link->phase = phase;
+    link->since = phase == SV_PHASE_READING && link->begun ? link->begun : now;
+    link->begun = link->left_since = 0;
+    link->received = bytes;
+    link->next_look = now + LOOK_NS;
+    link->exchange = exchange;
+    if (links->draining)
+        pthread_cond_broadcast(&links->changed);
+    pthread_mutex_unlock(&links->lock);
+}
+
+bool sv_links_drain(sv_links *links, uint64_t until) {
+    struct timespec time = {(time_t)(until / SV_NS_PER_S), (long)(until % SV_NS_PER_S)};
+    pthread_mutex_lock(&links->lock);
+    links->draining = true;
+    pthread_cond_broadcast(&links->changed);
+    while (links->busy > 0 && sv_clock_ns() < until)
+        pthread_cond_timedwait(&links->changed, &links->lock, &time);
+    bool all_idle = links->busy == 0;
+    pthread_mutex_unlock(&links->lock);
+    return all_idle;
+}

@@ -1,0 +1,17 @@
+/* A listening socket. */
+#ifndef SV_SERVER_LISTEN_H
+#define SV_SERVER_LISTEN_H
+
+#include <stddef.h>
+
+#include "common/status.h"
+
+/* Listens on the first address of `host` that can be had, at `port` (SIZE_MAX: any free one). `address` gets "127.0.0.1:8080"
+ * or "[::1]:8080". Errors: INVALID_ARGUMENT (unknown host), SYSTEM. */
+senvec_status sv_listen_tcp(const char *host, size_t port, int *out, char *address, size_t size, senvec_error *err);
+
+/* Listens on a unix socket. A socket at that path on which nobody listens any more is replaced, anything else isn't.
+ * Errors: INVALID_ARGUMENT (path too long), SYSTEM. */
+senvec_status sv_listen_unix(const char *path, int *out, senvec_error *err);
+
+#endif

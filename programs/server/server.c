@@ -1,0 +1,215 @@
+/* Opening, draining and closing a server. What happens to a request is in exchange.c. */
+#include "server/server.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "server/exchange.h"
+#include "server/listen.h"
+
+#define OTHER_DESCRIPTORS 64 /* than connections' */
+
+/* -------------------------------------------------------------- callbacks */
+
+static void on_left(sv_exchange *exchange) {
+    sv_batcher_cancel(exchange->server->batcher, &exchange->request);
+}
+
+static void on_some_done(void *context) {
+    sv_http_loops_ring(context);
+}
+
+/* ---------------------------------------------------------------- options */
+
+static char *copy(const char *text) {
+    return text ? strdup(text) : NULL;
+}
+
+static void fill_in(sv_server_options *options) {
+    sv_batcher_options *batcher = &options->batcher;
+    options->host = copy(options->host ? options->host : "127.0.0.1");
+    options->port = options->port ? options->port : SV_DEFAULT_PORT;
+    options->unix_path = copy(options->unix_path);
+    options->api_key = copy(options->api_key && options->api_key[0] ? options->api_key : NULL);
+    options->cors_origin = copy(options->cors_origin);
+    options->http_threads = options->http_threads ? options->http_threads : 1;
+    options->max_connections = options->max_connections ? options->max_connections : SV_DEFAULT_CONNECTIONS;
+    options->max_body = options->max_body ? options->max_body : SV_DEFAULT_BODY;
+    options->max_memory = options->max_memory ? options->max_memory : SV_DEFAULT_SERVER_MEMORY;
+    options->idle_s = options->idle_s ? options->idle_s : SV_DEFAULT_IDLE_S;
+    options->read_s = options->read_s ? options->read_s : SV_DEFAULT_READ_S;
+    options->write_s = options->write_s ? options->write_s : SV_DEFAULT_WRITE_S;
+    batcher->target_ns = batcher->target_ns ? batcher->target_ns : SV_DEFAULT_TARGET_NS;
+    batcher->max_requests = batcher->max_requests ? batcher->max_requests : SV_DEFAULT_QUEUE_REQUESTS;
+    batcher->max_texts = batcher->max_texts ? batcher->max_texts : SV_DEFAULT_QUEUE_TEXTS;
+}
+
+/* "all-MiniLM-L6-v2" of ".../all-MiniLM-L6-v2/". */
+static void name_model(sv_server *server, const char *given) {
+    const char *directory = server->info.directory;
+    size_t end = strlen(directory);
+    while (end > 1 && directory[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && directory[begin - 1] != '/')
+        begin--;
+    if (given)
+        snprintf(server->model_name, sizeof server->model_name, "%s", given);
+    else
+        snprintf(server->model_name, sizeof server->model_name, "%.*s", (int)(end - begin), directory + begin);
+}
+
+static senvec_status read_text(const char *path, char **out, senvec_error *err) {
+    sv_file_map file;
+    SENVEC_TRY(sv_file_map_open(path, &file, err));
+    char *text = calloc(1, file.size + 1);
+    if (text && file.size)
+        memcpy(text, file.data, file.size);
+    sv_file_map_close(&file);
+    if (!text)
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory for it", path);
+    *out = text;
+    return SENVEC_OK;
+}
+
+static senvec_status read_certificate(sv_server *server, const sv_server_options *options, senvec_error *err) {
+    if (!options->tls_certificate && !options->tls_key)
+        return SENVEC_OK;
+    if (!options->tls_certificate || !options->tls_key)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "TLS needs both the certificate and its key");
+    if (MHD_is_feature_supported(MHD_FEATURE_TLS) == MHD_NO)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "this system's libmicrohttpd is built without TLS");
+    SENVEC_TRY(read_text(options->tls_certificate, &server->tls_certificate, err));
+    return read_text(options->tls_key, &server->tls_key, err);
+}
+
+/* ------------------------------------------------------------- life cycle */
+
+static senvec_status listen_somewhere(sv_server *server, senvec_error *err) {
+    const sv_server_options *options = &server->options;
+    if (options->unix_path) {
+        snprintf(server->address, sizeof server->address, "unix:%s", options->unix_path);
+        return sv_listen_unix(options->unix_path, &server->listener, err);
+    }
+    char at[128];
+    SENVEC_TRY(sv_listen_tcp(options->host, options->port, &server->listener, at, sizeof at, err));
+    snprintf(server->address, sizeof server->address, "%s://%s", server->tls_key ? "https" : "http", at);
+    return SENVEC_OK;
+}
+
+/* The kernel makes a process's table of descriptors larger step by step, and with several threads each step takes some 15 ms,
+ * in which no new connection is taken. So it gets its size at once, before there are threads. */
+static void make_room_for_connections(const sv_server *server) {
+    rlim_t needed = server->options.max_connections + OTHER_DESCRIPTORS;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_cur < needed) {
+        limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    int last = fcntl(server->listener, F_DUPFD_CLOEXEC, (int)(needed < limit.rlim_cur ? needed : limit.rlim_cur) - 1);
+    if (last >= 0)
+        close(last);
+}
+
+static senvec_status open_server(sv_server *server, const sv_server_options *options, senvec_error *err) {
+    SENVEC_TRY(read_certificate(server, options, err));
+    SENVEC_TRY(sv_token_text_open(server->model, server->info.directory, &server->tokens, err));
+    SENVEC_TRY(listen_somewhere(server, err));
+    make_room_for_connections(server);
+    SENVEC_TRY(sv_batcher_open(server->model, &server->options.batcher, &server->batcher, err));
+    const sv_links_options links = {
+        .idle_ns = server->options.idle_s * SV_NS_PER_S,
+        .read_ns = server->options.read_s * SV_NS_PER_S,
+        .write_ns = server->options.write_s * SV_NS_PER_S,
+        .on_left = on_left,
+    };
+    SENVEC_TRY(sv_links_open(&server->links, &links, err));
+    return sv_http_loops_open(server, err);
+}
+
+senvec_status sv_server_open(senvec_model *model, const sv_server_options *options, sv_server **out, senvec_error *err) {
+    sv_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a server");
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    server->model = model;
+    server->listener = -1;
+    server->options = *options;
+    server->opened_ns = sv_clock_ns();
+    server->opened_at = (double)wall.tv_sec;
+    if (getrandom(&server->id_seed, sizeof server->id_seed, GRND_NONBLOCK) < 0)
+        server->id_seed = server->opened_ns;
+    json_object_seed(0); /* before there are threads */
+    fill_in(&server->options);
+    server->options.batcher.some_done = on_some_done;
+    server->options.batcher.context = server;
+    senvec_model_describe(model, &server->info);
+    name_model(server, options->model_name);
+    sv_server_metrics_init(&server->metrics);
+    pthread_mutex_init(&server->log_lock, NULL);
+    senvec_status status = open_server(server, options, err);
+    if (status != SENVEC_OK) {
+        sv_server_close(server);
+        return status;
+    }
+    *out = server;
+    return SENVEC_OK;
+}
+
+const char *sv_server_address(const sv_server *server) {
+    return server->address;
+}
+
+/* New connections are refused from here on. The socket itself is closed when the HTTP library has ended: its threads may look
+ * at it until then. */
+static void stop_listening(sv_server *server) {
+    if (server->listener < 0 || atomic_exchange(&server->draining, true))
+        return;
+    sv_http_loops_quiesce(server);
+    shutdown(server->listener, SHUT_RDWR);
+    if (server->options.unix_path)
+        unlink(server->options.unix_path);
+}
+
+bool sv_server_drain(sv_server *server, uint64_t timeout_ns) {
+    uint64_t now = sv_clock_ns(), until = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
+    stop_listening(server);
+    bool empty = sv_batcher_drain(server->batcher, timeout_ns);
+    return sv_links_drain(&server->links, until) && empty;
+}
+
+void sv_server_close(sv_server *server) {
+    if (!server)
+        return;
+    stop_listening(server);
+    sv_links_stop(&server->links);
+    /* No connection may be suspended when the HTTP library stops; it may still ask the batcher until then. */
+    if (server->batcher)
+        sv_batcher_stop(server->batcher);
+    sv_http_loops_close(server);
+    if (server->listener >= 0)
+        close(server->listener);
+    sv_batcher_close(server->batcher);
+    sv_links_close(&server->links);
+    sv_token_text_close(&server->tokens);
+    sv_server_metrics_release(&server->metrics);
+    pthread_mutex_destroy(&server->log_lock);
+    free(server->tls_certificate);
+    free(server->tls_key);
+    free((char *)server->options.host);
+    free((char *)server->options.unix_path);
+    free((char *)server->options.api_key);
+    free((char *)server->options.cors_origin);
+    free(server);
+}

@@ -1,0 +1,131 @@
+#include "study/environment.h"
+
+#include <string.h>
+
+#include "common/cpu/isa.h"
+#include "common/cpu/machine.h"
+#include "common/file.h"
+#include "hub/digest.h"
+
+static json_t *describe_machine(const char *cpu) {
+    sv_machine machine;
+    sv_machine_describe(&machine);
+    json_t *tiers = json_array();
+    sv_isa_flags flags = 0;
+    sv_isa_choose(cpu, &flags, NULL);
+    for (size_t i = 0; sv_isa_at(i); i++)
+        if (flags & sv_isa_at(i))
+            json_array_append_new(tiers, json_string(sv_isa_name(sv_isa_at(i))));
+    return json_pack("{s:s, s:o, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "cpu", machine.cpu_model,
+                     "isa_tiers", tiers, "online_cpus", (json_int_t)machine.online_cpus, "physical_cores",
+                     (json_int_t)machine.physical_cores, "affinity_cpus", (json_int_t)machine.affinity_cpus, "quota_cpus",
+                     machine.quota_cpus, "usable_threads", (json_int_t)machine.usable_threads, "l1d_bytes",
+                     (json_int_t)machine.l1d_bytes, "l2_bytes", (json_int_t)machine.l2_bytes, "l3_bytes",
+                     (json_int_t)machine.l3_bytes, "memory_bytes", (json_int_t)machine.memory_bytes, "kernel", machine.kernel,
+                     "hypervisor", machine.hypervisor, "governor", machine.governor);
+}
+
+static json_t *describe_senvec(void) {
+    return json_pack("{s:s, s:s, s:s}", "version", senvec_version(), "compiler", __VERSION__, "build",
+#ifdef NDEBUG
+                     "without asserts"
+#else
+                     "with asserts"
+#endif
+    );
+}
+
+/* Size and SHA-256 of the files that decide what a vector is. */
+static senvec_status describe_model(const char *name, const char *directory, json_t **out, senvec_error *err) {
+    static const char *const files[] = {"model.safetensors", "tokenizer.json", "config.json", "sentence_bert_config.json"};
+    json_t *list = json_object();
+    *out = json_pack("{s:s, s:s, s:o}", "name", name, "directory", directory, "files", list);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[SV_MAX_PATH];
+        sv_digest digest;
+        SENVEC_TRY(sv_path_join(directory, files[i], path, err));
+        if (!sv_path_is_file(path))
+            continue;
+        SENVEC_TRY(sv_digest_file(path, &digest, err));
+        json_object_set_new(list, files[i], json_pack("{s:I, s:s}", "bytes", (json_int_t)digest.size, "sha256", digest.sha256));
+    }
+    return SENVEC_OK;
+}
+
+static json_t *describe_texts(const sv_texts *texts) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < texts->count; i++)
+        bytes += texts->texts[i].length;
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "source", texts->source, "in_file", (json_int_t)texts->seen, "used",
+                     (json_int_t)texts->count, "distinct", (json_int_t)texts->distinct_count, "bytes", (json_int_t)bytes,
+                     "with_invalid_utf8", (json_int_t)texts->invalid_utf8);
+}
+
+/* What the study was told, for the stages that go on from it. */
+static json_t *describe_settings(const sv_study_options *options) {
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:I, s:I}", "model", options->model, "peers", options->peers, "cpu",
+                     options->cpu, "corpus", options->corpus, "key", options->key, "column", options->column, "texts",
+                     (json_int_t)options->texts, "validation_texts", (json_int_t)options->validation_texts);
+}
+
+/* How to get these numbers again. */
+static json_t *describe_command(const sv_results *results, const sv_study_options *options) {
+    char command[1024];
+    int used = snprintf(command, sizeof command,
+                        "senvec study --seed %llu --threads %zu --peers %s --rounds %zu --calls %zu --duration %g",
+                        (unsigned long long)results->seed, results->threads, options->peers, results->rounds,
+                        results->latency_calls, results->duration_s);
+    if (options->corpus && used > 0 && (size_t)used < sizeof command)
+        snprintf(command + used, sizeof command - (size_t)used, " --texts %zu --corpus %s%s%s%s%s", options->texts,
+                 options->corpus, options->key ? " --key " : "", options->key ? options->key : "",
+                 options->column ? " --column " : "", options->column ? options->column : "");
+    return json_string(command);
+}
+
+senvec_status sv_environment_describe(sv_results *results, const sv_study_options *options, const sv_texts *texts,
+                                      const char *model, senvec_error *err) {
+    json_t *description, *environment = results->environment, *runtimes = json_object();
+    senvec_status status = describe_model(options->model, model, &description, err);
+    if (status != SENVEC_OK) {
+        json_decref(description);
+        json_decref(runtimes);
+        return status;
+    }
+    for (size_t i = 0; i < results->row_count; i++) {
+        const sv_row *row = &results->rows[i];
+        json_object_set(runtimes, row->name, row->worker ? row->worker : json_null());
+    }
+    if (json_object_set_new(environment, "machine", describe_machine(options->cpu)) != 0 ||
+        json_object_set_new(environment, "senvec", describe_senvec()) != 0 ||
+        json_object_set_new(environment, "model", description) != 0 ||
+        json_object_set_new(environment, "texts", describe_texts(texts)) != 0 ||
+        json_object_set_new(environment, "settings", describe_settings(options)) != 0 ||
+        json_object_set_new(environment, "repeat", describe_command(results, options)) != 0 ||
+        json_object_set_new(environment, "runtimes", runtimes) != 0)
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory to describe the environment");
+    return SENVEC_OK;
+}
+
+senvec_status sv_environment_check(const sv_results *results, const sv_study_options *options, const sv_texts *texts,
+                                   const char *model, senvec_error *err) {
+    static const char *const figures[] = {"used", "distinct", "bytes"};
+    const json_t *known_model = json_object_get(results->environment, "model");
+    const json_t *known_texts = json_object_get(results->environment, "texts");
+    json_t *own_model = NULL, *own_texts = describe_texts(texts);
+    senvec_status status = describe_model(options->model, model, &own_model, err);
+    bool same_texts = true;
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+        same_texts = same_texts && json_equal(json_object_get(known_texts, figures[i]), json_object_get(own_texts, figures[i]));
+    if (status == SENVEC_OK && known_model &&
+        !json_equal(json_object_get(known_model, "files"), json_object_get(own_model, "files")))
+        status = sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                         "%s: not the model that this study was made with; give that one, or begin anew with \"senvec bench\"",
+                         model);
+    else if (status == SENVEC_OK && known_texts && !same_texts)
+        status = sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                         "%s: not the texts that this study was made with; give those, or begin anew with \"senvec bench\"",
+                         texts->source);
+    json_decref(own_model);
+    json_decref(own_texts);
+    return status;
+}
