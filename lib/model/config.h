@@ -10,6 +10,7 @@
 typedef enum sv_pooling { SV_POOLING_MEAN, SV_POOLING_CLS, SV_POOLING_MAX } sv_pooling;
 
 typedef struct sv_config {
+    /* The transformer's own config.json (transformer_config.c). */
     size_t hidden;      /* H */
     size_t inner;       /* I, the feed-forward width */
     size_t layers;      /* L */
@@ -18,6 +19,8 @@ typedef struct sv_config {
     size_t positions;   /* rows of the position table */
     size_t token_types; /* rows of the token type table */
     float layernorm_eps;
+
+    /* What sentence-transformers adds (modules_config.c). */
     size_t max_seq_length; /* tokens kept of a text, [CLS] and [SEP] included: 2 .. positions */
     sv_pooling pooling;
     bool normalize;

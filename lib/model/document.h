@@ -1,0 +1,37 @@
+/* One of a model's JSON files, and its members with the checks that all of them need. */
+#ifndef SV_MODEL_DOCUMENT_H
+#define SV_MODEL_DOCUMENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/limits.h"
+#include "common/status.h"
+
+/* A parsed file and its path for messages. */
+typedef struct sv_document {
+    json_t *root; /* an object or array; NULL: the file is missing */
+    char path[SV_MAX_PATH];
+} sv_document;
+
+/* Reads directory/folder/name (`folder` may be ""). A file that isn't there gives root == NULL. The root has to be an object,
+ * or an array if `array`. Numbers are read as reals. Errors: IO, FORMAT, TOO_LARGE, OUT_OF_MEMORY. */
+senvec_status sv_document_open(const char *directory, const char *folder, const char *name, bool array, sv_document *out,
+                               senvec_error *err);
+/* A zeroed document is accepted. */
+void sv_document_close(sv_document *file);
+
+/* The member `key`, or NULL if it is missing or null, or the file is. */
+const json_t *sv_document_get(const sv_document *file, const char *key);
+
+/* A whole number of minimum .. maximum; missing: `fallback`, or an error if that is 0. Errors: FORMAT, TOO_LARGE. */
+senvec_status sv_document_size(const sv_document *file, const char *key, size_t fallback, size_t minimum, size_t maximum,
+                               size_t *out, senvec_error *err);
+
+/* Fails unless `key` is missing or the string `only`. Errors: FORMAT, UNSUPPORTED. */
+senvec_status sv_document_expect_string(const sv_document *file, const char *key, const char *only, senvec_error *err);
+
+/* Fails unless `key` is missing, null, false, or an empty object. Error: UNSUPPORTED. */
+senvec_status sv_document_expect_unset(const sv_document *file, const char *key, senvec_error *err);
+
+#endif
