@@ -204,6 +204,29 @@ typedef struct senvec_embed_stats {
 SENVEC_API senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, size_t count, float *out,
                                       size_t stride, senvec_embed_stats *stats, senvec_error *err);
 
+/* Whether vectors are divided by their length. Every choice: name, value, text. */
+#define SENVEC_NORMALIZE_MAP(X)                                                                                                \
+    X(SENVEC_NORMALIZE_AUTO, 0, "auto") /* as the model's modules say */                                                       \
+    X(SENVEC_NORMALIZE_ON, 1, "on")     /* every vector has length 1 */                                                        \
+    X(SENVEC_NORMALIZE_OFF, 2, "off")   /* the model's last step is left out where it is Normalize */
+
+typedef enum senvec_normalize {
+#define SENVEC_NORMALIZE_ENUM(name, value, text) name = value,
+    SENVEC_NORMALIZE_MAP(SENVEC_NORMALIZE_ENUM)
+#undef SENVEC_NORMALIZE_ENUM
+} senvec_normalize;
+
+/* Zero means "the default" in every field. */
+typedef struct senvec_embed_options {
+    senvec_normalize normalize; /* default: SENVEC_NORMALIZE_AUTO */
+} senvec_embed_options;
+
+/* senvec_embed with options, which hold for all texts of the call. `options` may be NULL: then it is senvec_embed. A vector of
+ * length 0 stays 0 when it is normalised. Errors: as senvec_embed; INVALID_ARGUMENT (an option that isn't one). */
+SENVEC_API senvec_status senvec_embed_with(senvec_session *session, const senvec_text *texts, size_t count,
+                                           const senvec_embed_options *options, float *out, size_t stride,
+                                           senvec_embed_stats *stats, senvec_error *err);
+
 /* Tokenizes one text to ids, [CLS] and [SEP] included, cut to max_seq_length. `ids` has room for `capacity` ids; *count gets
  * the number that was written. `stats` as above. Thread safe. Errors: TOO_LARGE (capacity below the number of ids;
  * max_seq_length always suffices), INVALID_ARGUMENT. */

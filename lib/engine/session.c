@@ -30,6 +30,7 @@ struct senvec_session {
     size_t count;
     float *out;
     size_t stride;
+    bool normalize;
     senvec_embed_stats done;
     /* Its current window. */
     sv_tokens tokens[SV_WINDOW_TEXTS];
@@ -56,6 +57,7 @@ static void tokenize_window(senvec_session *session, size_t first, size_t count)
                 .ids = ids,
                 .length = session->tokens[i].count,
                 .out = session->out + (first + i) * session->stride,
+                .normalize = session->normalize,
             };
         }
     }
@@ -115,6 +117,12 @@ static void embed_on_member(void *context, size_t member) {
 
 senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, size_t count, float *out, size_t stride,
                            senvec_embed_stats *stats, senvec_error *err) {
+    return senvec_embed_with(session, texts, count, NULL, out, stride, stats, err);
+}
+
+senvec_status senvec_embed_with(senvec_session *session, const senvec_text *texts, size_t count,
+                                const senvec_embed_options *options, float *out, size_t stride, senvec_embed_stats *stats,
+                                senvec_error *err) {
     if (!session || (count && (!texts || !out)))
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: a pointer is NULL");
     size_t dimensions = session->model->config.hidden;
@@ -124,8 +132,14 @@ senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, si
     for (size_t i = 0; i < count; i++)
         if (!texts[i].data && texts[i].length)
             return sv_fail(err, SENVEC_INVALID_ARGUMENT, i, "senvec_embed: text %zu has %zu bytes at NULL", i, texts[i].length);
+    senvec_normalize normalize = options ? options->normalize : SENVEC_NORMALIZE_AUTO;
+    if ((unsigned)normalize > SENVEC_NORMALIZE_OFF)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: normalize %u isn't a senvec_normalize",
+                       (unsigned)normalize);
     if (count == 0)
         return SENVEC_OK;
+    session->normalize =
+        normalize == SENVEC_NORMALIZE_AUTO ? session->model->config.normalize : normalize == SENVEC_NORMALIZE_ON;
     session->texts = texts;
     session->count = count;
     session->out = out;

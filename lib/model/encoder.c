@@ -330,7 +330,7 @@ void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const s
     size_t row = 0;
     for (size_t s = 0; s < count; s++) {
         if (s % share.count == share.index)
-            sv_pool(config->pooling, config->normalize, x + row * config->hidden, texts[s].length, config->hidden,
+            sv_pool(config->pooling, texts[s].normalize, x + row * config->hidden, texts[s].length, config->hidden,
                     texts[s].out);
         row += texts[s].length;
     }

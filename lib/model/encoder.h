@@ -56,6 +56,7 @@ typedef struct sv_sequence {
     const uint32_t *ids; /* (length), each below the vocabulary */
     size_t length;       /* 1 .. positions */
     float *out;          /* (H) */
+    bool normalize;      /* `out` is divided by its length */
 } sv_sequence;
 
 /* Who does a forward pass: one thread alone (team NULL, 0 of 1), or every member of a team inside of one sv_team_run, each of

@@ -180,6 +180,38 @@ static void test_against_pytorch(void **state) {
     }
 }
 
+/* `normalize` on and off give, bit for bit, what a model gives whose modules say so. */
+static void test_normalize(void **state) {
+    (void)state;
+    float own[2][MAX_TEXTS * H], asked[MAX_TEXTS * H];
+    for (int normalize = 0; normalize < 2; normalize++) {
+        const char *directory = test_copy_tiny("normalize");
+        write_pooling(directory, "mean", normalize);
+        senvec_model *model = open_model(directory, "ref");
+        embed(model, 1, texts, count, own[normalize]);
+        senvec_model_free(model);
+    }
+    assert_memory_not_equal(own[0], own[1], count * H * sizeof(float));
+    for (int normalize = 0; normalize < 2; normalize++) {
+        const char *directory = test_copy_tiny("normalize");
+        write_pooling(directory, "mean", normalize);
+        senvec_model *model = open_model(directory, "ref");
+        senvec_session *session;
+        senvec_error err;
+        assert_int_equal(senvec_session_open(model, NULL, &session, &err), SENVEC_OK);
+        const senvec_normalize choices[] = {SENVEC_NORMALIZE_AUTO, SENVEC_NORMALIZE_ON, SENVEC_NORMALIZE_OFF};
+        for (int i = 0; i < 3; i++) {
+            senvec_embed_options options = {.normalize = choices[i]};
+            assert_int_equal(senvec_embed_with(session, texts, count, &options, asked, H, NULL, &err), SENVEC_OK);
+            assert_memory_equal(asked, own[i == 0 ? normalize : i == 1], count * H * sizeof(float));
+        }
+        senvec_embed_options wrong = {.normalize = (senvec_normalize)3};
+        assert_int_equal(senvec_embed_with(session, texts, count, &wrong, asked, H, NULL, &err), SENVEC_INVALID_ARGUMENT);
+        senvec_session_free(session);
+        senvec_model_free(model);
+    }
+}
+
 /* The same weights in another form, and the vocabulary from vocab.txt alone, give the same bits. */
 static void test_other_forms(void **state) {
     (void)state;
@@ -283,9 +315,8 @@ static int free_golden(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids),         cmocka_unit_test(test_against_pytorch),
-        cmocka_unit_test(test_other_forms), cmocka_unit_test(test_low_precisions),
-        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_ids),         cmocka_unit_test(test_against_pytorch), cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_other_forms), cmocka_unit_test(test_low_precisions),  cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, load_golden, free_golden);
 }
