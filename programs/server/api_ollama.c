@@ -2,9 +2,18 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "server/apis.h"
 #include "server/inputs.h"
-#include "server/routes.h"
 #include "server/vectors.h"
+
+static void write_error(sv_bytes *answer, unsigned status, const char *message, size_t length) {
+    (void)status;
+    sv_bytes_text(answer, "{\"error\":");
+    sv_bytes_string(answer, message, length);
+    sv_bytes_text(answer, "}");
+}
+
+const sv_dialect sv_ollama = {write_error};
 
 static void write_model(sv_exchange *exchange) {
     const char *model = exchange->server->model_name;

@@ -1,9 +1,30 @@
 /* OpenAI's API: POST /v1/embeddings and GET /v1/models. */
 #include <string.h>
 
+#include "server/apis.h"
 #include "server/inputs.h"
-#include "server/routes.h"
 #include "server/vectors.h"
+
+static const char *type_of(unsigned status) {
+    switch (status) {
+    case 401:
+        return "authentication_error";
+    case 404:
+        return "not_found_error";
+    case 429:
+        return "rate_limit_error";
+    default:
+        return status < 500 ? "invalid_request_error" : "server_error";
+    }
+}
+
+static void write_error(sv_bytes *answer, unsigned status, const char *message, size_t length) {
+    sv_bytes_text(answer, "{\"error\":{\"message\":");
+    sv_bytes_string(answer, message, length);
+    sv_bytes_print(answer, ",\"type\":\"%s\",\"param\":null,\"code\":%u}}", type_of(status), status);
+}
+
+const sv_dialect sv_openai = {write_error};
 
 static bool read_encoding(sv_exchange *exchange) {
     const json_t *value = json_object_get(exchange->root, "encoding_format");

@@ -2,9 +2,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/apis.h"
 #include "server/inputs.h"
-#include "server/routes.h"
 #include "server/vectors.h"
+
+static const char *type_of(unsigned status) {
+    switch (status) {
+    case 401:
+        return "Unauthorized";
+    case 413:
+    case 422:
+        return "Validation";
+    case 429:
+        return "Overloaded";
+    case 503:
+        return "Unhealthy";
+    default:
+        return status < 500 ? "Validation" : "Backend";
+    }
+}
+
+static void write_error(sv_bytes *answer, unsigned status, const char *message, size_t length) {
+    sv_bytes_text(answer, "{\"error\":");
+    sv_bytes_string(answer, message, length);
+    sv_bytes_print(answer, ",\"error_type\":\"%s\"}", type_of(status));
+}
+
+const sv_dialect sv_tei = {write_error};
 
 /* What the model can't do is refused rather than ignored. */
 static bool read_options(sv_exchange *exchange, const json_t *object) {

@@ -1,4 +1,4 @@
-/* One request and its answer, from the first header to the last byte; and what all of them share. Inside of the server.
+/* One request and its answer, from the first header to the last byte. Inside of the server.
  *
  * An exchange is made by the first call of the HTTP library for a request and freed when that tells that the request is over.
  * In between: headers are judged, the body is collected, the route's `begin` reads it and either answers or names texts to
@@ -9,53 +9,12 @@
 
 #include <jansson.h>
 #include <microhttpd.h>
-#include <stdatomic.h>
 
 #include "server/bytes.h"
-#include "server/http_loop.h"
-#include "server/links.h"
-#include "server/server.h"
-#include "server/server_metrics.h"
-#include "server/token_text.h"
-
-/* Whose habits an API has: the shape of an error. */
-typedef enum sv_dialect { SV_DIALECT_OPENAI, SV_DIALECT_TEI, SV_DIALECT_OLLAMA } sv_dialect;
+#include "server/routes.h"
+#include "server/server_internal.h"
 
 typedef struct sv_exchange sv_exchange;
-
-typedef struct sv_route {
-    const char *method, *path; /* a path that ends in '*' stands for all that begin so */
-    sv_dialect dialect;
-    bool open;                     /* without the API key, too */
-    bool embeds;                   /* work for the batcher */
-    void (*begin)(sv_exchange *);  /* the request is complete */
-    void (*finish)(sv_exchange *); /* the vectors are there, on a thread of the batcher; NULL where begin answers */
-} sv_route;
-
-/* The end of the table has no method. */
-extern const sv_route sv_routes[];
-
-struct sv_server {
-    senvec_model *model;
-    senvec_model_info info;
-    sv_server_options options; /* defaults filled in; strings are the server's */
-    char model_name[256];
-    char address[SV_MAX_PATH + 8];
-    char *tls_certificate, *tls_key; /* the files' text */
-    sv_batcher *batcher;
-    sv_token_text tokens;
-    sv_http_loop *loops; /* [loop_count] */
-    size_t loop_count;
-    int listener; /* -1: none */
-    sv_links links;
-    sv_server_metrics metrics;
-    atomic_size_t memory; /* reserved by exchanges */
-    atomic_bool draining;
-    atomic_ullong last_id;
-    uint64_t opened_ns, id_seed;
-    double opened_at; /* seconds since 1970 */
-    pthread_mutex_t log_lock;
-};
 
 typedef enum sv_encoding { SV_ENCODING_FLOAT, SV_ENCODING_BASE64 } sv_encoding;
 
@@ -111,6 +70,12 @@ bool sv_exchange_parse(sv_exchange *exchange);
 
 /* A request header, or NULL. */
 const char *sv_exchange_header(const sv_exchange *exchange, const char *name);
+
+/* request_head.c: reads what stands before the body, and answers already where that is enough for an error. */
+void sv_exchange_read_head(sv_exchange *exchange, const char *url, const char *method, const char *version);
+
+/* answer.c: hands the answer to the HTTP library, which then owns its bytes. */
+enum MHD_Result sv_exchange_send(sv_exchange *exchange);
 
 /* The callbacks of the HTTP library. */
 enum MHD_Result sv_exchange_handle(void *loop, struct MHD_Connection *connection, const char *url, const char *method,

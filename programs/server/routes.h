@@ -1,30 +1,35 @@
-/* What each route does (the table is in routes.c): `begin` and `finish` functions, see sv_route. */
+/* The routes: which path and method is answered by which functions, in whose habits. Inside of the server. */
 #ifndef SV_SERVER_ROUTES_H
 #define SV_SERVER_ROUTES_H
 
-#include "server/exchange.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-/* api_openai.c */
-void sv_openai_begin(sv_exchange *exchange);
-void sv_openai_finish(sv_exchange *exchange);
-void sv_openai_models(sv_exchange *exchange);
-void sv_openai_model(sv_exchange *exchange);
+#include "server/bytes.h"
 
-/* api_tei.c */
-void sv_tei_embed_begin(sv_exchange *exchange);
-void sv_tei_embed_finish(sv_exchange *exchange);
-void sv_tei_similarity_begin(sv_exchange *exchange);
-void sv_tei_similarity_finish(sv_exchange *exchange);
-void sv_tei_tokenize(sv_exchange *exchange);
-void sv_tei_info(sv_exchange *exchange);
-void sv_tei_health(sv_exchange *exchange);
+struct sv_exchange;
 
-/* api_ollama.c */
-void sv_ollama_embed_begin(sv_exchange *exchange);
-void sv_ollama_embed_finish(sv_exchange *exchange);
-void sv_ollama_embeddings_begin(sv_exchange *exchange);
-void sv_ollama_embeddings_finish(sv_exchange *exchange);
-void sv_ollama_tags(sv_exchange *exchange);
-void sv_ollama_version(sv_exchange *exchange);
+/* The habits of an API, a record in its api_*.c. */
+typedef struct sv_dialect {
+    /* Puts the body of an error answer into `answer`, which is empty. */
+    void (*write_error)(sv_bytes *answer, unsigned status, const char *message, size_t length);
+} sv_dialect;
+
+typedef struct sv_route {
+    const char *method, *path; /* a path that ends in '*' stands for all that begin so */
+    const sv_dialect *dialect;
+    bool open;                            /* without the API key, too */
+    bool embeds;                          /* work for the batcher */
+    void (*begin)(struct sv_exchange *);  /* the request is complete */
+    void (*finish)(struct sv_exchange *); /* the vectors are there, on a thread of the batcher; NULL where begin answers */
+} sv_route;
+
+/* The end of the table has no method. */
+extern const sv_route sv_routes[];
+
+/* The route of a request, or NULL; then *allowed is the method that the path has, NULL where there is no such path. */
+const sv_route *sv_route_find(const char *method, const char *path, const char **allowed);
+/* In which dialect a client that asks for `path` expects an error, whether there is such a route or not. */
+const sv_dialect *sv_route_dialect(const char *path);
 
 #endif

@@ -175,6 +175,14 @@ class Apis(unittest.TestCase):
         connection.close()
         self.assertEqual(self.post("/embed", {"inputs": ["the " * 500]})[0], self.post("/embed", {"inputs": "the " * 400})[0])
 
+    def test_errors_in_the_dialect_of_the_path(self):
+        for path, kind in (("/v1/nothing", "openai"), ("/nothing", "tei"), ("/api/nothing", "ollama"), ("/api/tags", "ollama"),
+                           ("/v1/models/", "openai")):
+            status, answer = self.service.json("POST", path, {})
+            self.assertIn(status, (404, 405))
+            self.assertEqual(isinstance(answer["error"], dict), kind == "openai", (path, answer))
+            self.assertEqual("error_type" in answer, kind == "tei", (path, answer))
+
     def test_headers(self):
         _, headers, _ = self.service.call("POST", "/embed", {"inputs": "a b"}, {"X-Request-Id": "my-id.1"})
         self.assertEqual(headers["x-request-id"], "my-id.1")

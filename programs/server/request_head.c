@@ -1,0 +1,124 @@
+/* The head of a request: its path, who sends it, whether it may, and how long it has. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/clock.h"
+#include "server/exchange.h"
+#include "server/framing.h"
+
+static uint64_t hash_bytes(const void *data, size_t length) {
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ ((const unsigned char *)data)[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* A number for the peer's address. */
+static uint64_t client_of(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr)
+        return 0;
+    if (info->client_addr->sa_family == AF_INET)
+        return hash_bytes(&((const struct sockaddr_in *)info->client_addr)->sin_addr, sizeof(struct in_addr));
+    if (info->client_addr->sa_family == AF_INET6)
+        return hash_bytes(&((const struct sockaddr_in6 *)info->client_addr)->sin6_addr, sizeof(struct in6_addr));
+    return 0;
+}
+
+/* The client's own id where it is fit for a header and a log, else a new one. */
+static void choose_id(sv_exchange *exchange) {
+    const char *given = sv_exchange_header(exchange, "X-Request-Id");
+    size_t length = given ? strlen(given) : 0;
+    if (length > 0 && length < sizeof exchange->id &&
+        strspn(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+/=") == length) {
+        memcpy(exchange->id, given, length + 1);
+        return;
+    }
+    sv_server *server = exchange->server;
+    snprintf(exchange->id, sizeof exchange->id, "%016llx",
+             (unsigned long long)((server->id_seed + atomic_fetch_add(&server->last_id, 1)) * UINT64_C(0x9e3779b97f4a7c15)));
+}
+
+/* Takes the same time wherever the two differ. */
+static bool same_secret(const char *given, const char *secret) {
+    size_t given_length = strlen(given), length = strlen(secret);
+    unsigned char differs = given_length != length;
+    for (size_t i = 0; i < length; i++)
+        differs |= (unsigned char)(given[given_length ? i % given_length : 0] ^ secret[i]);
+    return !differs;
+}
+
+static bool is_authorized(const sv_exchange *exchange) {
+    const char *secret = exchange->server->options.api_key;
+    if (!secret || exchange->route->open)
+        return true;
+    const char *given = sv_exchange_header(exchange, "Authorization");
+    return given && strncasecmp(given, "Bearer ", 7) == 0 && same_secret(given + 7, secret);
+}
+
+/* The route, or an error as the answer. */
+static void find_route(sv_exchange *exchange) {
+    exchange->route = sv_route_find(exchange->method, exchange->path, &exchange->allowed);
+    if (exchange->route)
+        return;
+    if (!exchange->allowed)
+        sv_exchange_fail(exchange, 404, "there is nothing at %s; /openapi.json lists what there is", exchange->path);
+    else if (strcmp(exchange->method, "OPTIONS") == 0) /* a browser asks before it sends; the headers are the answer */
+        exchange->status = 204;
+    else
+        sv_exchange_fail(exchange, 405, "%s takes %s, not %s", exchange->path, exchange->allowed, exchange->method);
+}
+
+static void judge_headers(sv_exchange *exchange, const char *version) {
+    sv_server *server = exchange->server;
+    const char *fault = sv_framing_fault(exchange->connection, version);
+    find_route(exchange);
+    if (fault) {
+        sv_exchange_fail(exchange, 400, "%s; the connection ends here", fault);
+        exchange->closes = true;
+    }
+    if (exchange->status)
+        return;
+    if (!is_authorized(exchange)) {
+        sv_exchange_fail(exchange, 401, "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\"");
+        return;
+    }
+    if (exchange->route->embeds && atomic_load(&server->draining)) {
+        exchange->retry_ns = SV_NS_PER_S;
+        sv_exchange_fail(exchange, 503, "the server is shutting down; try again, another one may be there");
+        return;
+    }
+    const char *length = sv_exchange_header(exchange, "Content-Length");
+    if (length && strtoull(length, NULL, 10) > server->options.max_body)
+        sv_exchange_fail(exchange, 413, "the body has %s bytes; at most %zu are taken (--max-body), so send the texts in parts",
+                         length, server->options.max_body);
+    const char *timeout = sv_exchange_header(exchange, "X-Timeout-Ms");
+    if (timeout) {
+        char *end;
+        unsigned long long ms = strtoull(timeout, &end, 10);
+        if (*end || end == timeout || *timeout == '-' || ms == 0 || ms > 86400000)
+            sv_exchange_fail(exchange, 400, "X-Timeout-Ms: '%.40s' isn't a number of milliseconds from 1 to 86400000", timeout);
+        exchange->deadline_ns = exchange->begin_ns + ms * 1000000;
+    }
+}
+
+/* Without a slash at its end, cut, and fit for a log. */
+static void copy_path(sv_exchange *exchange, const char *url) {
+    size_t length = strlen(url);
+    if (length > 1 && url[length - 1] == '/')
+        length--;
+    if (length >= sizeof exchange->path)
+        length = sizeof exchange->path - 1;
+    for (size_t i = 0; i < length; i++)
+        exchange->path[i] = (char)(url[i] > 0x20 && url[i] < 0x7f ? url[i] : '?');
+}
+
+void sv_exchange_read_head(sv_exchange *exchange, const char *url, const char *method, const char *version) {
+    exchange->client = client_of(exchange->connection);
+    snprintf(exchange->method, sizeof exchange->method, "%s", method);
+    copy_path(exchange, url);
+    choose_id(exchange);
+    judge_headers(exchange, version);
+}

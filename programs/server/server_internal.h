@@ -1,0 +1,36 @@
+/* What all exchanges of a server share. Inside of the server. */
+#ifndef SV_SERVER_SERVER_INTERNAL_H
+#define SV_SERVER_SERVER_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "server/http_loop.h"
+#include "server/links.h"
+#include "server/server.h"
+#include "server/server_metrics.h"
+#include "server/token_text.h"
+
+struct sv_server {
+    senvec_model *model;
+    senvec_model_info info;
+    sv_server_options options; /* defaults filled in; strings are the server's */
+    char model_name[256];
+    char address[SV_MAX_PATH + 8];
+    char *tls_certificate, *tls_key; /* the files' text */
+    sv_batcher *batcher;
+    sv_token_text tokens;
+    sv_http_loop *loops; /* [loop_count] */
+    size_t loop_count;
+    int listener; /* -1: none */
+    sv_links links;
+    sv_server_metrics metrics;
+    atomic_size_t memory; /* reserved by exchanges */
+    atomic_bool draining;
+    atomic_ullong last_id;
+    uint64_t opened_ns, id_seed;
+    double opened_at; /* seconds since 1970 */
+    pthread_mutex_t log_lock;
+};
+
+#endif
