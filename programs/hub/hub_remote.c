@@ -57,7 +57,7 @@ static senvec_status read_sibling(const json_t *sibling, const sv_hub_known *kno
     const json_t *lfs = json_object_get(sibling, "lfs");
     const json_t *size = json_object_get(lfs, "size");
     *out = (remote_file){.name = json_string_value(json_object_get(sibling, "rfilename"))};
-    *wanted = out->name && sv_hub_file_is_wanted(out->name);
+    *wanted = out->name && sv_hub_takes(known, out->name);
     if (!*wanted)
         return SENVEC_OK;
     const char *sha256 = json_string_value(json_object_get(lfs, "sha256"));
@@ -163,6 +163,10 @@ static senvec_status fetch_files(sv_http *http, const char *endpoint, const sv_h
             return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "HF_ENDPOINT: too long");
         SENVEC_TRY(fetch_file(http, url, &file, staging, options, stamp, err));
     }
+    const char *missing = sv_hub_missing(known, stamp);
+    if (missing)
+        return sv_fail(err, SENVEC_INTEGRITY, 0, "%s/%s: the hub has no %s, which the published model has; check HF_ENDPOINT",
+                       name->org, name->repo, missing);
     return SENVEC_OK;
 }
 

