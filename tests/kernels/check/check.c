@@ -1,11 +1,11 @@
 /* kernels_check: every kernel of every ISA tier against the ref tier and against oracles in double precision.
  *
  *     kernels_check [--seed N] [--tier NAME] [--test NAME] [--bench]
+ *     kernels_check --tiers
  *
- * The tiers are walked as a user's mask would: with no flag first, then one flag more each round, and a table that has been
- * seen isn't tested again. A tier that this CPU lacks is reported as SKIP, never as passed; the last line names those that ran.
- * With
- * --bench each kernel is also timed, after its test has passed. */
+ * The tiers are walked as a user's mask would: with no flag first, then one flag more each round, and a tier that has been seen
+ * isn't tested again. A tier that this CPU or $SENVEC_CPU lacks is reported as SKIP, never as passed; the last line names those
+ * that ran. With --bench each kernel is also timed, after its test has passed. --tiers lists those that can run. */
 #include "check.h"
 
 #include <math.h>
@@ -107,7 +107,7 @@ static void crash(int signal) {
 typedef struct options {
     uint64_t seed;
     const char *tier, *test;
-    bool bench;
+    bool bench, list;
 } options;
 
 static void run_table(const sv_kernels *kernels, sv_isa_flags flags, const options *o) {
@@ -172,34 +172,42 @@ static void run_all(const options *o, char *ran, char *skipped, size_t size) {
     append(ran, size, kernels.tier);
 }
 #else
-static bool wanted(const sv_kernels *kernels, const options *o) {
-    return !o->tier || !strcmp(o->tier, kernels->tier);
+static bool wanted(const char *tier, const options *o) {
+    return !o->tier || !strcmp(o->tier, tier);
 }
 
 static void run_all(const options *o, char *ran, char *skipped, size_t size) {
-    const sv_isa_flags detected = sv_isa_detect();
-    test_ladder();
-    const char *seen = check_ref()->tier;
-    if (wanted(check_ref(), o)) {
-        run_table(check_ref(), 0, o);
-        append(ran, size, seen);
+    sv_isa_flags available = 0;
+    senvec_error err;
+    if (sv_isa_choose(NULL, &available, &err) != SENVEC_OK) {
+        check_begin("$SENVEC_CPU");
+        check_fail("%s", err.message);
+        return;
     }
+    test_ladder();
+    const char *seen = "";
     sv_isa_flags flags = 0;
-    for (size_t i = 0; sv_isa_at(i); i++) {
-        flags |= sv_isa_at(i);
-        const sv_kernels kernels = sv_kernels_choose(flags);
-        if (!strcmp(kernels.tier, seen))
-            continue;
-        seen = kernels.tier;
-        if (!wanted(&kernels, o))
-            continue;
-        if (!strcmp(sv_kernels_choose(flags & detected).tier, seen)) {
-            run_table(&kernels, flags & detected, o);
-            append(ran, size, seen);
-        } else {
-            printf("SKIP %-7s this CPU or operating system lacks it\n", seen);
-            append(skipped, size, seen);
+    for (size_t i = 0;; i++) {
+        const char *tier = sv_kernels_choose(flags).tier;
+        if (strcmp(tier, seen)) {
+            seen = tier;
+            sv_kernels kernels;
+            if (!wanted(tier, o)) {
+                /* not asked for */
+            } else if (check_rung(flags, available, &kernels)) {
+                if (o->list)
+                    printf("%s\n", tier);
+                else
+                    run_table(&kernels, flags & available, o);
+                append(ran, size, tier);
+            } else if (!o->list) {
+                printf("SKIP %-7s this CPU or operating system lacks it, or the mask does\n", tier);
+                append(skipped, size, tier);
+            }
         }
+        if (!sv_isa_at(i))
+            return;
+        flags |= sv_isa_at(i);
     }
 }
 #endif
@@ -209,6 +217,8 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--bench"))
             o.bench = true;
+        else if (!strcmp(argv[i], "--tiers"))
+            o.list = true;
         else if (!strcmp(argv[i], "--seed") && i + 1 < argc)
             o.seed = strtoull(argv[++i], NULL, 0);
         else if (!strcmp(argv[i], "--tier") && i + 1 < argc)
@@ -216,7 +226,7 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--test") && i + 1 < argc)
             o.test = argv[++i];
         else {
-            fprintf(stderr, "usage: kernels_check [--seed N] [--tier NAME] [--test NAME] [--bench]\n");
+            fprintf(stderr, "usage: kernels_check [--seed N] [--tier NAME] [--test NAME] [--bench] [--tiers]\n");
             return 2;
         }
     }
@@ -224,9 +234,12 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         sigaction(signals[i], &(struct sigaction){.sa_handler = crash}, NULL);
 
-    printf("seed %llu\n", (unsigned long long)o.seed);
+    if (!o.list)
+        printf("seed %llu\n", (unsigned long long)o.seed);
     char ran[200] = "", skipped[200] = "";
     run_all(&o, ran, skipped, sizeof ran);
+    if (o.list)
+        return *ran ? 0 : 1;
     printf("ran: %s; skipped: %s; failures: %zu\n", *ran ? ran : "nothing", *skipped ? skipped : "none", state.failures);
     return state.failures || !*ran ? 1 : 0;
 }

@@ -88,7 +88,11 @@ typedef struct check_test {
     void (*bench)(const sv_kernels *kernels, double peak_gmacs);
 } check_test;
 
-void test_ladder(void); /* of no table: what kernels.c gives for a mask */
+/* The kernels that a mask of `flags` gives where only `available` may be executed. False: the tier of `flags` isn't available;
+ * `out` is untouched. A record of a higher rung may be missing although the tier is there (AVX-512 without AVX-VNNI). */
+bool check_rung(sv_isa_flags flags, sv_isa_flags available, sv_kernels *out);
+/* Which kernels a mask gives, by name, and which of them a CPU without some of it runs. Takes no table of kernels. */
+void test_ladder(void);
 void test_gemm(const sv_kernels *kernels);
 void test_int8(const sv_kernels *kernels);
 void test_quantize(const sv_kernels *kernels);
