@@ -15,7 +15,7 @@ ORDER = {
     "programs": [["stats", "peak"], ["io"], ["hub", "onnx", "batcher", "results"], ["server", "loadgen", "report"], ["study"],
                  ["cli"]],
 }
-EXCEPTIONS = {("onnx", "model"), ("onnx", "format"), ("server", "model")}
+EXCEPTIONS = {("onnx", "model"), ("onnx", "format")}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 

@@ -221,3 +221,7 @@ senvec_status senvec_tokenize(const senvec_model *model, senvec_text text, uint3
     }
     return SENVEC_OK;
 }
+
+const char *senvec_token_text(const senvec_model *model, uint32_t id, size_t *length) {
+    return sv_tokenizer_token(model->tokenizer, id, length);
+}

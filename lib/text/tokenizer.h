@@ -48,6 +48,9 @@ void sv_tokenizer_maps_close(sv_tokenizer_maps *maps);
 
 /* Ids are 0 .. size-1. */
 size_t sv_tokenizer_vocabulary(const sv_tokenizer *tokenizer);
+/* The text of a token, as the vocabulary has it ("##ing"), of *length bytes without a terminator; it lives as long as the
+ * tokenizer. NULL if no token has this id. */
+const char *sv_tokenizer_token(const sv_tokenizer *tokenizer, uint32_t id, size_t *length);
 /* Bytes allocated. */
 size_t sv_tokenizer_memory(const sv_tokenizer *tokenizer);
 

@@ -45,6 +45,7 @@ struct sv_tokenizer {
     size_t size;   /* largest id + 1 */
 
     /* Made from the above by tokenizer_load.c. */
+    uint32_t *slot_of;         /* (size): by id, 1 + the vocabulary's slot with its whole text; 0: an added token, or none */
     uint32_t added_start[257]; /* added tokens with first byte b: added_start[b] .. added_start[b + 1] */
     uint8_t kind[256];         /* sv_byte_kind */
     uint8_t lower[128];

@@ -104,6 +104,35 @@ static void make_byte_tables(sv_tokenizer *tokenizer) {
     }
 }
 
+/* Each token has a slot with its whole text: that of SV_PIECE_START. */
+static senvec_status index_texts(sv_tokenizer *tokenizer, senvec_error *err) {
+    void *memory;
+    SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, tokenizer->size, sizeof(uint32_t), "tokens by id", &memory, err));
+    tokenizer->slot_of = memory;
+    for (size_t i = 0; i <= tokenizer->vocabulary.mask; i++) {
+        const sv_vocabulary_slot *slot = &tokenizer->vocabulary.slots[i];
+        if (slot->key != 0 && (slot->key & 1) == SV_PIECE_START)
+            tokenizer->slot_of[slot->id] = (uint32_t)i + 1;
+    }
+    return SENVEC_OK;
+}
+
+const char *sv_tokenizer_token(const sv_tokenizer *tokenizer, uint32_t id, size_t *length) {
+    if (id >= tokenizer->size)
+        return NULL;
+    if (tokenizer->slot_of[id]) {
+        const sv_vocabulary_slot *slot = &tokenizer->vocabulary.slots[tokenizer->slot_of[id] - 1];
+        *length = slot->key / 2;
+        return (const char *)tokenizer->vocabulary.text + slot->offset;
+    }
+    for (size_t i = 0; i < tokenizer->added_count; i++)
+        if (tokenizer->added[i].id == id) {
+            *length = tokenizer->added[i].length;
+            return tokenizer->added[i].text;
+        }
+    return NULL;
+}
+
 /* Chooses the reader. The path of a file is that of the folder and its name. */
 static senvec_status read_files(sv_tokenizer *tokenizer, const char *folder, const sv_tokenizer_files *files,
                                 senvec_error *err) {
@@ -129,6 +158,8 @@ senvec_status sv_tokenizer_load_files(const char *folder, const sv_tokenizer_fil
     sv_tokenizer *tokenizer = memory;
     tokenizer->arena = arena;
     senvec_status status = read_files(tokenizer, folder, files, err);
+    if (status == SENVEC_OK)
+        status = index_texts(tokenizer, err);
     if (status != SENVEC_OK) {
         sv_tokenizer_free(tokenizer);
         return status;

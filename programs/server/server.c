@@ -123,7 +123,7 @@ static void make_room_for_connections(const sv_server *server) {
 
 static senvec_status open_server(sv_server *server, const sv_server_options *options, senvec_error *err) {
     SENVEC_TRY(read_certificate(server, options, err));
-    SENVEC_TRY(sv_token_text_open(server->model, server->info.directory, &server->tokens, err));
+    SENVEC_TRY(sv_token_text_open(server->model, &server->tokens, err));
     SENVEC_TRY(listen_somewhere(server, err));
     make_room_for_connections(server);
     SENVEC_TRY(sv_batcher_open(server->model, &server->options.batcher, &server->batcher, err));

@@ -16,8 +16,8 @@ typedef struct sv_token_text {
     uint32_t begin, end; /* ids of [CLS] and [SEP] */
 } sv_token_text;
 
-/* Reads tokenizer.json or vocab.txt of a model's directory. Errors: as sv_config_load and sv_file_map_open; FORMAT. */
-senvec_status sv_token_text_open(const senvec_model *model, const char *directory, sv_token_text *out, senvec_error *err);
+/* Error: OUT_OF_MEMORY. */
+senvec_status sv_token_text_open(const senvec_model *model, sv_token_text *out, senvec_error *err);
 /* A zeroed one is accepted. */
 void sv_token_text_close(sv_token_text *tokens);
 

@@ -141,6 +141,33 @@ static void test_ids(void **state) {
     senvec_model_free(model);
 }
 
+/* A token's text is its line in vocab.txt; ids beyond have none. */
+static void test_token_text(void **state) {
+    (void)state;
+    for (int from_vocabulary = 0; from_vocabulary < 2; from_vocabulary++) {
+        const char *directory = test_copy_tiny("tokens");
+        char path[SV_MAX_PATH];
+        snprintf(path, sizeof path, "%.500s/tokenizer.json", directory);
+        if (from_vocabulary)
+            assert_int_equal(unlink(path), 0);
+        senvec_model *model = open_model(directory, "ref");
+        size_t length;
+        uint32_t id = 0;
+        char *vocabulary = test_read(TEST_TINY_MODEL "/vocab.txt", NULL);
+        for (char *line = strtok(vocabulary, "\n"); line; line = strtok(NULL, "\n"), id++) {
+            const char *text = senvec_token_text(model, id, &length);
+            assert_non_null(text);
+            assert_int_equal(length, strlen(line));
+            assert_memory_equal(text, line, length);
+        }
+        assert_true(id > 100);
+        assert_null(senvec_token_text(model, id, &length));
+        assert_null(senvec_token_text(model, UINT32_MAX, &length));
+        free(vocabulary);
+        senvec_model_free(model);
+    }
+}
+
 /* The largest difference of vectors (count, H) from golden.json's, which must be within the tolerance. */
 static double compare(const char *variant, const float *vectors) {
     const json_t *rows = json_object_get(json_object_get(golden, "vectors"), variant);
@@ -315,8 +342,9 @@ static int free_golden(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids),         cmocka_unit_test(test_against_pytorch), cmocka_unit_test(test_normalize),
-        cmocka_unit_test(test_other_forms), cmocka_unit_test(test_low_precisions),  cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_ids),       cmocka_unit_test(test_token_text),  cmocka_unit_test(test_against_pytorch),
+        cmocka_unit_test(test_normalize), cmocka_unit_test(test_other_forms), cmocka_unit_test(test_low_precisions),
+        cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, load_golden, free_golden);
 }
