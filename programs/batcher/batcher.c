@@ -81,16 +81,32 @@ static void end_requests(sv_batcher *batcher, sv_job *list, senvec_status comput
     pthread_mutex_unlock(&batcher->lock);
 }
 
-static senvec_status compute(worker *w) {
+/* Those texts of the batch whose requests want their vectors finished in this way. */
+static senvec_status compute_finished(worker *w, senvec_normalize normalize) {
     const sv_batch *batch = &w->batch;
-    size_t dimensions = w->batcher->dimensions;
-    for (size_t i = 0; i < batch->count; i++)
-        w->texts[i] = request_of(batch->items[i].job)->texts[batch->items[i].text];
-    senvec_status status = senvec_embed(w->session, w->texts, batch->count, w->out, dimensions, NULL, NULL);
-    for (size_t i = 0; i < batch->count && status == SENVEC_OK; i++) {
+    size_t dimensions = w->batcher->dimensions, count = 0;
+    float *outs[SV_MAX_BATCH_TEXTS];
+    for (size_t i = 0; i < batch->count; i++) {
         const sv_request *request = request_of(batch->items[i].job);
-        memcpy(request->out + batch->items[i].text * request->stride, w->out + i * dimensions, dimensions * sizeof(float));
+        if (request->normalize != normalize)
+            continue;
+        w->texts[count] = request->texts[batch->items[i].text];
+        outs[count++] = request->out + batch->items[i].text * request->stride;
     }
+    if (count == 0)
+        return SENVEC_OK;
+    const senvec_embed_options options = {.normalize = normalize};
+    senvec_status status = senvec_embed_with(w->session, w->texts, count, &options, w->out, dimensions, NULL, NULL);
+    for (size_t i = 0; i < count && status == SENVEC_OK; i++)
+        memcpy(outs[i], w->out + i * dimensions, dimensions * sizeof(float));
+    return status;
+}
+
+/* A call of the engine finishes all its vectors alike; a batch of requests that differ in this takes a call for each way. */
+static senvec_status compute(worker *w) {
+    senvec_status status = SENVEC_OK;
+    for (unsigned way = SENVEC_NORMALIZE_AUTO; way <= SENVEC_NORMALIZE_OFF && status == SENVEC_OK; way++)
+        status = compute_finished(w, (senvec_normalize)way);
     return status;
 }
 

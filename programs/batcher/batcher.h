@@ -31,10 +31,11 @@ struct sv_request {
     uint32_t *lengths;        /* (count): gets the tokens of each text, as far as they are read */
     float *out;               /* (count, stride): gets the vectors */
     size_t stride;            /* in floats, at least the model's dimensions */
-    uint64_t client;          /* any number that tells clients apart, for fairness */
-    uint64_t deadline_ns;     /* on sv_clock_ns: the answer is worthless after it; 0: none */
-    uint64_t outside_ns;      /* of the target is spent by the caller: from the request's arrival to sv_batcher_submit, and
-                                 from `done` to the answer */
+    senvec_normalize normalize;
+    uint64_t client;      /* any number that tells clients apart, for fairness */
+    uint64_t deadline_ns; /* on sv_clock_ns: the answer is worthless after it; 0: none */
+    uint64_t outside_ns;  /* of the target is spent by the caller: from the request's arrival to sv_batcher_submit, and
+                             from `done` to the answer */
     sv_request_done *done;
     void *context;
 
