@@ -38,6 +38,8 @@ static void add_times(const sv_exchange *exchange, struct MHD_Response *response
     MHD_add_response_header(response, "x-compute-characters", number);
     snprintf(number, sizeof number, "%llu", (unsigned long long)request->stats.tokens);
     MHD_add_response_header(response, "x-compute-tokens", number);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)request->stats.truncated);
+    MHD_add_response_header(response, "x-truncated", number);
     add_number(response, "x-total-time", (double)(sv_clock_ns() - exchange->begin_ns) / 1e6);
     add_number(response, "x-tokenization-time", (double)request->tokenize_ns / 1e6);
     add_number(response, "x-queue-time", (double)request->queue_ns / 1e6);
@@ -52,8 +54,9 @@ static void add_cors_headers(const sv_exchange *exchange, struct MHD_Response *r
     MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
     if (wanted)
         MHD_add_response_header(response, "Access-Control-Allow-Headers", wanted);
-    MHD_add_response_header(response, "Access-Control-Expose-Headers",
-                            "X-Request-Id, X-Total-Time, X-Queue-Time, X-Inference-Time, Retry-After, Retry-After-Ms");
+    MHD_add_response_header(
+        response, "Access-Control-Expose-Headers",
+        "X-Request-Id, X-Truncated, X-Total-Time, X-Queue-Time, X-Inference-Time, Retry-After, Retry-After-Ms");
 }
 
 static void add_headers(const sv_exchange *exchange, struct MHD_Response *response) {

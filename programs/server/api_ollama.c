@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "server/apis.h"
 #include "server/inputs.h"
+#include "server/members.h"
 #include "server/vectors.h"
 
 static void write_error(sv_bytes *answer, unsigned status, const char *message, size_t length) {
@@ -20,16 +21,7 @@ static void write_model(sv_exchange *exchange) {
     sv_bytes_string(&exchange->answer, model, strlen(model));
 }
 
-void sv_ollama_embed_begin(sv_exchange *exchange) {
-    bool truncate = true;
-    if (!sv_exchange_parse(exchange) || !sv_inputs_dimensions(exchange) ||
-        !sv_inputs_flag(exchange, exchange->root, "truncate", &truncate) || !sv_inputs_texts(exchange, "input"))
-        return;
-    exchange->strict = !truncate;
-    sv_inputs_check_lengths(exchange);
-}
-
-void sv_ollama_embed_finish(sv_exchange *exchange) {
+static void finish_list(sv_exchange *exchange) {
     sv_bytes *answer = &exchange->answer;
     sv_vectors_cut(exchange);
     if (sv_vectors_write_raw(exchange))
@@ -37,27 +29,38 @@ void sv_ollama_embed_finish(sv_exchange *exchange) {
     sv_bytes_text(answer, "{\"model\":");
     write_model(exchange);
     sv_bytes_text(answer, ",\"embeddings\":");
-    sv_vectors_write(exchange);
+    sv_vectors_write(exchange, SV_VECTOR_FLOAT, false);
     sv_bytes_print(answer, ",\"total_duration\":%llu,\"load_duration\":0,\"prompt_eval_count\":%llu}",
                    (unsigned long long)(sv_clock_ns() - exchange->begin_ns),
                    (unsigned long long)exchange->request.stats.tokens);
 }
 
-void sv_ollama_embeddings_begin(sv_exchange *exchange) {
-    if (!sv_exchange_parse(exchange))
-        return;
-    if (!json_is_string(json_object_get(exchange->root, "prompt")))
-        sv_exchange_fail(exchange, 400, "prompt must be a string; /api/embed takes lists");
-    else
-        sv_inputs_texts(exchange, "prompt");
-}
-
-void sv_ollama_embeddings_finish(sv_exchange *exchange) {
+static void finish_one(sv_exchange *exchange) {
     if (sv_vectors_write_raw(exchange))
         return;
     sv_bytes_text(&exchange->answer, "{\"embedding\":");
     sv_bytes_floats(&exchange->answer, sv_vectors_at(exchange, 0), exchange->dimensions);
     sv_bytes_text(&exchange->answer, "}");
+}
+
+/* Vectors of length 1, whatever the model's modules say. */
+void sv_ollama_embed_begin(sv_exchange *exchange) {
+    exchange->finish = finish_list;
+    exchange->normalize = SENVEC_NORMALIZE_ON;
+    if (sv_exchange_parse(exchange) && sv_members_dimensions(exchange, "dimensions") &&
+        sv_members_truncate(exchange, "truncate") && sv_inputs_texts(exchange, "input", SV_INPUT_IDS))
+        sv_inputs_check_lengths(exchange);
+}
+
+void sv_ollama_embeddings_begin(sv_exchange *exchange) {
+    exchange->finish = finish_one;
+    exchange->normalize = SENVEC_NORMALIZE_ON;
+    if (!sv_exchange_parse(exchange))
+        return;
+    if (!sv_inputs_is_string(exchange, "prompt"))
+        sv_exchange_fail(exchange, 400, "prompt must be a string; /api/embed takes lists");
+    else
+        sv_inputs_texts(exchange, "prompt", SV_INPUT_STRINGS);
 }
 
 void sv_ollama_tags(sv_exchange *exchange) {

@@ -3,6 +3,7 @@
 
 #include "server/apis.h"
 #include "server/inputs.h"
+#include "server/members.h"
 #include "server/vectors.h"
 
 static const char *type_of(unsigned status) {
@@ -26,40 +27,48 @@ static void write_error(sv_bytes *answer, unsigned status, const char *message, 
 
 const sv_dialect sv_openai = {write_error};
 
-static bool read_encoding(sv_exchange *exchange) {
-    const json_t *value = json_object_get(exchange->root, "encoding_format");
-    if (!value || json_is_null(value))
-        return true;
-    const char *name = json_string_value(value);
-    if (name && strcmp(name, "base64") == 0) {
-        exchange->encoding = SV_ENCODING_BASE64;
-    } else if (!name || strcmp(name, "float") != 0) {
-        sv_exchange_fail(exchange, 400, "encoding_format must be \"float\" or \"base64\"");
+/* How vectors are given: OpenAI's members, and what Jina, Voyage, Mistral and NVIDIA have beside or instead of them. */
+static bool read_vectors(sv_exchange *exchange) {
+    static const char *const formats[] = {"float", "base64", NULL};
+    static const char *const types[] = {"float", "int8", "uint8", "binary", "ubinary", "base64", NULL};
+    enum { BASE64 = SV_VECTOR_TYPES };
+    unsigned format = 0, bits = 1u << exchange->type;
+    if (!sv_inputs_choice(exchange, "encoding_format", formats, &format) || !sv_members_type(exchange, "output_dtype") ||
+        !sv_inputs_choices(exchange, "embedding_type", types, &bits) || !sv_members_dimensions(exchange, "dimensions") ||
+        !sv_members_dimensions(exchange, "output_dimension") || !sv_members_normalize(exchange, "normalize") ||
+        !sv_members_normalize(exchange, "normalized"))
         return false;
-    }
-    return true;
+    exchange->base64 = format == 1 || bits == 1u << BASE64;
+    if (!sv_inputs_has(exchange, "embedding_type") || bits == 1u << BASE64)
+        return sv_members_agree(exchange);
+    for (unsigned type = 0; type < SV_VECTOR_TYPES; type++)
+        if (bits == 1u << type) {
+            exchange->type = (sv_vector_type)type;
+            return sv_members_agree(exchange);
+        }
+    sv_exchange_fail(exchange, 422, "embedding_type: one at a time; /v2/embed gives several");
+    return false;
+}
+
+/* What becomes of the texts before they are embedded. */
+static bool read_treatment(sv_exchange *exchange) {
+    return sv_members_truncate(exchange, "truncate") && sv_members_truncate(exchange, "truncation") &&
+           sv_members_refuse(exchange, "late_chunking", true, "isn't done by this server; leave it out") &&
+           sv_members_refuse(exchange, "return_multivector", true, "isn't done by this server: a text has one vector") &&
+           sv_members_refuse(exchange, "add_special_tokens", false, "must be true: the model was trained with them");
 }
 
 /* Users of one application are clients of their own. */
 static bool read_user(sv_exchange *exchange) {
-    const json_t *value = json_object_get(exchange->root, "user");
-    if (!value || json_is_null(value))
-        return true;
-    if (!json_is_string(value)) {
-        sv_exchange_fail(exchange, 400, "user must be a string");
+    const char *user = "";
+    if (!sv_inputs_string(exchange, "user", &user))
         return false;
-    }
-    for (const char *c = json_string_value(value); *c; c++)
+    for (const char *c = user; *c; c++)
         exchange->client = (exchange->client ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
     return true;
 }
 
-void sv_openai_begin(sv_exchange *exchange) {
-    if (sv_exchange_parse(exchange) && sv_inputs_dimensions(exchange) && read_encoding(exchange) && read_user(exchange))
-        sv_inputs_texts(exchange, "input");
-}
-
-void sv_openai_finish(sv_exchange *exchange) {
+static void finish(sv_exchange *exchange) {
     sv_bytes *answer = &exchange->answer;
     const char *model = exchange->server->model_name;
     sv_vectors_cut(exchange);
@@ -68,16 +77,20 @@ void sv_openai_finish(sv_exchange *exchange) {
     sv_bytes_text(answer, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < exchange->count; i++) {
         sv_bytes_print(answer, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i ? "," : "", i);
-        if (exchange->encoding == SV_ENCODING_BASE64)
-            sv_bytes_base64(answer, sv_vectors_at(exchange, i), exchange->dimensions);
-        else
-            sv_bytes_floats(answer, sv_vectors_at(exchange, i), exchange->dimensions);
+        sv_vectors_write_one(exchange, i, exchange->type, exchange->base64);
         sv_bytes_text(answer, "}");
     }
     sv_bytes_text(answer, "],\"model\":");
     sv_bytes_string(answer, model, strlen(model));
     unsigned long long tokens = exchange->request.stats.tokens;
     sv_bytes_print(answer, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}", tokens, tokens);
+}
+
+void sv_openai_begin(sv_exchange *exchange) {
+    exchange->finish = finish;
+    if (sv_exchange_parse(exchange) && read_vectors(exchange) && read_treatment(exchange) && read_user(exchange) &&
+        sv_inputs_texts(exchange, "input", SV_INPUT_IDS | SV_INPUT_OBJECTS))
+        sv_inputs_check_lengths(exchange);
 }
 
 static void write_model(sv_exchange *exchange) {

@@ -4,6 +4,7 @@
 
 #include "server/apis.h"
 #include "server/inputs.h"
+#include "server/members.h"
 #include "server/vectors.h"
 
 static const char *type_of(unsigned status) {
@@ -30,83 +31,72 @@ static void write_error(sv_bytes *answer, unsigned status, const char *message, 
 
 const sv_dialect sv_tei = {write_error};
 
-/* What the model can't do is refused rather than ignored. */
-static bool read_options(sv_exchange *exchange, const json_t *object) {
-    bool truncate = true, normalize = true;
-    if (!sv_inputs_flag(exchange, object, "truncate", &truncate) || !sv_inputs_flag(exchange, object, "normalize", &normalize))
-        return false;
-    const json_t *direction = json_object_get(object, "truncation_direction");
-    const json_t *prompt = json_object_get(object, "prompt_name");
-    exchange->strict = !truncate;
-    if (!normalize && exchange->server->info.normalized)
-        sv_exchange_fail(exchange, 422, "normalize: this model's last step is to normalise; leave it out or set it to true");
-    else if (direction && !json_is_null(direction) &&
-             (!json_is_string(direction) || strcasecmp(json_string_value(direction), "right") != 0))
-        sv_exchange_fail(exchange, 422, "truncation_direction: texts are cut at their end only (\"right\")");
-    else if (prompt && !json_is_null(prompt))
-        sv_exchange_fail(exchange, 422, "prompt_name: this model has no prompts; leave it out");
-    return exchange->status == 0;
+static bool read_prompt(sv_exchange *exchange, const char *name) {
+    if (!sv_inputs_has(exchange, name))
+        return true;
+    sv_exchange_fail(exchange, 422, "%s: this model has no prompts; leave it out", name);
+    return false;
 }
 
-void sv_tei_embed_begin(sv_exchange *exchange) {
-    if (sv_exchange_parse(exchange) && read_options(exchange, exchange->root) && sv_inputs_dimensions(exchange) &&
-        sv_inputs_texts(exchange, "inputs"))
+static void finish_vectors(sv_exchange *exchange) {
+    sv_vectors_cut(exchange);
+    if (!sv_vectors_write_raw(exchange))
+        sv_vectors_write(exchange, SV_VECTOR_FLOAT, false);
+}
+
+static void begin_embed(sv_exchange *exchange) {
+    exchange->finish = finish_vectors;
+    exchange->normalize = SENVEC_NORMALIZE_ON;
+    if (sv_members_normalize(exchange, "normalize") && sv_members_truncate(exchange, "truncate") &&
+        sv_members_direction(exchange, "truncation_direction") && read_prompt(exchange, "prompt_name") &&
+        sv_members_dimensions(exchange, "dimensions") && sv_inputs_texts(exchange, "inputs", SV_INPUT_IDS))
         sv_inputs_check_lengths(exchange);
 }
 
-void sv_tei_embed_finish(sv_exchange *exchange) {
-    sv_vectors_cut(exchange);
-    if (!sv_vectors_write_raw(exchange))
-        sv_vectors_write(exchange);
+void sv_tei_embed_begin(sv_exchange *exchange) {
+    if (sv_exchange_parse(exchange))
+        begin_embed(exchange);
 }
 
 /* ------------------------------------------------------------- similarity */
 
-void sv_tei_similarity_begin(sv_exchange *exchange) {
-    if (!sv_exchange_parse(exchange))
-        return;
-    const json_t *parameters = json_object_get(exchange->root, "parameters");
-    if (parameters && !json_is_null(parameters) && !json_is_object(parameters)) {
-        sv_exchange_fail(exchange, 422, "parameters must be an object");
-        return;
-    }
-    if (!read_options(exchange, parameters))
-        return;
-    const json_t *inputs = json_object_get(exchange->root, "inputs");
-    json_t *source = json_object_get(inputs, "source_sentence"), *sentences = json_object_get(inputs, "sentences");
-    if (!json_is_string(source)) {
-        sv_exchange_fail(exchange, 422, "inputs.source_sentence must be a string");
-        return;
-    }
-    if (!json_is_array(sentences) || json_array_size(sentences) == 0) {
-        sv_exchange_fail(exchange, 422, "inputs.sentences must be a list of strings, not empty");
-        return;
-    }
-    /* The source stands behind the others, so that an index in a message is right. */
-    if (json_array_append(sentences, source) != 0)
-        sv_exchange_fail(exchange, 500, "no memory for the texts");
-    else if (sv_inputs_read(exchange, sentences, "inputs.sentences"))
-        sv_inputs_check_lengths(exchange);
-}
-
-static float dot(const float *a, const float *b, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += (double)a[i] * (double)b[i];
-    return (float)sum;
-}
-
-void sv_tei_similarity_finish(sv_exchange *exchange) {
+static void finish_similarities(sv_exchange *exchange) {
     size_t others = exchange->count - 1;
     float *similarities = malloc(others * sizeof *similarities);
     if (!similarities) {
         sv_exchange_fail(exchange, 500, "no memory for %zu similarities", others);
         return;
     }
-    for (size_t i = 0; i < others; i++)
-        similarities[i] = dot(sv_vectors_at(exchange, others), sv_vectors_at(exchange, i), exchange->dimensions);
+    sv_vectors_compare(exchange, others, others, similarities);
     sv_bytes_floats(&exchange->answer, similarities, others);
     free(similarities);
+}
+
+static void begin_similarity(sv_exchange *exchange) {
+    exchange->finish = finish_similarities;
+    exchange->normalize = SENVEC_NORMALIZE_ON; /* so that a scalar product is a cosine */
+    if (sv_inputs_has(exchange, "parameters") && !sv_inputs_is_object(exchange, "parameters"))
+        sv_exchange_fail(exchange, 422, "parameters must be an object");
+    else if (sv_members_truncate(exchange, "parameters.truncate") &&
+             sv_members_direction(exchange, "parameters.truncation_direction") &&
+             read_prompt(exchange, "parameters.prompt_name") &&
+             sv_inputs_texts_and(exchange, "inputs.sentences", SV_INPUT_STRINGS, "inputs.source_sentence"))
+        sv_inputs_check_lengths(exchange);
+}
+
+void sv_tei_similarity_begin(sv_exchange *exchange) {
+    if (sv_exchange_parse(exchange))
+        begin_similarity(exchange);
+}
+
+/* As the hub's own service has it: the sentence-similarity task by the form of its inputs, else vectors. */
+void sv_tei_root_begin(sv_exchange *exchange) {
+    if (!sv_exchange_parse(exchange))
+        return;
+    if (sv_inputs_is_object(exchange, "inputs"))
+        begin_similarity(exchange);
+    else
+        begin_embed(exchange);
 }
 
 /* ---------------------------------------------------------------- tokenize */
@@ -134,8 +124,8 @@ static void write_tokens(sv_exchange *exchange, senvec_text text, bool special) 
 
 void sv_tei_tokenize(sv_exchange *exchange) {
     bool special = true;
-    if (!sv_exchange_parse(exchange) || !sv_inputs_flag(exchange, exchange->root, "add_special_tokens", &special) ||
-        !sv_inputs_texts(exchange, "inputs"))
+    if (!sv_exchange_parse(exchange) || !sv_inputs_flag(exchange, "add_special_tokens", &special) ||
+        !sv_inputs_texts(exchange, "inputs", SV_INPUT_IDS))
         return;
     size_t bytes = 0;
     for (size_t i = 0; i < exchange->count; i++) { /* a token of one byte becomes some 80 of them */

@@ -1,4 +1,4 @@
-/* What each API does, in its api_*.c: the dialect, and the `begin` and `finish` functions of its routes (see sv_route). */
+/* What each API does, in its api_*.c: the dialect, and the `begin` functions of its routes (see sv_route). */
 #ifndef SV_SERVER_APIS_H
 #define SV_SERVER_APIS_H
 
@@ -7,16 +7,14 @@
 /* api_openai.c */
 extern const sv_dialect sv_openai;
 void sv_openai_begin(sv_exchange *exchange);
-void sv_openai_finish(sv_exchange *exchange);
 void sv_openai_models(sv_exchange *exchange);
 void sv_openai_model(sv_exchange *exchange);
 
 /* api_tei.c */
 extern const sv_dialect sv_tei;
 void sv_tei_embed_begin(sv_exchange *exchange);
-void sv_tei_embed_finish(sv_exchange *exchange);
+void sv_tei_root_begin(sv_exchange *exchange);
 void sv_tei_similarity_begin(sv_exchange *exchange);
-void sv_tei_similarity_finish(sv_exchange *exchange);
 void sv_tei_tokenize(sv_exchange *exchange);
 void sv_tei_info(sv_exchange *exchange);
 void sv_tei_health(sv_exchange *exchange);
@@ -24,9 +22,7 @@ void sv_tei_health(sv_exchange *exchange);
 /* api_ollama.c */
 extern const sv_dialect sv_ollama;
 void sv_ollama_embed_begin(sv_exchange *exchange);
-void sv_ollama_embed_finish(sv_exchange *exchange);
 void sv_ollama_embeddings_begin(sv_exchange *exchange);
-void sv_ollama_embeddings_finish(sv_exchange *exchange);
 void sv_ollama_tags(sv_exchange *exchange);
 void sv_ollama_version(sv_exchange *exchange);
 

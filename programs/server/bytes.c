@@ -3,7 +3,6 @@
 
 #include <openssl/evp.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,14 +87,25 @@ void sv_bytes_floats(sv_bytes *bytes, const float *values, size_t count) {
     bytes->length += (size_t)(to - begin);
 }
 
-void sv_bytes_base64(sv_bytes *bytes, const float *values, size_t count) {
+void sv_bytes_integers(sv_bytes *bytes, const uint8_t *values, size_t count, bool with_sign) {
+    char *begin = sv_bytes_room(bytes, count * 5 + 2);
+    if (!begin)
+        return;
+    char *to = begin;
+    *to++ = '[';
+    for (size_t i = 0; i < count; i++)
+        to += snprintf(to, 6, "%s%d", i ? "," : "", with_sign ? (int8_t)values[i] : values[i]);
+    *to++ = ']';
+    bytes->length += (size_t)(to - begin);
+}
+
+void sv_bytes_base64(sv_bytes *bytes, const void *data, size_t size) {
     _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the vectors' bytes are sent as they are");
-    size_t size = count * sizeof *values;
     char *to = sv_bytes_room(bytes, (size + 2) / 3 * 4 + 3);
     if (!to)
         return;
     *to = '"';
-    int length = EVP_EncodeBlock((unsigned char *)to + 1, (const unsigned char *)values, (int)size);
+    int length = EVP_EncodeBlock((unsigned char *)to + 1, data, (int)size);
     to[1 + length] = '"';
     bytes->length += (size_t)length + 2;
 }

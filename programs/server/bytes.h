@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct sv_bytes {
     char *data; /* from malloc */
@@ -23,7 +24,9 @@ __attribute__((format(printf, 2, 3))) void sv_bytes_print(sv_bytes *bytes, const
 void sv_bytes_string(sv_bytes *bytes, const char *text, size_t length);
 /* A JSON array of numbers that read back as the same floats. */
 void sv_bytes_floats(sv_bytes *bytes, const float *values, size_t count);
-/* A JSON string: base64 of the floats in little-endian order. */
-void sv_bytes_base64(sv_bytes *bytes, const float *values, size_t count);
+/* A JSON array of bytes as numbers, those above 127 as negative ones where they have a sign. */
+void sv_bytes_integers(sv_bytes *bytes, const uint8_t *values, size_t count, bool with_sign);
+/* A JSON string: base64 of `size` bytes. */
+void sv_bytes_base64(sv_bytes *bytes, const void *data, size_t size);
 
 #endif

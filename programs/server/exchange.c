@@ -110,7 +110,7 @@ static void finish(sv_exchange *exchange) {
     if (request->status == SENVEC_OK) {
         exchange->status = 200;
         if (sv_exchange_reserve(exchange, exchange->count * exchange->dimensions * 12))
-            exchange->route->finish(exchange);
+            exchange->finish(exchange);
     } else if (request->status != SENVEC_CANCELLED) {
         sv_exchange_fail(exchange, 500, "embedding failed: %s", senvec_status_text(request->status));
     } else if (request->expired) {
@@ -173,6 +173,7 @@ static void submit(sv_exchange *exchange) {
         .lengths = exchange->lengths,
         .out = exchange->vectors,
         .stride = dimensions,
+        .normalize = exchange->normalize,
         .client = exchange->client,
         .deadline_ns = exchange->deadline_ns,
         .outside_ns = sv_http_loop_outside_ns(exchange->loop, sv_clock_ns()),
@@ -193,7 +194,8 @@ static void begin(sv_exchange *exchange) {
     sv_server *server = exchange->server;
     exchange->begun = true;
     uint64_t outside_ns = sv_http_loop_outside_ns(exchange->loop, sv_clock_ns());
-    if (exchange->route->embeds && sv_batcher_is_full(server->batcher, exchange->client, outside_ns, &exchange->retry_ns)) {
+    if (exchange->route->use & SV_ROUTE_EMBEDS &&
+        sv_batcher_is_full(server->batcher, exchange->client, outside_ns, &exchange->retry_ns)) {
         on_refused(exchange, SV_REFUSED_BUSY);
         return;
     }

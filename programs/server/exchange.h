@@ -2,21 +2,20 @@
  *
  * An exchange is made by the first call of the HTTP library for a request and freed when that tells that the request is over.
  * In between: headers are judged, the body is collected, the route's `begin` reads it and either answers or names texts to
- * embed, in which case the connection is suspended; when the batcher is done, the route's `finish` writes the answer, and the
- * connection is resumed. All of it but `finish` runs on the connection's HTTP thread. */
+ * embed and what finishes their vectors, in which case the connection is suspended; when the batcher is done, `finish` writes
+ * the answer, and the connection is resumed. All of it but `finish` runs on the connection's HTTP thread. */
 #ifndef SV_SERVER_EXCHANGE_H
 #define SV_SERVER_EXCHANGE_H
 
 #include <jansson.h>
 #include <microhttpd.h>
 
+#include "io/vector_type.h"
 #include "server/bytes.h"
 #include "server/routes.h"
 #include "server/server_internal.h"
 
 typedef struct sv_exchange sv_exchange;
-
-typedef enum sv_encoding { SV_ENCODING_FLOAT, SV_ENCODING_BASE64 } sv_encoding;
 
 struct sv_exchange {
     sv_server *server;
@@ -41,15 +40,20 @@ struct sv_exchange {
     size_t count;
     uint32_t *lengths;
     char *decoded; /* texts of token-id input */
+    bool single;   /* the input was one text, not a list */
+    bool strict;   /* texts that are too long are refused, not cut */
+    bool at_start; /* because they were to be cut at their start */
+    /* How vectors are given. */
     size_t dimensions;
-    sv_encoding encoding;
-    bool single; /* the input was one text, not a list */
-    bool strict; /* texts that are too long are refused, not cut */
+    senvec_normalize normalize;
+    sv_vector_type type;
+    bool base64;
 
     /* The vectors. */
     sv_request request;
-    float *vectors;         /* (count, H) */
-    sv_exchange *next_done; /* the loop's list */
+    float *vectors;                /* (count, H) */
+    void (*finish)(sv_exchange *); /* they are there, on a thread of the batcher: writes the answer */
+    sv_exchange *next_done;        /* the loop's list */
 
     /* The answer. */
     unsigned status;          /* 0: none yet */

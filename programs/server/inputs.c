@@ -18,16 +18,121 @@ static bool make_room(sv_exchange *exchange, size_t count) {
     return exchange->texts != NULL;
 }
 
-static bool read_strings(sv_exchange *exchange, const json_t *list, const char *name) {
-    size_t index;
-    const json_t *item;
-    json_array_foreach(list, index, item) {
-        if (!json_is_string(item)) {
-            sv_exchange_fail(exchange, 400, "%s[%zu] isn't a string, as the items before it are", name, index);
-            return false;
-        }
-        exchange->texts[index] = (senvec_text){json_string_value(item), json_string_length(item)};
+/* ---------------------------------------------------------------- members */
+
+/* The value of a member, or NULL where it is missing or null. */
+static const json_t *find(const sv_exchange *exchange, const char *name) {
+    const json_t *value = exchange->root;
+    while (value && *name) {
+        size_t length = strcspn(name, ".");
+        char part[64];
+        snprintf(part, sizeof part, "%.*s", (int)length, name);
+        value = json_object_get(value, part);
+        name += length + (name[length] == '.');
     }
+    return json_is_null(value) ? NULL : value;
+}
+
+bool sv_inputs_has(const sv_exchange *exchange, const char *name) {
+    return find(exchange, name) != NULL;
+}
+
+bool sv_inputs_is_object(const sv_exchange *exchange, const char *name) {
+    return json_is_object(find(exchange, name));
+}
+
+bool sv_inputs_is_string(const sv_exchange *exchange, const char *name) {
+    return json_is_string(find(exchange, name));
+}
+
+bool sv_inputs_flag(sv_exchange *exchange, const char *name, bool *out) {
+    const json_t *value = find(exchange, name);
+    if (!value)
+        return true;
+    if (!json_is_boolean(value)) {
+        sv_exchange_fail(exchange, 422, "%s must be true or false", name);
+        return false;
+    }
+    *out = json_is_true(value);
+    return true;
+}
+
+bool sv_inputs_number(sv_exchange *exchange, const char *name, size_t least, size_t most, size_t *out) {
+    const json_t *value = find(exchange, name);
+    if (!value)
+        return true;
+    json_int_t number = json_integer_value(value);
+    if (!json_is_integer(value) || number < 0 || (uint64_t)number < least || (uint64_t)number > most) {
+        sv_exchange_fail(exchange, 400, "%s must be a whole number from %zu to %zu", name, least, most);
+        return false;
+    }
+    *out = (size_t)number;
+    return true;
+}
+
+bool sv_inputs_string(sv_exchange *exchange, const char *name, const char **out) {
+    const json_t *value = find(exchange, name);
+    if (!value)
+        return true;
+    if (!json_is_string(value)) {
+        sv_exchange_fail(exchange, 400, "%s must be a string", name);
+        return false;
+    }
+    *out = json_string_value(value);
+    return true;
+}
+
+/* "\"float\", \"base64\"" */
+static void list_choices(const char *const *choices, char *out, size_t size) {
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; choices[i] && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s\"%s\"", i ? ", " : "", choices[i]);
+}
+
+static bool choose(sv_exchange *exchange, const json_t *value, const char *name, const char *const *choices, unsigned *out) {
+    const char *given = json_string_value(value);
+    char known[300];
+    for (unsigned i = 0; given && choices[i]; i++)
+        if (strcasecmp(given, choices[i]) == 0) {
+            *out = i;
+            return true;
+        }
+    list_choices(choices, known, sizeof known);
+    if (given)
+        sv_exchange_fail(exchange, 400, "%s: this server takes %s, not \"%.60s\"", name, known, given);
+    else
+        sv_exchange_fail(exchange, 400, "%s must be one of %s", name, known);
+    return false;
+}
+
+bool sv_inputs_choice(sv_exchange *exchange, const char *name, const char *const *choices, unsigned *out) {
+    const json_t *value = find(exchange, name);
+    return !value || choose(exchange, value, name, choices, out);
+}
+
+bool sv_inputs_choices(sv_exchange *exchange, const char *name, const char *const *choices, unsigned *bits) {
+    const json_t *value = find(exchange, name), *item;
+    unsigned chosen = 0, all = 0;
+    size_t index;
+    if (!value)
+        return true;
+    if (!json_is_array(value)) {
+        if (!choose(exchange, value, name, choices, &chosen))
+            return false;
+        *bits = 1u << chosen;
+        return true;
+    }
+    json_array_foreach(value, index, item) {
+        if (!choose(exchange, item, name, choices, &chosen))
+            return false;
+        all |= 1u << chosen;
+    }
+    if (!all) {
+        sv_exchange_fail(exchange, 400, "%s is an empty list", name);
+        return false;
+    }
+    *bits = all;
     return true;
 }
 
@@ -114,63 +219,81 @@ static bool read_id_lists(sv_exchange *exchange, const json_t *lists, bool neste
     return true;
 }
 
-/* ----------------------------------------------------------------- bodies */
+/* ------------------------------------------------------------------ texts */
 
-bool sv_inputs_read(sv_exchange *exchange, const json_t *value, const char *name) {
-    if (json_is_string(value)) {
-        exchange->single = true;
-        if (!make_room(exchange, 1))
+/* A string, or what stands for one; NULL: neither. */
+static const json_t *text_of(const json_t *item, sv_input_forms forms) {
+    if (forms & SV_INPUT_OBJECTS && json_is_object(item))
+        item = json_object_get(item, "text");
+    return json_is_string(item) ? item : NULL;
+}
+
+static bool read_strings(sv_exchange *exchange, const json_t *list, sv_input_forms forms, const char *name) {
+    size_t index;
+    const json_t *item;
+    json_array_foreach(list, index, item) {
+        const json_t *text = text_of(item, forms);
+        if (!text) {
+            sv_exchange_fail(exchange, 400, "%s[%zu] isn't a string%s%s", name, index,
+                             forms & SV_INPUT_OBJECTS ? " or an object with a \"text\"" : "",
+                             index ? ", as the items before it are" : "");
             return false;
-        exchange->texts[0] = (senvec_text){json_string_value(value), json_string_length(value)};
-        return true;
+        }
+        exchange->texts[index] = (senvec_text){json_string_value(text), json_string_length(text)};
     }
-    if (!json_is_array(value)) {
-        sv_exchange_fail(exchange, value ? 400 : 422, "%s %s", name,
-                         value ? "must be a string or a list of strings" : "is missing");
-        return false;
-    }
-    const json_t *first = json_array_get(value, 0);
+    return true;
+}
+
+/* Texts, with room for `more` behind them. */
+static bool read_list(sv_exchange *exchange, const json_t *list, sv_input_forms forms, const char *name, size_t more) {
+    const json_t *first = json_array_get(list, 0);
     if (!first) {
         sv_exchange_fail(exchange, 400, "%s is an empty list", name);
         return false;
     }
+    bool ids = forms & SV_INPUT_IDS && (json_is_integer(first) || json_is_array(first));
+    if (!ids && !text_of(first, forms)) {
+        sv_exchange_fail(exchange, 400, "%s[0] must be a string%s%s", name, forms & SV_INPUT_OBJECTS ? ", {\"text\": ...}" : "",
+                         forms & SV_INPUT_IDS ? " or token ids" : "");
+        return false;
+    }
     exchange->single = json_is_integer(first);
-    if (!json_is_string(first) && !json_is_integer(first) && !json_is_array(first)) {
-        sv_exchange_fail(exchange, 400, "%s[0] must be a string or token ids", name);
+    if (!make_room(exchange, (exchange->single ? 1 : json_array_size(list)) + more))
         return false;
-    }
-    if (!make_room(exchange, json_is_integer(first) ? 1 : json_array_size(value)))
-        return false;
-    return json_is_string(first) ? read_strings(exchange, value, name)
-                                 : read_id_lists(exchange, value, json_is_array(first), name);
+    exchange->count -= more;
+    return ids ? read_id_lists(exchange, list, json_is_array(first), name) : read_strings(exchange, list, forms, name);
 }
 
-bool sv_inputs_texts(sv_exchange *exchange, const char *name) {
-    return sv_inputs_read(exchange, json_object_get(exchange->root, name), name);
-}
-
-bool sv_inputs_dimensions(sv_exchange *exchange) {
-    const json_t *value = json_object_get(exchange->root, "dimensions");
-    if (!value || json_is_null(value))
-        return true;
-    json_int_t dimensions = json_integer_value(value);
-    if (!json_is_integer(value) || dimensions < 1 || (uint64_t)dimensions > exchange->server->info.dimensions) {
-        sv_exchange_fail(exchange, 400, "dimensions must be a whole number from 1 to %zu", exchange->server->info.dimensions);
+bool sv_inputs_texts(sv_exchange *exchange, const char *name, sv_input_forms forms) {
+    const json_t *value = find(exchange, name);
+    if (json_is_array(value))
+        return read_list(exchange, value, forms, name, 0);
+    const json_t *text = text_of(value, forms);
+    if (!text) {
+        sv_exchange_fail(exchange, value ? 400 : 422, "%s %s", name,
+                         value ? "must be a string or a list of strings" : "is missing");
         return false;
     }
-    exchange->dimensions = (size_t)dimensions;
+    exchange->single = true;
+    if (!make_room(exchange, 1))
+        return false;
+    exchange->texts[0] = (senvec_text){json_string_value(text), json_string_length(text)};
     return true;
 }
 
-bool sv_inputs_flag(sv_exchange *exchange, const json_t *object, const char *name, bool *out) {
-    const json_t *value = json_object_get(object, name);
-    if (!value || json_is_null(value))
-        return true;
-    if (!json_is_boolean(value)) {
-        sv_exchange_fail(exchange, 422, "%s must be true or false", name);
+bool sv_inputs_texts_and(sv_exchange *exchange, const char *name, sv_input_forms forms, const char *last) {
+    const json_t *list = find(exchange, name), *text = text_of(find(exchange, last), forms);
+    if (!text) {
+        sv_exchange_fail(exchange, 422, "%s must be a string", last);
         return false;
     }
-    *out = json_is_true(value);
+    if (!json_is_array(list) || json_array_size(list) == 0) {
+        sv_exchange_fail(exchange, 422, "%s must be a list of strings, not empty", name);
+        return false;
+    }
+    if (!read_list(exchange, list, forms, name, 1))
+        return false;
+    exchange->texts[exchange->count++] = (senvec_text){json_string_value(text), json_string_length(text)};
     return true;
 }
 
@@ -182,10 +305,10 @@ bool sv_inputs_check_lengths(sv_exchange *exchange) {
         senvec_tokenize(exchange->server->model, exchange->texts[i], ids, exchange->server->info.max_seq_length, &count, &stats,
                         NULL);
         if (stats.truncated) {
-            sv_exchange_fail(exchange, 413,
-                             "input %zu has more than the %zu tokens that this model reads; shorten it, or let it be cut "
-                             "with \"truncate\": true",
-                             i, exchange->server->info.max_seq_length);
+            sv_exchange_fail(exchange, 413, "input %zu has more than the %zu tokens that this model reads; shorten it, or %s",
+                             i, exchange->server->info.max_seq_length,
+                             exchange->at_start ? "let its end be cut instead of its start, which this server can't"
+                                                : "let it be cut (\"truncate\": true)");
             return false;
         }
     }

@@ -1,19 +1,38 @@
-/* Reading a request's body: the texts in it, and other members. Each function returns false after sv_exchange_fail. */
+/* Reading a request's body: the texts in it, and other members. Inside of the server.
+ *
+ * Members are named as messages call them; a point leads into an object ("inputs.sentences"). A member that is missing or null
+ * leaves `out` as it is, unless something else is said. Each function returns false after sv_exchange_fail. */
 #ifndef SV_SERVER_INPUTS_H
 #define SV_SERVER_INPUTS_H
 
 #include "server/exchange.h"
 
-/* The member `name` of the body as the exchange's texts: a string, a list of strings, a list of token ids, or a list of lists
- * of token ids. */
-bool sv_inputs_texts(sv_exchange *exchange, const char *name);
-/* `value` (which may be NULL) as texts; `name` is what messages call it. */
-bool sv_inputs_read(sv_exchange *exchange, const json_t *value, const char *name);
+/* What a list of texts may be made of; a string that stands alone is always taken. */
+typedef enum sv_input_forms {
+    SV_INPUT_STRINGS = 0,
+    SV_INPUT_IDS = 1,     /* a list of token ids, or a list of such lists */
+    SV_INPUT_OBJECTS = 2, /* {"text": "..."} */
+} sv_input_forms;
 
-/* Members that change the answer. Where they are missing or null, the exchange stays as it is. */
-bool sv_inputs_dimensions(sv_exchange *exchange); /* "dimensions" */
-bool sv_inputs_flag(sv_exchange *exchange, const json_t *object, const char *name, bool *out);
-/* Refuses texts that are longer than the model reads, if the exchange is `strict`. */
+/* The member as the exchange's texts. Missing is an error. */
+bool sv_inputs_texts(sv_exchange *exchange, const char *name, sv_input_forms forms);
+/* The same, which must be a list, and behind its texts that of `last`, a string. */
+bool sv_inputs_texts_and(sv_exchange *exchange, const char *name, sv_input_forms forms, const char *last);
+/* Refuses texts that are longer than the model reads, if the exchange is `strict`. After the texts. */
 bool sv_inputs_check_lengths(sv_exchange *exchange);
+
+/* Is it there, and not null? */
+bool sv_inputs_has(const sv_exchange *exchange, const char *name);
+bool sv_inputs_is_object(const sv_exchange *exchange, const char *name);
+bool sv_inputs_is_string(const sv_exchange *exchange, const char *name);
+bool sv_inputs_flag(sv_exchange *exchange, const char *name, bool *out);
+/* A whole number from `least` to `most`. */
+bool sv_inputs_number(sv_exchange *exchange, const char *name, size_t least, size_t most, size_t *out);
+/* NUL-terminated; lives as long as the exchange. */
+bool sv_inputs_string(sv_exchange *exchange, const char *name, const char **out);
+/* One of `choices` (ends with NULL), in any case of letters, as its index. */
+bool sv_inputs_choice(sv_exchange *exchange, const char *name, const char *const *choices, unsigned *out);
+/* A list of them, or one alone: a bit for each index. Not empty. */
+bool sv_inputs_choices(sv_exchange *exchange, const char *name, const char *const *choices, unsigned *bits);
 
 #endif

@@ -52,7 +52,7 @@ static bool same_secret(const char *given, const char *secret) {
 
 static bool is_authorized(const sv_exchange *exchange) {
     const char *secret = exchange->server->options.api_key;
-    if (!secret || exchange->route->open)
+    if (!secret || exchange->route->use & SV_ROUTE_OPEN)
         return true;
     const char *given = sv_exchange_header(exchange, "Authorization");
     return given && strncasecmp(given, "Bearer ", 7) == 0 && same_secret(given + 7, secret);
@@ -85,7 +85,7 @@ static void judge_headers(sv_exchange *exchange, const char *version) {
         sv_exchange_fail(exchange, 401, "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\"");
         return;
     }
-    if (exchange->route->embeds && atomic_load(&server->draining)) {
+    if (exchange->route->use & SV_ROUTE_EMBEDS && atomic_load(&server->draining)) {
         exchange->retry_ns = SV_NS_PER_S;
         sv_exchange_fail(exchange, 503, "the server is shutting down; try again, another one may be there");
         return;

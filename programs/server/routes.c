@@ -26,33 +26,34 @@ static void page(sv_exchange *exchange) {
 }
 
 const sv_route sv_routes[] = {
-    {"POST", "/v1/embeddings", &sv_openai, false, true, sv_openai_begin, sv_openai_finish},
-    {"POST", "/embeddings", &sv_openai, false, true, sv_openai_begin, sv_openai_finish},
-    {"GET", "/v1/models", &sv_openai, false, false, sv_openai_models, NULL},
-    {"GET", "/v1/models/*", &sv_openai, false, false, sv_openai_model, NULL},
-    {"POST", "/embed", &sv_tei, false, true, sv_tei_embed_begin, sv_tei_embed_finish},
-    {"POST", "/", &sv_tei, false, true, sv_tei_embed_begin, sv_tei_embed_finish},
-    {"POST", "/similarity", &sv_tei, false, true, sv_tei_similarity_begin, sv_tei_similarity_finish},
-    {"POST", "/tokenize", &sv_tei, false, false, sv_tei_tokenize, NULL},
-    {"GET", "/info", &sv_tei, false, false, sv_tei_info, NULL},
-    {"GET", "/health", &sv_tei, true, false, sv_tei_health, NULL},
-    {"GET", "/ping", &sv_tei, true, false, sv_tei_health, NULL},
-    {"POST", "/api/embed", &sv_ollama, false, true, sv_ollama_embed_begin, sv_ollama_embed_finish},
-    {"POST", "/api/embeddings", &sv_ollama, false, true, sv_ollama_embeddings_begin, sv_ollama_embeddings_finish},
-    {"GET", "/api/tags", &sv_ollama, false, false, sv_ollama_tags, NULL},
-    {"GET", "/api/version", &sv_ollama, false, false, sv_ollama_version, NULL},
-    {"GET", "/metrics", &sv_tei, true, false, metrics, NULL},
-    {"GET", "/openapi.json", &sv_openai, true, false, openapi, NULL},
-    {"GET", "/", &sv_openai, true, false, page, NULL},
+    {"POST", "/v1/embeddings", &sv_openai, SV_ROUTE_EMBEDS, sv_openai_begin},
+    {"POST", "/embeddings", &sv_openai, SV_ROUTE_EMBEDS, sv_openai_begin},
+    {"GET", "/v1/models", &sv_openai, SV_ROUTE_ASKS, sv_openai_models},
+    {"GET", "/v1/models/*", &sv_openai, SV_ROUTE_ASKS, sv_openai_model},
+    {"POST", "/embed", &sv_tei, SV_ROUTE_EMBEDS, sv_tei_embed_begin},
+    {"POST", "/", &sv_tei, SV_ROUTE_EMBEDS, sv_tei_root_begin},
+    {"POST", "/similarity", &sv_tei, SV_ROUTE_EMBEDS, sv_tei_similarity_begin},
+    {"POST", "/tokenize", &sv_tei, SV_ROUTE_ASKS, sv_tei_tokenize},
+    {"GET", "/info", &sv_tei, SV_ROUTE_ASKS, sv_tei_info},
+    {"GET", "/health", &sv_tei, SV_ROUTE_OPEN, sv_tei_health},
+    {"GET", "/ping", &sv_tei, SV_ROUTE_OPEN, sv_tei_health},
+    {"POST", "/api/embed", &sv_ollama, SV_ROUTE_EMBEDS, sv_ollama_embed_begin},
+    {"POST", "/api/embeddings", &sv_ollama, SV_ROUTE_EMBEDS, sv_ollama_embeddings_begin},
+    {"GET", "/api/tags", &sv_ollama, SV_ROUTE_ASKS, sv_ollama_tags},
+    {"GET", "/api/version", &sv_ollama, SV_ROUTE_ASKS, sv_ollama_version},
+    {"GET", "/metrics", &sv_tei, SV_ROUTE_OPEN, metrics},
+    {"GET", "/openapi.json", &sv_openai, SV_ROUTE_OPEN, openapi},
+    {"GET", "/", &sv_openai, SV_ROUTE_OPEN, page},
     {0},
 };
 _Static_assert(sizeof sv_routes / sizeof sv_routes[0] <= SV_METRIC_ROUTES, "each route is counted");
 
 static bool path_matches(const sv_route *route, const char *path) {
-    size_t length = strlen(route->path);
-    if (route->path[length - 1] == '*')
-        return strncmp(route->path, path, length - 1) == 0 && path[length - 1];
-    return strcmp(route->path, path) == 0;
+    const char *star = strchr(route->path, '*');
+    if (!star)
+        return strcmp(route->path, path) == 0;
+    size_t before = (size_t)(star - route->path), behind = strlen(star + 1), length = strlen(path);
+    return length > before + behind && strncmp(route->path, path, before) == 0 && strcmp(path + length - behind, star + 1) == 0;
 }
 
 const sv_route *sv_route_find(const char *method, const char *path, const char **allowed) {

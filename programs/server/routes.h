@@ -15,13 +15,17 @@ typedef struct sv_dialect {
     void (*write_error)(sv_bytes *answer, unsigned status, const char *message, size_t length);
 } sv_dialect;
 
+typedef enum sv_route_use {
+    SV_ROUTE_ASKS = 0,
+    SV_ROUTE_OPEN = 1,   /* without the API key, too */
+    SV_ROUTE_EMBEDS = 2, /* work for the batcher */
+} sv_route_use;
+
 typedef struct sv_route {
-    const char *method, *path; /* a path that ends in '*' stands for all that begin so */
+    const char *method, *path; /* a '*' stands for one or more characters */
     const sv_dialect *dialect;
-    bool open;                            /* without the API key, too */
-    bool embeds;                          /* work for the batcher */
-    void (*begin)(struct sv_exchange *);  /* the request is complete */
-    void (*finish)(struct sv_exchange *); /* the vectors are there, on a thread of the batcher; NULL where begin answers */
+    sv_route_use use;
+    void (*begin)(struct sv_exchange *); /* the request is complete: answers, or names texts and sets `finish` */
 } sv_route;
 
 /* The end of the table has no method. */

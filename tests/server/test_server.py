@@ -3,7 +3,9 @@
 import array
 import base64
 import json
+import operator
 import resource
+import shutil
 import signal
 import socket
 import ssl
@@ -144,7 +146,7 @@ class Apis(unittest.TestCase):
             ("/v1/embeddings", b'{"input":"a","input":"b"}', 400, "duplicate"),
             ("/v1/embeddings", b"[" * 100000, 400, "valid JSON"),
             ("/v1/embeddings", {}, 422, "input is missing"),
-            ("/v1/embeddings", {"input": None}, 400, "input must be"),
+            ("/v1/embeddings", {"input": None}, 422, "input is missing"),
             ("/v1/embeddings", {"input": []}, 400, "empty list"),
             ("/v1/embeddings", {"input": [{}]}, 400, "input[0]"),
             ("/v1/embeddings", {"input": ["a", "b", 3]}, 400, "input[2]"),
@@ -155,8 +157,24 @@ class Apis(unittest.TestCase):
             ("/v1/embeddings", {"input": "a", "dimensions": 0}, 400, "1 to 32"),
             ("/v1/embeddings", {"input": "a", "dimensions": 33}, 400, "1 to 32"),
             ("/v1/embeddings", {"input": "a", "user": 5}, 400, "user"),
-            ("/embed", {"inputs": "a", "normalize": False}, 422, "normalize"),
-            ("/embed", {"inputs": "a", "truncate": "yes"}, 422, "truncate"),
+            ("/embed", {"inputs": "a", "normalize": "no"}, 422, "normalize"),
+            ("/embed", {"inputs": "the " * 500, "truncation_direction": "Left"}, 413, "start"),
+            ("/embed", {"inputs": "a", "truncation_direction": "up"}, 400, "truncation_direction"),
+            ("/v1/embeddings", {"input": "a", "output_dtype": "int4"}, 400, "output_dtype"),
+            ("/v1/embeddings", {"input": "a", "output_dimension": 33}, 400, "output_dimension"),
+            ("/v1/embeddings", {"input": "a", "output_dtype": "int8", "normalize": False}, 422, "int8"),
+            ("/v1/embeddings", {"input": "a", "embedding_type": []}, 400, "embedding_type"),
+            ("/v1/embeddings", {"input": "a", "embedding_type": ["float", "binary"]}, 422, "embedding_type"),
+            ("/v1/embeddings", {"input": "a", "late_chunking": True}, 422, "late_chunking"),
+            ("/v1/embeddings", {"input": "a", "return_multivector": True}, 422, "return_multivector"),
+            ("/v1/embeddings", {"input": "a", "add_special_tokens": False}, 422, "add_special_tokens"),
+            ("/v1/embeddings", {"input": "the " * 500, "truncation": False}, 413, "input 0"),
+            ("/v1/embeddings", {"input": "the " * 500, "truncate": "NONE"}, 413, "input 0"),
+            ("/v1/embeddings", {"input": [{"image": "a"}]}, 400, "input[0]"),
+            ("/v1/embeddings", {"input": [{"text": "a"}, {"image": "a"}]}, 400, "input[1]"),
+            ("/similarity", {"inputs": {"source_sentence": "a", "sentences": ["b"]}, "parameters": 1}, 422, "parameters"),
+            ("/embed", {"inputs": "a", "truncate": "yes"}, 400, "truncate"),
+            ("/embed", {"inputs": "a", "truncate": 1}, 422, "truncate"),
             ("/embed", {"inputs": "a", "prompt_name": "query"}, 422, "prompt_name"),
             ("/embed", {"inputs": ["a", "the " * 500], "truncate": False}, 413, "input 1"),
             ("/similarity", {"inputs": "a"}, 422, "source_sentence"),
@@ -189,6 +207,8 @@ class Apis(unittest.TestCase):
         for name in ("x-total-time", "x-tokenization-time", "x-queue-time", "x-inference-time"):
             self.assertGreaterEqual(float(headers[name]), 0)
         self.assertEqual((headers["x-compute-characters"], headers["x-compute-type"]), ("3", "cpu"))
+        for texts, cut in (("a b", "0"), (["a", "the " * 500, "the " * 400], "2")):
+            self.assertEqual(self.service.call("POST", "/embed", {"inputs": texts})[1]["x-truncated"], cut)
         _, headers, _ = self.service.call("POST", "/embed", {"inputs": "a"}, {"X-Request-Id": "no\ttabs"})
         self.assertRegex(headers["x-request-id"], "^[0-9a-f]{16}$")
         self.assertEqual(self.service.call("HEAD", "/health")[0], 200)
@@ -325,6 +345,101 @@ class Access(unittest.TestCase):
                                         capture_output=True, timeout=service.PATIENCE)
                 self.assertEqual(result.returncode, code, (arguments, result.stderr))
                 self.assertEqual(result.stderr.count(b"\n"), 1, result.stderr)
+
+
+def variant(folder, modules=None):
+    """A copy of the model in the folder, with these of its modules only."""
+    target = Path(folder, "variant")
+    shutil.copytree(service.MODEL, target, ignore=shutil.ignore_patterns("senvec-int8*"))
+    if modules is not None:
+        own = json.loads((target / "modules.json").read_text())
+        (target / "modules.json").write_text(json.dumps([own[i] for i in modules]))
+    return target
+
+
+def length(vector):
+    return sum(x * x for x in vector) ** 0.5
+
+
+def scaled(vector, factor):
+    return [x * factor for x in vector]
+
+
+class Vectors(unittest.TestCase):
+    """Vectors as they are asked for, from a model that normalises and from the same model without that step."""
+
+    def near(self, one, other):
+        self.assertEqual(len(one), len(other))
+        for x, y in zip(one, other):
+            self.assertAlmostEqual(x, y, 5)
+
+    def test_normalize(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with Service("-p", "fp32") as own, Service("-p", "fp32", model=variant(folder, [0, 1])) as pooled:
+                expected = own.json("POST", "/embed", {"inputs": TEXTS})[1]
+                raw = pooled.json("POST", "/v1/embeddings", {"input": TEXTS})[1]
+                raw = [item["embedding"] for item in raw["data"]]
+                self.assertNotAlmostEqual(length(raw[0]), 1, 1)
+                self.near(scaled(raw[0], 1 / length(raw[0])), expected[0])
+                for s in own, pooled:
+                    for more in {}, {"normalize": True}, {"normalize": None}:
+                        self.assertEqual(s.json("POST", "/embed", {"inputs": TEXTS, **more})[1], expected)
+                    self.assertEqual(s.json("POST", "/embed", {"inputs": TEXTS, "normalize": False})[1], raw)
+                    kept = s.json("POST", "/embed", {"inputs": TEXTS, "normalize": False, "dimensions": 7})[1]
+                    self.assertEqual(kept, [vector[:7] for vector in raw])
+                    kept = s.json("POST", "/embed", {"inputs": TEXTS, "dimensions": 7})[1]
+                    self.assertAlmostEqual(length(kept[0]), 1, 5)
+                    self.assertEqual(s.json("POST", "/api/embed", {"input": TEXTS})[1]["embeddings"], expected)
+                    self.assertEqual(s.json("POST", "/api/embeddings", {"prompt": TEXTS[0]})[1]["embedding"], expected[0])
+                    for path in "/similarity", "/":
+                        cosines = s.json("POST", path, {"inputs": {"source_sentence": TEXTS[0], "sentences": TEXTS}})[1]
+                        self.near(cosines, [sum(map(operator.mul, expected[0], vector)) for vector in expected])
+                # Both ways in one batch.
+                answers = {}
+
+                def ask(normalize):
+                    answers[normalize] = pooled.json("POST", "/embed", {"inputs": TEXTS * 50, "normalize": normalize})[1]
+
+                threads = [threading.Thread(target=ask, args=[normalize]) for normalize in (True, False)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                self.assertEqual((answers[True], answers[False]), (expected * 50, raw * 50))
+
+    def test_types(self):
+        with tempfile.TemporaryDirectory() as folder, Service(model=variant(folder, [0, 1])) as s:
+            vectors = s.json("POST", "/embed", {"inputs": TEXTS})[1]  # of length 1
+            steps = [[(x + 1) / (2 / 255) for x in vector] for vector in vectors]  # 8 / sqrt(32) > 1: the range is -1 to 1
+            bits = [[int("".join("1" if x > 0 else "0" for x in vector[i:i + 8]), 2) for i in range(0, 32, 8)]
+                    for vector in vectors]
+            types = {"int8": ("b", [[int(x - 128) for x in vector] for vector in steps]),
+                     "uint8": ("B", [[int(x) for x in vector] for vector in steps]),
+                     "binary": ("b", [[x - 128 for x in vector] for vector in bits]), "ubinary": ("B", bits)}
+            for member in "output_dtype", "embedding_type":
+                for name, (code, expected) in types.items():
+                    body = {"input": TEXTS, member: name}
+                    answer = s.json("POST", "/v1/embeddings", body)[1]
+                    self.assertEqual([item["embedding"] for item in answer["data"]], expected, name)
+                    answer = s.json("POST", "/v1/embeddings", {**body, "encoding_format": "base64"})[1]
+                    self.assertEqual([list(array.array(code, base64.b64decode(item["embedding"]))) for item in answer["data"]],
+                                     expected, name)
+                    data = s.call("POST", "/v1/embeddings", body, {"Accept": "application/octet-stream"})[2]
+                    self.assertEqual(list(array.array(code, data)), sum(expected, []), name)
+            answer = s.json("POST", "/v1/embeddings", {"input": "a", "embedding_type": ["ubinary"], "dimensions": 9})[1]
+            self.assertEqual(answer["data"][0]["embedding"], [bits[2][0], bits[2][1] & 0x80])
+            answer = s.json("POST", "/v1/embeddings", {"input": ["a"], "embedding_type": "base64", "output_dimension": 4})[1]
+            self.assertEqual(len(base64.b64decode(answer["data"][0]["embedding"])), 16)
+
+    def test_forms_of_texts(self):
+        with Service("-p", "fp32") as s:
+            expected = s.json("POST", "/v1/embeddings", {"input": ["a", "the"]})[1]["data"]
+            for texts in [{"text": "a"}, {"text": "the"}], [{"text": "a"}, "the"], ["a", {"text": "the"}]:
+                self.assertEqual(s.json("POST", "/v1/embeddings", {"input": texts})[1]["data"], expected)
+            self.assertEqual(s.json("POST", "/v1/embeddings", {"input": {"text": "a"}})[1]["data"], expected[:1])
+            harmless = {"truncation": True, "truncate": "END", "late_chunking": False, "add_special_tokens": True,
+                        "normalized": True, "input_type": None, "output_dtype": "float", "embedding_type": "float"}
+            self.assertEqual(s.json("POST", "/v1/embeddings", {"input": ["a", "the"], **harmless})[1]["data"], expected)
 
 
 class Framing(unittest.TestCase):

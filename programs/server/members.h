@@ -1,0 +1,25 @@
+/* Members of a request's body that change its answer, by whatever name an API calls them. What can't be done is refused by that
+ * name rather than ignored. All read the exchange's body and set its fields; a member that is missing or null changes nothing.
+ * Each function returns false after sv_exchange_fail. Inside of the server. */
+#ifndef SV_SERVER_MEMBERS_H
+#define SV_SERVER_MEMBERS_H
+
+#include "server/exchange.h"
+
+/* A whole number: vectors are cut to it. */
+bool sv_members_dimensions(sv_exchange *exchange, const char *name);
+/* true or false: vectors of length 1, or without the model's last step where that is to normalise. */
+bool sv_members_normalize(sv_exchange *exchange, const char *name);
+/* One of sv_vector_type_names. */
+bool sv_members_type(sv_exchange *exchange, const char *name);
+/* true or "end": texts that are too long are cut at their end. false or "none": they are refused. "start": they are refused,
+ * too, since they can't be cut there. */
+bool sv_members_truncate(sv_exchange *exchange, const char *name);
+/* The same in other words: "right" or "left". */
+bool sv_members_direction(sv_exchange *exchange, const char *name);
+/* A switch that must not be `refused`; `why` ends the sentence that begins with the member's name. */
+bool sv_members_refuse(sv_exchange *exchange, const char *name, bool refused, const char *why);
+/* Whether the members that were read can be had together. After them. */
+bool sv_members_agree(sv_exchange *exchange);
+
+#endif
