@@ -150,16 +150,21 @@ typedef struct sv_gemm_bf16 {
 
 /* -------------------------------------------------------------- the others */
 
-/* Self-attention of one text over `heads` heads: out = softmax(Q K' * scale) V for each head.
+/* Self-attention of one text over `heads` heads: out = softmax(Q K' * scale + B) V for each head, for the first `queries` rows.
  * Head h's columns are [h * d, (h + 1) * d) of q, k, v and out; so a caller can give any range of heads by moving the pointers.
+ * B is a bias by distance, as relative positions give it: B[query][key] = bias[h * ld_bias + query - key]. What is read of it
+ * for a head reaches from distance -(n - 1) to queries - 1.
  */
 typedef struct sv_attention_args {
     const void *q, *k, *v; /* (n, heads * d) each: float, or bfloat16 if the record says so */
     size_t ld;             /* elements from row to row */
-    float *out;            /* (n, heads * d) */
+    float *out;            /* (queries, heads * d) */
     size_t ld_out;
     size_t n, heads, d;
-    float scale;   /* 1 / sqrt(d) */
+    size_t queries;    /* rows of q that are read, and of out: at most n */
+    float scale;       /* 1 / sqrt(d) */
+    const float *bias; /* distance 0 of the first head; NULL: no bias */
+    size_t ld_bias;
     void *scratch; /* scratch_size(n, d) bytes of the same record, aligned to 64 */
 } sv_attention_args;
 
@@ -183,7 +188,8 @@ typedef struct sv_kernels {
     sv_attention attention_bf16;
     /* For int8: moreover q and k may be rounded to 8 bits, k by the range of each of its columns over the text and q by the
      * text's largest value once these ranges have moved to it, and the softmax's weights may be off by up to 2^-6. Where a tier
-     * gains nothing by that, or its gemm_int8 writes no bfloat16, it is attention_bf16 or attention_f32. */
+     * gains nothing by that, or its gemm_int8 writes no bfloat16, it is attention_bf16 or attention_f32. With a bias, or with
+     * fewer queries than keys, it gives what attention_bf16 does. */
     sv_attention attention_int8;
 
     /* out (rows, h) = (x - mean(x)) / sqrt(var(x) + eps) * gamma + beta; out may be x. The variance is the biased one, from the
@@ -193,6 +199,10 @@ typedef struct sv_kernels {
 
     /* x[i] = gelu(x[i]), the exact one, in place. */
     void (*gelu_f32)(float *x, size_t count);
+
+    /* The same with the approximation of erf that some models were trained with:
+     * x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), which is x / (1 + e^(-2 sqrt(2/pi) (...))). */
+    void (*gelu_tanh_f32)(float *x, size_t count);
 } sv_kernels;
 
 /* The fastest kernels for a set of flags: the best tier inside it, down to ref. */

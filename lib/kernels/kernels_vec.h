@@ -74,6 +74,23 @@ static void gelu(float *x, size_t count) {
         v_store_first(x + i, v_gelu(v_load_first(x + i, count - i)), count - i);
 }
 
+/* x e^min(z, 0) / (1 + e^-|z|), z = 2 sqrt(2/pi) (x + 0.044715 x^3): no power of e is over 1. */
+ALWAYS_INLINE vf gelu_tanh_of(vf x) {
+    const float factor = 2 * 0.79788456f * (float)M_LOG2E; /* z is in octaves */
+    const vf z = v_mul(x, v_fma(v_mul(x, x), v_set(0.044715f * factor), v_set(factor)));
+    vf power[2] = {v_min(v_zero(), z), v_sub(v_zero(), v_abs(z))};
+    exp2_each(power, 2);
+    return v_mul(x, v_div(power[0], v_add(v_set(1.0f), power[1])));
+}
+
+static void gelu_tanh(float *x, size_t count) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        v_store(x + i, gelu_tanh_of(v_load(x + i)));
+    if (i < count)
+        v_store_first(x + i, gelu_tanh_of(v_load_first(x + i, count - i)), count - i);
+}
+
 /* ------------------------------------------------------------------ GEMM */
 
 typedef struct tile_args {
@@ -284,8 +301,37 @@ static void gemm_run(const sv_gemm_f32_args *g) {
 
 /* ------------------------------------------------------------- attention */
 
+/* Floats of a head's bias and of what lanes beyond it read. */
+#define BIAS_SIZE(n) (2 * (n) + NR)
+
 static size_t attention_scratch_size(size_t n, size_t d) {
-    return (NR * d + NR * n + (d + NR - 1) / NR * NR * n + d * n) * sizeof(float);
+    return (NR * d + NR * n + (d + NR - 1) / NR * NR * n + d * n + BIAS_SIZE(n)) * sizeof(float);
+}
+
+/* b (BIAS_SIZE(n)) <- the bias of a head by distance, from -(n - 1) on, and zeros for the lanes beyond the last query. */
+static void copy_bias(float *b, const float *bias, size_t n, size_t queries) {
+    memcpy(b, bias - (n - 1), (n - 1 + queries) * sizeof *b);
+    memset(b + n - 1 + queries, 0, NR * sizeof *b);
+}
+
+/* s (n, nv * LANES) <- s * scale + bias, whose distance is `b` for the first query and the first key; largest <- the columns'
+ * largest. */
+ALWAYS_INLINE void add_bias(float *s, const size_t nv, size_t n, float scale, const float *b, float *largest) {
+    vf highest[2];
+    UNROLL
+    for (size_t j = 0; j < nv; j++)
+        highest[j] = v_set(-INFINITY);
+    for (size_t key = 0; key < n; key++, s += nv * LANES, b--) {
+        UNROLL
+        for (size_t j = 0; j < nv; j++) {
+            const vf score = v_fma(v_load(s + j * LANES), v_set(scale), v_load(b + j * LANES));
+            highest[j] = v_max(highest[j], score);
+            v_store(s + j * LANES, score);
+        }
+    }
+    UNROLL
+    for (size_t j = 0; j < nv; j++)
+        v_store(largest + j * LANES, highest[j]);
 }
 
 /* s (n, nv * LANES) <- exp(scale * (s - largest[column])); inverse[column] <- 1 / the column's sum. */
@@ -357,6 +403,9 @@ static void attention(const sv_attention_args *g) {
     float *s = q + NR * g->d;                        /* (n, NR) */
     float *v = s + NR * g->n;                        /* (ceil(d / NR), n, NR) */
     float *k = v + (g->d + NR - 1) / NR * NR * g->n; /* (n, d) */
+    float *b = k + g->n * g->d;                      /* (BIAS_SIZE(n)) */
+    if (!g->queries)
+        return;
     for (size_t head = 0; head < g->heads; head++) {
         const size_t at = head * g->d;
         for (size_t first = 0; first < g->d; first += NR)
@@ -367,8 +416,10 @@ static void attention(const sv_attention_args *g) {
             }
         for (size_t i = 0; i < g->n; i++)
             memcpy(k + i * g->d, keys + i * g->ld + at, g->d * sizeof *k);
-        for (size_t query = 0; query < g->n; query += NR) {
-            const size_t queries = smaller(g->n - query, NR), nv = queries > LANES ? 2 : 1, nr = nv * LANES;
+        if (g->bias)
+            copy_bias(b, g->bias + head * g->ld_bias, g->n, g->queries);
+        for (size_t query = 0; query < g->queries; query += NR) {
+            const size_t queries = smaller(g->queries - query, NR), nv = queries > LANES ? 2 : 1, nr = nv * LANES;
             pack_panel(q, nr, all_queries + query * g->ld + at, g->ld, queries, g->d);
             if (head + 1 < g->heads)
                 prefetch_head(g, at + g->d, query, query + queries);
@@ -383,13 +434,21 @@ static void attention(const sv_attention_args *g) {
                                    .c = s,
                                    .ldc = nr,
                                    .columns = nr,
-                                   .highest = highest,
+                                   .highest = g->bias ? NULL : highest,
                                    .prefetch = (const char *)q},
                       g->n);
+            float scale = g->scale;
+            if (g->bias) {
+                if (nv == 2)
+                    add_bias(s, 2, g->n, scale, b + g->n - 1 + query, highest);
+                else
+                    add_bias(s, 1, g->n, scale, b + g->n - 1 + query, highest);
+                scale = 1;
+            }
             if (nv == 2)
-                softmax_columns(s, 2, g->n, g->scale, highest, inverse);
+                softmax_columns(s, 2, g->n, scale, highest, inverse);
             else
-                softmax_columns(s, 1, g->n, g->scale, highest, inverse);
+                softmax_columns(s, 1, g->n, scale, highest, inverse);
             float *out = g->out + query * g->ld_out + at;
             for (size_t first = 0; first < g->d; first += NR) {
                 const size_t columns = smaller(g->d - first, NR);
@@ -527,6 +586,7 @@ const sv_kernels TABLE = {
     .attention_int8 = ATTENTION,
     .layernorm_f32 = layernorm,
     .gelu_f32 = gelu,
+    .gelu_tanh_f32 = gelu_tanh,
 };
 
 #endif

@@ -26,6 +26,7 @@ void sv_attend(const sv_attention *attention, const sv_config *config, const voi
         .out = out,
         .ld_out = h,
         .n = n,
+        .queries = n,
         .heads = heads,
         .d = d,
         .scale = 1 / sqrtf((float)d),

@@ -22,6 +22,13 @@ static void gelu_f32(float *x, size_t count) {
         x[i] = sv_gelu_ref(x[i]);
 }
 
+static void gelu_tanh_f32(float *x, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const double at = x[i];
+        x[i] = (float)(at / (1.0 + exp(-2 * sqrt(M_2_PI) * (at + 0.044715 * at * at * at))));
+    }
+}
+
 /* ------------------------------------------------------------------- GEMM */
 
 static size_t gemm_packed_size(size_t n, size_t k) {
@@ -70,7 +77,7 @@ static void attention(const sv_attention_args *g) {
     const float *v = g->v;
     float *p = g->scratch; /* (n): a query's scores, then its probabilities */
     for (size_t head = 0; head < g->heads; head++)
-        for (size_t query = 0; query < g->n; query++) {
+        for (size_t query = 0; query < g->queries; query++) {
             const float *q = (const float *)g->q + query * g->ld + head * g->d;
             float *out = g->out + query * g->ld_out + head * g->d;
 
@@ -81,6 +88,8 @@ static void attention(const sv_attention_args *g) {
                 for (size_t i = 0; i < g->d; i++)
                     sum = fmaf(q[i], k[i], sum);
                 p[key] = sum * g->scale;
+                if (g->bias)
+                    p[key] = fmaf(sum, g->scale, g->bias[(ptrdiff_t)(head * g->ld_bias + query) - (ptrdiff_t)key]);
                 highest = fmaxf(highest, p[key]);
             }
             float total = 0.0f;
@@ -135,4 +144,5 @@ const sv_kernels sv_kernels_ref = {
     .attention_int8 = ATTENTION,
     .layernorm_f32 = layernorm,
     .gelu_f32 = gelu_f32,
+    .gelu_tanh_f32 = gelu_tanh_f32,
 };

@@ -36,6 +36,7 @@ typedef struct scratch {
     float *s;     /* (16, row_of(padded n)) */
     uint16_t *p;  /* (16, row_of(padded n)) */
     float *out;   /* (3, 16, 16): two halves of a line of O, and the sums of P */
+    float *bias;  /* (2 * padded n + LINE): a head's by key - query */
     size_t bytes; /* of all */
 } scratch;
 
@@ -47,7 +48,8 @@ static scratch scratch_at(void *memory, size_t n, size_t d) {
     s.s = (float *)(void *)(s.v + keys * columns / 2);
     s.p = (uint16_t *)(void *)(s.s + QUERIES * row_of(keys));
     s.out = (float *)(void *)(s.p + QUERIES * row_of(keys));
-    s.bytes = (size_t)((char *)(s.out + 3 * QUERIES * LANES) - (char *)memory);
+    s.bias = s.out + 3 * QUERIES * LANES;
+    s.bytes = (size_t)((char *)(s.bias + 2 * keys + LINE) - (char *)memory);
     return s;
 }
 
@@ -106,6 +108,13 @@ static void score(float *s, size_t row, const uint16_t *q, size_t ldq, const uin
 #undef SCORE
 }
 
+/* s (rows, n) <- s * scale + bias; `bias` is that of the first query and the first key, by key - query. */
+static void add_bias(float *s, size_t row, size_t n, size_t rows, float scale, const float *bias) {
+    for (size_t r = 0; r < rows; r++, s += row, bias--)
+        for (size_t key = 0; key < n; key += LANES)
+            v_store(s + key, v_fma(v_load(s + key), v_set(scale), v_load(bias + key)));
+}
+
 /* p (rows, padded n) <- 2^(scale * (s - largest of the row)), of the first n keys; 0 for the others. */
 static void weigh(uint16_t *p, const float *s, size_t row, size_t n, size_t rows, float scale) {
     const vf factor = v_set(scale);
@@ -155,8 +164,19 @@ static void weigh_values(const sv_attention_args *g, float *out, const scratch *
     }
 }
 
+/* out (2 * keys + LINE) <- the bias of a head by key - query, where that is 0 at out[keys]; zeros beyond the last key. */
+static void turn_bias(float *out, size_t keys, const float *bias, size_t n, size_t queries) {
+    memset(out, 0, (2 * keys + LINE) * sizeof *out);
+    for (size_t key = 0; key < n; key++)
+        out[keys + key] = *(bias - key);
+    for (size_t query = 1; query < queries; query++)
+        out[keys - query] = bias[query];
+}
+
 static void run(const sv_attention_args *g) {
     assert(g->scale > 0);
+    if (!g->queries)
+        return;
     const scratch s = scratch_at(g->scratch, g->n, g->d);
     const size_t keys = padded(g->n), d = padded(g->d);
     uint32_t ones[LANES];
@@ -168,14 +188,21 @@ static void run(const sv_attention_args *g) {
         const uint16_t *first_query = (const uint16_t *)g->q + head * g->d;
         pack_keys(s.k, (const uint16_t *)g->k + head * g->d, g->ld, g->n, g->d);
         pack_values(s.v, keys / 2, (const uint16_t *)g->v + head * g->d, g->ld, g->n, g->d);
-        for (size_t query = 0; query < g->n; query += QUERIES) {
-            const size_t queries = smaller(g->n - query, QUERIES);
+        if (g->bias)
+            turn_bias(s.bias, keys, g->bias + head * g->ld_bias, g->n, g->queries);
+        for (size_t query = 0; query < g->queries; query += QUERIES) {
+            const size_t queries = smaller(g->queries - query, QUERIES);
             const bool where_they_lie = queries == QUERIES && g->d == d;
             const uint16_t *q = where_they_lie ? first_query + query * g->ld : s.q;
             if (!where_they_lie)
                 pack_queries(s.q, first_query + query * g->ld, g->ld, queries, g->d);
             score(s.s, row_of(keys), q, where_they_lie ? g->ld : d, s.k, g->n, g->d);
-            weigh(s.p, s.s, row_of(keys), g->n, queries, g->scale * (float)M_LOG2E);
+            float scale = g->scale;
+            if (g->bias) {
+                add_bias(s.s, row_of(keys), g->n, queries, scale, s.bias + keys - query);
+                scale = 1;
+            }
+            weigh(s.p, s.s, row_of(keys), g->n, queries, scale * (float)M_LOG2E);
             weigh_values(g, g->out + query * g->ld_out + head * g->d, &s, keys, queries);
         }
     }

@@ -25,9 +25,12 @@
 
 #define PAIRS (LINE / 2) /* in a register */
 
+/* Floats of a head's bias and of what lanes beyond it read. */
+#define BIAS_SIZE(n) (2 * (n) + QUERIES)
+
 static size_t scratch_size(size_t n, size_t d) {
     const size_t q = padded(d) / 2 * QUERIES, k = n * padded(d) / 2, v = pairs_of(n) * padded(d), s = n * QUERIES;
-    return (q + k + v + s + MR * NR) * sizeof(float);
+    return (q + k + v + s + MR * NR + BIAS_SIZE(n)) * sizeof(float);
 }
 
 /* Lane by lane the pair (first, second). */
@@ -55,6 +58,15 @@ static void pack_queries(uint32_t *q, const size_t nv, const uint16_t *from, siz
             for (size_t pair = 0; pair < PAIRS; pair++)
                 _mm512_storeu_ps(q + ((i / 2 + pair) * nv + j) * LANES, r[pair]);
         }
+}
+
+/* s (n, nv vectors) <- s * scale + bias, whose distance is `b` for the first query and the first key. */
+ALWAYS_INLINE void add_bias(float *s, const size_t nv, size_t n, float scale, const float *b) {
+    for (size_t key = 0; key < n; key++, s += nv * LANES, b--) {
+        UNROLL
+        for (size_t j = 0; j < nv; j++)
+            v_store(s + j * LANES, v_fma(v_load(s + j * LANES), v_set(scale), v_load(b + j * LANES)));
+    }
 }
 
 /* s (n, nv vectors) becomes pairs (pairs of keys, nv vectors) of 2^(scale * (s - largest of the column)); `inverse` gets 1 /
@@ -88,9 +100,9 @@ ALWAYS_INLINE void softmax(float *s, const size_t nv, size_t n, float scale, flo
         v_store(inverse + j * LANES, v_div(v_set(1.0f), total[j]));
 }
 
-/* k (n, padded d), ldk from row to row. */
+/* k (n, padded d), ldk from row to row; `b` as add_bias takes it, or NULL. */
 static void attend(const sv_attention_args *g, float *out, const uint16_t *k, size_t ldk, const uint32_t *v, const uint32_t *q,
-                   float *s, float *sums, const size_t nv, size_t queries) {
+                   float *s, float *sums, const float *b, const size_t nv, size_t queries) {
     const size_t row = nv * LANES;
     for (size_t chunk = 0; chunk < chunks_of(g->n); chunk++) {
         const size_t key = chunk_begin(g->n, chunk);
@@ -107,7 +119,14 @@ static void attend(const sv_attention_args *g, float *out, const uint16_t *k, si
         else
             narrow[last](&t);
     }
-    const float scale = g->scale * (float)M_LOG2E;
+    float scale = g->scale * (float)M_LOG2E;
+    if (b) {
+        if (nv == 2)
+            add_bias(s, 2, g->n, g->scale, b);
+        else
+            add_bias(s, 1, g->n, g->scale, b);
+        scale = (float)M_LOG2E;
+    }
     float inverse[QUERIES];
     if (nv == 2)
         softmax(s, 2, g->n, scale, inverse);
@@ -124,6 +143,9 @@ static void run(const sv_attention_args *g) {
     uint32_t *v = (uint32_t *)(void *)(k + g->n * d);
     float *s = (float *)(v + pairs_of(g->n) * d); /* (n, QUERIES) */
     float *sums = s + g->n * QUERIES;             /* (MR, NR) */
+    float *bias = sums + MR * NR;                 /* (BIAS_SIZE(n)), from distance -(n - 1) on */
+    if (!g->queries)
+        return;
     for (size_t head = 0; head < g->heads; head++) {
         const uint16_t *first_query = (const uint16_t *)g->q + head * g->d;
         const uint16_t *keys = (const uint16_t *)g->k + head * g->d;
@@ -131,11 +153,15 @@ static void run(const sv_attention_args *g) {
         if (!whole)
             pack_keys(k, keys, g->ld, g->n, g->d);
         pack_values(v, pairs_of(g->n), (const uint16_t *)g->v + head * g->d, g->ld, g->n, g->d);
-        for (size_t query = 0; query < g->n; query += QUERIES) {
-            const size_t queries = smaller(g->n - query, QUERIES), nv = queries > LANES ? 2 : 1;
+        if (g->bias) {
+            memcpy(bias, g->bias + head * g->ld_bias - (g->n - 1), (g->n - 1 + g->queries) * sizeof *bias);
+            memset(bias + g->n - 1 + g->queries, 0, QUERIES * sizeof *bias);
+        }
+        for (size_t query = 0; query < g->queries; query += QUERIES) {
+            const size_t queries = smaller(g->queries - query, QUERIES), nv = queries > LANES ? 2 : 1;
             pack_queries(q, nv, first_query + query * g->ld, g->ld, queries, g->d);
-            attend(g, g->out + query * g->ld_out + head * g->d, whole ? keys : k, whole ? g->ld : d, v, q, s, sums, nv,
-                   queries);
+            attend(g, g->out + query * g->ld_out + head * g->d, whole ? keys : k, whole ? g->ld : d, v, q, s, sums,
+                   g->bias ? bias + g->n - 1 + query : NULL, nv, queries);
         }
     }
 }

@@ -468,7 +468,7 @@ ALWAYS_INLINE bool attend(const sv_attention_args *g, const scratch *s, const bo
 
 static void run(const sv_attention_args *g) {
     assert(g->scale > 0);
-    if (g->n < LEAST_KEYS) {
+    if (g->n < LEAST_KEYS || g->bias || g->queries < g->n) {
         OTHERWISE.run(g);
         return;
     }

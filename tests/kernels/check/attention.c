@@ -1,4 +1,4 @@
-/* attention_f32, attention_bf16 and attention_int8. The oracle is softmax(Q K' scale) V in double.
+/* attention_f32, attention_bf16 and attention_int8. The oracle is softmax(Q K' scale + B) V in double.
  *
  * The bound: a score is a chain of d fused multiply-adds, so off by at most d U sum |q k| scale; that and the rounding of the
  * exponent (relative, to a magnitude of |score| + |largest score|) enter e^x as a relative error of each weight, twice, since
@@ -26,8 +26,9 @@ typedef struct subject {
 } subject;
 
 typedef struct text {
-    size_t n, heads, d;
+    size_t n, heads, d, queries;
     matrix q, k, v; /* (n, heads * d) with one ld */
+    matrix bias;    /* (heads, n - 1 + queries) by distance; no rows: none */
     bool bf16;      /* they are rounded to it */
     float scale;
 } text;
@@ -53,6 +54,7 @@ static text text_open(const subject *s, size_t n, size_t heads, size_t d, patter
         .n = n,
         .heads = heads,
         .d = d,
+        .queries = n,
         .q = matrix_open(n, width, ld),
         .k = matrix_open(n, width, ld),
         .v = matrix_open(n, width, ld),
@@ -74,6 +76,22 @@ static void text_close(text *t) {
     matrix_close(&t->q);
     matrix_close(&t->k);
     matrix_close(&t->v);
+    matrix_close(&t->bias);
+}
+
+/* Gives a text a bias of -4 .. 4, and leaves it so many queries. */
+static void add_bias(text *t, size_t queries) {
+    t->queries = queries;
+    matrix_close(&t->bias);
+    t->bias = matrix_open(t->heads, t->n - 1 + queries, t->n - 1 + queries + random_below(3));
+    matrix_fill(&t->bias, RANDOM);
+    for (size_t head = 0; head < t->heads; head++)
+        for (size_t i = 0; i < t->bias.columns; i++)
+            t->bias.at[head * t->bias.ld + i] *= 4;
+}
+
+static double bias_of(const text *t, size_t head, size_t query, size_t key) {
+    return t->bias.rows ? t->bias.at[head * t->bias.ld + t->n - 1 + query - key] : 0;
 }
 
 /* q, k or v as attention reads it. */
@@ -103,7 +121,10 @@ static void run_heads(const subject *s, const text *t, size_t first, size_t last
         .n = t->n,
         .heads = last - first,
         .d = t->d,
+        .queries = t->queries,
         .scale = t->scale,
+        .bias = t->bias.rows ? t->bias.at + first * t->bias.ld + t->n - 1 : NULL,
+        .ld_bias = t->bias.ld,
         .scratch = scratch.at,
     });
     matrix_check_canaries(&scratch, "scratch");
@@ -133,11 +154,12 @@ static double bytes_error(const text *t, size_t query, size_t at) {
 static void check_oracle(const subject *s, const text *t, const matrix *out) {
     double *score = malloc((t->n + 1) * sizeof *score), *size = malloc((t->n + 1) * sizeof *size);
     for (size_t head = 0; head < t->heads; head++)
-        for (size_t query = 0; query < t->n; query++) {
+        for (size_t query = 0; query < t->queries; query++) {
             const size_t at = head * t->d;
             double highest = -INFINITY, reach = 0, magnitude = 0;
             for (size_t key = 0; key < t->n; key++) {
-                score[key] = size[key] = 0;
+                score[key] = bias_of(t, head, query, key);
+                size[key] = fabs(score[key]);
                 for (size_t i = 0; i < t->d; i++) {
                     const double product = (double)t->q.at[query * t->q.ld + at + i] * t->k.at[key * t->k.ld + at + i];
                     score[key] += product * t->scale;
@@ -173,12 +195,13 @@ static void check_oracle(const subject *s, const text *t, const matrix *out) {
 }
 
 static void test_text(const subject *s, const text *t, const char *label) {
-    check_begin("%s %s n=%zu heads=%zu d=%zu ld=%zu %s", s->tier, s->test, t->n, t->heads, t->d, t->q.ld, label);
-    matrix out = matrix_open(t->n, t->heads * t->d, t->heads * t->d + random_below(3));
+    check_begin("%s %s n=%zu queries=%zu heads=%zu d=%zu ld=%zu %s%s", s->tier, s->test, t->n, t->queries, t->heads, t->d,
+                t->q.ld, label, t->bias.rows ? " with a bias" : "");
+    matrix out = matrix_open(t->queries, t->heads * t->d, t->heads * t->d + random_below(3));
     run_heads(s, t, 0, t->heads, &out);
     check_oracle(s, t, &out);
 
-    matrix one_by_one = matrix_open(t->n, t->heads * t->d, out.ld);
+    matrix one_by_one = matrix_open(t->queries, t->heads * t->d, out.ld);
     for (size_t head = 0; head < t->heads; head++)
         run_heads(s, t, head, head + 1, &one_by_one);
     matrix_check_same(&one_by_one, &out, "each head alone");
@@ -205,6 +228,35 @@ static void test_query_order(const subject *s, size_t n) {
     matrix_close(&out);
     matrix_close(&reversed);
     matrix_close(&back);
+    text_close(&t);
+}
+
+/* With a bias, and with fewer queries than keys: these have the bits that they have among all of them. */
+static void test_bias(const subject *s, size_t n, size_t d, pattern p) {
+    text t = text_open(s, n, 1 + random_below(3), d, p);
+    add_bias(&t, n);
+    test_text(s, &t, pattern_names[p]);
+    matrix all = matrix_open(n, t.heads * d, t.heads * d);
+    run_heads(s, &t, 0, t.heads, &all);
+    const size_t fewer[] = {1, n / 2, n - 1};
+    for (size_t i = 0; i < sizeof fewer / sizeof *fewer; i++) {
+        t.queries = fewer[i];
+        matrix out = matrix_open(t.queries, t.heads * d, t.heads * d), first = matrix_open(t.queries, t.heads * d, t.heads * d);
+        check_begin("%s %s n=%zu queries=%zu d=%zu", s->tier, s->test, n, t.queries, d);
+        run_heads(s, &t, 0, t.heads, &out);
+        for (size_t row = 0; row < t.queries; row++)
+            memcpy(first.at + row * first.ld, all.at + row * all.ld, t.heads * d * sizeof *all.at);
+        matrix_check_same(&out, &first, "the first queries alone");
+        matrix_close(&out);
+        matrix_close(&first);
+    }
+    matrix_close(&all);
+    add_bias(&t, n > 1 ? n - 1 : 1);
+    test_text(s, &t, "some queries");
+    matrix_close(&t.bias);
+    t.bias = (matrix){0};
+    t.queries = 1;
+    test_text(s, &t, "the first query");
     text_close(&t);
 }
 
@@ -267,6 +319,9 @@ static void test_subject(const subject *s) {
         test_text(s, &t, "random");
         text_close(&t);
     }
+    for (size_t i = 1; i < sizeof ns / sizeof *ns; i++)
+        for (size_t j = 3; j < sizeof ds / sizeof *ds; j++)
+            test_bias(s, ns[i], ds[j], random_below(3) ? RANDOM : MIXED);
     test_query_order(s, nr - 1);
     test_query_order(s, 2 * nr + 3);
     test_special(s);
@@ -331,6 +386,7 @@ static double time_attention(const sv_attention *attention, size_t n, unsigned m
                           .n = n,
                           .heads = heads,
                           .d = d,
+                          .queries = n,
                           .scale = 0.176776695f,
                           .scratch = scratch.at}};
     const double ns = bench_ns(call_attention, &b, milliseconds);

@@ -1,4 +1,4 @@
-/* layernorm_f32 and gelu_f32: kernels that go along a row. */
+/* layernorm_f32, gelu_f32 and gelu_tanh_f32: kernels that go along a row. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,7 +125,21 @@ void test_layernorm(const sv_kernels *kernels) {
 
 /* ------------------------------------------------------------------ GELU */
 
-void test_gelu(const sv_kernels *kernels) {
+static double gelu_tanh_oracle(double x) {
+    return x / (1 + exp(-2 * sqrt(M_2_PI) * (x + 0.044715 * x * x * x)));
+}
+
+static double gelu_tanh_bound(double x) {
+    return 8 * U * fabs(x) + 0x1p-149;
+}
+
+typedef struct activation {
+    const char *name;
+    void (*run)(float *x, size_t count);
+    double (*oracle)(double x), (*bound)(double x);
+} activation;
+
+static void test_activation(const sv_kernels *kernels, const activation *f) {
     /* Every 4093rd float (a prime) of all 2^32, in pieces of changing length: signs, infinities, NaNs, denormals. */
     enum { MOST = 97 };
     const uint32_t stride = 4093, begin = (uint32_t)random_below(4093);
@@ -136,23 +150,28 @@ void test_gelu(const sv_kernels *kernels) {
             const uint32_t bits = (uint32_t)next;
             memcpy(x.at + i, &bits, sizeof bits);
         }
-        check_begin("%s gelu_f32 count=%zu from %a", kernels->tier, x.columns, x.at[0]);
+        check_begin("%s %s count=%zu from %a", kernels->tier, f->name, x.columns, x.at[0]);
         matrix y = matrix_copy(&x);
-        kernels->gelu_f32(y.at, y.columns);
+        f->run(y.at, y.columns);
         matrix_check_canaries(&y, "x");
         for (size_t i = 0; i < x.columns; i++) {
             const double value = x.at[i];
             /* x/2 (1 + erf(x/sqrt 2)) at -infinity is -infinity times 0. */
-            check_close(y.at[i], value == -INFINITY ? NAN : gelu_oracle(value), gelu_bound(value), "gelu", 0, i);
+            check_close(y.at[i], value == -INFINITY ? NAN : f->oracle(value), f->bound(value), f->name, 0, i);
         }
         matrix_close(&x);
         matrix_close(&y);
     }
-    check_begin("%s gelu_f32 count=0", kernels->tier);
+    check_begin("%s %s count=0", kernels->tier, f->name);
     matrix none = matrix_open(0, 0, 1);
-    kernels->gelu_f32(none.at, 0);
+    f->run(none.at, 0);
     matrix_check_canaries(&none, "x");
     matrix_close(&none);
+}
+
+void test_gelu(const sv_kernels *kernels) {
+    test_activation(kernels, &(activation){"gelu_f32", kernels->gelu_f32, gelu_oracle, gelu_bound});
+    test_activation(kernels, &(activation){"gelu_tanh_f32", kernels->gelu_tanh_f32, gelu_tanh_oracle, gelu_tanh_bound});
 }
 
 /* ----------------------------------------------------------------- bench */
