@@ -13,6 +13,9 @@
 #define SV_MAX_HEADS 256u
 #define SV_MAX_VOCABULARY (1u << 22)
 #define SV_MAX_POSITIONS 65536u
+#define SV_MAX_BUCKETS 4096u /* of a bias by relative position */
+#define SV_MAX_LABELS 65536u
+#define SV_MAX_SHARDS 256u /* files that a model's weights lie in */
 
 /* Text. */
 #define SV_MAX_TOKEN_BYTES 1024u      /* one entry of a vocabulary */

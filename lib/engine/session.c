@@ -54,8 +54,7 @@ static void tokenize_window(senvec_session *session, size_t first, size_t count)
             uint32_t *ids = session->ids + i * longest;
             session->tokens[i] = sv_tokenizer_encode(session->model->tokenizer, text.data, text.length, ids, longest);
             session->sequences[i] = (sv_sequence){
-                .ids = ids,
-                .length = session->tokens[i].count,
+                .text = {.ids = ids, .length = session->tokens[i].count},
                 .out = session->out + (first + i) * session->stride,
                 .normalize = session->normalize,
             };

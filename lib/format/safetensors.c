@@ -39,7 +39,7 @@ static const struct {
     unsigned bits;
 } dtypes[] = {
     {"F32", SV_DTYPE_F32, 32},          {"F16", SV_DTYPE_F16, 16},      {"BF16", SV_DTYPE_BF16, 16},
-    {"F64", SV_DTYPE_OTHER, 64},        {"I64", SV_DTYPE_OTHER, 64},    {"U64", SV_DTYPE_OTHER, 64},
+    {"F64", SV_DTYPE_F64, 64},          {"I64", SV_DTYPE_OTHER, 64},    {"U64", SV_DTYPE_OTHER, 64},
     {"C64", SV_DTYPE_OTHER, 64},        {"I32", SV_DTYPE_OTHER, 32},    {"U32", SV_DTYPE_OTHER, 32},
     {"I16", SV_DTYPE_OTHER, 16},        {"U16", SV_DTYPE_OTHER, 16},    {"I8", SV_DTYPE_OTHER, 8},
     {"U8", SV_DTYPE_OTHER, 8},          {"BOOL", SV_DTYPE_OTHER, 8},    {"F8_E5M2", SV_DTYPE_OTHER, 8},
@@ -287,7 +287,12 @@ void sv_tensor_to_f32(const sv_tensor *tensor, float *out) {
             memcpy(out, tensor->data, tensor->bytes);
         return;
     }
-    for (uint64_t i = 0; i < tensor->count; i++) {
+    for (uint64_t i = 0; tensor->dtype == SV_DTYPE_F64 && i < tensor->count; i++) {
+        double value;
+        memcpy(&value, tensor->data + 8 * i, sizeof value);
+        out[i] = (float)value;
+    }
+    for (uint64_t i = 0; tensor->dtype != SV_DTYPE_F64 && i < tensor->count; i++) {
         uint16_t half;
         memcpy(&half, tensor->data + 2 * i, sizeof half);
         if (tensor->dtype == SV_DTYPE_F16) {

@@ -16,6 +16,7 @@ typedef enum sv_dtype {
     SV_DTYPE_F32,
     SV_DTYPE_F16,
     SV_DTYPE_BF16,
+    SV_DTYPE_F64,
     SV_DTYPE_OTHER, /* present, checked for size, not readable as floats (I64, BOOL, ...) */
 } sv_dtype;
 
@@ -60,7 +61,7 @@ void sv_safetensors_forget(const sv_safetensors *file, const void *data, size_t 
 senvec_status sv_safetensors_write(FILE *stream, const sv_tensor *tensors, size_t count, const char *const (*metadata)[2],
                                    senvec_error *err);
 
-/* out[i] <- element i as float; F16 and BF16 are widened exactly. The dtype must be a float one. */
+/* out[i] <- element i as float; F16 and BF16 are widened exactly, F64 is rounded. The dtype must be a float one. */
 void sv_tensor_to_f32(const sv_tensor *tensor, float *out);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "int8/gptq.h"
 #include "int8/quantize.h"
+#include "model/linear.h"
 #include "model/steps.h"
 
 #define SMOOTHING 0.6f
@@ -33,9 +34,10 @@ typedef struct calibration {
     sv_team *team;
     sv_gptq gptq;
     size_t tokens;
+    sv_position_bias bias;
     float *x;       /* (T, H): the residual stream */
     float *input;   /* (T, max(H, I)): what a linear layer reads, as its integers stand for it */
-    float *output;  /* (T, max(3H, I)): what it gives */
+    float *output;  /* (T, max(3H, I, E)): what it gives */
     float *matrix;  /* (n, k): its weights */
     float *packed;  /* the same, packed */
     float *smooth;  /* (H): s */
@@ -60,18 +62,42 @@ static void embed_text(void *context, size_t item, size_t member) {
     const calibration *c = context;
     const sv_weights *weights = c->weights;
     size_t h = c->config->hidden, first = c->samples->begin[item], n = c->samples->begin[item + 1] - first;
-    float *x = c->x + first * h;
-    for (size_t i = 0; i < n; i++)
-        sv_sum_embeddings(c->config, weights, c->samples->ids[first + i], i, x + i * h);
-    c->kernels->layernorm_f32(x, h, x, h, weights->embedding_gamma, weights->embedding_beta, c->config->layernorm_eps, n, h);
+    size_t e = sv_weights_embedding(c->config);
+    float *x = c->x + first * h, *sums = c->config->embedding ? c->output + first * e : x;
+    sv_sum_embeddings(c->config, weights, &(sv_text_ids){.ids = c->samples->ids + first, .length = n}, 0, n, sums);
+    c->kernels->layernorm_f32(sums, e, sums, e, weights->embedding_gamma, weights->embedding_beta, c->config->layernorm_eps, n,
+                              e);
+    if (c->config->embedding)
+        c->kernels->gemm_f32.run(&(sv_gemm_f32_args){
+            .a = sums,
+            .lda = e,
+            .w = c->packed,
+            .panel = e * c->kernels->gemm_f32.nr,
+            .bias = weights->projection_bias,
+            .c = x,
+            .ldc = h,
+            .m = n,
+            .n = h,
+            .k = e,
+        });
 }
 
 /* input (T, H) = attention of output (T, 3H). */
 static void attend_text(void *context, size_t item, size_t member) {
     const calibration *c = context;
     size_t h = c->config->hidden, first = c->samples->begin[item], n = c->samples->begin[item + 1] - first;
-    sv_attend(&c->kernels->attention_f32, c->config, c->output + first * 3 * h, n, c->config->heads, c->input + first * h,
-              c->scratch + member * c->scratch_size);
+    const float *qkv = c->output + first * 3 * h;
+    sv_attend(&c->kernels->attention_f32, c->config, &c->bias,
+              &(sv_attending){
+                  .q = qkv,
+                  .k = qkv + h,
+                  .v = qkv + 2 * h,
+                  .n = n,
+                  .queries = n,
+                  .heads = c->config->heads,
+                  .out = c->input + first * h,
+                  .scratch = c->scratch + member * c->scratch_size,
+              });
 }
 
 typedef struct normalization {
@@ -100,14 +126,15 @@ static void add_and_normalize(calibration *c, const float *gamma, const float *b
 typedef struct product {
     const calibration *c;
     const sv_quantized_room *room;
-    bool gelu;
+    bool activate; /* the feed-forward's activation follows */
 } product;
 
 static void multiply_rows(void *context, size_t item, size_t member) {
     (void)member;
     const product *p = context;
     const calibration *c = p->c;
-    size_t n = p->room->n, k = p->room->k, first = item * ROWS;
+    size_t n = p->room->n, k = p->room->k, first = item * ROWS, rows = item_size(c->tokens, item, ROWS);
+    const bool gelu = p->activate && c->config->activation == SV_ACTIVATION_GELU;
     c->kernels->gemm_f32.run(&(sv_gemm_f32_args){
         .a = c->input + first * k,
         .lda = k,
@@ -116,19 +143,21 @@ static void multiply_rows(void *context, size_t item, size_t member) {
         .bias = p->room->bias,
         .c = c->output + first * n,
         .ldc = n,
-        .m = item_size(c->tokens, item, ROWS),
+        .m = rows,
         .n = n,
         .k = k,
-        .gelu = p->gelu,
+        .gelu = gelu,
     });
+    if (p->activate && !gelu)
+        sv_activate(c->kernels, c->config->activation, c->output + first * n, n, rows, n);
 }
 
-static void apply(calibration *c, const sv_quantized_room *room, bool gelu) {
+static void apply(calibration *c, const sv_quantized_room *room, bool activate) {
     for (size_t r = 0; r < room->n; r++)
         for (size_t i = 0; i < room->k; i++)
             c->matrix[r * room->k + i] = room->scale[r] * (float)room->w[r * room->k + i];
     c->kernels->gemm_f32.pack(c->packed, c->matrix, room->k, room->n, room->k);
-    product p = {c, room, gelu};
+    product p = {c, room, activate};
     sv_team_each(c->team, items_of(c->tokens, ROWS), multiply_rows, &p);
 }
 
@@ -224,20 +253,20 @@ static void take(calibration *c, sv_quantized_room *room, size_t first, size_t n
 }
 
 /* The layer in `matrix`, which reads `from`: rounds it, and computes what it gives. */
-static void quantize(calibration *c, sv_quantized_room *room, const float *from, bool gelu) {
+static void quantize(calibration *c, sv_quantized_room *room, const float *from, bool activate) {
     make_input(c, from, room->multiplier, room->k);
     sv_gptq_prepare(&c->gptq, c->input, c->tokens, room->k);
     sv_gptq_round(&c->gptq, c->matrix, room->n, room->w, room->scale);
-    apply(c, room, gelu);
+    apply(c, room, activate);
 }
 
 /* The same after a LayerNorm, whose output x can be smoothed. */
-static void quantize_smoothed(calibration *c, sv_quantized_room *room, bool gelu) {
+static void quantize_smoothed(calibration *c, sv_quantized_room *room, bool activate) {
     find_smoothing(c, c->x, room->n);
     smooth_matrix(c, room->n);
     for (size_t j = 0; j < room->k; j++)
         room->multiplier[j] = 1 / c->smooth[j];
-    quantize(c, room, c->x, gelu);
+    quantize(c, room, c->x, activate);
 }
 
 /* Divides V, and so what attention made of it, by `smooth`. */
@@ -284,7 +313,8 @@ static void calibrate_layer(calibration *c, const sv_layer_weights *from, sv_qua
 
     take(c, up, 0, inner, from->up, from->up_bias);
     quantize_smoothed(c, up, true);
-    *up->exponent = find_exponent(c);
+    if (up->exponent)
+        *up->exponent = find_exponent(c);
     take(c, down, 0, h, from->down, from->down_bias);
     quantize(c, down, c->output, false);
     add_and_normalize(c, from->output_gamma, from->output_beta);
@@ -295,12 +325,13 @@ static void calibrate_layer(calibration *c, const sv_layer_weights *from, sv_qua
 static senvec_status make_buffers(calibration *c, sv_arena *arena, senvec_error *err) {
     size_t h = c->config->hidden, inner = c->config->inner, longest = 0;
     size_t widest_in = inner > h ? inner : h, widest_out = inner > 3 * h ? inner : 3 * h, weights = h * widest_out;
+    const size_t e = sv_weights_embedding(c->config), widest = widest_out > e ? widest_out : e;
     for (size_t i = 0; i < c->samples->count; i++) {
         size_t length = c->samples->begin[i + 1] - c->samples->begin[i];
         longest = length > longest ? length : longest;
     }
     const sv_gemm_f32 *gemm = &c->kernels->gemm_f32;
-    size_t packed = gemm->packed_size(widest_out, h), packed_down = gemm->packed_size(h, inner);
+    size_t packed = gemm->packed_size(widest_out, h), packed_down = gemm->packed_size(h, inner > e ? inner : e);
     size_t scratch = c->kernels->attention_f32.scratch_size(longest, h / c->config->heads);
     c->scratch_size = sv_whole_lines(scratch) / sizeof(float);
     const struct {
@@ -309,7 +340,7 @@ static senvec_status make_buffers(calibration *c, sv_arena *arena, senvec_error 
     } wanted[] = {
         {&c->x, c->tokens, h},
         {&c->input, c->tokens, widest_in},
-        {&c->output, c->tokens, widest_out},
+        {&c->output, c->tokens, widest},
         {&c->matrix, 1, weights},
         {&c->packed, 1, packed > packed_down ? packed : packed_down},
         {&c->smooth, 1, h},
@@ -339,7 +370,11 @@ senvec_status sv_calibrate(const sv_config *config, const sv_weights *weights, c
     sv_arena buffers;
     sv_arena_init(&buffers, &arena->allocator);
     senvec_status status = make_buffers(&c, &buffers, err);
+    if (status == SENVEC_OK)
+        status = sv_position_bias_make(config, weights, &buffers, &c.bias, err);
     if (status == SENVEC_OK) {
+        if (config->embedding)
+            kernels->gemm_f32.pack(c.packed, weights->projection, config->embedding, config->hidden, config->embedding);
         sv_team_each(team, samples->count, embed_text, &c);
         for (size_t l = 0; l < config->layers; l++)
             calibrate_layer(&c, &weights->layers[l], rooms + l * SV_QUANTIZED_LINEARS);

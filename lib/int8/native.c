@@ -10,7 +10,7 @@
 
 #include "int8/quantized_file.h"
 
-#define KIND "native int8 model 2" /* with the version of this format */
+#define KIND "native int8 model 3" /* with the version of this format */
 #define MAX_NAME 96
 
 static const sv_pooling poolings[] = {SV_POOLING_MEAN, SV_POOLING_CLS, SV_POOLING_MAX};
@@ -24,7 +24,7 @@ typedef struct size_field {
     size_t least, most;
 } size_field;
 
-enum { SIZES = 8 };
+enum { SIZES = 12 };
 
 static void sizes_of(sv_config *config, size_field out[SIZES]) {
     const size_field fields[SIZES] = {
@@ -34,7 +34,11 @@ static void sizes_of(sv_config *config, size_field out[SIZES]) {
         {"heads", &config->heads, 1, SV_MAX_HEADS},
         {"vocabulary", &config->vocabulary, 1, SV_MAX_VOCABULARY},
         {"positions", &config->positions, 2, SV_MAX_POSITIONS},
-        {"token_types", &config->token_types, 1, SV_MAX_VOCABULARY},
+        {"first_position", &config->first_position, 0, SV_MAX_VOCABULARY},
+        {"padding", &config->padding, 0, SV_MAX_VOCABULARY},
+        {"token_types", &config->token_types, 0, SV_MAX_VOCABULARY},
+        {"embedding", &config->embedding, 0, SV_MAX_HIDDEN},
+        {"buckets", &config->buckets, 0, SV_MAX_BUCKETS},
         {"max_seq_length", &config->max_seq_length, 2, SV_MAX_POSITIONS},
     };
     memcpy(out, fields, sizeof fields);
@@ -45,8 +49,9 @@ static char *config_text(const sv_config *from) {
     sv_config config = *from;
     size_field fields[SIZES];
     sizes_of(&config, fields);
-    json_t *object = json_pack("{s:f, s:s, s:b}", "layernorm_eps", (double)config.layernorm_eps, "pooling",
-                               sv_pooling_name(config.pooling), "normalize", config.normalize);
+    json_t *object = json_pack("{s:f, s:s, s:s, s:b}", "layernorm_eps", (double)config.layernorm_eps, "activation",
+                               sv_activation_name(config.activation), "pooling", sv_pooling_name(config.pooling), "normalize",
+                               config.normalize);
     bool made = object != NULL;
     for (size_t i = 0; i < SIZES; i++)
         made = made && json_object_set_new(object, fields[i].name, json_integer((json_int_t)*fields[i].value)) == 0;
@@ -74,10 +79,18 @@ static bool read_config(const json_t *object, sv_config *out) {
             config.pooling = poolings[i];
             known = true;
         }
+    const char *activation = json_string_value(json_object_get(object, "activation"));
+    bool activates = false;
+    for (int i = SV_ACTIVATION_GELU; activation && i <= SV_ACTIVATION_RELU; i++)
+        if (strcmp(sv_activation_name((sv_activation)i), activation) == 0) {
+            config.activation = (sv_activation)i;
+            activates = true;
+        }
     config.layernorm_eps = (float)json_number_value(eps);
     config.normalize = json_is_true(normalize);
-    if (!known || !json_is_boolean(normalize) || !(config.layernorm_eps > 0 && config.layernorm_eps < 1) ||
-        config.hidden % config.heads != 0 || config.max_seq_length > config.positions)
+    if (!known || !activates || (config.buckets && config.buckets < SV_LEAST_BUCKETS) || !json_is_boolean(normalize) ||
+        !(config.layernorm_eps > 0 && config.layernorm_eps < 1) || config.hidden % config.heads != 0 ||
+        config.max_seq_length > config.positions)
         return false;
     *out = config;
     return true;
@@ -105,11 +118,18 @@ static senvec_status add_layernorm(writer *w, const char *module, size_t h, cons
 }
 
 static senvec_status add_tables(writer *w, const sv_config *config, const sv_weights *weights) {
-    size_t h = config->hidden;
-    SENVEC_TRY(add(w, "embeddings.word_embeddings.weight", config->vocabulary, h, weights->word));
-    SENVEC_TRY(add(w, "embeddings.position_embeddings.weight", config->positions, h, weights->position));
-    SENVEC_TRY(add(w, "embeddings.token_type_embeddings.weight", config->token_types, h, weights->token_type));
-    SENVEC_TRY(add_layernorm(w, "embeddings.LayerNorm", h, weights->embedding_gamma, weights->embedding_beta));
+    size_t h = config->hidden, e = sv_weights_embedding(config), rows = config->first_position + config->positions;
+    SENVEC_TRY(add(w, "embeddings.word_embeddings.weight", config->vocabulary, e, weights->word));
+    SENVEC_TRY(add(w, "embeddings.position_embeddings.weight", rows, e, weights->position));
+    if (weights->token_type)
+        SENVEC_TRY(add(w, "embeddings.token_type_embeddings.weight", config->token_types, e, weights->token_type));
+    SENVEC_TRY(add_layernorm(w, "embeddings.LayerNorm", e, weights->embedding_gamma, weights->embedding_beta));
+    if (weights->projection) {
+        SENVEC_TRY(add(w, "embeddings_project.weight", h, e, weights->projection));
+        SENVEC_TRY(add(w, "embeddings_project.bias", 0, h, weights->projection_bias));
+    }
+    if (weights->relative)
+        SENVEC_TRY(add(w, "encoder.relative_attention_bias.weight", config->buckets, config->heads, weights->relative));
     for (size_t l = 0; l < config->layers; l++) {
         const sv_layer_weights *layer = &weights->layers[l];
         char module[MAX_NAME];
@@ -127,7 +147,7 @@ static senvec_status add_file(writer *w, const char *name, const sv_file_map *fi
 
 static senvec_status write_all(writer *w, const char *path, const sv_config *config, const sv_weights *weights,
                                const sv_quantized *quantized, const sv_tokenizer_files *tokenizer) {
-    SENVEC_TRY(sv_tensor_list_init(&w->list, config, 5 + 4 * config->layers + 3, &w->arena, w->err));
+    SENVEC_TRY(sv_tensor_list_init(&w->list, config, 8 + 4 * config->layers + 3, &w->arena, w->err));
     SENVEC_TRY(add_tables(w, config, weights));
     SENVEC_TRY(sv_tensor_list_floats(&w->list, config, quantized, &w->arena, w->err));
     SENVEC_TRY(sv_tensor_list_weights(&w->list, config, quantized, &w->arena, w->err));

@@ -54,7 +54,7 @@ senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena
                 room->multiplier = next_float;
                 next_float += room->k;
             }
-            if (i == SV_QUANTIZED_UP)
+            if (i == SV_QUANTIZED_UP && config->activation == SV_ACTIVATION_GELU)
                 room->exponent = next_float++;
             *linears[i] =
                 (sv_quantized_linear){room->w, room->scale, room->bias, room->multiplier, room->exponent, room->n, room->k};

@@ -20,8 +20,10 @@
 #include "int8/quantized_file.h"
 
 static uint64_t key_of(const sv_config *config, const sv_weights *weights, const sv_samples *samples) {
-    const uint64_t numbers[] = {SV_CALIBRATION_RECIPE, config->hidden, config->inner,       config->layers,
-                                config->heads,         samples->count, weights->fingerprint};
+    const uint64_t numbers[] = {SV_CALIBRATION_RECIPE,  config->hidden,    config->inner,   config->layers,
+                                config->heads,          samples->count,    config->family,  config->activation,
+                                config->first_position, config->embedding, config->buckets, config->padding,
+                                weights->fingerprint};
     uint64_t key = sv_hash(0, numbers, sizeof numbers);
     key = sv_hash(key, &config->layernorm_eps, sizeof config->layernorm_eps);
     key = sv_hash(key, samples->begin, (samples->count + 1) * sizeof *samples->begin);

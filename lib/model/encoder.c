@@ -1,4 +1,5 @@
-/* The forward pass of BERT (Devlin et al. 2018; docs/MODEL.md has the formulas), readable from top to bottom in sv_encoder_run.
+/* The forward pass of BERT (Devlin et al. 2018; docs/MODEL.md has the formulas) and of the encoders that differ from it in what
+ * the configuration says, readable from top to bottom in sv_encoder_run.
  *
  * A batch is ragged: the tokens of all its texts are laid end to end in matrices of T rows, so linear layers, GELU and
  * LayerNorm see one tall matrix and only attention knows where a text begins and ends.
@@ -84,19 +85,30 @@ senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, cons
     size_t layer_size = sv_linear_size(math, 3 * h, h) + sv_linear_size(math, h, h) + sv_linear_size(math, inner, h) +
                         sv_linear_size(math, h, inner);
     size_t joined = quantized ? 0 : 3 * h * (h + 1);
-    void *layers, *block, *scratch;
+    sv_math plain = *math; /* for what is computed in fp32 in every precision */
+    plain.precision = SENVEC_PRECISION_FP32;
+    size_t projection_size = config->embedding ? sv_linear_size(&plain, h, config->embedding) : 0;
+    void *layers, *block, *scratch, *projection;
     assert(!quantized == (math->precision != SENVEC_PRECISION_INT8));
     SENVEC_TRY(sv_arena_alloc(arena, config->layers, sizeof(sv_encoder_layer), "layers", &layers, err));
     /* One block for all of it: large enough for huge pages, and read from front to back. */
     SENVEC_TRY(sv_arena_alloc(arena, config->layers, layer_size, "packed weights", &block, err));
+    SENVEC_TRY(sv_arena_alloc(arena, projection_size, 1, "packed weights", &projection, err));
+    sv_position_bias bias;
+    SENVEC_TRY(sv_position_bias_make(config, weights, arena, &bias, err));
     SENVEC_TRY(sv_alloc(&arena->allocator, joined, sizeof(float), "packing scratch", &scratch, err));
     *encoder = (sv_encoder){
         .config = *config,
         .math = *math,
         .weights = weights,
         .layers = layers,
+        .bias = bias,
         .linear_macs = (uint64_t)config->layers * (4 * h * h + 2 * h * inner),
     };
+    encoder->math.activation = config->activation;
+    if (config->embedding)
+        encoder->projection =
+            sv_linear_pack(&plain, weights->projection, weights->projection_bias, h, config->embedding, projection);
     pack_layers(encoder, quantized, &(packer){math, block, scratch, quantized ? NULL : (float *)scratch + 3 * h * h});
     sv_free(&arena->allocator, scratch, joined, sizeof(float));
     return SENVEC_OK;
@@ -108,14 +120,15 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
                                 const senvec_allocator *allocator, senvec_error *err) {
     const sv_config *config = &encoder->config;
     const size_t h = config->hidden, widest = config->inner > h ? config->inner : h;
+    const size_t e = sv_weights_embedding(config);
     const sv_attention *attention = sv_math_attention(&encoder->math);
     /* Nothing of it overflows: a text has at most SV_MAX_POSITIONS tokens of SV_MAX_INNER. */
     const size_t sizes[] = {
         tokens * h * sizeof(float),
         tokens * h * sizeof(float),
-        tokens * h * sizeof(float),
+        tokens * (h > e ? h : e) * sizeof(float),
         tokens * 3 * h * sv_attention_element(attention),
-        sv_gelu_size(&encoder->math, tokens, config->inner),
+        sv_activated_size(&encoder->math, tokens, config->inner),
         sv_operand_size(&encoder->math, tokens, widest),
         tokens * sizeof(sv_row_range),
         attention->scratch_size(longest, h / config->heads),
@@ -191,21 +204,31 @@ static void end_rows(const pass *p) {
         end_step(p);
 }
 
-/* x (T, H) = LayerNorm(word[id] + type[0] + position[i]). */
+/* x (T, H) = LayerNorm(word[id] + type + position), of the member's rows; through a linear layer where the tables have other
+ * than H columns. */
 static void embed_tokens(const pass *p) {
-    const sv_config *config = &p->encoder->config;
-    const sv_weights *weights = p->encoder->weights;
-    float *x = p->own->x;
-    size_t h = config->hidden, row = 0;
-    for (size_t s = 0; s < p->count; s++)
-        for (size_t i = 0; i < p->texts[s].length; i++, row++) {
-            if (row < p->rows.begin || row >= p->rows.end)
-                continue;
-            sv_sum_embeddings(config, weights, p->texts[s].ids[i], i, x + row * h);
-        }
-    float *out = x + p->rows.begin * h;
-    p->encoder->math.kernels.layernorm_f32(out, h, out, h, weights->embedding_gamma, weights->embedding_beta,
-                                           config->layernorm_eps, p->rows.end - p->rows.begin, h);
+    const sv_encoder *encoder = p->encoder;
+    const sv_config *config = &encoder->config;
+    const sv_weights *weights = encoder->weights;
+    const size_t h = config->hidden, e = sv_weights_embedding(config), rows = p->rows.end - p->rows.begin;
+    float *x = p->own->x + p->rows.begin * h, *sums = config->embedding ? p->own->z + p->rows.begin * e : x;
+    size_t row = 0;
+    for (size_t s = 0; s < p->count; s++) {
+        const sv_text_ids *text = &p->texts[s].text;
+        const size_t begin = p->rows.begin > row ? p->rows.begin - row : 0, end = p->rows.end > row ? p->rows.end - row : 0;
+        if (begin < text->length && begin < end)
+            sv_sum_embeddings(config, weights, text, begin, end < text->length ? end : text->length,
+                              sums + (row + begin - p->rows.begin) * e);
+        row += text->length;
+    }
+    encoder->math.kernels.layernorm_f32(sums, e, sums, e, weights->embedding_gamma, weights->embedding_beta,
+                                        config->layernorm_eps, rows, e);
+    if (config->embedding) {
+        sv_math plain = encoder->math;
+        plain.precision = SENVEC_PRECISION_FP32;
+        sv_linear_run(&plain, &encoder->projection, (sv_operand){.rows = sums, .ld = e}, rows, 0, h, SV_LINEAR_FLOAT, NULL, x,
+                      h);
+    }
 }
 
 /* The rows of x (T, k) become an input of the layer. */
@@ -234,11 +257,11 @@ static void prepare_shared(const pass *p, const sv_linear *layer, const float *x
     end_rows(p);
 }
 
-/* The same for `layer` after `from` and GELU. */
-static void prepare_gelu(const pass *p, const sv_linear *layer, const sv_linear *from, const void *x) {
+/* The same for `layer` after `from` and the activation. */
+static void prepare_activated(const pass *p, const sv_linear *layer, const sv_linear *from, const void *x) {
     if (p->encoder->math.precision == SENVEC_PRECISION_FP32)
         return;
-    sv_operand_prepare_gelu(&p->encoder->math, layer, from, &p->own->operand, x, p->rows.begin, p->rows.end);
+    sv_operand_prepare_activated(&p->encoder->math, layer, from, &p->own->operand, x, p->rows.begin, p->rows.end);
     end_rows(p);
 }
 
@@ -284,10 +307,21 @@ static void attend(const pass *p, const sv_linear *projection) {
     const size_t element = sv_attention_element(attention);
     size_t row = 0;
     for (size_t s = 0; s < p->count; s++) {
-        const void *qkv = (const char *)shared->qkv + (row * 3 * h + column) * element;
-        sv_attend(attention, &p->encoder->config, qkv, p->texts[s].length, heads.end - heads.begin,
-                  shared->y + row * h + column, p->scratch);
-        row += p->texts[s].length;
+        const char *q = (const char *)shared->qkv + (row * 3 * h + column) * element;
+        const size_t n = p->texts[s].text.length;
+        sv_attend(attention, &p->encoder->config, &p->encoder->bias,
+                  &(sv_attending){
+                      .q = q,
+                      .k = q + h * element,
+                      .v = q + 2 * h * element,
+                      .n = n,
+                      .queries = n,
+                      .first = heads.begin,
+                      .heads = heads.end - heads.begin,
+                      .out = shared->y + row * h + column,
+                      .scratch = p->scratch,
+                  });
+        row += n;
     }
 }
 
@@ -297,7 +331,7 @@ void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const s
     assert(share.index < share.count);
     pass p = {.encoder = encoder, .texts = texts, .count = count, .share = share, .shared = &workspaces[0]};
     for (size_t s = 0; s < count; s++)
-        p.t += texts[s].length;
+        p.t += texts[s].text.length;
     assert(p.t <= workspaces[share.index].tokens);
     p.cut_rows = p.t > FEW_ROWS;
     p.own = p.cut_rows ? p.shared : &workspaces[share.index];
@@ -319,9 +353,9 @@ void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const s
         end_step(&p);
         normalize(&p, layer->attention_gamma, layer->attention_beta, &layer->up);
         end_rows(&p);
-        linear(&p, &layer->up, x, shared->inner, SV_LINEAR_GELU, NULL);
+        linear(&p, &layer->up, x, shared->inner, SV_LINEAR_ACTIVATED, NULL);
         end_step(&p);
-        prepare_gelu(&p, &layer->down, &layer->up, shared->inner);
+        prepare_activated(&p, &layer->down, &layer->up, shared->inner);
         linear(&p, &layer->down, shared->inner, shared->z, SV_LINEAR_FLOAT, x);
         end_step(&p);
         normalize(&p, layer->output_gamma, layer->output_beta, next);
@@ -330,8 +364,8 @@ void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const s
     size_t row = 0;
     for (size_t s = 0; s < count; s++) {
         if (s % share.count == share.index)
-            sv_pool(config->pooling, texts[s].normalize, x + row * config->hidden, texts[s].length, config->hidden,
+            sv_pool(config->pooling, texts[s].normalize, x + row * config->hidden, texts[s].text.length, config->hidden,
                     texts[s].out);
-        row += texts[s].length;
+        row += texts[s].text.length;
     }
 }

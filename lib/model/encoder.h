@@ -1,4 +1,4 @@
-/* The BERT encoder: packed weights and the forward pass over a ragged batch.
+/* The encoder of BERT and its relatives: packed weights and the forward pass over a ragged batch.
  *
  * Letters: T tokens of a batch laid end to end, H hidden, I inner, A heads, D = H / A head size, L layers. No pad token exists.
  */
@@ -9,6 +9,7 @@
 #include "common/thread.h"
 #include "model/config.h"
 #include "model/linear.h"
+#include "model/steps.h"
 #include "model/weights.h"
 
 typedef struct sv_encoder_layer {
@@ -24,7 +25,9 @@ typedef struct sv_encoder {
     sv_math math;
     const sv_weights *weights; /* for the embedding tables and LayerNorms */
     sv_encoder_layer *layers;  /* (L) */
-    uint64_t linear_macs;      /* for one token, all layers */
+    sv_linear projection;      /* (H, E), in fp32, if the configuration has an `embedding` */
+    sv_position_bias bias;
+    uint64_t linear_macs; /* for one token, all layers */
 } sv_encoder;
 
 /* Packs the linear layers into `arena`: those of `weights`, or in int8 those of `quantized`, which is NULL otherwise and isn't
@@ -37,9 +40,9 @@ typedef struct sv_workspace {
     size_t tokens;             /* capacity */
     float *x;                  /* (T, H): the residual stream */
     float *y;                  /* (T, H): what attention gives, before its output projection */
-    float *z;                  /* (T, H): the residual stream before LayerNorm */
+    float *z;                  /* (T, max(H, E)): the residual stream before LayerNorm; the embedding before its projection */
     void *qkv;                 /* (T, 3H), as attention reads it */
-    void *inner;               /* (T, I): GELU's output, in the precision's form */
+    void *inner;               /* (T, I): the activation's output, in the precision's form */
     sv_operand_buffer operand; /* (T, max(H, I)): the input of a linear layer */
     float *scratch;            /* attention's */
     void *block;               /* all of it */
@@ -53,10 +56,9 @@ void sv_workspace_release(sv_workspace *workspace, const senvec_allocator *alloc
 
 /* One text of a batch: its ids in, its vector out. */
 typedef struct sv_sequence {
-    const uint32_t *ids; /* (length), each below the vocabulary */
-    size_t length;       /* 1 .. positions */
-    float *out;          /* (H) */
-    bool normalize;      /* `out` is divided by its length */
+    sv_text_ids text;
+    float *out;     /* (H) */
+    bool normalize; /* `out` is divided by its length */
 } sv_sequence;
 
 /* Who does a forward pass: one thread alone (team NULL, 0 of 1), or every member of a team inside of one sv_team_run, each of

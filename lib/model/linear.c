@@ -143,13 +143,18 @@ void sv_operand_prepare(const sv_math *math, const sv_linear *layer, const sv_op
     }
 }
 
-size_t sv_gelu_size(const sv_math *math, size_t rows, size_t n) {
-    return rows * n * (math->precision == SENVEC_PRECISION_INT8 ? sizeof(int16_t) : sizeof(float));
+/* The activation is part of the product. */
+static bool fuses_gelu(const sv_math *math) {
+    return math->activation == SV_ACTIVATION_GELU;
 }
 
-void sv_operand_prepare_gelu(const sv_math *math, const sv_linear *layer, const sv_linear *from,
-                             const sv_operand_buffer *buffer, const void *x, size_t begin, size_t end) {
-    if (math->precision != SENVEC_PRECISION_INT8) {
+size_t sv_activated_size(const sv_math *math, size_t rows, size_t n) {
+    return rows * n * (math->precision == SENVEC_PRECISION_INT8 && fuses_gelu(math) ? sizeof(int16_t) : sizeof(float));
+}
+
+void sv_operand_prepare_activated(const sv_math *math, const sv_linear *layer, const sv_linear *from,
+                                  const sv_operand_buffer *buffer, const void *x, size_t begin, size_t end) {
+    if (math->precision != SENVEC_PRECISION_INT8 || !fuses_gelu(math)) {
         sv_operand_prepare(math, layer, buffer, x, layer->k, begin, end);
         return;
     }
@@ -172,6 +177,22 @@ sv_operand sv_operand_of(const sv_math *math, const sv_linear *layer, const sv_o
     }
 }
 
+void sv_activate(const sv_kernels *kernels, sv_activation activation, float *x, size_t ldx, size_t rows, size_t n) {
+    for (size_t row = 0; row < rows; row++, x += ldx)
+        switch (activation) {
+        case SV_ACTIVATION_GELU:
+            kernels->gelu_f32(x, n);
+            break;
+        case SV_ACTIVATION_GELU_TANH:
+            kernels->gelu_tanh_f32(x, n);
+            break;
+        case SV_ACTIVATION_RELU:
+            for (size_t i = 0; i < n; i++)
+                x[i] = x[i] < 0 ? 0 : x[i];
+            break;
+        }
+}
+
 void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, size_t rows, size_t first, size_t last,
                    sv_linear_output output, const float *residual, void *y, size_t ldy) {
     if (first >= last)
@@ -180,7 +201,7 @@ void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, si
     const size_t panel = packed_size(math, columns, k);
     assert(first % columns == 0 && last <= layer->n);
     const void *packed = layer->packed + first / columns * panel;
-    const bool gelu = output == SV_LINEAR_GELU;
+    const bool gelu = output == SV_LINEAR_ACTIVATED && fuses_gelu(math);
     const bool bf16 = output == SV_LINEAR_ATTENTION && sv_math_attention(math)->bf16;
     float *c = (float *)y + first;
     if (residual)
@@ -206,7 +227,7 @@ void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, si
             .n = last - first,
             .k = k,
         });
-        return;
+        break;
     case SENVEC_PRECISION_BF16:
         math->kernels.gemm_bf16.run(&(sv_gemm_bf16_args){
             .a = x.rows,
@@ -223,7 +244,7 @@ void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, si
             .k = k,
             .gelu = gelu,
         });
-        return;
+        break;
     default:
         math->kernels.gemm_f32.run(&(sv_gemm_f32_args){
             .a = x.rows,
@@ -240,4 +261,6 @@ void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, si
             .gelu = gelu,
         });
     }
+    if (output == SV_LINEAR_ACTIVATED && !gelu)
+        sv_activate(&math->kernels, math->activation, c, ldy, rows, last - first);
 }

@@ -13,6 +13,7 @@
 typedef struct sv_math {
     sv_kernels kernels;
     senvec_precision precision; /* never AUTO */
+    sv_activation activation;   /* between the layers of a feed-forward */
 } sv_math;
 
 /* Attention of that precision. */
@@ -61,19 +62,24 @@ size_t sv_operand_size(const sv_math *math, size_t rows, size_t k);
 void sv_operand_prepare(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
                         size_t ldx, size_t begin, size_t end);
 
-/* Bytes of the output of `rows` rows of n columns of a layer that GELU follows: float, in int8 fixed point (kernels.h). */
-size_t sv_gelu_size(const sv_math *math, size_t rows, size_t n);
+/* Bytes of the output of `rows` rows of n columns of a layer that the activation follows: float, but in int8 GELU gives fixed
+ * point (kernels.h). */
+size_t sv_activated_size(const sv_math *math, size_t rows, size_t n);
 
-/* sv_operand_prepare for a layer that reads what `from` gave with GELU. */
-void sv_operand_prepare_gelu(const sv_math *math, const sv_linear *layer, const sv_linear *from,
-                             const sv_operand_buffer *buffer, const void *x, size_t begin, size_t end);
+/* sv_operand_prepare for a layer that reads what `from` gave with the activation. */
+void sv_operand_prepare_activated(const sv_math *math, const sv_linear *layer, const sv_linear *from,
+                                  const sv_operand_buffer *buffer, const void *x, size_t begin, size_t end);
 
 /* The operand that was prepared from all rows of x. */
 sv_operand sv_operand_of(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
                          size_t ldx);
 
-/* What a product gives: float; with GELU on top, as sv_gelu_size says; or what attention reads, float or bfloat16. */
-typedef enum sv_linear_output { SV_LINEAR_FLOAT, SV_LINEAR_GELU, SV_LINEAR_ATTENTION } sv_linear_output;
+/* What a product gives: float; with the activation on top, as sv_activated_size says; or what attention reads, float or
+ * bfloat16. */
+typedef enum sv_linear_output { SV_LINEAR_FLOAT, SV_LINEAR_ACTIVATED, SV_LINEAR_ATTENTION } sv_linear_output;
+
+/* x (rows, n), ldx: each element becomes the activation of it. */
+void sv_activate(const sv_kernels *kernels, sv_activation activation, float *x, size_t ldx, size_t rows, size_t n);
 
 /* y (rows, n), ldy elements from row to row: its columns [first, last) get the layer's. `first` is a multiple of
  * sv_linear_columns. `residual` (rows, n), ldy, is added to float; NULL: none. */

@@ -1,5 +1,6 @@
-/* Binding the tensors of a BERT checkpoint to their roles. Names are those of transformers' BertModel; a checkpoint of a model
- * with a head has "bert." before each, and checkpoints converted from TensorFlow say gamma and beta. docs/MODEL.md lists them.
+/* Binding the tensors of a checkpoint to their roles. Names are those of transformers' classes, one table for each family; a
+ * checkpoint of a model with a head has the family's prefix before each, and checkpoints converted from TensorFlow say gamma
+ * and beta. docs/MODEL.md lists them.
  *
  * Each tensor is read once here, to refuse NaN and infinity: one such weight makes vectors of NaN, later and without a word.
  * The same pass takes the fingerprint by which a cached calibration is known to belong to these weights. The largest table is
@@ -15,14 +16,35 @@
 #include "common/file.h"
 #include "common/hash.h"
 
-#define SAFETENSORS "model.safetensors"
 #define MAX_NAME 128 /* the longest that is put together here has under 80 bytes */
+
+/* What a family calls its tensors. */
+typedef struct names {
+    const char *prefix; /* in a checkpoint with a head */
+    const char *layer;  /* before the number of a layer; behind it and a dot come the rest: */
+    const char *query, *key, *value, *attention_out, *attention_norm, *up, *down, *output_norm;
+} names;
+
+#define BERT_LAYER                                                                                                             \
+    "encoder.layer.", "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",          \
+        "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"
+
+static const names names_of[SV_FAMILIES] = {
+    [SV_FAMILY_BERT] = {"bert.", BERT_LAYER},
+    [SV_FAMILY_ROBERTA] = {"roberta.", BERT_LAYER},
+    [SV_FAMILY_ELECTRA] = {"electra.", BERT_LAYER},
+    [SV_FAMILY_MPNET] = {"mpnet.", "encoder.layer.", "attention.attn.q", "attention.attn.k", "attention.attn.v",
+                         "attention.attn.o", "attention.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"},
+    [SV_FAMILY_DISTILBERT] = {"distilbert.", "transformer.layer.", "attention.q_lin", "attention.k_lin", "attention.v_lin",
+                              "attention.out_lin", "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"},
+};
 
 /* What open needs at every step. */
 typedef struct binder {
-    const char *path;
-    const char *prefix; /* "" or "bert." */
-    bool no_linears;    /* the file has the linear layers in another form */
+    const char *path;   /* of the file at hand, for messages */
+    const char *prefix; /* "" or the family's */
+    const names *names;
+    bool no_linears; /* the file has the linear layers in another form */
     sv_weights *weights;
     sv_arena *arena;
     senvec_error *err;
@@ -69,7 +91,7 @@ static senvec_status scan(const binder *b, const sv_tensor *tensor, const float 
         b->weights->fingerprint = sv_hash(b->weights->fingerprint, values + i, part * sizeof(float));
         if (forget && ((i + part) % FORGET == 0 || i + part == count)) {
             size_t begin = (i + part - 1) / FORGET * FORGET;
-            sv_safetensors_forget(b->weights->file, values + begin, (i + part - begin) * sizeof(float));
+            sv_weight_files_forget(&b->weights->files, values + begin, (i + part - begin) * sizeof(float));
         }
     }
     return SENVEC_OK;
@@ -77,10 +99,10 @@ static senvec_status scan(const binder *b, const sv_tensor *tensor, const float 
 
 /* ------------------------------------------------------------------------------------------------------------------ binding */
 
-static const sv_tensor *find(const binder *b, const char *name) {
-    char full[sizeof "bert." + MAX_NAME];
+static const sv_tensor *find(binder *b, const char *name) {
+    char full[MAX_NAME + MAX_NAME];
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
-    return sv_safetensors_find(b->weights->file, full);
+    return sv_weight_files_find(&b->weights->files, full, &b->path);
 }
 
 static void format_shape(const uint64_t *shape, size_t rank, char *out, size_t size) {
@@ -114,18 +136,19 @@ static senvec_status bind(binder *b, sv_arena *arena, const char *name, const ch
     if (!tensor)
         return sv_fail(b->err, SENVEC_FORMAT, 0, "%s: tensor \"%s%s\" is missing", b->path, b->prefix, name);
     if (tensor->dtype == SV_DTYPE_OTHER)
-        return sv_fail(b->err, SENVEC_UNSUPPORTED, tensor->offset, "%s: tensor \"%s\" is %s; only F32, F16 and BF16 are read",
-                       b->path, tensor->name, tensor->dtype_name);
+        return sv_fail(b->err, SENVEC_UNSUPPORTED, tensor->offset,
+                       "%s: tensor \"%s\" is %s; only F32, F16, BF16 and F64 are read", b->path, tensor->name,
+                       tensor->dtype_name);
     SENVEC_TRY(check_shape(b, tensor, rows, columns));
     const float *values;
     if (tensor->dtype == SV_DTYPE_F32 && (uintptr_t)tensor->data % alignof(float) == 0) {
         values = (const float *)(const void *)tensor->data;
-        b->weights->mapped_bytes = sv_safetensors_bytes(b->weights->file);
+        b->weights->mapped_bytes = sv_weight_files_bytes(&b->weights->files);
     } else {
         void *copy;
         SENVEC_TRY(sv_arena_alloc(arena, tensor->count, sizeof(float), tensor->name, &copy, b->err));
         sv_tensor_to_f32(tensor, copy);
-        sv_safetensors_forget(b->weights->file, tensor->data, tensor->bytes);
+        sv_weight_files_forget(&b->weights->files, tensor->data, tensor->bytes);
         values = copy;
     }
     SENVEC_TRY(scan(b, tensor, values, tensor->count, forget));
@@ -149,6 +172,16 @@ static senvec_status bind_linear(binder *b, const char *module, size_t n, size_t
     return bind(b, b->arena, name, NULL, 0, n, false, bias);
 }
 
+/* One that stays as it is, in every precision. */
+static senvec_status bind_projection(binder *b, const char *module, size_t n, size_t k, const float **matrix,
+                                     const float **bias) {
+    char name[MAX_NAME];
+    snprintf(name, sizeof name, "%s.weight", module);
+    SENVEC_TRY(bind_table(b, name, n, k, matrix));
+    snprintf(name, sizeof name, "%s.bias", module);
+    return bind(b, b->arena, name, NULL, 0, n, false, bias);
+}
+
 static senvec_status bind_layernorm(binder *b, const char *module, size_t h, const float **gamma, const float **beta) {
     char name[MAX_NAME], alias[MAX_NAME];
     snprintf(name, sizeof name, "%s.weight", module);
@@ -160,97 +193,92 @@ static senvec_status bind_layernorm(binder *b, const char *module, size_t h, con
 }
 
 static senvec_status bind_layer(binder *b, size_t index, size_t h, size_t inner, sv_layer_weights *layer) {
+    const names *family = b->names;
     char name[MAX_NAME];
-#define MODULE(suffix) (snprintf(name, sizeof name, "encoder.layer.%zu." suffix, index), name)
-    SENVEC_TRY(bind_linear(b, MODULE("attention.self.query"), h, h, &layer->query, &layer->query_bias));
-    SENVEC_TRY(bind_linear(b, MODULE("attention.self.key"), h, h, &layer->key, &layer->key_bias));
-    SENVEC_TRY(bind_linear(b, MODULE("attention.self.value"), h, h, &layer->value, &layer->value_bias));
-    SENVEC_TRY(bind_linear(b, MODULE("attention.output.dense"), h, h, &layer->attention_out, &layer->attention_out_bias));
-    SENVEC_TRY(bind_layernorm(b, MODULE("attention.output.LayerNorm"), h, &layer->attention_gamma, &layer->attention_beta));
-    SENVEC_TRY(bind_linear(b, MODULE("intermediate.dense"), inner, h, &layer->up, &layer->up_bias));
-    SENVEC_TRY(bind_linear(b, MODULE("output.dense"), h, inner, &layer->down, &layer->down_bias));
-    return bind_layernorm(b, MODULE("output.LayerNorm"), h, &layer->output_gamma, &layer->output_beta);
+#define MODULE(role) (snprintf(name, sizeof name, "%s%zu.%s", family->layer, index, family->role), name)
+    SENVEC_TRY(bind_linear(b, MODULE(query), h, h, &layer->query, &layer->query_bias));
+    SENVEC_TRY(bind_linear(b, MODULE(key), h, h, &layer->key, &layer->key_bias));
+    SENVEC_TRY(bind_linear(b, MODULE(value), h, h, &layer->value, &layer->value_bias));
+    SENVEC_TRY(bind_linear(b, MODULE(attention_out), h, h, &layer->attention_out, &layer->attention_out_bias));
+    SENVEC_TRY(bind_layernorm(b, MODULE(attention_norm), h, &layer->attention_gamma, &layer->attention_beta));
+    SENVEC_TRY(bind_linear(b, MODULE(up), inner, h, &layer->up, &layer->up_bias));
+    SENVEC_TRY(bind_linear(b, MODULE(down), h, inner, &layer->down, &layer->down_bias));
+    return bind_layernorm(b, MODULE(output_norm), h, &layer->output_gamma, &layer->output_beta);
 #undef MODULE
 }
 
-static senvec_status bind_all(binder *b, const sv_config *config) {
-    size_t h = config->hidden;
+size_t sv_weights_embedding(const sv_config *config) {
+    return config->embedding ? config->embedding : config->hidden;
+}
+
+static senvec_status bind_embeddings(binder *b, const sv_config *config) {
+    const size_t e = sv_weights_embedding(config), rows = config->first_position + config->positions;
     sv_weights *weights = b->weights;
-    SENVEC_TRY(bind_table(b, "embeddings.word_embeddings.weight", config->vocabulary, h, &weights->word));
-    SENVEC_TRY(bind_table(b, "embeddings.position_embeddings.weight", config->positions, h, &weights->position));
-    SENVEC_TRY(bind_table(b, "embeddings.token_type_embeddings.weight", config->token_types, h, &weights->token_type));
-    SENVEC_TRY(bind_layernorm(b, "embeddings.LayerNorm", h, &weights->embedding_gamma, &weights->embedding_beta));
+    SENVEC_TRY(bind_table(b, "embeddings.word_embeddings.weight", config->vocabulary, e, &weights->word));
+    SENVEC_TRY(bind_table(b, "embeddings.position_embeddings.weight", rows, e, &weights->position));
+    if (config->token_types)
+        SENVEC_TRY(bind_table(b, "embeddings.token_type_embeddings.weight", config->token_types, e, &weights->token_type));
+    SENVEC_TRY(bind_layernorm(b, "embeddings.LayerNorm", e, &weights->embedding_gamma, &weights->embedding_beta));
+    if (config->embedding)
+        SENVEC_TRY(
+            bind_projection(b, "embeddings_project", config->hidden, e, &weights->projection, &weights->projection_bias));
+    if (config->buckets)
+        SENVEC_TRY(bind_table(b, "encoder.relative_attention_bias.weight", config->buckets, config->heads, &weights->relative));
+    return SENVEC_OK;
+}
+
+static senvec_status bind_all(binder *b, const sv_config *config) {
+    sv_weights *weights = b->weights;
+    SENVEC_TRY(bind_embeddings(b, config));
     void *layers;
     SENVEC_TRY(sv_arena_alloc(b->arena, config->layers, sizeof(sv_layer_weights), "layers", &layers, b->err));
     weights->layers = layers;
     for (size_t i = 0; i < config->layers; i++)
-        SENVEC_TRY(bind_layer(b, i, h, config->inner, &weights->layers[i]));
+        SENVEC_TRY(bind_layer(b, i, config->hidden, config->inner, &weights->layers[i]));
     char beyond[MAX_NAME];
-    snprintf(beyond, sizeof beyond, "encoder.layer.%zu.attention.self.query.weight", config->layers);
+    snprintf(beyond, sizeof beyond, "%s%zu.%s.weight", b->names->layer, config->layers, b->names->query);
     if (find(b, beyond))
         return sv_fail(b->err, SENVEC_FORMAT, 0, "%s: has more layers than the %zu that config.json asks for", b->path,
                        config->layers);
     return SENVEC_OK;
 }
 
-/* ----------------------------------------------------------------------------------------------------------------- the file */
+/* ---------------------------------------------------------------------------------------------------------------- the files */
 
-/* The path of model.safetensors; where it is missing, says what there is instead. */
-static senvec_status find_file(const char *directory, char path[SV_MAX_PATH], senvec_error *err) {
-    SENVEC_TRY(sv_path_join(directory, SAFETENSORS, path, err));
-    if (sv_path_is_file(path))
-        return SENVEC_OK;
-    static const struct {
-        const char *name, *advice;
-    } others[] = {
-        {"model.safetensors.index.json",
-         "weights in several files are not read; load the model in Python and save_pretrained() "
-         "it with a max_shard_size over its size"},
-        {"pytorch_model.bin", "pickled weights are not read; load the model in Python and save_pretrained() it as safetensors"},
-    };
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        char other[SV_MAX_PATH];
-        SENVEC_TRY(sv_path_join(directory, others[i].name, other, err));
-        if (sv_path_is_file(other))
-            return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: %s", other, others[i].advice);
-    }
-    return SENVEC_OK; /* opening it says why not */
-}
-
-/* Binds the tensors of an open file, which becomes the result's or is closed. */
-static senvec_status take_file(binder *b, sv_safetensors *file, const sv_config *config, sv_weights *out) {
-    sv_weights weights = {.file = file};
+/* Binds the tensors of open files, which become the result's or are closed. */
+static senvec_status take_files(binder *b, const sv_weight_files *files, const sv_config *config, sv_weights *out) {
+    sv_weights weights = {.files = *files};
     sv_arena_init(&weights.matrices, &b->arena->allocator);
     b->weights = &weights;
+    b->path = files->files[0].path;
+    char with_prefix[MAX_NAME];
+    snprintf(with_prefix, sizeof with_prefix, "%sembeddings.word_embeddings.weight", b->names->prefix);
+    b->prefix = find(b, with_prefix) ? b->names->prefix : "";
     senvec_status status = bind_all(b, config);
     if (status != SENVEC_OK) {
         sv_weights_close(&weights);
         return status;
     }
-    if (!weights.mapped_bytes) {
-        sv_safetensors_close(weights.file);
-        weights.file = NULL;
-    }
+    if (!weights.mapped_bytes)
+        sv_weight_files_close(&weights.files);
     *out = weights;
     return SENVEC_OK;
 }
 
 senvec_status sv_weights_open(const char *directory, const sv_config *config, sv_arena *arena, sv_weights *out,
                               senvec_error *err) {
-    char path[SV_MAX_PATH];
-    sv_safetensors *file;
-    SENVEC_TRY(find_file(directory, path, err));
-    SENVEC_TRY(sv_safetensors_open(path, &file, err));
-    binder b = {.path = path, .prefix = "", .arena = arena, .err = err};
-    if (sv_safetensors_find(file, "bert.embeddings.word_embeddings.weight"))
-        b.prefix = "bert.";
-    return take_file(&b, file, config, out);
+    sv_weight_files files;
+    SENVEC_TRY(sv_weight_files_open(directory, &arena->allocator, &files, err));
+    binder b = {.prefix = "", .names = &names_of[config->family], .arena = arena, .err = err};
+    return take_files(&b, &files, config, out);
 }
 
 senvec_status sv_weights_take(sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena, sv_weights *out,
                               senvec_error *err) {
-    binder b = {.path = path, .prefix = "", .no_linears = true, .arena = arena, .err = err};
-    return take_file(&b, file, config, out);
+    sv_weight_files files;
+    SENVEC_TRY(sv_weight_files_take(file, path, &arena->allocator, &files, err));
+    binder b = {.prefix = "", .names = &names_of[SV_FAMILY_BERT], .no_linears = true, .arena = arena, .err = err};
+    return take_files(&b, &files, config, out);
 }
 
 void sv_weights_drop_matrices(sv_weights *weights, const sv_config *config) {
@@ -265,8 +293,8 @@ void sv_weights_drop_matrices(sv_weights *weights, const sv_config *config) {
             {&layer->attention_out, h * h}, {&layer->up, inner * h}, {&layer->down, h * inner},
         };
         for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
-            if (weights->file)
-                sv_safetensors_forget(weights->file, *all[j].matrix, all[j].count * sizeof(float));
+            if (*all[j].matrix)
+                sv_weight_files_forget(&weights->files, *all[j].matrix, all[j].count * sizeof(float));
             *all[j].matrix = NULL;
         }
     }
@@ -274,7 +302,7 @@ void sv_weights_drop_matrices(sv_weights *weights, const sv_config *config) {
 }
 
 void sv_weights_close(sv_weights *weights) {
-    sv_safetensors_close(weights->file);
+    sv_weight_files_close(&weights->files);
     sv_arena_release(&weights->matrices);
     *weights = (sv_weights){0};
 }

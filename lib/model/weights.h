@@ -1,11 +1,11 @@
-/* The weights of a BERT encoder by role, as float matrices: views into the mapped file where it holds aligned F32, else copies.
+/* The weights of an encoder by role, as float matrices: views into the mapped file where it holds aligned F32, else copies.
  * Linear weights are (out, in), as PyTorch stores them. */
 #ifndef SV_MODEL_WEIGHTS_H
 #define SV_MODEL_WEIGHTS_H
 
 #include "common/memory.h"
-#include "format/safetensors.h"
 #include "model/config.h"
+#include "model/weight_files.h"
 
 typedef struct sv_layer_weights {
     const float *query, *key, *value;                /* (H, H) each */
@@ -18,27 +18,36 @@ typedef struct sv_layer_weights {
 } sv_layer_weights;
 
 typedef struct sv_weights {
-    const float *word, *position, *token_type;     /* (V, H), (positions, H), (token_types, H) */
-    const float *embedding_gamma, *embedding_beta; /* (H) */
+    /* E is the configuration's `embedding`, or H. */
+    const float *word, *position;                  /* (V, E), (first_position + positions, E) */
+    const float *token_type;                       /* (token_types, E); NULL: there are none */
+    const float *embedding_gamma, *embedding_beta; /* (E) */
+    const float *projection, *projection_bias;     /* (H, E), (H): E to H; NULL: E is H */
+    const float *relative;                         /* (buckets, A): bias by relative position; NULL: there is none */
     sv_layer_weights *layers;                      /* (L) */
     uint64_t parameters;                           /* of everything above; a pooler in the file is not used and not counted */
-    uint64_t mapped_bytes;                         /* the file's size if any view points into it, else 0 */
+    uint64_t mapped_bytes;                         /* the files' size if any view points into them, else 0 */
     uint64_t fingerprint;                          /* sv_hash of all of it, as floats */
-    sv_safetensors *file;                          /* kept open for the views; NULL if there are none */
+    sv_weight_files files;                         /* kept open for the views; none if there are no views */
     sv_arena matrices;                             /* the layers' matrices, where they are copies */
 } sv_weights;
 
-/* Opens model.safetensors in `directory` (the Transformer module's) and binds every tensor by name, with or without a "bert."
- * prefix, with "gamma"/"beta" accepted for "weight"/"bias" of a LayerNorm. Each shape is checked against `config`; NaN and
+/* The columns of the embedding tables: E. */
+size_t sv_weights_embedding(const sv_config *config);
+
+/* Opens the safetensors in `directory` (the Transformer module's) and binds every tensor by the names of its family, with or
+ * without the prefix that a checkpoint with a head has ("bert."), with "gamma"/"beta" accepted for "weight"/"bias" of a
+ * LayerNorm. Each shape is checked against `config`; NaN and
  * infinity are refused. Copies of tables and vectors are made in `arena`, those of the layers' matrices in an arena of the
  * struct's own. Reading the tables to check them leaves none of their pages resident.
- * Errors: as sv_safetensors_open, FORMAT (a missing or misshapen tensor, a NaN: names it), UNSUPPORTED (weights in another file
- * format, or in several files), OUT_OF_MEMORY. */
+ * Errors: as sv_weight_files_open, FORMAT (a missing or misshapen tensor, a NaN: names it), UNSUPPORTED (a type of numbers),
+ * OUT_OF_MEMORY. */
 senvec_status sv_weights_open(const char *directory, const sv_config *config, sv_arena *arena, sv_weights *out,
                               senvec_error *err);
 
-/* The same from an open file that has the tables and LayerNorms alone; the matrices and their biases are NULL. The file belongs
- * to the result, and is closed on failure. Errors: FORMAT, UNSUPPORTED, OUT_OF_MEMORY. */
+/* The same from an open file that has the tables and LayerNorms alone, by BERT's names whatever the family; the layers'
+ * matrices and their biases are NULL. The file belongs to the result, and is closed on failure. Errors: FORMAT, UNSUPPORTED,
+ * OUT_OF_MEMORY. */
 senvec_status sv_weights_take(sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena, sv_weights *out,
                               senvec_error *err);
 

@@ -57,6 +57,8 @@ senvec_status sv_onnx_export(const char *directory, const char *out, sv_onnx_opt
                              senvec_error *err) {
     sv_config config;
     SENVEC_TRY(sv_config_load(directory, &config, err));
+    if (config.family != SV_FAMILY_BERT || config.activation != SV_ACTIVATION_GELU)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: only BERT with gelu is written as ONNX so far", directory);
     char module[SV_MAX_PATH];
     SENVEC_TRY(sv_path_join(directory, config.transformer_directory, module, err));
     sv_arena arena;

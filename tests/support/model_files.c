@@ -82,12 +82,14 @@ void test_write_text(const char *path, const char *text) {
     test_write(path, text, strlen(text));
 }
 
-const char *test_copy_tiny(const char *name) {
+static const char *copy_model(const char *from, const char *name) {
     const char *directory = test_path(name);
     remove_tree(directory);
     for (size_t i = 0; i < sizeof tiny_files / sizeof *tiny_files; i++) {
         char path[SV_MAX_PATH];
-        assert_int_equal(sv_path_join(TEST_TINY_MODEL, tiny_files[i], path, NULL), SENVEC_OK);
+        assert_int_equal(sv_path_join(from, tiny_files[i], path, NULL), SENVEC_OK);
+        if (!sv_path_is_file(path))
+            continue;
         size_t size;
         char *data = test_read(path, &size);
         assert_int_equal(sv_path_join(directory, tiny_files[i], path, NULL), SENVEC_OK);
@@ -95,6 +97,16 @@ const char *test_copy_tiny(const char *name) {
         free(data);
     }
     return directory;
+}
+
+const char *test_copy_tiny(const char *name) {
+    return copy_model(TEST_TINY_MODEL, name);
+}
+
+const char *test_copy_family(const char *family, const char *name) {
+    char from[SV_MAX_PATH];
+    assert_int_equal(sv_path_join(TEST_FAMILIES, family, from, NULL), SENVEC_OK);
+    return copy_model(from, name);
 }
 
 void test_replace(const char *path, const char *old, const char *with) {

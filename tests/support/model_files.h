@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* TEST_TINY_MODEL, which CMake defines: the build's copy of the committed tiny model, H 32, A 2, I 64, L 2, 64 positions, V in
- * its config.json. */
+ * its config.json. TEST_FAMILIES: that of tests/golden/families. */
 
 /* A new folder under TMPDIR, removed with its content at exit. Static storage for the whole run; one for a program. */
 const char *test_scratch(void);
@@ -24,6 +24,9 @@ void test_write_text(const char *path, const char *text);
 
 /* Copies the tiny model's files to the folder scratch/`name` (emptied before) and returns its path (as test_path). */
 const char *test_copy_tiny(const char *name);
+
+/* The same for the model of an architecture, a folder of TEST_FAMILIES. */
+const char *test_copy_family(const char *family, const char *name);
 
 /* In the file at `path`: replaces the one place where `old` stands by `with`. */
 void test_replace(const char *path, const char *old, const char *with);

@@ -176,9 +176,11 @@ static void test_encoder(void **state) {
         senvec_status code;
         const char *reason;
     } cases[] = {
-        {"\"model_type\": \"bert\"", "\"model_type\": \"roberta\"", SENVEC_UNSUPPORTED, "\"model_type\" is \"roberta\""},
+        {"\"model_type\": \"bert\"", "\"model_type\": \"deberta-v2\"", SENVEC_UNSUPPORTED, "\"model_type\" is \"deberta-v2\""},
+        {"\"model_type\": \"bert\"", "\"model_type\": \"roberta\"", SENVEC_UNSUPPORTED, "the architecture is \"BertModel\""},
+        {"\"model_type\": \"bert\"", "\"model_type\": 4", SENVEC_FORMAT, "\"model_type\" has to be a string"},
         {"\"BertModel\"", "\"JinaBertModel\"", SENVEC_UNSUPPORTED, "\"JinaBertModel\""},
-        {"\"hidden_act\": \"gelu\"", "\"hidden_act\": \"gelu_new\"", SENVEC_UNSUPPORTED, "\"hidden_act\" is \"gelu_new\""},
+        {"\"hidden_act\": \"gelu\"", "\"hidden_act\": \"silu\"", SENVEC_UNSUPPORTED, "\"hidden_act\" is \"silu\""},
         {"\"hidden_act\": \"gelu\"", "\"hidden_act\": 3", SENVEC_FORMAT, "\"hidden_act\" has to be a string"},
         {"\"pad_token_id\": 0", "\"position_embedding_type\": \"relative_key\"", SENVEC_UNSUPPORTED, "\"relative_key\""},
         {"\"pad_token_id\": 0", "\"is_decoder\": true", SENVEC_UNSUPPORTED, "\"is_decoder\" is set"},
@@ -220,6 +222,76 @@ static void test_encoder(void **state) {
 }
 
 /* Cut after every byte, config.json is refused as broken; no cut is taken for a whole file. */
+/* What each model type says of positions, token types and the like. */
+static void test_families(void **state) {
+    (void)state;
+    static const struct {
+        const char *family;
+        sv_config wanted;
+    } cases[] = {
+        {"bert", {.family = SV_FAMILY_BERT, .positions = 64, .token_types = 2, .head = SV_HEAD_CLASSIFIER, .labels = 3}},
+        {"roberta",
+         {.family = SV_FAMILY_ROBERTA,
+          .positions = 64,
+          .first_position = 2,
+          .padding = 1,
+          .token_types = 1,
+          .head = SV_HEAD_CLASSIFIER,
+          .labels = 1}},
+        {"camembert",
+         {.family = SV_FAMILY_ROBERTA,
+          .positions = 64,
+          .first_position = 2,
+          .padding = 1,
+          .token_types = 1,
+          .head = SV_HEAD_CLASSIFIER,
+          .labels = 2}},
+        {"mpnet",
+         {.family = SV_FAMILY_MPNET,
+          .positions = 64,
+          .first_position = 2,
+          .padding = 1,
+          .buckets = 32,
+          .head = SV_HEAD_CLASSIFIER,
+          .labels = 1}},
+        {"distilbert", {.family = SV_FAMILY_DISTILBERT, .positions = 64, .head = SV_HEAD_CLASSIFIER, .labels = 1}},
+        {"electra",
+         {.family = SV_FAMILY_ELECTRA,
+          .positions = 64,
+          .token_types = 2,
+          .embedding = 20,
+          .head = SV_HEAD_CLASSIFIER,
+          .labels = 1}},
+        {"bert-relu",
+         {.family = SV_FAMILY_BERT,
+          .positions = 64,
+          .token_types = 2,
+          .activation = SV_ACTIVATION_RELU,
+          .head = SV_HEAD_MASKED}},
+        {"bert-tanh",
+         {.family = SV_FAMILY_BERT,
+          .positions = 64,
+          .token_types = 2,
+          .activation = SV_ACTIVATION_GELU_TANH,
+          .head = SV_HEAD_MASKED}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const sv_config got = load(test_copy_family(cases[i].family, "family")), wanted = cases[i].wanted;
+        assert_int_equal(got.family, wanted.family);
+        assert_int_equal(got.positions, wanted.positions);
+        assert_int_equal(got.first_position, wanted.first_position);
+        assert_int_equal(got.padding, wanted.padding);
+        assert_int_equal(got.token_types, wanted.token_types);
+        assert_int_equal(got.embedding, wanted.embedding);
+        assert_int_equal(got.buckets, wanted.buckets);
+        assert_int_equal(got.activation, wanted.activation);
+        assert_int_equal(got.head, wanted.head);
+        assert_int_equal(got.labels, wanted.labels);
+        assert_int_equal(got.hidden, 32);
+        assert_int_equal(got.inner, 64);
+    }
+}
+
 static void test_truncated(void **state) {
     (void)state;
     const char *directory = test_copy_tiny("model"), *path = join(directory, "config.json");
@@ -353,9 +425,10 @@ static void test_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tiny),      cmocka_unit_test(test_modules), cmocka_unit_test(test_encoder),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_length),  cmocka_unit_test(test_options),
-        cmocka_unit_test(test_prompts),   cmocka_unit_test(test_pooling), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_tiny),     cmocka_unit_test(test_modules),   cmocka_unit_test(test_encoder),
+        cmocka_unit_test(test_families), cmocka_unit_test(test_truncated), cmocka_unit_test(test_length),
+        cmocka_unit_test(test_options),  cmocka_unit_test(test_prompts),   cmocka_unit_test(test_pooling),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -188,7 +188,7 @@ static void expect_bound(const variant *v, bool mapped) {
         fail_msg("%s", err.message);
     expect_values(&w);
     assert_int_equal(w.mapped_bytes != 0, mapped);
-    assert_int_equal(w.file != NULL, mapped);
+    assert_int_equal(w.files.files != NULL, mapped);
     assert_int_equal(w.matrices.bytes != 0, !mapped);
     sv_weights_drop_matrices(&w, &config);
     assert_null(w.layers[1].down);
@@ -311,13 +311,31 @@ static void test_other_files(void **state) {
     (void)state;
     test_write_text(test_path("bin/pytorch_model.bin"), "x");
     expect_failure(test_path("bin"), "pytorch_model.bin", SENVEC_UNSUPPORTED, "pickled weights are not read");
-    test_write_text(test_path("shards/model.safetensors.index.json"), "{}");
-    expect_failure(test_path("shards"), "model.safetensors.index.json", SENVEC_UNSUPPORTED, "several files");
+    static const struct {
+        const char *index;
+        senvec_status status;
+        const char *message;
+    } indexes[] = {
+        {"{}", SENVEC_FORMAT, "\"weight_map\" is missing"},
+        {"{\"weight_map\": {}}", SENVEC_FORMAT, "\"weight_map\" is missing"},
+        {"{\"weight_map\": {\"x\": 1}}", SENVEC_FORMAT, "has to be the name of a file"},
+        {"{\"weight_map\": {\"x\": \"../a.safetensors\"}}", SENVEC_FORMAT, "has to be the name of a file"},
+        {"{\"weight_map\": {\"x\": \"/etc/passwd\"}}", SENVEC_FORMAT, "has to be the name of a file"},
+        {"{\"weight_map\": {\"x\": \"a/b.safetensors\"}}", SENVEC_FORMAT, "has to be the name of a file"},
+        {"{\"weight_map\": {\"x\": \"a\\u0000b\"}}", SENVEC_FORMAT, "JSON"},
+        {"{\"weight_map\": {\"x\": \"\"}}", SENVEC_FORMAT, "has to be the name of a file"},
+        {"{\"weight_map\": {\"x\": \"..\"}}", SENVEC_FORMAT, "has to be the name of a file"},
+        {"{\"weight_map\": {\"x\": \"model-00002-of-00002.safetensors\"}}", SENVEC_NOT_FOUND, "isn't in this folder"},
+    };
+    for (size_t i = 0; i < sizeof indexes / sizeof *indexes; i++) {
+        test_write_text(test_path("shards/model.safetensors.index.json"), indexes[i].index);
+        expect_failure(test_path("shards"), "model.safetensors.index.json", indexes[i].status, indexes[i].message);
+    }
     expect_failure(test_path("nowhere"), "model.safetensors", SENVEC_NOT_FOUND, "No such file");
     test_write_safetensors(test_path("ints/model.safetensors"),
                            "{\"embeddings.word_embeddings.weight\":{\"dtype\":\"I8\",\"shape\":[5,4],\"data_offsets\":[0,20]}}",
                            "01234567890123456789", 20);
-    expect_failure(test_path("ints"), "model.safetensors", SENVEC_UNSUPPORTED, "is I8; only F32, F16 and BF16 are read");
+    expect_failure(test_path("ints"), "model.safetensors", SENVEC_UNSUPPORTED, "is I8; only F32, F16, BF16 and F64 are read");
 }
 
 int main(void) {
