@@ -16,12 +16,12 @@ apt() {
         -o Dir::State::lists="$directory/apt/lists" -o Dir::State::status="$directory/apt/status" \
         -o Dir::Cache="$directory/apt" -o Dir::Cache::archives="$directory/apt/archives" "$@"
 }
-packages=(libjansson-dev libutf8proc-dev libcmocka-dev)
+packages=(libjansson-dev libutf8proc-dev libcmocka-dev zlib1g-dev libzstd-dev)
 apt update || { echo "apt-get could not fetch the lists of arm64 packages"; exit 1; }
 apt install -y --no-install-recommends --download-only "${packages[@]}" ||
     { echo "the package sources of this system don't serve arm64: ${packages[*]}"; exit 1; }
 # Their dependencies came along; the C library is the cross compiler's own.
-for archive in "$directory"/apt/archives/lib{jansson,utf8proc,cmocka}*.deb; do
+for archive in "$directory"/apt/archives/{libjansson,libutf8proc,libcmocka,zlib1g,libzstd}*.deb; do
     dpkg-deb -x "$archive" "$directory"
 done
 rm -rf "$directory/apt"

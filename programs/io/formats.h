@@ -1,16 +1,18 @@
-/* The formats: each takes the next text from a reader. All of them: *text lives until the next call, *more = false at the end
- * of the file, errors as in corpus.h. */
+/* The formats: each takes the next record from a reader. All of them: what they hand out lives until the next call, *more =
+ * false at the end of the file, errors as in corpus.h. Before an error that concerns a single record they say in
+ * reader->damage how to go on behind it. */
 #ifndef SV_IO_FORMATS_H
 #define SV_IO_FORMATS_H
 
-#include <jansson.h>
-
+#include "io/corpus.h"
 #include "io/reader.h"
 
 typedef struct sv_json_source {
     const char *key; /* NULL: there must be no objects */
     enum { SV_JSON_START, SV_JSON_LINES, SV_JSON_ARRAY, SV_JSON_DONE } state;
-    json_t *value; /* owns the current text */
+    senvec_text record; /* the current record as it stands in the file */
+    char *text;         /* a text that had escapes */
+    size_t capacity;
 } sv_json_source;
 
 senvec_status sv_json_next(sv_json_source *source, sv_reader *reader, senvec_text *text, bool *more, senvec_error *err);
@@ -18,14 +20,22 @@ void sv_json_release(sv_json_source *source);
 
 typedef struct sv_csv_source {
     char separator;
+    bool quoted;   /* fields may stand in quotes */
+    bool header;   /* the first record had names */
+    bool pending;  /* the current record was read while opening and hasn't been handed out */
     size_t column; /* from 0 */
-    char *field;   /* the current text */
+    char *bytes;   /* the fields of the current record, end to end */
     size_t length, capacity;
+    size_t *ends; /* (fields) of each in `bytes` */
+    size_t fields, field_capacity;
+    uint64_t line; /* where the record began */
+    size_t *kept;  /* (keep_count) columns of options.keep */
 } sv_csv_source;
 
-/* `column` as in sv_corpus_options; a name is looked for in the first record, which is taken. */
-senvec_status sv_csv_open(sv_csv_source *source, sv_reader *reader, char separator, const char *column, senvec_error *err);
+senvec_status sv_csv_open(sv_csv_source *source, sv_reader *reader, const sv_corpus_options *options, senvec_error *err);
 senvec_status sv_csv_next(sv_csv_source *source, sv_reader *reader, senvec_text *text, bool *more, senvec_error *err);
+/* Field `index`, from 0, of the current record; false: it has fewer. */
+bool sv_csv_field(const sv_csv_source *source, size_t index, senvec_text *field);
 void sv_csv_release(sv_csv_source *source);
 
 #endif

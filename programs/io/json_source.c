@@ -1,41 +1,65 @@
 /* JSON: one value a line, or all of them in one array; the first byte tells which ('[' begins no JSON line that could hold a
- * text). Jansson decodes; an array is cut into its elements first, so that memory is bounded by an element and not by the file.
- * The cut needs only quotes, backslashes and brackets: what lies between is checked by the decoder. */
+ * text). An array is cut into its elements first, so that memory is bounded by an element and not by the file. The cut needs
+ * only quotes, backslashes and brackets: what lies between is checked afterwards, as a line is. Nothing but the text itself is
+ * decoded (json_scan.h). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "io/formats.h"
+#include "io/json_scan.h"
 
 static senvec_status fail_here(const sv_reader *reader, const char *what, senvec_error *err) {
     return sv_fail(err, SENVEC_FORMAT, sv_reader_offset(reader), "%s: line %llu: %s", reader->name,
                    (unsigned long long)reader->line, what);
 }
 
-/* Decodes a value that began at `line` and `offset`, and finds the text in it. */
-static senvec_status decode(sv_json_source *source, const sv_reader *reader, senvec_text json, uint64_t line, uint64_t offset,
+/* The content of a string: in place where it has no escapes. */
+static senvec_status decode_string(sv_json_source *source, senvec_text value, senvec_text *text, senvec_error *err) {
+    if (!memchr(value.data, '\\', value.length)) {
+        *text = (senvec_text){value.data + 1, value.length - 2};
+        return SENVEC_OK;
+    }
+    if (value.length > source->capacity) {
+        char *grown = realloc(source->text, value.length);
+        if (!grown)
+            return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a text of %zu bytes", value.length);
+        source->text = grown;
+        source->capacity = value.length;
+    }
+    *text = (senvec_text){source->text, sv_json_string(value, source->text)};
+    return SENVEC_OK;
+}
+
+/* Checks a record that began at `line` and `offset` and has been taken, and finds the text in it. */
+static senvec_status decode(sv_json_source *source, sv_reader *reader, senvec_text json, uint64_t line, uint64_t offset,
                             senvec_text *text, senvec_error *err) {
-    json_error_t problem;
-    json_decref(source->value);
-    source->value = json_loadb(json.data, json.length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
-    if (!source->value)
-        return sv_fail(err, SENVEC_FORMAT, offset + (uint64_t)(problem.position > 0 ? problem.position : 0),
-                       "%s: line %llu: not JSON: %s", reader->name,
-                       (unsigned long long)line + (unsigned long long)(problem.line > 0 ? problem.line - 1 : 0), problem.text);
-    const json_t *value = source->value;
-    if (json_is_object(value)) {
-        if (!source->key)
+    size_t at;
+    const char *problem = sv_json_check(json, &at);
+    reader->damage = SV_DAMAGE_RECORD;
+    if (problem) {
+        for (size_t i = 0; i < at; i++)
+            line += json.data[i] == '\n';
+        return sv_fail(err, SENVEC_FORMAT, offset + at, "%s: line %llu: not JSON: %s", reader->name, (unsigned long long)line,
+                       problem);
+    }
+    senvec_text value = sv_json_trim(json);
+    source->record = value;
+    if (value.data[0] == '{') {
+        if (!source->key) {
+            reader->damage = SV_DAMAGE_FILE;
             return sv_fail(err, SENVEC_INVALID_ARGUMENT, offset,
                            "%s: line %llu: an object; name the member that holds the text (--key)", reader->name,
                            (unsigned long long)line);
-        value = json_object_get(value, source->key);
-        if (!json_is_string(value))
+        }
+        bool found = sv_json_find(source->record, source->key, &value);
+        if (!found || !sv_json_is_string(value))
             return sv_fail(err, SENVEC_FORMAT, offset, "%s: line %llu: %s \"%s\"", reader->name, (unsigned long long)line,
-                           value ? "no string in member" : "no member", source->key);
+                           found ? "no string in member" : "no member", source->key);
     }
-    if (!json_is_string(value))
+    if (!sv_json_is_string(value))
         return sv_fail(err, SENVEC_FORMAT, offset, "%s: line %llu: neither an object nor a string", reader->name,
                        (unsigned long long)line);
-    *text = (senvec_text){json_string_value(value), json_string_length(value)};
-    return SENVEC_OK;
+    return decode_string(source, value, text, err);
 }
 
 static bool is_blank(int byte) {
@@ -52,10 +76,10 @@ static senvec_status skip_blank(sv_reader *reader, int *byte, senvec_error *err)
     }
 }
 
-/* The length of the string, object or array that begins at the reader's next byte. */
+/* The length of the value that begins at the reader's next byte. */
 static senvec_status measure_value(sv_reader *reader, size_t *length, senvec_error *err) {
     size_t depth = 0;
-    bool in_string = false;
+    bool in_string = false, scalar = false;
     for (size_t i = 0;; i++) {
         while (reader->start + i >= reader->filled) {
             if (reader->end)
@@ -71,7 +95,14 @@ static senvec_status measure_value(sv_reader *reader, size_t *length, senvec_err
             depth++;
         else if (!in_string && (byte == '}' || byte == ']') && depth)
             depth--;
-        if (!in_string && !depth) {
+        else if (!in_string && !depth) { /* a number or a word goes on to the next separator */
+            scalar = true;
+            if (byte == ',' || byte == ']' || byte == '}' || is_blank(byte)) {
+                *length = i;
+                return SENVEC_OK;
+            }
+        }
+        if (!in_string && !depth && !scalar) {
             *length = i + 1;
             return SENVEC_OK;
         }
@@ -98,15 +129,15 @@ static senvec_status next_in_array(sv_json_source *source, sv_reader *reader, bo
         sv_reader_take(reader, 1);
         SENVEC_TRY(skip_blank(reader, &byte, err));
     }
-    if (byte != '"' && byte != '{')
+    if (byte == -1 || byte == ']' || byte == ',')
         return fail_here(reader, byte == -1 ? "the file ends inside its JSON array" : "neither an object nor a string", err);
     size_t length = 0;
     SENVEC_TRY(measure_value(reader, &length, err));
     senvec_text json = {reader->data + reader->start, length};
-    SENVEC_TRY(decode(source, reader, json, reader->line, sv_reader_offset(reader), text, err));
-    sv_reader_take(reader, length);
+    uint64_t line = reader->line, offset = sv_reader_offset(reader);
+    sv_reader_take(reader, length); /* the bytes stay where they are until more are read */
     *more = true;
-    return SENVEC_OK;
+    return decode(source, reader, json, line, offset, text, err);
 }
 
 static senvec_status next_line(sv_json_source *source, sv_reader *reader, senvec_text *text, bool *more, senvec_error *err) {
@@ -142,6 +173,6 @@ senvec_status sv_json_next(sv_json_source *source, sv_reader *reader, senvec_tex
 }
 
 void sv_json_release(sv_json_source *source) {
-    json_decref(source->value);
-    source->value = NULL;
+    free(source->text);
+    *source = (sv_json_source){0};
 }

@@ -105,10 +105,11 @@ static void invalid_bytes_are_replaced(void **state) {
 
 static void distinct_texts(void **state) {
     (void)state;
-    static const char bytes[] = "b\na\nb\n\nab\n\na\0\na\n";
+    static const char bytes[] = "[\"b\", \"a\", \"b\", \"\", \"ab\", \"\", \"a\\u0000\", \"a\"]";
+    static const sv_corpus_options strings = {.format = SV_CORPUS_JSONL};
     write_bytes(bytes, sizeof bytes - 1);
     sv_texts texts;
-    assert_int_equal(sv_texts_load(&texts, temporary, &lines, 100, 1, NULL), SENVEC_OK);
+    assert_int_equal(sv_texts_load(&texts, temporary, &strings, 100, 1, NULL), SENVEC_OK);
     const size_t expected[] = {0, 1, 3, 4, 6};
     assert_int_equal(texts.count, 8);
     assert_int_equal(texts.distinct_count, 5);
