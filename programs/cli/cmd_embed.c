@@ -11,6 +11,7 @@
 #include "cli/human.h"
 #include "cli/output.h"
 #include "cli/stream.h"
+#include "cli/write_target.h"
 
 /* A missing file is found before hours of work on those in front of it. */
 static senvec_status check_readable(const sv_operands *files, senvec_error *err) {
@@ -21,6 +22,10 @@ static senvec_status check_readable(const sv_operands *files, senvec_error *err)
 }
 
 static void print_summary(const sv_stream_result *result) {
+    if (result->texts == 0) {
+        sv_cli_say("no text in the input, so no vector");
+        return;
+    }
     double rate = result->seconds > 0 ? (double)result->texts / result->seconds : 0;
     char line[512];
     int used = snprintf(line, sizeof line, "%s text%s, %s tokens in %s, %s texts/s (computing %.1f %% of the time)",
@@ -40,6 +45,7 @@ static void print_summary(const sv_stream_result *result) {
 static senvec_status embed(const sv_common *common, sv_stream *stream, const char *path, sv_output_format format,
                            sv_stream_result *result, senvec_error *err) {
     senvec_model *model = NULL;
+    SENVEC_TRY(sv_common_check_output(common, path, err));
     SENVEC_TRY(sv_common_open_model(common, &model, err));
     senvec_model_info info;
     senvec_model_describe(model, &info);
@@ -88,10 +94,6 @@ int sv_cmd_embed(int argc, char **argv) {
     int code = sv_options_parse(&usage, argc, argv, &files);
     if (code != SV_RUN)
         return code;
-    if (text.key && text.column)
-        return sv_cli_usage_error("'--key' is for JSON lines and '--column' for CSV; give one of them");
-    if (format < 0)
-        format = sv_output_format_of(path);
     char *standard_input[] = {"-", NULL};
     if (files.count == 0) {
         files = (sv_operands){1, standard_input};
@@ -101,9 +103,17 @@ int sv_cmd_embed(int argc, char **argv) {
     sv_stream stream = {.paths = files.items, .path_count = files.count, .text = &text, .quiet = common.quiet};
     sv_stream_result result;
     senvec_error err;
-    senvec_status status = check_readable(&files, &err);
+    sv_output_format chosen = (sv_output_format)format;
+    sv_corpus_options unused;
+    senvec_status status = format < 0 ? sv_output_format_of(path, &chosen, &err) : SENVEC_OK;
     if (status == SENVEC_OK)
-        status = embed(&common, &stream, path, format < 0 ? SV_OUTPUT_JSONL : (sv_output_format)format, &result, &err);
+        status = sv_text_corpus(&text, &unused, &err);
+    if (status == SENVEC_OK)
+        status = check_readable(&files, &err);
+    if (status == SENVEC_OK)
+        status = sv_target_input(&files, path, &err);
+    if (status == SENVEC_OK)
+        status = embed(&common, &stream, path, chosen, &result, &err);
     if (status != SENVEC_OK)
         return sv_cli_fail(&err);
     if (!common.quiet)

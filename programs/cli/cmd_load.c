@@ -212,7 +212,8 @@ static senvec_status make_pool(session *s, senvec_error *err) {
     if (g->lengths)
         SENVEC_TRY(sv_mix_parse(g->lengths, SV_MAX_LOAD_WORDS, "--words", &lengths, err));
     sv_texts texts;
-    const sv_corpus_options corpus = {.key = g->text.key, .column = g->text.column};
+    sv_corpus_options corpus;
+    SENVEC_TRY(sv_text_corpus(&g->text, &corpus, err));
     SENVEC_TRY(sv_texts_load(&texts, g->corpus, &corpus, g->texts, g->seed, err));
     senvec_status status =
         sv_load_pool_make(&s->pool, texts.texts, texts.count, &sizes, g->lengths ? &lengths : NULL, g->seed, err);

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/write_onnx.h"
+#include "cli/write_target.h"
 #include "hub/hub.h"
 #include "io/texts.h"
 
@@ -15,7 +16,9 @@ static senvec_status write_native(const char *model, const char *path, const cha
     char directory[SV_MAX_PATH];
     SENVEC_TRY(sv_hub_resolve(model, directory, err));
     sv_texts texts = {0};
-    const sv_corpus_options options = {.key = text->key, .column = text->column};
+    sv_corpus_options options;
+    SENVEC_TRY(sv_target_file(directory, path, err));
+    SENVEC_TRY(sv_text_corpus(text, &options, err));
     if (corpus)
         SENVEC_TRY(sv_texts_load(&texts, corpus, &options, MOST_TEXTS, 1, err));
     const senvec_quantize_options quantize = {.texts = texts.texts, .count = texts.count, .log = quiet ? NULL : sv_common_log};

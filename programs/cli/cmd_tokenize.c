@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/write_target.h"
 #include "common/file.h"
 
 enum { ID_BYTES = 11 }; /* an id and a space */
@@ -63,6 +64,8 @@ static senvec_status tokenize_file(const job *j, const char *path, senvec_error 
 static senvec_status tokenize(const sv_common *common, const sv_text_options *text, const sv_operands *files, const char *path,
                               senvec_error *err) {
     senvec_model *model = NULL;
+    SENVEC_TRY(sv_target_input(files, path, err));
+    SENVEC_TRY(sv_common_check_output(common, path, err));
     SENVEC_TRY(sv_common_open_model(common, &model, err));
     senvec_model_info info;
     senvec_model_describe(model, &info);

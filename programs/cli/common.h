@@ -38,25 +38,40 @@ void sv_common_log(void *context, senvec_log_level level, const char *line);
 
 /* Finds and opens the model; its warnings go to stderr unless quiet. Errors: as sv_hub_resolve and senvec_model_open. */
 senvec_status sv_common_open_model(const sv_common *common, senvec_model **out, senvec_error *err);
+/* Refuses an output that is a file of the model that would be opened (target.h). Errors: as sv_hub_resolve; INVALID_ARGUMENT.
+ */
+senvec_status sv_common_check_output(const sv_common *common, const char *path, senvec_error *err);
 /* Opens a session of the model with the threads that were asked for. Errors: as senvec_session_open. */
 senvec_status sv_common_open_session(const sv_common *common, const senvec_model *model, senvec_session **out,
                                      senvec_error *err);
 
 /* ------------------------------------------------------------------- texts */
 
-/* --key and --column: where in a record the text stands. */
+/* Where in a record the text stands, and how records are told apart. */
 typedef struct sv_text_options {
-    const char *key;    /* JSON lines */
-    const char *column; /* CSV */
+    const char *key;       /* JSON lines */
+    const char *column;    /* CSV */
+    const char *separator; /* one character, or "tab" */
+    int quoting;           /* a sv_quoting */
+    bool header;
 } sv_text_options;
 
+extern const char *const sv_quoting_choices[]; /* by sv_quoting */
+
 #define SV_TEXT_OPTIONS(text_)                                                                                                 \
-    SV_OPTION_TEXT(0, "key", "NAME", &(text_)->key, "the texts are this member of JSON lines"),                                \
+    SV_OPTION_TEXT(0, "key", "NAME", &(text_)->key, "the texts are this member of JSON lines; a.b is\nmember b of member a"),  \
         SV_OPTION_TEXT(0, "column", "NAME|N", &(text_)->column,                                                                \
-                       "the texts are this column of a CSV file (N, from 1: a file\nwithout a header row)")
+                       "the texts are this column of a CSV file; N, from 1:\na file without a header row"),                    \
+        SV_OPTION_FLAG(0, "header", &(text_)->header, "the CSV file has a header row, even with --column N"),                  \
+        SV_OPTION_TEXT(0, "separator", "C", &(text_)->separator, "between the fields of CSV: a character, or tab"),            \
+        SV_OPTION_CHOICE(0, "quoting", &(text_)->quoting, sv_quoting_choices,                                                  \
+                         "whether fields may stand in quotes; auto: yes,\nunless tabs separate them")
+
+/* The same for sv_corpus_open. Errors: INVALID_ARGUMENT (both --key and --column; a separator of several characters). */
+senvec_status sv_text_corpus(const sv_text_options *options, sv_corpus_options *out, senvec_error *err);
 
 /* Opens a file of texts, "-" being standard input. --key makes it JSON lines and --column CSV; without them its name decides
- * (corpus.h). Errors: as sv_corpus_open; INVALID_ARGUMENT if both are given. */
+ * (corpus.h). Errors: as sv_corpus_open and sv_text_corpus. */
 senvec_status sv_text_open(const char *path, const sv_text_options *options, sv_corpus **out, senvec_error *err);
 
 #endif

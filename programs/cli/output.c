@@ -37,12 +37,21 @@ struct sv_output {
     char *line;          /* one vector as text */
 };
 
-int sv_output_format_of(const char *path) {
-    const char *dot = path ? strrchr(path, '.') : NULL;
-    for (int i = 0; dot && sv_output_choices[i]; i++)
-        if (strcmp(dot + 1, sv_output_choices[i]) == 0)
-            return i;
-    return -1;
+senvec_status sv_output_format_of(const char *path, sv_output_format *out, senvec_error *err) {
+    const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
+    const char *dot = name ? strrchr(name, '.') : NULL;
+    *out = SV_OUTPUT_JSONL;
+    if (!dot || dot == name || strcasecmp(dot, ".ndjson") == 0)
+        return SENVEC_OK;
+    for (int i = 0; sv_output_choices[i]; i++) {
+        if (strcasecmp(dot + 1, sv_output_choices[i]) == 0) {
+            *out = (sv_output_format)i;
+            return SENVEC_OK;
+        }
+    }
+    return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                   "%s: no format of vectors is called '%s'; name it .npy, .jsonl, .f32 or .csv, or choose one with -f", path,
+                   dot);
 }
 
 static senvec_status fail_writing(const sv_output *output, senvec_error *err) {

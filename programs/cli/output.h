@@ -5,7 +5,7 @@
  *   f32    the floats alone, little-endian, row after row
  *   csv    one line a text, no header
  *
- * A named file appears whole at the close or not at all (base/file.h). */
+ * A named file appears whole at the close or not at all (common/file.h). */
 #ifndef SV_CLI_OUTPUT_H
 #define SV_CLI_OUTPUT_H
 
@@ -17,8 +17,9 @@ typedef enum sv_output_format { SV_OUTPUT_NPY, SV_OUTPUT_JSONL, SV_OUTPUT_F32, S
 
 extern const char *const sv_output_choices[]; /* names, by format */
 
-/* The format that a file's name asks for, else -1. */
-int sv_output_format_of(const char *path);
+/* The format that a file's name asks for by what follows its last dot; jsonl where that is nothing, or for NULL and "-". Error:
+ * INVALID_ARGUMENT (a name for which there is no format). */
+senvec_status sv_output_format_of(const char *path, sv_output_format *out, senvec_error *err);
 
 typedef struct sv_output sv_output;
 

@@ -2,6 +2,7 @@
 
 #include "cli/cli.h"
 #include "cli/human.h"
+#include "cli/write_target.h"
 #include "common/clock.h"
 #include "hub/hub.h"
 
@@ -9,7 +10,7 @@ int sv_cli_write_onnx(const char *model, const char *directory, sv_onnx_options 
     uint64_t begin = sv_clock_ns(), bytes;
     char source[SV_MAX_PATH];
     senvec_error err;
-    if (sv_hub_resolve(model, source, &err) != SENVEC_OK ||
+    if (sv_hub_resolve(model, source, &err) != SENVEC_OK || sv_target_folder(source, directory, &err) != SENVEC_OK ||
         sv_onnx_export(source, directory, options, &bytes, &err) != SENVEC_OK)
         return sv_cli_fail(&err);
     if (!quiet)

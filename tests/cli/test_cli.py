@@ -4,66 +4,15 @@
 Every failure must be one line on stderr that begins with "senvec" and leave nothing half written.
 """
 import array
-import ast
 import json
-import os
 import signal
 import subprocess
-import sys
-import tempfile
 import unittest
 from pathlib import Path
 
-SENVEC, MODEL = "", Path()
-PATIENCE = 1500  # seconds until a test gives up: nothing takes that long, on whatever machine
-DIMENSIONS = 32
+from command_case import DIMENSIONS, MODEL, SENVEC, Case, main, rows_of, run
+
 CPU_FLAGS = Path("/proc/cpuinfo").read_text().split()
-
-
-def run(*arguments, data=b"", environment=None, **more):
-    return subprocess.run([SENVEC, *map(str, arguments)], input=data, capture_output=True, timeout=PATIENCE,
-                          env={**os.environ, **(environment or {})}, **more)
-
-
-def rows_of(npy):
-    """(rows, columns, floats) of an .npy file's bytes."""
-    assert npy[:8] == b"\x93NUMPY\x01\x00", npy[:8]
-    length = int.from_bytes(npy[8:10], "little")
-    assert (10 + length) % 64 == 0
-    header = ast.literal_eval(npy[10:10 + length].decode())
-    assert header["descr"] == "<f4" and header["fortran_order"] is False
-    values = array.array("f", npy[10 + length:])
-    rows, columns = header["shape"]
-    assert len(values) == rows * columns
-    return rows, columns, values
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.path = Path(self.folder.name)
-
-    def file(self, name, data):
-        (self.path / name).write_bytes(data)
-        return self.path / name
-
-    def embed(self, *arguments, **more):
-        return run("embed", "-m", MODEL, *arguments, **more)
-
-    def succeeds(self, result):
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return result
-
-    def fails(self, result, code, *words):
-        """One line on stderr that holds the words, that exit code, and nothing on stdout."""
-        message = result.stderr.decode()
-        self.assertEqual(result.returncode, code, message)
-        self.assertEqual(message.count("\n"), 1, message)
-        self.assertTrue(message.startswith("senvec"), message)
-        for word in words:
-            self.assertIn(word, message)
-        self.assertEqual(result.stdout, b"")
 
 
 class Usage(Case):
@@ -114,15 +63,6 @@ class Usage(Case):
 
 
 class Models(Case):
-    def copy(self):
-        target = self.path / "model"
-        for source in MODEL.rglob("*"):
-            if source.is_file():
-                copied = target / source.relative_to(MODEL)
-                copied.parent.mkdir(parents=True, exist_ok=True)
-                copied.write_bytes(source.read_bytes())
-        return target
-
     def test_no_such_model(self):
         self.fails(run("embed", "-m", "no-such-model"), 1, "no-such-model", "senvec pull")
         self.fails(run("embed", "-m", self.path / "nothing"), 1, "nothing")
@@ -142,7 +82,7 @@ class Models(Case):
         ]
         for name, data in cases:
             with self.subTest(name, data=data and data[:16]):
-                model = self.copy()
+                model = self.copy_model()
                 (model / name).unlink()
                 if data is not None:
                     (model / name).write_bytes(data)
@@ -177,9 +117,15 @@ class Embed(Case):
 
     def test_names_choose_formats(self):
         text = self.file("t", b"one\n")
-        for name, start in (("a.npy", b"\x93NUMPY"), ("a.jsonl", b'{"index":0'), ("a.txt", b'{"index":0')):
+        (self.path / "no.suffix").mkdir()
+        for name, start in (("a.npy", b"\x93NUMPY"), ("b.NPY", b"\x93NUMPY"), ("a.jsonl", b'{"index":0'),
+                            ("a.ndjson", b'{"index":0'), ("no.suffix/a", b'{"index":0')):
             self.succeeds(self.embed("-q", text, "-o", self.path / name))
             self.assertTrue((self.path / name).read_bytes().startswith(start), name)
+        for name in ("a.parquet", "a.npz", "a.json", "a.npy.gz", "a.txt"):
+            self.fails(self.embed("-q", text, "-o", self.path / name), 2, name, "-f", ".npy")
+            self.assertFalse((self.path / name).exists())
+            self.succeeds(self.embed("-q", text, "-f", "csv", "-o", self.path / name))
 
     def test_records(self):
         wanted = self.embed("-q", data=b"one\ntwo\n").stdout
@@ -204,6 +150,8 @@ class Embed(Case):
 
     def test_empty_input(self):
         self.assertEqual(self.succeeds(self.embed("-q")).stdout, b"")
+        empty = self.succeeds(self.embed(self.file("empty.txt", b"")))
+        self.assertEqual((empty.stdout, empty.stderr), (b"", b"senvec embed: no text in the input, so no vector\n"))
         self.assertEqual(rows_of(self.succeeds(self.embed("-q", "-fnpy")).stdout)[:2], (0, DIMENSIONS))
 
     def test_many_and_long_lines(self):
@@ -323,5 +271,4 @@ class Doctor(Case):
 
 
 if __name__ == "__main__":
-    SENVEC, MODEL = sys.argv[1], Path(sys.argv[2])
-    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
+    main()
