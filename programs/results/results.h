@@ -1,8 +1,9 @@
-/* What a study measured, and the figures that follow from it.
+/* What a study measured.
  *
- * sv_results holds measurements only: samples, blocks, vectors' cosines. Percentiles, intervals, ratios and cost are computed
- * from them by sv_row_figures_compute whenever they are needed, so a stage that runs later (cost at another price, the report)
- * can't disagree with the one that measured. results_json.c keeps it in study.json, results_csv.c writes the tables. */
+ * sv_results holds measurements only: samples, blocks, vectors' cosines. Percentiles, intervals, ratios and cost follow from
+ * them (figures.h), so a stage that runs later (cost at another price, the report) can't disagree with the one that measured.
+ * Everything that is written takes the figures, computed once, and the fields of fields.h: study.json (results_json.c, read
+ * back by results_read.c), the tables (results_csv.c) and the terminal's summary (results_print.c). */
 #ifndef SV_RESULTS_RESULTS_H
 #define SV_RESULTS_RESULTS_H
 
@@ -14,7 +15,6 @@
 #include "common/memory.h"
 #include "common/status.h"
 #include "results/configurations.h"
-#include "stats/statistics.h"
 
 #define SV_STUDY_SCHEMA_VERSION 1
 
@@ -150,6 +150,8 @@ senvec_status sv_results_plan(sv_results *results, const sv_configuration *const
                               senvec_error *err);
 /* The row of that name, or NULL. */
 sv_row *sv_results_find(const sv_results *results, const char *name);
+/* The first measured row of a batch size (0: any) and a runtime (NULL: any); NULL if there is none. */
+const sv_row *sv_results_first_measured(const sv_results *results, size_t batch, const char *runtime);
 /* The row that ratios and savings are against: the first measured one of batch 1, else the first measured. NULL if there is
  * none. */
 const sv_row *sv_results_baseline(const sv_results *results);
@@ -157,24 +159,6 @@ const sv_row *sv_results_baseline(const sv_results *results);
 __attribute__((format(printf, 3, 4))) void sv_row_mark(sv_row *row, sv_row_state state, const char *format, ...);
 /* Adds a line; the same line twice is kept once. Without memory it is lost. */
 __attribute__((format(printf, 2, 3))) void sv_results_warn(sv_results *results, const char *format, ...);
-
-/* What the machine's own drift in the run of the rows' rounds adds to the standard error of a rate's or median's logarithm
- * (sv_drift): the machine's level in a round is the median, over the rows that were measured in all rounds, of a row's texts/s
- * in it against its mean. 0 where nothing can be said. Error: OUT_OF_MEMORY. */
-senvec_status sv_results_drift(const sv_results *results, double *out, senvec_error *err);
-
-/* What follows from a series. */
-typedef struct sv_series_figures {
-    sv_summary latency;                   /* ms a call */
-    sv_estimate p50;                      /* NaN where latency wasn't measured in rounds */
-    sv_estimate texts_per_s;              /* NaN where throughput wasn't measured */
-    double texts, calls, seconds, tokens; /* of all blocks */
-} sv_series_figures;
-
-/* Of `row`: its own benchmark, or a series. A row that drifted in its benchmark by more than the machine is taken to drift like
- * that in everything: single calls in between show it less. Error: OUT_OF_MEMORY. */
-senvec_status sv_measurement_figures(const sv_results *results, const sv_row *row, const sv_measurement *measured,
-                                     sv_series_figures *out, senvec_error *err);
 
 /* The series of that row, kind, texts (NULL: any) and batch (0: any), or NULL. */
 const sv_series *sv_results_series(const sv_results *results, const sv_row *row, sv_series_kind kind, const char *set,
@@ -185,46 +169,16 @@ senvec_status sv_results_add_series(sv_results *results, sv_series_kind kind, si
 senvec_status sv_measurement_clear(sv_results *results, sv_measurement *measured, size_t calls, size_t blocks,
                                    senvec_error *err);
 
-/* What a row would do in three jobs; NaN where it wasn't measured. */
-typedef struct sv_use_cases {
-    double query_ms, query_p95_ms;     /* one search query, alone */
-    double listing_ms, listing_p95_ms; /* one new listing of about 80 tokens, alone */
-    double reindex_hours, reindex_usd; /* a million texts like the corpus, at the row's batch size */
-} sv_use_cases;
-
-/* Error: OUT_OF_MEMORY. */
-senvec_status sv_row_use_cases(const sv_results *results, const sv_row *row, sv_use_cases *out, senvec_error *err);
-
-/* What follows from a row's measurements. NaN where something was not measured. */
-typedef struct sv_row_figures {
-    sv_summary latency; /* ms a call */
-    sv_estimate p50;    /* with its interval; NaN where there were no rounds, as under load */
-    sv_estimate texts_per_s;
-    double tokens_per_s;
-    double spread;                  /* of the blocks' texts/s: standard deviation over mean */
-    sv_estimate speedup;            /* texts/s over the baseline's, paired by round; of all rounds, if none is common */
-    sv_estimate speedup_same_batch; /* over the same runtime's row as the baseline, with this row's batch */
-    double gmacs;                   /* linear layers, GMAC/s */
-    double peak_percent;            /* of the measured peak of its precision */
-    sv_summary cosine[SV_VALIDATION_SETS];
-    double usd_per_1k, usd_per_1m;
-    double saving; /* of the cost, against the baseline: 0.9 is 90 % less */
-} sv_row_figures;
-
-/* Error: OUT_OF_MEMORY. */
-senvec_status sv_row_figures_compute(const sv_results *results, const sv_row *row, sv_row_figures *out, senvec_error *err);
-
-/* study.json, latency_data.json and environment.json in `directory`, each whole or not at all. Errors: IO, OUT_OF_MEMORY. */
-senvec_status sv_results_write_json(const sv_results *results, const char *directory, senvec_error *err);
 /* Reads study.json back. Errors: NOT_FOUND (which names the stage to run first), FORMAT, UNSUPPORTED (another schema version),
  * OUT_OF_MEMORY. */
 senvec_status sv_results_read(sv_results *results, const char *directory, senvec_error *err);
 
-/* benchmark_results.csv, cost_analysis.csv, validation.csv, validation_texts.csv, batch_throughput.csv, text_lengths.csv,
- * use_cases.csv and load_curves.csv, where there is something to say. Errors: IO, OUT_OF_MEMORY. */
-senvec_status sv_results_write_csv(const sv_results *results, const char *directory, senvec_error *err);
+/* Writes all files of the results into `directory`, each whole or not at all: study.json, latency_data.json, environment.json,
+ * and of benchmark_results.csv, cost_analysis.csv, validation.csv, validation_texts.csv, batch_throughput.csv,
+ * text_lengths.csv, use_cases.csv and load_curves.csv those that have something to say. Errors: IO, OUT_OF_MEMORY. */
+senvec_status sv_results_write(const sv_results *results, const char *directory, senvec_error *err);
 
-/* The summary for a terminal. Error: OUT_OF_MEMORY. */
+/* The summary for a terminal of 80 columns. Error: OUT_OF_MEMORY. */
 senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_error *err);
 
 #endif

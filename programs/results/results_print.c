@@ -1,8 +1,11 @@
-/* The summary on the terminal: what a reader wants to know first, in at most 128 columns. */
-#include "results/results.h"
-
+/* The summary on the terminal: what a reader wants to know first, in 80 columns. */
 #include <math.h>
 #include <string.h>
+
+#include "results/results_files.h"
+
+/* Half an interval over its value: from here on the value alone would mislead. */
+#define WIDE 0.1
 
 /* `value` with about four significant digits in `width` columns, or a dash. */
 static void put(FILE *stream, int width, double value) {
@@ -12,55 +15,92 @@ static void put(FILE *stream, int width, double value) {
         fprintf(stream, " %*.*f", width, value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 3, value);
 }
 
-/* "1234 +- 12": the value and the larger half of its interval, if it has one. */
-static void put_estimate(FILE *stream, int width, sv_estimate estimate, int decimals) {
-    char text[40] = "-";
-    double half = fmax(estimate.high - estimate.value, estimate.value - estimate.low);
-    if (half > 0)
-        snprintf(text, sizeof text, "%.*f +-%.*f", decimals, estimate.value, decimals, half);
-    else if (isfinite(estimate.value))
-        snprintf(text, sizeof text, "%.*f", decimals, estimate.value);
-    fprintf(stream, " %*s", width, text);
+/* The columns after the name: which field, under which heading. */
+static const struct {
+    const sv_field_table *table;
+    const char *title, *heading;
+    int width;
+} columns[] = {
+    {&sv_benchmark_fields, "p50 (ms)", "p50 ms", 7},     {&sv_benchmark_fields, "Throughput (req/s)", "texts/s", 7},
+    {&sv_benchmark_fields, "Speedup", "speedup", 7},     {&sv_benchmark_fields, "Cosine Mean", "cosine", 8},
+    {&sv_benchmark_fields, "Peak Memory (MB)", "MB", 6}, {&sv_cost_fields, "Cost per 1M requests ($)", "USD/1M", 7},
+};
+#define COLUMNS (sizeof columns / sizeof *columns)
+
+static void print_row(const sv_field_source *source, FILE *stream) {
+    const sv_row *row = source->row;
+    fprintf(stream, "%-31s", row->name);
+    if (row->state != SV_ROW_MEASURED) {
+        fprintf(stream, " %s%s%s\n", sv_row_state_text(row->state), row->reason[0] ? ": " : "", row->reason);
+        return;
+    }
+    for (size_t i = 0; i < COLUMNS; i++) {
+        const sv_field *field = sv_field_titled(columns[i].table, columns[i].title);
+        double value = sv_field_shown(field, source);
+        if (field == sv_field_titled(&sv_benchmark_fields, "Cosine Mean") && isfinite(value))
+            fprintf(stream, " %*.6f", columns[i].width, value);
+        else
+            put(stream, columns[i].width, value);
+    }
+    fputc('\n', stream);
+}
+
+static bool is_wide(sv_estimate estimate) {
+    return fmax(estimate.high - estimate.value, estimate.value - estimate.low) > WIDE * estimate.value;
+}
+
+/* Rows whose texts/s aren't known to a tenth. */
+static void print_wide_intervals(const sv_results *results, const sv_figures *figures, FILE *stream) {
+    bool any = false;
+    for (size_t i = 0; i < results->row_count; i++) {
+        const sv_estimate rate = figures->rows[i].texts_per_s;
+        if (!is_wide(rate))
+            continue;
+        if (!any)
+            fputs("not known to 10 %; texts/s, 95 % interval:\n", stream);
+        any = true;
+        fprintf(stream, "  %-29s %.4g to %.4g\n", results->rows[i].name, rate.low, rate.high);
+    }
+}
+
+static void print_load(const sv_results *results, FILE *stream) {
+    const char *name = json_string_value(json_object_get(results->batching, "name"));
+    double bound = json_number_value(json_object_get(results->batching, "bound_ms"));
+    size_t index;
+    json_t *best;
+    json_array_foreach(json_object_get(results->batching, "best"), index, best) {
+        const char *policy = json_string_value(json_object_get(best, "policy"));
+        double rate = json_number_value(json_object_get(best, "rate"));
+        if (rate > 0)
+            fprintf(stream, "%s, policy %s:\n  %.0f single texts/s with a p99 of %g ms, Poisson arrivals\n", name ? name : "",
+                    policy ? policy : "", rate, bound);
+    }
 }
 
 senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_error *err) {
     const sv_row *baseline = sv_results_baseline(results);
-    fprintf(stream, "%-31s %9s %9s %9s %15s %14s %9s %7s %7s %9s\n", "configuration", "p50 ms", "p95 ms", "p99 ms", "texts/s",
-            "x baseline", "cosine", "% peak", "RSS MB", "USD / 1M");
+    sv_figures figures;
+    SENVEC_TRY(sv_figures_compute(results, &figures, err));
+    size_t index;
+    json_t *warning;
+    json_array_foreach(results->warnings, index, warning) {
+        const char *text = json_string_value(warning);
+        fprintf(stream, "warning: %s\n", text ? text : "");
+    }
+    fprintf(stream, "%-31s", "configuration");
+    for (size_t i = 0; i < COLUMNS; i++)
+        fprintf(stream, " %*s", columns[i].width, columns[i].heading);
+    fputc('\n', stream);
     for (size_t i = 0; i < results->row_count; i++) {
-        const sv_row *row = &results->rows[i];
-        sv_row_figures f;
-        SENVEC_TRY(sv_row_figures_compute(results, row, &f, err));
-        fprintf(stream, "%-31s", row->name);
-        if (row->state != SV_ROW_MEASURED) {
-            fprintf(stream, " %s%s%s\n", sv_row_state_text(row->state), row->reason[0] ? ": " : "", row->reason);
-            continue;
-        }
-        put(stream, 9, f.latency.p50);
-        put(stream, 9, f.latency.p95);
-        put(stream, 9, f.latency.p99);
-        put_estimate(stream, 15, f.texts_per_s, 1);
-        put_estimate(stream, 14, f.speedup, 2);
-        double cosine = f.cosine[SV_VALIDATION_CORPUS].mean;
-        if (isfinite(cosine))
-            fprintf(stream, " %9.6f", cosine);
-        else
-            fprintf(stream, " %9s", "-");
-        put(stream, 7, f.peak_percent);
-        put(stream, 7, (double)row->peak_rss_bytes / 1048576);
-        fprintf(stream, " %9.5f\n", f.usd_per_1m);
+        const sv_field_source source = sv_row_source(results, &figures, i);
+        print_row(&source, stream);
     }
     fprintf(stream,
-            "%zu threads for each; latency of a whole call; +- is the larger half of the 95 %% interval; baseline: %s; "
-            "cosine against: %s; %g USD an hour; seed %llu\n",
-            results->threads, baseline ? baseline->name : "none", results->reference[0] ? results->reference : "nothing",
+            "p50 is of a whole call; speedup against %s;\ncosine against %s; %zu threads for each; %g USD an hour; seed %llu\n",
+            baseline ? baseline->name : "nothing", results->reference[0] ? results->reference : "nothing", results->threads,
             results->price_per_hour, (unsigned long long)results->seed);
-    size_t index;
-    json_t *warning, *best;
-    json_array_foreach(json_object_get(results->batching, "best"), index, best) fprintf(
-        stream, "%s, policy %s: %.0f single texts/s within %g ms at p99, Poisson arrivals\n",
-        json_string_value(json_object_get(results->batching, "name")), json_string_value(json_object_get(best, "policy")),
-        json_number_value(json_object_get(best, "rate")), json_number_value(json_object_get(results->batching, "bound_ms")));
-    json_array_foreach(results->warnings, index, warning) fprintf(stream, "warning: %s\n", json_string_value(warning));
+    print_wide_intervals(results, &figures, stream);
+    print_load(results, stream);
+    sv_figures_release(&figures);
     return SENVEC_OK;
 }

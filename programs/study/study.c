@@ -269,8 +269,7 @@ static void show_progress(void *context, double fraction, const char *what) {
 }
 
 static senvec_status write_files(const sv_study_options *options, const sv_results *results, senvec_error *err) {
-    SENVEC_TRY(sv_results_write_json(results, options->out, err));
-    return sv_results_write_csv(results, options->out, err);
+    return sv_results_write(results, options->out, err);
 }
 
 /* Runs the stages; after each one, or the interruption of one, the files hold what is known. */

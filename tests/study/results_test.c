@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "results/results.h"
+#include "results/figures.h"
 
 static const char *directory = "results_test.tmp";
 
@@ -138,7 +138,7 @@ static void csv_byte_for_byte(void **state) {
     (void)state;
     sv_results results;
     fill(&results);
-    assert_int_equal(sv_results_write_csv(&results, directory, NULL), SENVEC_OK);
+    assert_int_equal(sv_results_write(&results, directory, NULL), SENVEC_OK);
     assert_file(
         "benchmark_results.csv",
         "Configuration,p50 (ms),p95 (ms),p99 (ms),Throughput (req/s),Peak Memory (MB),"
@@ -180,7 +180,7 @@ static void json_there_and_back(void **state) {
     snprintf(results.reference, sizeof results.reference, "PyTorch (single)");
     sv_results_warn(&results, "noisy: %d", 1);
     sv_results_warn(&results, "noisy: %d", 1);
-    assert_int_equal(sv_results_write_json(&results, directory, NULL), SENVEC_OK);
+    assert_int_equal(sv_results_write(&results, directory, NULL), SENVEC_OK);
     assert_int_equal(sv_results_read(&again, directory, NULL), SENVEC_OK);
     assert_int_equal(again.row_count, 4);
     assert_int_equal(json_array_size(again.warnings), 1);
@@ -207,7 +207,7 @@ static void json_there_and_back(void **state) {
     snprintf(first, sizeof first, "%s/study.json", directory);
     snprintf(copy, sizeof copy, "%s/study.copy", directory);
     assert_int_equal(rename(first, copy), 0);
-    assert_int_equal(sv_results_write_json(&again, directory, NULL), SENVEC_OK);
+    assert_int_equal(sv_results_write(&again, directory, NULL), SENVEC_OK);
     json_t *one = json_load_file(first, 0, NULL), *two = json_load_file(copy, 0, NULL);
     assert_true(one && json_equal(one, two));
     json_decref(one);

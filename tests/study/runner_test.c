@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "results/figures.h"
 #include "study/runner.h"
 
 static const char *scratch = "runner_test.tmp";
@@ -387,8 +388,9 @@ static void lengths_are_measured(void **state) {
     what.quick = true;
     assert_int_equal(sv_runner_measure(t.runner, &what, NULL), SENVEC_OK);
     assert_int_equal(t.results.series_count, 2);
+    const sv_row_figures figures_of_row = figures(&t, 0);
     sv_use_cases cases;
-    assert_int_equal(sv_row_use_cases(&t.results, &t.results.rows[0], &cases, NULL), SENVEC_OK);
+    assert_int_equal(sv_row_use_cases(&t.results, &t.results.rows[0], &figures_of_row, &cases, NULL), SENVEC_OK);
     assert_true(cases.query_ms >= 1.2 && cases.listing_ms >= 1.2 && isnan(cases.reindex_hours));
     end(&t);
 }
