@@ -65,6 +65,13 @@ static bool store_value(const sv_option *option, const char *text, char *complai
     case SV_KIND_TEXT:
         *option->target.text = text;
         return true;
+    case SV_KIND_TEXTS:
+        if (option->target.texts->count < SV_MAX_REPEATS) {
+            option->target.texts->items[option->target.texts->count++] = text;
+            return true;
+        }
+        snprintf(complaint, size, "at most %d of them", SV_MAX_REPEATS);
+        return false;
     case SV_KIND_COUNT:
         if (sv_parse_count(text, &count) && (double)count >= option->least && (double)count <= option->most) {
             *option->target.count = count;

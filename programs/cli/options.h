@@ -12,7 +12,8 @@
  *     if (code != SV_RUN)
  *         return code;
  *
- * A target holds its default before parsing, and --help says so; of an option that is given twice the last one counts. */
+ * A target holds its default before parsing, and --help says so; of an option that is given twice the last one counts,
+ * but for those that may be (SV_OPTION_TEXTS). */
 #ifndef SV_CLI_OPTIONS_H
 #define SV_CLI_OPTIONS_H
 
@@ -23,10 +24,18 @@ typedef enum sv_option_kind {
     SV_KIND_END,
     SV_KIND_FLAG,
     SV_KIND_TEXT,
+    SV_KIND_TEXTS,
     SV_KIND_COUNT,
     SV_KIND_REAL,
     SV_KIND_CHOICE,
 } sv_option_kind;
+
+/* What an option that may be given several times was given. */
+#define SV_MAX_REPEATS 16
+typedef struct sv_option_texts {
+    const char *items[SV_MAX_REPEATS];
+    size_t count;
+} sv_option_texts;
 
 typedef struct sv_option {
     sv_option_kind kind;
@@ -37,6 +46,7 @@ typedef struct sv_option {
     union {
         bool *flag;
         const char **text; /* points into argv afterwards */
+        sv_option_texts *texts;
         size_t *count;
         double *real;
         int *choice; /* index in `choices` */
@@ -49,6 +59,9 @@ typedef struct sv_option {
     { .kind = SV_KIND_FLAG, .letter = letter_, .name = name_, .help = help_, .target.flag = target_ }
 #define SV_OPTION_TEXT(letter_, name_, value_, target_, help_)                                                                 \
     { .kind = SV_KIND_TEXT, .letter = letter_, .name = name_, .value = value_, .help = help_, .target.text = target_ }
+/* May be given several times. */
+#define SV_OPTION_TEXTS(letter_, name_, value_, target_, help_)                                                                \
+    { .kind = SV_KIND_TEXTS, .letter = letter_, .name = name_, .value = value_, .help = help_, .target.texts = target_ }
 /* A whole number, digits only. */
 #define SV_OPTION_COUNT(letter_, name_, value_, target_, least_, most_, help_)                                                 \
     {                                                                                                                          \
