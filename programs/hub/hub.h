@@ -25,6 +25,18 @@ typedef void sv_hub_notice_fn(void *context, const char *line);
  * $HOME). */
 senvec_status sv_hub_resolve(const char *name, char out[SV_MAX_PATH], senvec_error *err);
 
+/* Names by which a server's clients may ask for a model, the one that it gives itself first. */
+#define SV_HUB_NAMES 4
+typedef struct sv_hub_names {
+    char items[SV_HUB_NAMES][256];
+    size_t count;
+} sv_hub_names;
+
+/* The names of what sv_hub_resolve finds for `model`: the name as it was typed, with and without its organisation, and Ollama's
+ * where it has one; of a folder or file, its own name, but ORG/REPO of one in a cache. Where the user didn't type a name, but a
+ * default was taken, the first has its organisation. At least one, of 255 bytes at most. */
+void sv_hub_name_model(const char *model, bool typed, sv_hub_names *out);
+
 typedef struct sv_hub_options {
     bool force;                   /* fetch even if it is there */
     sv_hub_progress_fn *progress; /* may be NULL */
