@@ -20,6 +20,15 @@ enum { MAX_ARGUMENTS = 128, MAX_KEY = 512 };
 
 /* ------------------------------------------------------------ environment */
 
+static bool is_given(const char *name, int argc, char **argv) {
+    size_t length = strlen(name);
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], "--", 2) == 0 && strncmp(argv[i] + 2, name, length) == 0 &&
+            (argv[i][2 + length] == '\0' || argv[i][2 + length] == '='))
+            return true;
+    return false;
+}
+
 /* "--name=value" for each option that the environment has a value for; the command line comes after, so it wins. -1: their
  * values are longer than any that make sense. */
 static int with_environment(const sv_option *options, int argc, char **argv, char **out) {
@@ -33,7 +42,8 @@ static int with_environment(const sv_option *options, int argc, char **argv, cha
         for (const char *c = option->name; *c && length + 1 < sizeof name; c++)
             name[length++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
         const char *value = getenv(name);
-        if (!value || !*value || (option->kind == SV_KIND_FLAG && strcmp(value, "1") != 0))
+        if (!value || !*value || (option->kind == SV_KIND_TEXTS && is_given(option->name, argc, argv)) ||
+            (option->kind == SV_KIND_FLAG && strcmp(value, "1") != 0))
             continue;
         const char *joint = option->kind == SV_KIND_FLAG ? "" : "=";
         int size = snprintf(text + used, sizeof text - used, "--%s%s%s", option->name, joint, *joint ? value : "");
@@ -47,24 +57,107 @@ static int with_environment(const sv_option *options, int argc, char **argv, cha
     return count;
 }
 
-/* The key: the first line of a file, or $SENVEC_API_KEY. Not an option, since anybody may read a command line. */
-static senvec_status read_key(const char *path, char key[MAX_KEY], senvec_error *err) {
-    const char *given = getenv("SENVEC_API_KEY");
-    key[0] = '\0';
-    if (!path) {
-        if (given && strlen(given) >= MAX_KEY)
-            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "SENVEC_API_KEY is longer than %d bytes", MAX_KEY - 1);
-        snprintf(key, MAX_KEY, "%s", given ? given : "");
-        return SENVEC_OK;
-    }
+/* A key without the white space around it, which nobody means and no header can carry; refused if it holds anything else that a
+ * header can't. `source` is for messages. */
+static senvec_status clean_key(const char *source, char *key, senvec_error *err) {
+    size_t begin = strspn(key, " \t\r\n"), length = strlen(key + begin);
+    memmove(key, key + begin, length + 1);
+    while (length > 0 && strchr(" \t\r\n", key[length - 1]))
+        key[--length] = '\0';
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)key[i] < 0x20 || (unsigned char)key[i] == 0x7f)
+            return sv_fail(err, SENVEC_INVALID_ARGUMENT, i, "%s: the API key has a %s in it, which no header can carry", source,
+                           key[i] == '\n' || key[i] == '\r' ? "line break" : "control character");
+    return SENVEC_OK;
+}
+
+static senvec_status read_key_file(const char *path, char key[MAX_KEY], senvec_error *err) {
     FILE *file = fopen(path, "r");
     if (!file)
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: %s", path, strerror(errno));
-    bool read = fgets(key, MAX_KEY, file) != NULL;
+    size_t length = 0;
+    int c;
+    while ((c = getc(file)) != EOF && c != '\n' && length < MAX_KEY)
+        key[length++] = c ? (char)c : '\1'; /* a NUL would end it; this is refused */
     fclose(file);
-    key[strcspn(key, "\r\n")] = '\0';
-    if (!read || !key[0])
+    if (length == MAX_KEY)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%s: its first line must be the API key, of at most %d bytes", path,
+                       MAX_KEY - 1);
+    key[length] = '\0';
+    SENVEC_TRY(clean_key(path, key, err));
+    if (!key[0])
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%s: its first line must be the API key", path);
+    return SENVEC_OK;
+}
+
+/* The key: the first line of a file, or $SENVEC_API_KEY. Not an option, since anybody may read a command line. */
+static senvec_status read_key(const char *path, char key[MAX_KEY], senvec_error *err) {
+    if (path)
+        return read_key_file(path, key, err);
+    const char *given = getenv("SENVEC_API_KEY");
+    if (given && strlen(given) >= MAX_KEY)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "SENVEC_API_KEY is longer than %d bytes", MAX_KEY - 1);
+    snprintf(key, MAX_KEY, "%s", given ? given : "");
+    SENVEC_TRY(clean_key("SENVEC_API_KEY", key, err));
+    if (given && *given && !key[0])
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "SENVEC_API_KEY is nothing but white space; set a key or unset it");
+    return SENVEC_OK;
+}
+
+typedef struct job {
+    sv_common common;
+    sv_server_options server;
+    const char *key_file, *log_file;
+    sv_option_texts names;
+    bool model_typed;
+    size_t drain_s;
+} job;
+
+/* ------------------------------------------------------------------ names */
+
+/* The model's names, as options or as -m has them. They must outlive sv_server_open. */
+static senvec_status choose_names(job *j, senvec_error *err) {
+    static char text[4096];
+    static const char *names[SV_SERVER_NAMES];
+    static sv_hub_names own;
+    size_t count = 0, used = 0;
+    for (size_t i = 0; i < j->names.count; i++) {
+        int size = snprintf(text + used, sizeof text - used, "%s", j->names.items[i]);
+        if (size < 0 || (size_t)size >= sizeof text - used)
+            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "the names of --model-name are longer than %zu bytes", sizeof text);
+        char *rest = text + used, *name;
+        used += (size_t)size + 1;
+        while ((name = strsep(&rest, ","))) {
+            if (strlen(name) > 255 || count == SV_SERVER_NAMES)
+                return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--model-name: at most %d names of at most 255 bytes",
+                               SV_SERVER_NAMES);
+            if (*name)
+                names[count++] = name;
+        }
+    }
+    if (count == 0) {
+        sv_hub_name_model(j->common.model, j->model_typed, &own);
+        for (; count < own.count; count++)
+            names[count] = own.items[count];
+    }
+    j->server.model_names = names;
+    j->server.model_name_count = count;
+    return SENVEC_OK;
+}
+
+/* "/a/b" of "a/b/"; NULL of "/". */
+static senvec_status clean_prefix(const char **prefix, senvec_error *err) {
+    static char text[128];
+    if (!*prefix)
+        return SENVEC_OK;
+    int length = snprintf(text, sizeof text, "%s%s", (*prefix)[0] == '/' ? "" : "/", *prefix);
+    if (length >= (int)sizeof text ||
+        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/") != (size_t)length)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--prefix: '%.100s' isn't a path of at most %zu plain characters",
+                       *prefix, sizeof text - 1);
+    while (length > 0 && text[length - 1] == '/')
+        text[--length] = '\0';
+    *prefix = length ? text : NULL;
     return SENVEC_OK;
 }
 
@@ -100,13 +193,6 @@ static int serve_until_signal(sv_server *server, const sigset_t *ending, size_t 
     return complete ? SV_EXIT_DONE : SV_EXIT_FAILED;
 }
 
-typedef struct job {
-    sv_common common;
-    sv_server_options server;
-    const char *key_file, *log_file;
-    size_t drain_s;
-} job;
-
 static int serve(job *j) {
     static char key[MAX_KEY];
     static sigset_t ending; /* outlives the thread that waits for a second signal */
@@ -117,6 +203,10 @@ static int serve(job *j) {
     hold_signals(&ending);
     senvec_status status = read_key(j->key_file, key, &err);
     j->server.api_key = key;
+    if (status == SENVEC_OK)
+        status = choose_names(j, &err);
+    if (status == SENVEC_OK)
+        status = clean_prefix(&j->server.prefix, &err);
     if (status == SENVEC_OK && j->log_file) {
         log = strcmp(j->log_file, "-") == 0 ? stdout : fopen(j->log_file, "ae");
         if (!log)
@@ -165,7 +255,12 @@ int sv_cmd_serve(int argc, char **argv) {
         SV_OPTION_TEXT(0, "api-key-file", "FILE", &j.key_file,
                        "clients must send the key in its first line; or set\n$SENVEC_API_KEY"),
         SV_OPTION_TEXT(0, "cors", "ORIGIN", &server->cors_origin, "pages of this origin may call; '*': all"),
-        SV_OPTION_TEXT(0, "model-name", "NAME", &server->model_name, "the model's name in answers; else its folder's"),
+        SV_OPTION_TEXTS(
+            0, "model-name", "NAME", &j.names,
+            "the model's name in answers and lists; may be given\nseveral times, or names with commas between: each is\n"
+            "known. Else the name that was given by -m, with and\nwithout its organisation"),
+        SV_OPTION_TEXT(0, "prefix", "/PATH", &server->prefix,
+                       "all routes are below this path, too, as a proxy in front\nmay have it"),
         SV_OPTION_CHOICE(0, "policy", &policy, sv_policy_names, "how batches are made"),
         SV_OPTION_REAL(0, "target-p99", "MS", &target_ms, 1, 60000,
                        "slo: 99 % of small requests within this; what would\ncome later is refused (429)"),
@@ -197,6 +292,7 @@ int sv_cmd_serve(int argc, char **argv) {
         .most_operands = 0,
     };
     char *arguments[MAX_ARGUMENTS + 1] = {NULL};
+    const char *default_model = j.common.model;
     int count = with_environment(options, argc, argv, arguments);
     if (count < 0)
         return sv_cli_usage_error("the values of %s* in the environment are too long", PREFIX);
@@ -204,6 +300,7 @@ int sv_cmd_serve(int argc, char **argv) {
     int code = sv_options_parse(&usage, count, arguments, &operands);
     if (code != SV_RUN)
         return code;
+    j.model_typed = j.common.model != default_model;
     server->port = server->port ? server->port : SIZE_MAX;
     server->batcher.policy = (sv_policy)policy;
     server->batcher.target_ns = (uint64_t)(target_ms * 1e6);

@@ -77,6 +77,8 @@ static void add_headers(const sv_exchange *exchange, struct MHD_Response *respon
         snprintf(number, sizeof number, "%s, OPTIONS", strcmp(exchange->allowed, "GET") == 0 ? "GET, HEAD" : exchange->allowed);
         MHD_add_response_header(response, "Allow", number);
     }
+    if (exchange->status == 415)
+        MHD_add_response_header(response, "Accept-Encoding", "gzip, deflate, identity");
     if (exchange->status == 401)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     if (server->options.cors_origin)

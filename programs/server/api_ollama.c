@@ -1,5 +1,9 @@
-/* Ollama's API: POST /api/embed (its newer form) and /api/embeddings, and what its clients ask before them. */
+/* Ollama's API: POST /api/embed (its newer form) and /api/embeddings, and what its clients ask before them: which models there
+ * are, what they can do, and to fetch one, which is done where it is the model that is served. */
+#include <openssl/evp.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "server/apis.h"
@@ -16,18 +20,13 @@ static void write_error(sv_bytes *answer, unsigned status, const char *message, 
 
 const sv_dialect sv_ollama = {write_error};
 
-static void write_model(sv_exchange *exchange) {
-    const char *model = exchange->server->model_name;
-    sv_bytes_string(&exchange->answer, model, strlen(model));
-}
-
 static void finish_list(sv_exchange *exchange) {
     sv_bytes *answer = &exchange->answer;
     sv_vectors_cut(exchange);
     if (sv_vectors_write_raw(exchange))
         return;
     sv_bytes_text(answer, "{\"model\":");
-    write_model(exchange);
+    sv_bytes_string(answer, exchange->model, strlen(exchange->model));
     sv_bytes_text(answer, ",\"embeddings\":");
     sv_vectors_write(exchange, SV_VECTOR_FLOAT, false);
     sv_bytes_print(answer, ",\"total_duration\":%llu,\"load_duration\":0,\"prompt_eval_count\":%llu}",
@@ -47,8 +46,11 @@ static void finish_one(sv_exchange *exchange) {
 void sv_ollama_embed_begin(sv_exchange *exchange) {
     exchange->finish = finish_list;
     exchange->normalize = SENVEC_NORMALIZE_ON;
-    if (sv_exchange_parse(exchange) && sv_members_dimensions(exchange, "dimensions") &&
-        sv_members_truncate(exchange, "truncate") && sv_inputs_texts(exchange, "input", SV_INPUT_IDS))
+    if (!sv_exchange_parse(exchange))
+        return;
+    sv_members_model(exchange, "model");
+    if (sv_members_dimensions(exchange, "dimensions") && sv_members_truncate(exchange, "truncate") &&
+        sv_inputs_texts(exchange, "input", SV_INPUT_IDS))
         sv_inputs_check_lengths(exchange);
 }
 
@@ -63,18 +65,139 @@ void sv_ollama_embeddings_begin(sv_exchange *exchange) {
         sv_inputs_texts(exchange, "prompt", SV_INPUT_STRINGS);
 }
 
-void sv_ollama_tags(sv_exchange *exchange) {
+/* --------------------------------------------------------------- the model */
+
+/* What Ollama calls a digest: SHA-256 in hexadecimal digits. Here of what tells this model from others. */
+static void digest_of(const sv_server *server, char out[65]) {
+    const senvec_model_info *info = &server->info;
+    char facts[SV_MAX_PATH + 400];
+    int length = snprintf(facts, sizeof facts, "%s\n%s %zu %zu %zu %zu %zu %llu %llu", info->directory, info->pooling,
+                          info->dimensions, info->max_seq_length, info->layers, info->heads, info->vocabulary,
+                          (unsigned long long)info->parameters, (unsigned long long)info->mapped_bytes);
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    unsigned size = 0;
+    EVP_Digest(facts, (size_t)length, digest, &size, EVP_sha256(), NULL);
+    for (unsigned i = 0; i < 32; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void time_of(time_t seconds, char out[32]) {
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+static void modified_at(const sv_server *server, char out[32]) {
+    struct stat file;
+    time_of(stat(server->info.directory, &file) == 0 ? file.st_mtime : (time_t)server->opened_at, out);
+}
+
+static void write_details(sv_exchange *exchange) {
+    const senvec_model_info *info = &exchange->server->info;
+    sv_bytes_print(&exchange->answer,
+                   "{\"parent_model\":\"\",\"format\":\"safetensors\",\"family\":\"bert\",\"families\":[\"bert\"],"
+                   "\"parameter_size\":\"%.1fM\",\"quantization_level\":\"%s\"}",
+                   (double)info->parameters / 1e6, senvec_precision_name(info->precision));
+}
+
+/* The model as an item of a list; `tag` is put behind its name, `more` behind its members. */
+static void write_item(sv_exchange *exchange, const char *name, const char *tag, const char *more) {
     sv_bytes *answer = &exchange->answer;
-    exchange->status = 200;
-    sv_bytes_text(answer, "{\"models\":[{\"name\":");
-    write_model(exchange);
+    char full[300], digest[65], time[32];
+    int length = snprintf(full, sizeof full, "%s%s", name, tag);
+    digest_of(exchange->server, digest);
+    modified_at(exchange->server, time);
+    sv_bytes_text(answer, "{\"name\":");
+    sv_bytes_string(answer, full, (size_t)length);
     sv_bytes_text(answer, ",\"model\":");
-    write_model(exchange);
-    sv_bytes_print(answer, ",\"size\":%llu,\"details\":{\"format\":\"safetensors\",\"family\":\"bert\"}}]}",
-                   (unsigned long long)exchange->server->info.mapped_bytes);
+    sv_bytes_string(answer, full, (size_t)length);
+    sv_bytes_print(answer, ",\"modified_at\":\"%s\",\"size\":%llu,\"digest\":\"%s\",\"details\":", time,
+                   (unsigned long long)exchange->server->info.mapped_bytes, digest);
+    write_details(exchange);
+    sv_bytes_print(answer, "%s}", more);
+}
+
+/* Every name, and with the tag that Ollama itself would put behind it: some clients compare with one, some with the other. */
+static void write_items(sv_exchange *exchange, const char *more) {
+    const sv_server_names *names = &exchange->server->names;
+    sv_bytes_text(&exchange->answer, "{\"models\":");
+    for (size_t i = 0; i < names->count; i++) {
+        sv_bytes_text(&exchange->answer, i ? "," : "[");
+        write_item(exchange, names->items[i], "", more);
+        if (strchr(names->items[i], ':'))
+            continue;
+        sv_bytes_text(&exchange->answer, ",");
+        write_item(exchange, names->items[i], ":latest", more);
+    }
+    sv_bytes_text(&exchange->answer, "]}");
+}
+
+void sv_ollama_tags(sv_exchange *exchange) {
+    exchange->status = 200;
+    write_items(exchange, "");
+}
+
+/* The model is there until the server ends. */
+void sv_ollama_ps(sv_exchange *exchange) {
+    char more[120];
+    snprintf(more, sizeof more, ",\"expires_at\":\"9999-12-31T23:59:59Z\",\"size_vram\":0,\"context_length\":%zu",
+             exchange->server->info.max_seq_length);
+    exchange->status = 200;
+    write_items(exchange, more);
 }
 
 void sv_ollama_version(sv_exchange *exchange) {
     exchange->status = 200;
     sv_bytes_print(&exchange->answer, "{\"version\":\"%s\"}", senvec_version());
+}
+
+/* The body names the model that is served, as "model" or as older clients do, as "name"; else an error is the answer. */
+static bool names_model(sv_exchange *exchange) {
+    const char *asked = NULL;
+    if (!sv_exchange_parse(exchange) || !sv_inputs_string(exchange, "name", &asked) ||
+        !sv_inputs_string(exchange, "model", &asked))
+        return false;
+    if (!asked) {
+        sv_exchange_fail(exchange, 400, "model is missing");
+        return false;
+    }
+    const char *name = sv_server_name_of(exchange->server, asked);
+    if (!name) {
+        sv_exchange_fail(exchange, 404, "model '%.200s' not found; this server has one model, '%s'", asked,
+                         exchange->server->names.items[0]);
+        return false;
+    }
+    exchange->model = name;
+    return true;
+}
+
+void sv_ollama_show(sv_exchange *exchange) {
+    if (!names_model(exchange))
+        return;
+    const senvec_model_info *info = &exchange->server->info;
+    sv_bytes *answer = &exchange->answer;
+    char time[32];
+    modified_at(exchange->server, time);
+    exchange->status = 200;
+    sv_bytes_text(answer, "{\"modelfile\":\"\",\"parameters\":\"\",\"template\":\"\",\"details\":");
+    write_details(exchange);
+    sv_bytes_print(answer,
+                   ",\"model_info\":{\"general.architecture\":\"bert\",\"general.parameter_count\":%llu,"
+                   "\"bert.block_count\":%zu,\"bert.context_length\":%zu,\"bert.embedding_length\":%zu,"
+                   "\"bert.feed_forward_length\":%zu,\"bert.attention.head_count\":%zu,\"general.basename\":",
+                   (unsigned long long)info->parameters, info->layers, info->max_seq_length, info->dimensions, info->inner,
+                   info->heads);
+    sv_bytes_string(answer, exchange->model, strlen(exchange->model));
+    sv_bytes_print(answer, "},\"capabilities\":[\"embedding\"],\"modified_at\":\"%s\"}", time);
+}
+
+/* There is nothing to fetch. A client that wants to see progress gets its last line. */
+void sv_ollama_pull(sv_exchange *exchange) {
+    bool stream = true;
+    if (!names_model(exchange) || !sv_inputs_flag(exchange, "stream", &stream))
+        return;
+    exchange->status = 200;
+    if (stream)
+        exchange->content_type = "application/x-ndjson";
+    sv_bytes_text(&exchange->answer, stream ? "{\"status\":\"success\"}\n" : "{\"status\":\"success\"}");
 }

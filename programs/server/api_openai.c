@@ -70,7 +70,6 @@ static bool read_user(sv_exchange *exchange) {
 
 static void finish(sv_exchange *exchange) {
     sv_bytes *answer = &exchange->answer;
-    const char *model = exchange->server->model_name;
     sv_vectors_cut(exchange);
     if (sv_vectors_write_raw(exchange))
         return;
@@ -81,40 +80,47 @@ static void finish(sv_exchange *exchange) {
         sv_bytes_text(answer, "}");
     }
     sv_bytes_text(answer, "],\"model\":");
-    sv_bytes_string(answer, model, strlen(model));
+    sv_bytes_string(answer, exchange->model, strlen(exchange->model));
     unsigned long long tokens = exchange->request.stats.tokens;
     sv_bytes_print(answer, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}", tokens, tokens);
 }
 
 void sv_openai_begin(sv_exchange *exchange) {
     exchange->finish = finish;
-    if (sv_exchange_parse(exchange) && read_vectors(exchange) && read_treatment(exchange) && read_user(exchange) &&
+    if (!sv_exchange_parse(exchange))
+        return;
+    sv_members_model(exchange, "model");
+    if (read_vectors(exchange) && read_treatment(exchange) && read_user(exchange) &&
         sv_inputs_texts(exchange, "input", SV_INPUT_IDS | SV_INPUT_OBJECTS))
         sv_inputs_check_lengths(exchange);
 }
 
-static void write_model(sv_exchange *exchange) {
+static void write_model(sv_exchange *exchange, const char *name) {
     sv_bytes *answer = &exchange->answer;
-    const char *model = exchange->server->model_name;
     sv_bytes_text(answer, "{\"id\":");
-    sv_bytes_string(answer, model, strlen(model));
+    sv_bytes_string(answer, name, strlen(name));
     sv_bytes_print(answer, ",\"object\":\"model\",\"created\":%.0f,\"owned_by\":\"senvec\"}", exchange->server->opened_at);
 }
 
 void sv_openai_models(sv_exchange *exchange) {
+    const sv_server_names *names = &exchange->server->names;
     exchange->status = 200;
-    sv_bytes_text(&exchange->answer, "{\"object\":\"list\",\"data\":[");
-    write_model(exchange);
+    sv_bytes_text(&exchange->answer, "{\"object\":\"list\",\"data\":");
+    for (size_t i = 0; i < names->count; i++) {
+        sv_bytes_text(&exchange->answer, i ? "," : "[");
+        write_model(exchange, names->items[i]);
+    }
     sv_bytes_text(&exchange->answer, "]}");
 }
 
 void sv_openai_model(sv_exchange *exchange) {
-    const char *asked = exchange->path + strlen("/v1/models/");
-    if (strcmp(asked, exchange->server->model_name) != 0) {
+    const char *asked = strstr(exchange->path, "models/") + strlen("models/");
+    const char *name = sv_server_name_of(exchange->server, asked);
+    if (!name) {
         sv_exchange_fail(exchange, 404, "there is no model '%s' here; the one that is served is '%s'", asked,
-                         exchange->server->model_name);
+                         exchange->server->names.items[0]);
         return;
     }
     exchange->status = 200;
-    write_model(exchange);
+    write_model(exchange, name);
 }

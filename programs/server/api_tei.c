@@ -2,10 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/decimal.h"
 #include "server/apis.h"
 #include "server/inputs.h"
 #include "server/members.h"
 #include "server/vectors.h"
+
+#define RECOMMENDED_TEXTS 512u
+#define BYTES_OF_TOKEN 16u /* of a text in JSON, more than of most */
 
 static const char *type_of(unsigned status) {
     switch (status) {
@@ -144,6 +148,18 @@ void sv_tei_tokenize(sv_exchange *exchange) {
 
 /* ----------------------------------------------------------- about itself */
 
+/* Texts of one request that a client may count on, whatever their length: their JSON fits --max-body, their answer --max-memory
+ * beside others, and what it takes is seconds at most. More are taken where they fit. */
+static size_t largest_request(const sv_server *server) {
+    const sv_server_options *options = &server->options;
+    size_t text = BYTES_OF_TOKEN * server->info.max_seq_length, answer = server->info.dimensions * SV_DECIMAL_MAX;
+    size_t most = RECOMMENDED_TEXTS;
+    most = options->batcher.max_texts < most ? options->batcher.max_texts : most;
+    most = options->max_body / text < most ? options->max_body / text : most;
+    most = options->max_memory / (2 * text + answer) < most ? options->max_memory / (2 * text + answer) : most;
+    return most ? most : 1;
+}
+
 void sv_tei_info(sv_exchange *exchange) {
     const sv_server *server = exchange->server;
     const sv_server_options *options = &server->options;
@@ -153,7 +169,7 @@ void sv_tei_info(sv_exchange *exchange) {
     static const char *const types[] = {"auto", "float32", "bfloat16", "int8"};
     exchange->status = 200;
     sv_bytes_text(answer, "{\"model_id\":");
-    sv_bytes_string(answer, server->model_name, strlen(server->model_name));
+    sv_bytes_string(answer, server->names.items[0], strlen(server->names.items[0]));
     sv_bytes_print(answer,
                    ",\"model_sha\":null,\"model_dtype\":\"%s\",\"model_type\":{\"embedding\":{\"pooling\":\"%s\"}},"
                    "\"max_concurrent_requests\":%zu,\"max_input_length\":%zu,\"max_batch_tokens\":%zu,"
@@ -161,7 +177,7 @@ void sv_tei_info(sv_exchange *exchange) {
                    "\"tokenization_workers\":%zu,\"version\":\"%s\",\"sha\":null,\"docker_label\":null",
                    types[server->info.precision], server->info.pooling, options->batcher.max_requests,
                    server->info.max_seq_length, SV_MAX_BATCH_TEXTS * server->info.max_seq_length, SV_MAX_BATCH_TEXTS,
-                   options->batcher.max_texts, options->http_threads, senvec_version());
+                   largest_request(server), options->http_threads, senvec_version());
     sv_bytes_print(answer,
                    ",\"senvec\":{\"dimensions\":%zu,\"tier\":\"%s\",\"policy\":\"%s\",\"target_p99_ms\":%.3f,"
                    "\"sessions\":%zu,\"threads\":%zu,\"max_body_bytes\":%zu,\"max_connections\":%zu,",

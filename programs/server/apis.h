@@ -24,6 +24,9 @@ extern const sv_dialect sv_ollama;
 void sv_ollama_embed_begin(sv_exchange *exchange);
 void sv_ollama_embeddings_begin(sv_exchange *exchange);
 void sv_ollama_tags(sv_exchange *exchange);
+void sv_ollama_ps(sv_exchange *exchange);
+void sv_ollama_show(sv_exchange *exchange);
+void sv_ollama_pull(sv_exchange *exchange);
 void sv_ollama_version(sv_exchange *exchange);
 
 #endif

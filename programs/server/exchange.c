@@ -79,15 +79,16 @@ static sv_exchange *new_exchange(sv_http_loop *loop, struct MHD_Connection *conn
     exchange->link = info ? info->socket_context : NULL;
     exchange->content_type = "application/json";
     exchange->dimensions = server->info.dimensions;
+    exchange->model = server->names.items[0];
     sv_exchange_read_head(exchange, url, method, version);
     exchange->discards = exchange->status != 0;
     return exchange;
 }
 
-static void take_body(sv_exchange *exchange, const char *data, size_t size) {
+/* The next bytes of the body as they mean; false: no more are wanted. */
+static bool append(void *context, const char *data, size_t size) {
+    sv_exchange *exchange = context;
     sv_bytes *body = &exchange->body;
-    if (exchange->discards)
-        return;
     if (size > exchange->server->options.max_body - body->length) {
         sv_exchange_fail(exchange, 413, "the body has over %zu bytes; send the texts in parts",
                          exchange->server->options.max_body);
@@ -99,6 +100,16 @@ static void take_body(sv_exchange *exchange, const char *data, size_t size) {
         else if (body->capacity > capacity)
             sv_exchange_reserve(exchange, body->capacity - capacity);
     }
+    return exchange->status == 0;
+}
+
+static void take_body(sv_exchange *exchange, const char *data, size_t size) {
+    if (exchange->discards)
+        return;
+    if (!exchange->gunzip)
+        append(exchange, data, size);
+    else if (!sv_gunzip_feed(exchange->gunzip, data, size, append, exchange))
+        sv_exchange_fail(exchange, 400, "the body isn't the gzip data that Content-Encoding promises");
     exchange->discards = exchange->status != 0;
 }
 
@@ -193,6 +204,10 @@ static void submit(sv_exchange *exchange) {
 static void begin(sv_exchange *exchange) {
     sv_server *server = exchange->server;
     exchange->begun = true;
+    if (exchange->gunzip && !sv_gunzip_is_complete(exchange->gunzip)) {
+        sv_exchange_fail(exchange, 400, "the body ends in the middle of its gzip data");
+        return;
+    }
     uint64_t outside_ns = sv_http_loop_outside_ns(exchange->loop, sv_clock_ns());
     if (exchange->route->use & SV_ROUTE_EMBEDS &&
         sv_batcher_is_full(server->batcher, exchange->client, outside_ns, &exchange->retry_ns)) {
@@ -258,6 +273,7 @@ void sv_exchange_completed(void *context, struct MHD_Connection *connection, voi
         sv_access_log_write(exchange, taken, now);
     }
     json_decref(exchange->root);
+    sv_gunzip_close(exchange->gunzip);
     sv_bytes_release(&exchange->body);
     sv_bytes_release(&exchange->answer);
     free(exchange->texts);

@@ -12,6 +12,7 @@
 
 #include "io/vector_type.h"
 #include "server/bytes.h"
+#include "server/gunzip.h"
 #include "server/routes.h"
 #include "server/server_internal.h"
 
@@ -24,7 +25,7 @@ struct sv_exchange {
     sv_link *link;
     const sv_route *route; /* NULL: none has this path and method */
     const char *allowed;   /* the method that the path has; NULL: that is the one that was used, or there is no such path */
-    char method[8], path[96], id[72];
+    char method[8], path[256], id[72];
     uint64_t client; /* hash of the peer's address */
     uint64_t begin_ns, deadline_ns;
     bool begun;     /* the body is complete and was looked at */
@@ -33,16 +34,18 @@ struct sv_exchange {
     bool closes;    /* the connection, with the answer */
 
     /* The request. */
+    sv_gunzip *gunzip; /* of the body; NULL: it comes as it is */
     sv_bytes body;
     size_t reserved; /* bytes of the server's memory budget */
     json_t *root;    /* the parsed body; texts point into it */
     senvec_text *texts;
     size_t count;
     uint32_t *lengths;
-    char *decoded; /* texts of token-id input */
-    bool single;   /* the input was one text, not a list */
-    bool strict;   /* texts that are too long are refused, not cut */
-    bool at_start; /* because they were to be cut at their start */
+    char *decoded;     /* texts of token-id input */
+    const char *model; /* the name in the answer; the server's */
+    bool single;       /* the input was one text, not a list */
+    bool strict;       /* texts that are too long are refused, not cut */
+    bool at_start;     /* because they were to be cut at their start */
     /* How vectors are given. */
     size_t dimensions;
     senvec_normalize normalize;

@@ -3,6 +3,14 @@
 
 #include "server/inputs.h"
 
+void sv_members_model(sv_exchange *exchange, const char *name) {
+    const char *asked = "";
+    if (!sv_inputs_is_string(exchange, name) || !sv_inputs_string(exchange, name, &asked))
+        return;
+    const char *known = sv_server_name_of(exchange->server, asked);
+    exchange->model = known ? known : exchange->model;
+}
+
 bool sv_members_dimensions(sv_exchange *exchange, const char *name) {
     return sv_inputs_number(exchange, name, 1, exchange->server->info.dimensions, &exchange->dimensions);
 }

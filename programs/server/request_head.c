@@ -50,12 +50,14 @@ static bool same_secret(const char *given, const char *secret) {
     return !differs;
 }
 
+/* The key comes as OpenAI's clients send it, or as Azure's do. */
 static bool is_authorized(const sv_exchange *exchange) {
     const char *secret = exchange->server->options.api_key;
     if (!secret || exchange->route->use & SV_ROUTE_OPEN)
         return true;
-    const char *given = sv_exchange_header(exchange, "Authorization");
-    return given && strncasecmp(given, "Bearer ", 7) == 0 && same_secret(given + 7, secret);
+    const char *bearer = sv_exchange_header(exchange, "Authorization"), *key = sv_exchange_header(exchange, "api-key");
+    return (bearer && strncasecmp(bearer, "Bearer ", 7) == 0 && same_secret(bearer + 7, secret)) ||
+           (key && same_secret(key, secret));
 }
 
 /* The route, or an error as the answer. */
@@ -71,6 +73,20 @@ static void find_route(sv_exchange *exchange) {
         sv_exchange_fail(exchange, 405, "%s takes %s, not %s", exchange->path, exchange->allowed, exchange->method);
 }
 
+static void read_encoding(sv_exchange *exchange) {
+    const char *encoding = sv_exchange_header(exchange, "Content-Encoding");
+    if (!encoding || !*encoding || strcasecmp(encoding, "identity") == 0)
+        return;
+    if (strcasecmp(encoding, "gzip") != 0 && strcasecmp(encoding, "x-gzip") != 0 && strcasecmp(encoding, "deflate") != 0) {
+        sv_exchange_fail(exchange, 415, "Content-Encoding: bodies are taken as they are, in gzip or in deflate, not in '%.40s'",
+                         encoding);
+        return;
+    }
+    exchange->gunzip = sv_gunzip_open();
+    if (!exchange->gunzip)
+        sv_exchange_fail(exchange, 500, "no memory to unpack the body");
+}
+
 static void judge_headers(sv_exchange *exchange, const char *version) {
     sv_server *server = exchange->server;
     const char *fault = sv_framing_fault(exchange->connection, version);
@@ -82,7 +98,8 @@ static void judge_headers(sv_exchange *exchange, const char *version) {
     if (exchange->status)
         return;
     if (!is_authorized(exchange)) {
-        sv_exchange_fail(exchange, 401, "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\"");
+        sv_exchange_fail(exchange, 401,
+                         "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\" or \"api-key: KEY\"");
         return;
     }
     if (exchange->route->use & SV_ROUTE_EMBEDS && atomic_load(&server->draining)) {
@@ -94,6 +111,8 @@ static void judge_headers(sv_exchange *exchange, const char *version) {
     if (length && strtoull(length, NULL, 10) > server->options.max_body)
         sv_exchange_fail(exchange, 413, "the body has %s bytes; at most %zu are taken (--max-body), so send the texts in parts",
                          length, server->options.max_body);
+    if (!exchange->status)
+        read_encoding(exchange);
     const char *timeout = sv_exchange_header(exchange, "X-Timeout-Ms");
     if (timeout) {
         char *end;
@@ -104,8 +123,23 @@ static void judge_headers(sv_exchange *exchange, const char *version) {
     }
 }
 
-/* Without a slash at its end, cut, and fit for a log. */
+/* Of "http://host/path", as a client writes that takes this server for its proxy, "/path" (RFC 9112, 3.2.2). */
+static const char *skip_origin(const char *url) {
+    const char *origin = strncasecmp(url, "http://", 7) == 0 ? url + 7 : strncasecmp(url, "https://", 8) == 0 ? url + 8 : NULL;
+    return !origin ? url : strchr(origin, '/') ? strchr(origin, '/') : "/";
+}
+
+/* The path behind the prefix, where it has it. */
+static const char *skip_prefix(const char *url, const char *prefix) {
+    size_t length = prefix ? strlen(prefix) : 0;
+    if (length == 0 || strncmp(url, prefix, length) != 0 || (url[length] && url[length] != '/'))
+        return url;
+    return url[length] ? url + length : "/";
+}
+
+/* Without origin, prefix and a slash at its end; cut, and fit for a log. */
 static void copy_path(sv_exchange *exchange, const char *url) {
+    url = skip_prefix(skip_origin(url), exchange->server->options.prefix);
     size_t length = strlen(url);
     if (length > 1 && url[length - 1] == '/')
         length--;

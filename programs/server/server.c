@@ -40,6 +40,8 @@ static void fill_in(sv_server_options *options) {
     options->unix_path = copy(options->unix_path);
     options->api_key = copy(options->api_key && options->api_key[0] ? options->api_key : NULL);
     options->cors_origin = copy(options->cors_origin);
+    options->prefix = copy(options->prefix);
+    options->model_names = NULL;
     options->http_threads = options->http_threads ? options->http_threads : 1;
     options->max_connections = options->max_connections ? options->max_connections : SV_DEFAULT_CONNECTIONS;
     options->max_body = options->max_body ? options->max_body : SV_DEFAULT_BODY;
@@ -53,7 +55,7 @@ static void fill_in(sv_server_options *options) {
 }
 
 /* "all-MiniLM-L6-v2" of ".../all-MiniLM-L6-v2/". */
-static void name_model(sv_server *server, const char *given) {
+static void name_by_directory(sv_server *server) {
     const char *directory = server->info.directory;
     size_t end = strlen(directory);
     while (end > 1 && directory[end - 1] == '/')
@@ -61,10 +63,29 @@ static void name_model(sv_server *server, const char *given) {
     size_t begin = end;
     while (begin > 0 && directory[begin - 1] != '/')
         begin--;
-    if (given)
-        snprintf(server->model_name, sizeof server->model_name, "%s", given);
-    else
-        snprintf(server->model_name, sizeof server->model_name, "%.*s", (int)(end - begin), directory + begin);
+    snprintf(server->names.items[0], sizeof server->names.items[0], "%.*s", (int)(end - begin), directory + begin);
+    server->names.count = 1;
+}
+
+static void name_model(sv_server *server, const sv_server_options *options) {
+    sv_server_names *names = &server->names;
+    for (size_t i = 0; i < options->model_name_count && names->count < SV_SERVER_NAMES; i++)
+        if (*options->model_names[i] && !sv_server_name_of(server, options->model_names[i]))
+            snprintf(names->items[names->count++], sizeof names->items[0], "%s", options->model_names[i]);
+    if (names->count == 0)
+        name_by_directory(server);
+}
+
+const char *sv_server_name_of(const sv_server *server, const char *asked) {
+    static const char latest[] = ":latest";
+    size_t length = strlen(asked), tail = sizeof latest - 1;
+    for (size_t i = 0; i < server->names.count; i++) {
+        const char *name = server->names.items[i];
+        size_t own = strlen(name);
+        if (strncasecmp(name, asked, own) == 0 && (length == own || (length == own + tail && strcmp(asked + own, latest) == 0)))
+            return name;
+    }
+    return NULL;
 }
 
 static senvec_status read_text(const char *path, char **out, senvec_error *err) {
@@ -155,7 +176,7 @@ senvec_status sv_server_open(senvec_model *model, const sv_server_options *optio
     server->options.batcher.some_done = on_some_done;
     server->options.batcher.context = server;
     senvec_model_describe(model, &server->info);
-    name_model(server, options->model_name);
+    name_model(server, options);
     sv_server_metrics_init(&server->metrics);
     pthread_mutex_init(&server->log_lock, NULL);
     senvec_status status = open_server(server, options, err);
@@ -211,5 +232,6 @@ void sv_server_close(sv_server *server) {
     free((char *)server->options.unix_path);
     free((char *)server->options.api_key);
     free((char *)server->options.cors_origin);
+    free((char *)server->options.prefix);
     free(server);
 }

@@ -15,10 +15,13 @@ typedef struct sv_server_options {
     size_t port;                           /* SIZE_MAX: any free one [8080] */
     const char *unix_path;                 /* a unix socket instead; one that nobody listens on is replaced */
     const char *tls_certificate, *tls_key; /* PEM files, both or none */
-    const char *api_key;                   /* asked for as "Authorization: Bearer KEY" [none] */
+    const char *api_key;                   /* asked for as "Authorization: Bearer KEY" or "api-key: KEY" [none] */
     const char *cors_origin;               /* pages of this origin may call, "*": all [none] */
-    const char *model_name;                /* as answers give it [the last part of the model's directory] */
-    FILE *access_log;                      /* one JSON line a request; the caller closes it [none] */
+    /* Names of the model: answers give the first, or the one that the request has. [the last part of the model's directory] */
+    const char *const *model_names;
+    size_t model_name_count; /* at most SV_SERVER_NAMES */
+    const char *prefix;      /* "/path" that all routes may have before them [none] */
+    FILE *access_log;        /* one JSON line a request; the caller closes it [none] */
     sv_batcher_options batcher;
     size_t http_threads;    /* [1] */
     size_t max_connections; /* [1024] more wait in the kernel's queue */
@@ -29,6 +32,7 @@ typedef struct sv_server_options {
     size_t write_s;         /* for an answer to be taken completely [60] */
 } sv_server_options;
 
+#define SV_SERVER_NAMES 16
 #define SV_DEFAULT_PORT 8080
 #define SV_DEFAULT_CONNECTIONS 1024
 #define SV_DEFAULT_BODY ((size_t)32 << 20)

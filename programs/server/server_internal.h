@@ -11,11 +11,16 @@
 #include "server/server_metrics.h"
 #include "server/token_text.h"
 
+typedef struct sv_server_names {
+    char items[SV_SERVER_NAMES][256]; /* the first is the server's own choice */
+    size_t count;                     /* at least 1 */
+} sv_server_names;
+
 struct sv_server {
     senvec_model *model;
     senvec_model_info info;
     sv_server_options options; /* defaults filled in; strings are the server's */
-    char model_name[256];
+    sv_server_names names;
     char address[SV_MAX_PATH + 8];
     char *tls_certificate, *tls_key; /* the files' text */
     sv_batcher *batcher;
@@ -32,5 +37,8 @@ struct sv_server {
     double opened_at; /* seconds since 1970 */
     pthread_mutex_t log_lock;
 };
+
+/* The name of the model that `asked` is, with or without ":latest" as Ollama's clients add it; NULL: none is. */
+const char *sv_server_name_of(const sv_server *server, const char *asked);
 
 #endif

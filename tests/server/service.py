@@ -1,4 +1,5 @@
 """A server for a test: started on a free port, spoken to, and ended."""
+import array
 import http.client
 import json
 import os
@@ -11,6 +12,23 @@ import time
 
 SENVEC, MODEL = "", ""
 PATIENCE = 300  # seconds until a test gives up: nothing takes that long, on whatever machine
+
+DIMENSIONS = 32  # of the tiny model
+TEXTS = ["the quick brown fox", "", "a", "it was the best of times, it was the worst of times", "the",
+         "\u00e9t\u00e9 \u6f22\u5b57"]
+
+
+def floats(data):
+    return array.array("f", data)
+
+
+def embedded(texts):
+    """What `senvec embed` gives: a list of arrays of float32."""
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
+    result = subprocess.run([SENVEC, "embed", "-m", MODEL, "--key", "text", "--format", "f32", "-"],
+                            input=lines, capture_output=True, check=True)
+    values = floats(result.stdout)
+    return [values[i:i + DIMENSIONS] for i in range(0, len(values), DIMENSIONS)]
 
 
 class Service:

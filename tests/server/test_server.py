@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""test_server SENVEC MODEL: the server's APIs, limits and end, on the tiny model, by the standard library's client."""
-import array
-import base64
+"""test_server SENVEC MODEL: who may ask, what a request is, limits and the end of the server, by the standard library's client;
+its APIs are in test_apis.py."""
+import gzip
 import json
-import operator
+import os
 import resource
-import shutil
 import signal
 import socket
 import ssl
@@ -15,267 +14,19 @@ import tempfile
 import threading
 import time
 import unittest
+import zlib
 from pathlib import Path
 
 import service
-from service import Service
+from service import TEXTS, Service
 
-DIMENSIONS = 32
 # A server that LONG keeps busy for half a minute, on a fast machine; whoever waits for its end gives up sooner.
 SLOW = ("-t", "1", "--cpu", "ref", "-p", "fp32")
 LONG = json.dumps({"inputs": ["a " * 62] * 20000}).encode()
-TEXTS = ["the quick brown fox", "", "a", "it was the best of times, it was the worst of times", "the",
-         "\u00e9t\u00e9 \u6f22\u5b57"]
 
 
 def post(body):
     return b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-
-
-def floats(data):
-    return array.array("f", data)
-
-
-def embedded(texts):
-    """What `senvec embed` gives: a list of arrays of float32."""
-    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
-    result = subprocess.run([service.SENVEC, "embed", "-m", service.MODEL, "--key", "text", "--format", "f32", "-"],
-                            input=lines, capture_output=True, check=True)
-    values = floats(result.stdout)
-    return [values[i:i + DIMENSIONS] for i in range(0, len(values), DIMENSIONS)]
-
-
-class Apis(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = Service("--target-p99", "60000")
-        cls.expected = embedded(TEXTS)
-
-    @classmethod
-    def tearDownClass(cls):
-        assert cls.service.stop() == 0, cls.service.errors
-
-    def post(self, path, body, headers=None):
-        status, answer = self.service.json("POST", path, body, headers)
-        self.assertEqual(status, 200, answer)
-        return answer
-
-    def same(self, vectors):
-        self.assertEqual([floats(v) for v in vectors], self.expected)
-
-    def test_openai(self):
-        answer = self.post("/v1/embeddings", {"input": TEXTS, "model": "any", "user": "me"})
-        self.assertEqual([item["index"] for item in answer["data"]], list(range(len(TEXTS))))
-        self.assertEqual({item["object"] for item in answer["data"]}, {"embedding"})
-        self.same([item["embedding"] for item in answer["data"]])
-        self.assertEqual(answer["usage"]["prompt_tokens"], answer["usage"]["total_tokens"])
-        self.assertGreater(answer["usage"]["total_tokens"], 2 * len(TEXTS))
-        answer = self.post("/v1/embeddings/", {"input": TEXTS, "encoding_format": "base64"})
-        self.same([base64.b64decode(item["embedding"]) for item in answer["data"]])
-        answer = self.post("/embeddings", {"input": TEXTS[0], "encoding_format": None, "dimensions": None})
-        self.assertEqual(floats(answer["data"][0]["embedding"]), self.expected[0])
-
-    def test_dimensions(self):
-        kept = self.expected[0][:5]
-        length = sum(x * x for x in kept) ** 0.5
-        for path, name in (("/v1/embeddings", "input"), ("/embed", "inputs"), ("/api/embed", "input")):
-            answer = self.post(path, {name: TEXTS[:2], "dimensions": 5})
-            vectors = answer if path == "/embed" else answer.get("embeddings") or [d["embedding"] for d in answer["data"]]
-            self.assertEqual([len(v) for v in vectors], [5, 5])
-            for x, y in zip(vectors[0], kept):
-                self.assertAlmostEqual(x, y / length, 6)
-
-    def test_models(self):
-        _, answer = self.service.json("GET", "/v1/models")
-        name = answer["data"][0]["id"]
-        self.assertEqual(name, "tiny")
-        self.assertEqual(self.service.json("GET", f"/v1/models/{name}")[1]["object"], "model")
-        self.assertEqual(self.service.json("GET", "/v1/models/other")[0], 404)
-
-    def test_tei(self):
-        self.same(self.post("/embed", {"inputs": TEXTS}))
-        self.same(self.post("/", {"inputs": TEXTS, "truncate": True, "normalize": True}))
-        self.assertEqual(floats(self.post("/embed", {"inputs": TEXTS[0]})[0]), self.expected[0])
-        answer = self.post("/similarity", {"inputs": {"source_sentence": TEXTS[0], "sentences": TEXTS}})
-        self.assertEqual(len(answer), len(TEXTS))
-        self.assertAlmostEqual(answer[0], 1, 6)
-        info = self.service.json("GET", "/info")[1]
-        self.assertEqual(info["model_type"], {"embedding": {"pooling": "mean"}})
-        self.assertEqual(self.service.call("GET", "/health")[0], 200)
-
-    def test_ollama(self):
-        answer = self.post("/api/embed", {"model": "m", "input": TEXTS, "keep_alive": "5m", "options": {}})
-        self.same(answer["embeddings"])
-        self.assertGreater(answer["prompt_eval_count"], 0)
-        self.assertEqual(floats(self.post("/api/embeddings", {"prompt": TEXTS[0]})["embedding"]), self.expected[0])
-        self.assertEqual(self.service.json("GET", "/api/tags")[1]["models"][0]["name"], "tiny")
-
-    def test_raw_floats(self):
-        for path, name in (("/v1/embeddings", "input"), ("/embeddings", "input"), ("/embed", "inputs"), ("/", "inputs"),
-                           ("/api/embed", "input"), ("/api/embeddings", "prompt")):
-            texts = TEXTS[0] if name == "prompt" else TEXTS
-            status, headers, data = self.service.call("POST", path, {name: texts}, {"Accept": "application/octet-stream"})
-            self.assertEqual((status, headers["content-type"]), (200, "application/octet-stream"), path)
-            self.assertEqual(data, b"".join(v.tobytes() for v in self.expected[:1 if name == "prompt" else None]), path)
-        _, document = self.service.json("GET", "/openapi.json")
-        described = {path for path, methods in document["paths"].items() for method in methods.values()
-                     if "application/octet-stream" in method["responses"].get("200", {}).get("content", {})}
-        self.assertEqual(described, {"/v1/embeddings", "/embeddings", "/embed", "/api/embed", "/api/embeddings"})
-
-    def test_token_ids(self):
-        tokens = self.post("/tokenize", {"inputs": [TEXTS[0], TEXTS[3]]})
-        ids = [[token["id"] for token in text] for text in tokens]
-        answer = self.post("/v1/embeddings", {"input": ids})
-        self.assertEqual(floats(answer["data"][0]["embedding"]), self.expected[0])
-        self.assertEqual(floats(answer["data"][1]["embedding"]), self.expected[3])
-        answer = self.post("/v1/embeddings", {"input": ids[0]})
-        self.assertEqual(floats(answer["data"][0]["embedding"]), self.expected[0])
-        inner = self.post("/tokenize", {"inputs": TEXTS[0], "add_special_tokens": False})[0]
-        self.assertEqual([token["id"] for token in inner], ids[0][1:-1])
-        for wrong in ([9906, 1917], [100257], [[9906, 1917]], [ids[0][1:-1]], [ids[0], [5]], ids[0][:-1]):
-            status, answer = self.service.json("POST", "/v1/embeddings", {"input": wrong})
-            self.assertEqual(status, 400, wrong)
-            self.assertIn("another model's tokenizer", answer["error"]["message"])
-
-    def test_mistakes(self):
-        cases = [
-            ("/v1/embeddings", b"{", 400, "line 1"),
-            ("/v1/embeddings", b"", 400, "valid JSON"),
-            ("/v1/embeddings", b"[]", 400, "object"),
-            ("/v1/embeddings", b'{"input":"\xff"}', 400, "valid JSON"),
-            ("/v1/embeddings", b'{"input":"a","input":"b"}', 400, "duplicate"),
-            ("/v1/embeddings", b"[" * 100000, 400, "valid JSON"),
-            ("/v1/embeddings", {}, 422, "input is missing"),
-            ("/v1/embeddings", {"input": None}, 422, "input is missing"),
-            ("/v1/embeddings", {"input": []}, 400, "empty list"),
-            ("/v1/embeddings", {"input": [{}]}, 400, "input[0]"),
-            ("/v1/embeddings", {"input": ["a", "b", 3]}, 400, "input[2]"),
-            ("/v1/embeddings", {"input": [101, "a"]}, 400, "item 1"),
-            ("/v1/embeddings", {"input": [[]]}, 400, "input[0]"),
-            ("/v1/embeddings", {"input": [-1]}, 400, "no token -1"),
-            ("/v1/embeddings", {"input": "a", "encoding_format": "hex"}, 400, "encoding_format"),
-            ("/v1/embeddings", {"input": "a", "dimensions": 0}, 400, "1 to 32"),
-            ("/v1/embeddings", {"input": "a", "dimensions": 33}, 400, "1 to 32"),
-            ("/v1/embeddings", {"input": "a", "user": 5}, 400, "user"),
-            ("/embed", {"inputs": "a", "normalize": "no"}, 422, "normalize"),
-            ("/embed", {"inputs": "the " * 500, "truncation_direction": "Left"}, 413, "start"),
-            ("/embed", {"inputs": "a", "truncation_direction": "up"}, 400, "truncation_direction"),
-            ("/v1/embeddings", {"input": "a", "output_dtype": "int4"}, 400, "output_dtype"),
-            ("/v1/embeddings", {"input": "a", "output_dimension": 33}, 400, "output_dimension"),
-            ("/v1/embeddings", {"input": "a", "output_dtype": "int8", "normalize": False}, 422, "int8"),
-            ("/v1/embeddings", {"input": "a", "embedding_type": []}, 400, "embedding_type"),
-            ("/v1/embeddings", {"input": "a", "embedding_type": ["float", "binary"]}, 422, "embedding_type"),
-            ("/v1/embeddings", {"input": "a", "late_chunking": True}, 422, "late_chunking"),
-            ("/v1/embeddings", {"input": "a", "return_multivector": True}, 422, "return_multivector"),
-            ("/v1/embeddings", {"input": "a", "add_special_tokens": False}, 422, "add_special_tokens"),
-            ("/v1/embeddings", {"input": "the " * 500, "truncation": False}, 413, "input 0"),
-            ("/v1/embeddings", {"input": "the " * 500, "truncate": "NONE"}, 413, "input 0"),
-            ("/v1/embeddings", {"input": [{"image": "a"}]}, 400, "input[0]"),
-            ("/v1/embeddings", {"input": [{"text": "a"}, {"image": "a"}]}, 400, "input[1]"),
-            ("/similarity", {"inputs": {"source_sentence": "a", "sentences": ["b"]}, "parameters": 1}, 422, "parameters"),
-            ("/embed", {"inputs": "a", "truncate": "yes"}, 400, "truncate"),
-            ("/embed", {"inputs": "a", "truncate": 1}, 422, "truncate"),
-            ("/embed", {"inputs": "a", "prompt_name": "query"}, 422, "prompt_name"),
-            ("/embed", {"inputs": ["a", "the " * 500], "truncate": False}, 413, "input 1"),
-            ("/similarity", {"inputs": "a"}, 422, "source_sentence"),
-            ("/similarity", {"inputs": {"source_sentence": "a", "sentences": ["b", 1]}}, 400, "sentences[1]"),
-            ("/api/embeddings", {"prompt": ["a"]}, 400, "prompt"),
-            ("/nothing", {"input": "a"}, 404, "openapi.json"),
-            ("/health", {"input": "a"}, 405, "GET"),
-        ]
-        connection = self.service.connect()
-        for path, body, expected, word in cases:
-            status, answer = self.service.json("POST", path, body, connection=connection)
-            error = answer["error"]
-            message = error if isinstance(error, str) else error["message"]
-            self.assertEqual(status, expected, (body if len(str(body)) < 200 else path, answer))
-            self.assertIn(word, message)
-        connection.close()
-        self.assertEqual(self.post("/embed", {"inputs": ["the " * 500]})[0], self.post("/embed", {"inputs": "the " * 400})[0])
-
-    def test_errors_in_the_dialect_of_the_path(self):
-        for path, kind in (("/v1/nothing", "openai"), ("/nothing", "tei"), ("/api/nothing", "ollama"), ("/api/tags", "ollama"),
-                           ("/v1/models/", "openai")):
-            status, answer = self.service.json("POST", path, {})
-            self.assertIn(status, (404, 405))
-            self.assertEqual(isinstance(answer["error"], dict), kind == "openai", (path, answer))
-            self.assertEqual("error_type" in answer, kind == "tei", (path, answer))
-
-    def test_headers(self):
-        _, headers, _ = self.service.call("POST", "/embed", {"inputs": "a b"}, {"X-Request-Id": "my-id.1"})
-        self.assertEqual(headers["x-request-id"], "my-id.1")
-        for name in ("x-total-time", "x-tokenization-time", "x-queue-time", "x-inference-time"):
-            self.assertGreaterEqual(float(headers[name]), 0)
-        self.assertEqual((headers["x-compute-characters"], headers["x-compute-type"]), ("3", "cpu"))
-        for texts, cut in (("a b", "0"), (["a", "the " * 500, "the " * 400], "2")):
-            self.assertEqual(self.service.call("POST", "/embed", {"inputs": texts})[1]["x-truncated"], cut)
-        _, headers, _ = self.service.call("POST", "/embed", {"inputs": "a"}, {"X-Request-Id": "no\ttabs"})
-        self.assertRegex(headers["x-request-id"], "^[0-9a-f]{16}$")
-        self.assertEqual(self.service.call("HEAD", "/health")[0], 200)
-
-    def test_bodies_in_pieces(self):
-        connection = self.service.connect()
-        body = json.dumps({"inputs": TEXTS}).encode()
-        connection.request("POST", "/embed", iter([body[i:i + 7] for i in range(0, len(body), 7)]),
-                           {"Transfer-Encoding": "chunked"}, encode_chunked=True)
-        self.same(json.loads(connection.getresponse().read()))
-        connection.close()
-        with self.service.socket() as raw:
-            head = f"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode()
-            raw.sendall(head)
-            self.assertTrue(raw.recv(100).startswith(b"HTTP/1.1 100"))
-            for i in range(len(body)):
-                raw.sendall(body[i:i + 1])
-            self.assertTrue(raw.recv(100).startswith(b"HTTP/1.1 200"))
-
-    def test_pipelined_and_half_closed(self):
-        with self.service.socket() as raw:
-            raw.sendall(post(b'{"inputs":"the"}') * 5)
-            raw.shutdown(socket.SHUT_WR)
-            data = b""
-            while chunk := raw.recv(65536):
-                data += chunk
-        self.assertEqual(data.count(b"HTTP/1.1 200 OK"), 5)
-
-    def test_openapi_names_what_there_is(self):
-        _, document = self.service.json("GET", "/openapi.json")
-        self.assertEqual(document["openapi"], "3.0.3")
-        for path, methods in document["paths"].items():
-            for method in methods:
-                body = b"{}" if method == "post" else None
-                status = self.service.call(method.upper(), path.replace("{model}", "tiny"), body)[0]
-                self.assertIn(status, (200, 400, 422), path)
-        status, headers, page = self.service.call("GET", "/")
-        self.assertEqual((status, headers["content-type"]), (200, "text/html; charset=utf-8"))
-        self.assertIn(b"<title>senvec</title>", page)
-
-    def test_many_callers(self):
-        failures = []
-
-        def call(seed):
-            connection = self.service.connect()
-            for i in range(25):
-                first, count = (seed + i) % len(TEXTS), 1 + (seed * i) % 40
-                texts = [TEXTS[(first + k) % len(TEXTS)] for k in range(count)]
-                status, _, data = self.service.call("POST", "/embed", {"inputs": texts},
-                                                    {"Accept": "application/octet-stream"}, connection)
-                expected = b"".join(self.expected[(first + k) % len(TEXTS)].tobytes() for k in range(count))
-                if status != 200 or data != expected:
-                    failures.append((status, texts))
-            connection.close()
-
-        threads = [threading.Thread(target=call, args=(seed,)) for seed in range(12)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(failures, [])
-        values = self.service.metrics()
-        self.assertEqual(values["senvec_in_flight_requests"], 0)
-        self.assertEqual(values["senvec_accepted_total"], values["senvec_answered_total"] +
-                         values['senvec_cancelled_total{reason="left"}'] + values['senvec_cancelled_total{reason="deadline"}'])
-        self.assertGreaterEqual(values["senvec_request_seconds_count"], 300)
-        self.assertEqual(values["senvec_request_seconds_count"], values['senvec_request_seconds_bucket{le="+Inf"}'])
 
 
 class Access(unittest.TestCase):
@@ -347,99 +98,67 @@ class Access(unittest.TestCase):
                 self.assertEqual(result.stderr.count(b"\n"), 1, result.stderr)
 
 
-def variant(folder, modules=None):
-    """A copy of the model in the folder, with these of its modules only."""
-    target = Path(folder, "variant")
-    shutil.copytree(service.MODEL, target, ignore=shutil.ignore_patterns("senvec-int8*"))
-    if modules is not None:
-        own = json.loads((target / "modules.json").read_text())
-        (target / "modules.json").write_text(json.dumps([own[i] for i in modules]))
-    return target
+class Requests(unittest.TestCase):
+    """What may stand around a body."""
 
+    def test_gzip(self):
+        body = json.dumps({"inputs": TEXTS}).encode()
+        with Service("--max-body", "1") as s:
+            expected = s.json("POST", "/embed", body)
+            self.assertEqual(expected[0], 200)
+            two = gzip.compress(body[:20]) + gzip.compress(body[20:])
+            for data, encoding in ((gzip.compress(body), "gzip"), (two, "GZIP"), (gzip.compress(body), "x-gzip"),
+                                   (zlib.compress(body), "deflate"), (body, "identity"), (body, "")):
+                self.assertEqual(s.json("POST", "/embed", data, {"Content-Encoding": encoding}), expected, encoding)
+            connection = s.connect()
+            connection.request("POST", "/embed", iter([two[i:i + 1] for i in range(len(two))]),
+                               {"Transfer-Encoding": "chunked", "Content-Encoding": "gzip"}, encode_chunked=True)
+            self.assertEqual(json.loads(connection.getresponse().read()), expected[1])
+            connection.close()
+            packed = gzip.compress(body)
+            wrong = packed[:20] + bytes([packed[20] ^ 0x55]) + packed[21:]
+            bomb = gzip.compress(b" " * (64 << 20))
+            for data, encoding, status, word in (
+                    (packed[:-9], "gzip", 400, "middle"), (b"", "gzip", 400, "middle"), (body, "gzip", 400, "gzip"),
+                    (wrong, "gzip", 400, "gzip"), (packed + b"x", "gzip", 400, "gzip"), (bomb, "gzip", 413, "1048576"),
+                    (body, "br", 415, "br"), (body, "gzip, gzip", 415, "gzip")):
+                answer = s.json("POST", "/embed", data, {"Content-Encoding": encoding})
+                self.assertEqual(answer[0], status, (encoding, answer))
+                self.assertIn(word, answer[1]["error"])
+            self.assertEqual(s.metrics()["senvec_request_memory_bytes"], 0)
 
-def length(vector):
-    return sum(x * x for x in vector) ** 0.5
+    def test_absolute_form(self):
+        with Service() as s:
+            for target, status in ((b"http://x/health", b"200"), (b"HTTP://x:80/health/", b"200"), (b"http://x", b"200"),
+                                   (b"https://x/nothing", b"404"), (b"http://x/health?a=http://y/z", b"200")):
+                with s.socket() as raw:
+                    raw.sendall(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+                    self.assertTrue(raw.recv(4096).startswith(b"HTTP/1.1 " + status), target)
 
-
-def scaled(vector, factor):
-    return [x * factor for x in vector]
-
-
-class Vectors(unittest.TestCase):
-    """Vectors as they are asked for, from a model that normalises and from the same model without that step."""
-
-    def near(self, one, other):
-        self.assertEqual(len(one), len(other))
-        for x, y in zip(one, other):
-            self.assertAlmostEqual(x, y, 5)
-
-    def test_normalize(self):
+    def test_keys(self):
+        for given in "secret", "secret\n", "  secret\r\n":
+            with Service(environment={"SENVEC_API_KEY": given}) as s:
+                for headers in {"Authorization": "Bearer secret"}, {"api-key": "secret"}, {"Api-Key": "secret"}:
+                    self.assertEqual(s.call("GET", "/info", headers=headers)[0], 200, (given, headers))
+                for headers in {}, {"Authorization": "secret"}, {"api-key": "secretx"}, {"api-key": "Bearer secret"}:
+                    self.assertEqual(s.call("GET", "/info", headers=headers)[0], 401, (given, headers))
         with tempfile.TemporaryDirectory() as folder:
-            with Service("-p", "fp32") as own, Service("-p", "fp32", model=variant(folder, [0, 1])) as pooled:
-                expected = own.json("POST", "/embed", {"inputs": TEXTS})[1]
-                raw = pooled.json("POST", "/v1/embeddings", {"input": TEXTS})[1]
-                raw = [item["embedding"] for item in raw["data"]]
-                self.assertNotAlmostEqual(length(raw[0]), 1, 1)
-                self.near(scaled(raw[0], 1 / length(raw[0])), expected[0])
-                for s in own, pooled:
-                    for more in {}, {"normalize": True}, {"normalize": None}:
-                        self.assertEqual(s.json("POST", "/embed", {"inputs": TEXTS, **more})[1], expected)
-                    self.assertEqual(s.json("POST", "/embed", {"inputs": TEXTS, "normalize": False})[1], raw)
-                    kept = s.json("POST", "/embed", {"inputs": TEXTS, "normalize": False, "dimensions": 7})[1]
-                    self.assertEqual(kept, [vector[:7] for vector in raw])
-                    kept = s.json("POST", "/embed", {"inputs": TEXTS, "dimensions": 7})[1]
-                    self.assertAlmostEqual(length(kept[0]), 1, 5)
-                    self.assertEqual(s.json("POST", "/api/embed", {"input": TEXTS})[1]["embeddings"], expected)
-                    self.assertEqual(s.json("POST", "/api/embeddings", {"prompt": TEXTS[0]})[1]["embedding"], expected[0])
-                    for path in "/similarity", "/":
-                        cosines = s.json("POST", path, {"inputs": {"source_sentence": TEXTS[0], "sentences": TEXTS}})[1]
-                        self.near(cosines, [sum(map(operator.mul, expected[0], vector)) for vector in expected])
-                # Both ways in one batch.
-                answers = {}
-
-                def ask(normalize):
-                    answers[normalize] = pooled.json("POST", "/embed", {"inputs": TEXTS * 50, "normalize": normalize})[1]
-
-                threads = [threading.Thread(target=ask, args=[normalize]) for normalize in (True, False)]
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    thread.join()
-                self.assertEqual((answers[True], answers[False]), (expected * 50, raw * 50))
-
-    def test_types(self):
-        with tempfile.TemporaryDirectory() as folder, Service(model=variant(folder, [0, 1])) as s:
-            vectors = s.json("POST", "/embed", {"inputs": TEXTS})[1]  # of length 1
-            steps = [[(x + 1) / (2 / 255) for x in vector] for vector in vectors]  # 8 / sqrt(32) > 1: the range is -1 to 1
-            bits = [[int("".join("1" if x > 0 else "0" for x in vector[i:i + 8]), 2) for i in range(0, 32, 8)]
-                    for vector in vectors]
-            types = {"int8": ("b", [[int(x - 128) for x in vector] for vector in steps]),
-                     "uint8": ("B", [[int(x) for x in vector] for vector in steps]),
-                     "binary": ("b", [[x - 128 for x in vector] for vector in bits]), "ubinary": ("B", bits)}
-            for member in "output_dtype", "embedding_type":
-                for name, (code, expected) in types.items():
-                    body = {"input": TEXTS, member: name}
-                    answer = s.json("POST", "/v1/embeddings", body)[1]
-                    self.assertEqual([item["embedding"] for item in answer["data"]], expected, name)
-                    answer = s.json("POST", "/v1/embeddings", {**body, "encoding_format": "base64"})[1]
-                    self.assertEqual([list(array.array(code, base64.b64decode(item["embedding"]))) for item in answer["data"]],
-                                     expected, name)
-                    data = s.call("POST", "/v1/embeddings", body, {"Accept": "application/octet-stream"})[2]
-                    self.assertEqual(list(array.array(code, data)), sum(expected, []), name)
-            answer = s.json("POST", "/v1/embeddings", {"input": "a", "embedding_type": ["ubinary"], "dimensions": 9})[1]
-            self.assertEqual(answer["data"][0]["embedding"], [bits[2][0], bits[2][1] & 0x80])
-            answer = s.json("POST", "/v1/embeddings", {"input": ["a"], "embedding_type": "base64", "output_dimension": 4})[1]
-            self.assertEqual(len(base64.b64decode(answer["data"][0]["embedding"])), 16)
-
-    def test_forms_of_texts(self):
-        with Service("-p", "fp32") as s:
-            expected = s.json("POST", "/v1/embeddings", {"input": ["a", "the"]})[1]["data"]
-            for texts in [{"text": "a"}, {"text": "the"}], [{"text": "a"}, "the"], ["a", {"text": "the"}]:
-                self.assertEqual(s.json("POST", "/v1/embeddings", {"input": texts})[1]["data"], expected)
-            self.assertEqual(s.json("POST", "/v1/embeddings", {"input": {"text": "a"}})[1]["data"], expected[:1])
-            harmless = {"truncation": True, "truncate": "END", "late_chunking": False, "add_special_tokens": True,
-                        "normalized": True, "input_type": None, "output_dtype": "float", "embedding_type": "float"}
-            self.assertEqual(s.json("POST", "/v1/embeddings", {"input": ["a", "the"], **harmless})[1]["data"], expected)
+            key = Path(folder, "key")
+            for line, code in ((b"k" * 511, None), (b"k" * 512, 2), (b"k" * 511 + b"\n2", None), (b"a\rb", 2), (b"a\0b", 2),
+                               (b" \n", 2), (b"k \r\nmore", None)):
+                key.write_bytes(line)
+                if code:
+                    command = [service.SENVEC, "serve", "-m", service.MODEL, "--port", "0", "--api-key-file", key]
+                    result = subprocess.run(command, capture_output=True, timeout=service.PATIENCE)
+                    self.assertEqual((result.returncode, result.stderr.count(b"\n")), (code, 1), (line, result.stderr))
+                    continue
+                with Service("--api-key-file", key) as s:
+                    header = {"Authorization": f"Bearer {line.split()[0].decode()}"}
+                    self.assertEqual(s.call("GET", "/info", headers=header)[0], 200, line)
+        for given in "a\nb", "a\x01", " \n":
+            result = subprocess.run([service.SENVEC, "serve", "-m", service.MODEL, "--port", "0"], capture_output=True,
+                                    timeout=service.PATIENCE, env={**os.environ, "SENVEC_API_KEY": given})
+            self.assertEqual((result.returncode, result.stderr.count(b"\n")), (2, 1), (given, result.stderr))
 
 
 class Framing(unittest.TestCase):
