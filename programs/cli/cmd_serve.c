@@ -282,8 +282,9 @@ int sv_cmd_serve(int argc, char **argv) {
     };
     const sv_usage usage = {
         .synopsis = "serve [OPTION]...",
-        .about = "Serves the model over HTTP with the APIs of OpenAI (/v1/embeddings), text-embeddings-inference (/embed) and\n"
-                 "Ollama (/api/embed). A page to try it is at /, metrics are at /metrics, all routes in /openapi.json.",
+        .about = "Serves the model over HTTP with the APIs of OpenAI (/v1/embeddings), text-embeddings-inference (/embed),\n"
+                 "Ollama (/api/embed) and Cohere (/v2/embed, /v2/rerank). A page to try it is at /, metrics are at\n"
+                 "/metrics, all routes in /openapi.json.",
         .options = options,
         .notes =
             "Each option can be set in the environment: SENVEC_SERVE_TARGET_P99=20 is --target-p99 20, a flag is set by 1.\n"

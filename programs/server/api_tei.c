@@ -146,6 +146,24 @@ void sv_tei_tokenize(sv_exchange *exchange) {
     sv_bytes_text(&exchange->answer, "]");
 }
 
+/* ------------------------------------------------------------------ others */
+
+void sv_tei_lacks(sv_exchange *exchange) {
+    static const struct {
+        const char *path;
+        unsigned status;
+        const char *message;
+    } lacks[] = {
+        {"/predict", 424, "this model embeds texts; /predict is for models that classify them"},
+        {"/embed_sparse", 424, "this model's vectors are dense; /embed_sparse is for SPLADE models, /embed gives what it has"},
+        {"/embed_all", 501, "this server gives no vectors of single tokens; /embed gives one for each text"},
+    };
+    size_t i = 0;
+    while (i + 1 < sizeof lacks / sizeof *lacks && strcmp(lacks[i].path, exchange->route->path) != 0)
+        i++;
+    sv_exchange_fail(exchange, lacks[i].status, "%s", lacks[i].message);
+}
+
 /* ----------------------------------------------------------- about itself */
 
 /* Texts of one request that a client may count on, whatever their length: their JSON fits --max-body, their answer --max-memory

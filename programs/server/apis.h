@@ -19,6 +19,22 @@ void sv_tei_tokenize(sv_exchange *exchange);
 void sv_tei_info(sv_exchange *exchange);
 void sv_tei_health(sv_exchange *exchange);
 
+void sv_tei_lacks(sv_exchange *exchange); /* what another kind of model has */
+
+/* api_rerank.c */
+extern const sv_dialect sv_cohere;
+void sv_rerank_begin(sv_exchange *exchange);
+void sv_tei_rerank_begin(sv_exchange *exchange);
+
+/* api_cohere.c */
+void sv_cohere_embed_v1_begin(sv_exchange *exchange);
+void sv_cohere_embed_v2_begin(sv_exchange *exchange);
+
+/* api_weaviate.c */
+void sv_weaviate_vectors_begin(sv_exchange *exchange);
+void sv_weaviate_ready(sv_exchange *exchange);
+void sv_weaviate_meta(sv_exchange *exchange);
+
 /* api_ollama.c */
 extern const sv_dialect sv_ollama;
 void sv_ollama_embed_begin(sv_exchange *exchange);

@@ -51,6 +51,10 @@ struct sv_exchange {
     senvec_normalize normalize;
     sv_vector_type type;
     bool base64;
+    unsigned types; /* several of them, as an API counts them */
+    /* How ranked documents are given. */
+    size_t top; /* that many; 0: all */
+    bool with_texts;
 
     /* The vectors. */
     sv_request request;

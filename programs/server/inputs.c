@@ -37,6 +37,10 @@ bool sv_inputs_has(const sv_exchange *exchange, const char *name) {
     return find(exchange, name) != NULL;
 }
 
+bool sv_inputs_names(const sv_exchange *exchange, const char *name) {
+    return json_object_get(exchange->root, name) != NULL;
+}
+
 bool sv_inputs_is_object(const sv_exchange *exchange, const char *name) {
     return json_is_object(find(exchange, name));
 }

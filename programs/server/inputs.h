@@ -23,6 +23,8 @@ bool sv_inputs_check_lengths(sv_exchange *exchange);
 
 /* Is it there, and not null? */
 bool sv_inputs_has(const sv_exchange *exchange, const char *name);
+/* Is it there, even if it is null? */
+bool sv_inputs_names(const sv_exchange *exchange, const char *name);
 bool sv_inputs_is_object(const sv_exchange *exchange, const char *name);
 bool sv_inputs_is_string(const sv_exchange *exchange, const char *name);
 bool sv_inputs_flag(sv_exchange *exchange, const char *name, bool *out);

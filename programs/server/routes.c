@@ -42,6 +42,18 @@ const sv_route sv_routes[] = {
     {"GET", "/info", &sv_tei, SV_ROUTE_ASKS, sv_tei_info},
     {"GET", "/health", &sv_tei, SV_ROUTE_OPEN, sv_tei_health},
     {"GET", "/ping", &sv_tei, SV_ROUTE_OPEN, sv_tei_health},
+    {"POST", "/rerank", &sv_tei, SV_ROUTE_EMBEDS, sv_tei_rerank_begin},
+    {"POST", "/embed_all", &sv_tei, SV_ROUTE_ASKS, sv_tei_lacks},
+    {"POST", "/embed_sparse", &sv_tei, SV_ROUTE_ASKS, sv_tei_lacks},
+    {"POST", "/predict", &sv_tei, SV_ROUTE_ASKS, sv_tei_lacks},
+    {"POST", "/v1/rerank", &sv_cohere, SV_ROUTE_EMBEDS, sv_rerank_begin},
+    {"POST", "/v2/rerank", &sv_cohere, SV_ROUTE_EMBEDS, sv_rerank_begin},
+    {"POST", "/v1/embed", &sv_cohere, SV_ROUTE_EMBEDS, sv_cohere_embed_v1_begin},
+    {"POST", "/v2/embed", &sv_cohere, SV_ROUTE_EMBEDS, sv_cohere_embed_v2_begin},
+    {"POST", "/vectors", &sv_ollama, SV_ROUTE_EMBEDS, sv_weaviate_vectors_begin},
+    {"GET", "/.well-known/ready", &sv_ollama, SV_ROUTE_OPEN, sv_weaviate_ready},
+    {"GET", "/.well-known/live", &sv_ollama, SV_ROUTE_OPEN, sv_weaviate_ready},
+    {"GET", "/meta", &sv_ollama, SV_ROUTE_ASKS, sv_weaviate_meta},
     {"POST", "/api/embed", &sv_ollama, SV_ROUTE_EMBEDS, sv_ollama_embed_begin},
     {"POST", "/api/embeddings", &sv_ollama, SV_ROUTE_EMBEDS, sv_ollama_embeddings_begin},
     {"GET", "/api/tags", &sv_ollama, SV_ROUTE_ASKS, sv_ollama_tags},
@@ -82,7 +94,7 @@ const sv_dialect *sv_route_dialect(const char *path) {
     static const struct {
         const char *prefix;
         const sv_dialect *dialect;
-    } habits[] = {{"/v1/", &sv_openai}, {"/openai/", &sv_openai}, {"/api/", &sv_ollama}};
+    } habits[] = {{"/v1/", &sv_openai}, {"/v2/", &sv_cohere}, {"/openai/", &sv_openai}, {"/api/", &sv_ollama}};
     for (const sv_route *route = sv_routes; route->method; route++)
         if (path_matches(route, path))
             return route->dialect;

@@ -86,16 +86,19 @@ class Apis(unittest.TestCase):
         self.assertEqual(self.service.json("GET", "/api/tags")[1]["models"][0]["name"], "tiny")
 
     def test_raw_floats(self):
-        for path, name in (("/v1/embeddings", "input"), ("/embeddings", "input"), ("/embed", "inputs"), ("/", "inputs"),
-                           ("/api/embed", "input"), ("/api/embeddings", "prompt")):
-            texts = TEXTS[0] if name == "prompt" else TEXTS
-            status, headers, data = self.service.call("POST", path, {name: texts}, {"Accept": "application/octet-stream"})
+        members = {"/v1/embeddings": "input", "/embeddings": "input", "/openai/v1/embeddings": "input",
+                   "/openai/deployments/{model}/embeddings": "input", "/embed": "inputs", "/": "inputs", "/v1/embed": "texts",
+                   "/v2/embed": "texts", "/api/embed": "input", "/api/embeddings": "prompt", "/vectors": "text"}
+        for path, name in members.items():
+            one = name in ("prompt", "text")
+            body, accept = {name: TEXTS[0] if one else TEXTS}, {"Accept": "application/octet-stream"}
+            status, headers, data = self.service.call("POST", path.replace("{model}", "any"), body, accept)
             self.assertEqual((status, headers["content-type"]), (200, "application/octet-stream"), path)
-            self.assertEqual(data, b"".join(v.tobytes() for v in self.expected[:1 if name == "prompt" else None]), path)
+            self.assertEqual(data, b"".join(v.tobytes() for v in self.expected[:1 if one else None]), path)
         _, document = self.service.json("GET", "/openapi.json")
         described = {path for path, methods in document["paths"].items() for method in methods.values()
                      if "application/octet-stream" in method["responses"].get("200", {}).get("content", {})}
-        self.assertEqual(described, {"/v1/embeddings", "/embeddings", "/embed", "/api/embed", "/api/embeddings"})
+        self.assertEqual(described | {"/"}, set(members))
 
     def test_token_ids(self):
         tokens = self.post("/tokenize", {"inputs": [TEXTS[0], TEXTS[3]]})
@@ -219,7 +222,7 @@ class Apis(unittest.TestCase):
             for method in methods:
                 body = b"{}" if method == "post" else None
                 status = self.service.call(method.upper(), path.replace("{model}", "tiny"), body)[0]
-                self.assertIn(status, (200, 400, 422), path)
+                self.assertIn(status, (200, 204, 400, 422, 424, 501), path)
         status, headers, page = self.service.call("GET", "/")
         self.assertEqual((status, headers["content-type"]), (200, "text/html; charset=utf-8"))
         self.assertIn(b"<title>senvec</title>", page)
@@ -431,6 +434,115 @@ class Names(unittest.TestCase):
                 self.assertEqual(info["max_client_batch_size"], most)
                 texts = ["word " * info["max_input_length"]] * most
                 self.assertEqual(s.json("POST", "/embed", {"inputs": texts})[0], 200)
+
+
+class Ranking(unittest.TestCase):
+    """With the model that doesn't normalise, since a score is a cosine all the same."""
+    QUERY, DOCUMENTS = TEXTS[0], [TEXTS[3], TEXTS[0], TEXTS[2], TEXTS[0]]
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.service = Service("-p", "fp32", model=variant(cls.folder.name, [0, 1]))
+        query = {"inputs": {"source_sentence": cls.QUERY, "sentences": cls.DOCUMENTS}}
+        scores = cls.service.json("POST", "/similarity", query)[1]
+        cls.expected = sorted(enumerate(scores), key=lambda item: -item[1])
+
+    @classmethod
+    def tearDownClass(cls):
+        code = cls.service.stop()
+        cls.folder.cleanup()
+        assert code == 0, cls.service.errors
+
+    def test_tei(self):
+        for more in {}, {"raw_scores": True}, {"truncate": True, "truncation_direction": "Right"}:
+            status, answer = self.service.json("POST", "/rerank", {"query": self.QUERY, "texts": self.DOCUMENTS, **more})
+            self.assertEqual((status, [(item["index"], item["score"]) for item in answer]), (200, self.expected))
+            self.assertNotIn("text", answer[0])
+        self.assertEqual([item[0] for item in self.expected[:2]], [1, 3])  # equal ones in their order
+        self.assertAlmostEqual(self.expected[0][1], 1, 5)
+        answer = self.service.json("POST", "/rerank", {"query": self.QUERY, "texts": self.DOCUMENTS, "return_text": True})[1]
+        self.assertEqual([item["text"] for item in answer], [self.DOCUMENTS[i] for i, _ in self.expected])
+
+    def test_cohere_jina_and_voyage(self):
+        for path in "/v1/rerank", "/v2/rerank", "/rerank":
+            for documents in self.DOCUMENTS, [{"text": text} for text in self.DOCUMENTS]:
+                body = {"query": self.QUERY, "documents": documents, "model": "variant"}
+                status, answer = self.service.json("POST", path, body)
+                self.assertEqual(status, 200, answer)
+                self.assertEqual([(item["index"], item["relevance_score"]) for item in answer["results"]], self.expected)
+                self.assertEqual(set(answer["results"][0]), {"index", "relevance_score"})
+                self.assertEqual(answer["model"], "variant")
+                self.assertGreater(answer["usage"]["total_tokens"], 10)
+                self.assertEqual(answer["meta"]["billed_units"]["search_units"], 1)
+                answer = self.service.json("POST", path, {**body, "top_n": 2, "return_documents": True})[1]
+                self.assertEqual([item["document"]["text"] for item in answer["results"]], [self.QUERY] * 2)
+                for top in 1, 9, None:
+                    answer = self.service.json("POST", path, {**body, "top_k": top})[1]
+                    self.assertEqual([item["index"] for item in answer["data"]], [i for i, _ in self.expected[:top]])
+                    self.assertNotIn("results", answer)
+
+    def test_mistakes(self):
+        long = "the " * 500
+        cases = [("/rerank", {"query": "a"}, 422, "texts"), ("/rerank", {"texts": ["a"]}, 422, "query"),
+                 ("/rerank", {"query": "a", "texts": []}, 422, "texts"),
+                 ("/rerank", {"query": 1, "texts": ["a"]}, 422, "query"),
+                 ("/rerank", {"query": "a", "texts": ["a", 1]}, 400, "texts[1]"),
+                 ("/rerank", {"query": "a", "texts": [long], "truncate": False}, 413, "input 0"),
+                 ("/v1/rerank", {"query": "a", "documents": ["a"], "top_n": 0}, 400, "top_n"),
+                 ("/v1/rerank", {"query": "a", "documents": [{"image": "a"}]}, 400, "documents[0]"),
+                 ("/v2/rerank", {"query": "a", "documents": "a"}, 422, "documents"),
+                 ("/v2/rerank", b"{", 400, "JSON"), ("/v2/nothing", {}, 404, "openapi"),
+                 ("/predict", {"inputs": "a"}, 424, "classify"), ("/embed_sparse", {"inputs": "a"}, 424, "SPLADE"),
+                 ("/embed_all", {"inputs": "a"}, 501, "token")]
+        for path, body, expected, word in cases:
+            status, answer = self.service.json("POST", path, body)
+            self.assertEqual(status, expected, (path, body, answer))
+            message = answer["error"] if not path.startswith("/v") else answer["message"]
+            self.assertIn(word, message)
+            self.assertEqual(answer.get("detail", message), message)
+
+
+class Others(unittest.TestCase):
+    def test_cohere(self):
+        with Service("-p", "fp32") as s:
+            expected = s.json("POST", "/embed", {"inputs": TEXTS})[1]
+            status, answer = s.json("POST", "/v1/embed", {"texts": TEXTS, "model": "m", "input_type": "search_document"})
+            self.assertEqual((status, answer["response_type"]), (200, "embeddings_floats"))
+            self.assertEqual((answer["embeddings"], answer["texts"]), (expected, TEXTS))
+            self.assertGreater(answer["meta"]["billed_units"]["input_tokens"], 10)
+            answer = s.json("POST", "/v2/embed", {"texts": TEXTS, "truncate": "END"})[1]
+            self.assertEqual((answer["embeddings"], answer["meta"]["api_version"]), ({"float": expected}, {"version": "2"}))
+            types = ["float", "int8", "uint8", "binary", "ubinary", "base64"]
+            for path in "/v1/embed", "/v2/embed":
+                answer = s.json("POST", path, {"texts": TEXTS, "embedding_types": types, "output_dimension": 16})[1]
+                self.assertEqual(answer["response_type"], "embeddings_by_type")
+                self.assertEqual(set(answer["embeddings"]), set(types))
+                for name in types[:-1]:
+                    one = s.json("POST", "/v1/embeddings", {"input": TEXTS, "output_dtype": name, "dimensions": 16})[1]
+                    self.assertEqual(answer["embeddings"][name], [item["embedding"] for item in one["data"]], name)
+                self.assertEqual([list(floats(base64.b64decode(text))) for text in answer["embeddings"]["base64"]],
+                                 [list(floats(vector)) for vector in answer["embeddings"]["float"]])
+            for body, expected, word in (({"texts": ["a"], "embedding_types": ["int4"]}, 400, "embedding_types"),
+                                         ({"images": ["a"]}, 422, "images"), ({"texts": []}, 400, "texts"), ({}, 422, "texts"),
+                                         ({"texts": ["the " * 500], "truncate": "NONE"}, 413, "input 0"),
+                                         ({"texts": ["the " * 500], "truncate": "START"}, 413, "start")):
+                status, answer = s.json("POST", "/v2/embed", body)
+                self.assertEqual(status, expected, answer)
+                self.assertIn(word, answer["message"])
+
+    def test_weaviate(self):
+        with Service("-p", "fp32", environment={"SENVEC_API_KEY": "k"}) as s:
+            key = {"Authorization": "Bearer k"}
+            for path in "/.well-known/ready", "/.well-known/live":
+                self.assertEqual(s.call("GET", path)[::2], (204, b""))
+            self.assertEqual(s.json("GET", "/meta", headers=key)[1]["hidden_size"], DIMENSIONS)
+            self.assertEqual(s.call("GET", "/meta")[0], 401)
+            body = {"text": TEXTS[0], "config": {"pooling_strategy": "masked_mean"}}
+            answer = s.json("POST", "/vectors", body, key)[1]
+            self.assertEqual((answer["text"], answer["dim"]), (TEXTS[0], DIMENSIONS))
+            self.assertEqual([answer["vector"]], s.json("POST", "/embed", {"inputs": TEXTS[0]}, key)[1])
+            self.assertEqual(s.json("POST", "/vectors", {"text": ["a"]}, key)[0], 422)
 
 
 if __name__ == "__main__":
