@@ -1,251 +1,131 @@
-/* Encoding: one pass over the bytes, word by word, until the ids are full.
+/* What surrounds the ids of a text: the template, the cut, and pairs.
  *
- * Hugging Face `tokenizers` runs seven passes over the whole text (added tokens, clean_text, CJK spacing, NFD and Mn removal,
- * lower case, split at white space, split at punctuation) and truncates at the end. All of them but one look at a single code
- * point, so they can be done one after the other for each code point, and a text can be left where its ids are full. The
- * exception is NFD, which sorts runs of combining marks: word_append() sorts them as they arrive. A run never leaves its word:
- * spaces, punctuation, ideographs and added tokens have combining class 0.
- *
- * ASCII, most of what is tokenized, goes through two byte tables (tokenizer_load.c) and never meets the Unicode functions. */
+ * A text that is cut on the right is left where its ids are full, so a line of 10 MB costs what is kept of it. One that is cut
+ * on the left, and each text of a pair, is counted first and encoded then: two passes, and no list of all its ids. */
+#include "text/tokenizer.h"
+
 #include <assert.h>
 
-#include "common/utf8.h"
-#include "text/charclass.h"
 #include "text/tokenizer_internal.h"
 
-typedef struct encoder {
-    const sv_tokenizer *tokenizer;
-    uint32_t *ids;  /* [limit] */
-    size_t count;   /* ids written */
-    size_t limit;   /* the place of [SEP] */
-    bool truncated; /* an id had no place: stop */
-    bool invalid_utf8;
-    /* The word that is being built, normalised. */
-    size_t chars; /* code points; above max_word_chars they are counted only */
-    size_t bytes; /* UTF-8 in `word` */
-    size_t run;   /* where the run of combining marks at the end of `word` starts */
-    uint8_t word[SV_MAX_WORD_CHARS * SV_MAX_UTF8];
-} encoder;
-
-static void put_id(encoder *e, uint32_t id) {
-    if (e->count < e->limit)
-        e->ids[e->count++] = id;
-    else
-        e->truncated = true;
+/* Encodes a text into `ids`, at most `limit` of them, and adds what happened to *tokens. Returns how many were written. */
+static size_t put_text(const sv_tokenizer *tokenizer, senvec_text text, size_t skip, uint32_t *ids, size_t limit,
+                       sv_tokens *tokens) {
+    sv_id_sink sink = {.ids = ids, .skip = skip, .limit = limit};
+    tokenizer->encode(tokenizer, (const uint8_t *)text.data, text.length, &sink);
+    tokens->truncated |= sink.truncated || skip > 0;
+    tokens->invalid_utf8 |= sink.invalid_utf8;
+    tokens->no_memory |= sink.no_memory;
+    return sink.count;
 }
 
-/* Splits word[from .. bytes) into the longest tokens from the left; the whole word is [UNK] if that fails anywhere. The pieces
- * are written behind `count` and only then counted. */
-static void put_pieces(encoder *e) {
-    const sv_vocabulary *vocabulary = &e->tokenizer->vocabulary;
-    uint64_t hashes[SV_MAX_TOKEN_BYTES + 1]; /* of the prefixes of what is left, by length */
-    size_t pieces = 0;
-    sv_piece piece = SV_PIECE_START;
-    for (size_t at = 0; at < e->bytes; piece = SV_PIECE_REST) {
-        const uint8_t *rest = e->word + at;
-        size_t length = e->bytes - at;
-        if (length > vocabulary->longest[piece])
-            length = vocabulary->longest[piece];
-        hashes[0] = sv_vocabulary_hash_start(piece);
-        for (size_t i = 0; i < length; i++)
-            hashes[i + 1] = sv_vocabulary_hash_step(hashes[i], rest[i]);
-        uint32_t id;
-        while (length > 0 && !sv_vocabulary_find(vocabulary, hashes[length], piece, rest, length, &id))
-            length--;
-        if (length == 0) {
-            put_id(e, e->tokenizer->unknown);
-            return;
-        }
-        if (e->count + pieces < e->limit)
-            e->ids[e->count + pieces] = id;
-        pieces++;
-        at += length;
-    }
-    size_t room = e->limit - e->count;
-    e->truncated = pieces > room;
-    e->count += e->truncated ? room : pieces;
+/* The ids of a text without a template, at most `limit`. */
+static size_t count_ids(const sv_tokenizer *tokenizer, senvec_text text, size_t limit, sv_tokens *tokens) {
+    sv_id_sink sink = {.limit = limit};
+    tokenizer->encode(tokenizer, (const uint8_t *)text.data, text.length, &sink);
+    tokens->invalid_utf8 |= sink.invalid_utf8;
+    tokens->no_memory |= sink.no_memory;
+    return sink.count;
 }
 
-static void end_word(encoder *e) {
-    if (e->chars == 0)
-        return;
-    if (e->chars > e->tokenizer->max_word_chars)
-        put_id(e, e->tokenizer->unknown);
-    else {
-        uint64_t hash = sv_vocabulary_hash_start(SV_PIECE_START);
-        for (size_t i = 0; i < e->bytes; i++)
-            hash = sv_vocabulary_hash_step(hash, e->word[i]);
-        uint32_t id;
-        if (sv_vocabulary_find(&e->tokenizer->vocabulary, hash, SV_PIECE_START, e->word, e->bytes, &id))
-            put_id(e, id);
+/* Writes the template with the texts in their places, each cut to its limit. `skip` says what a text loses at its start. */
+static sv_tokens fill(const sv_tokenizer *tokenizer, const sv_template *template, const senvec_text *texts, const size_t *skip,
+                      const size_t *limit, uint32_t *ids, uint32_t *types) {
+    sv_tokens tokens = {0};
+    for (size_t i = 0; i < template->count; i++) {
+        const struct sv_template_piece *piece = &template->pieces[i];
+        size_t before = tokens.count;
+        if (piece->text < 0)
+            ids[tokens.count++] = piece->id;
         else
-            put_pieces(e);
+            tokens.count +=
+                put_text(tokenizer, texts[piece->text], skip[piece->text], ids + tokens.count, limit[piece->text], &tokens);
+        for (size_t j = before; types && j < tokens.count; j++)
+            types[j] = piece->type;
     }
-    e->chars = e->bytes = e->run = 0;
-}
-
-/* Appends a normalised code point to the word; before the marks at its end that have a greater combining class. */
-static void word_append(encoder *e, uint32_t c, unsigned combining_class) {
-    if (e->count == e->limit) {
-        e->truncated = true; /* a word with anything in it gives an id */
-        return;
-    }
-    if (e->chars >= e->tokenizer->max_word_chars) {
-        e->chars = (size_t)e->tokenizer->max_word_chars + 1;
-        return;
-    }
-    e->chars++;
-    uint8_t encoded[SV_MAX_UTF8];
-    size_t length = sv_utf8_encode(c, encoded);
-    size_t at = e->bytes;
-    while (combining_class && at > e->run) {
-        size_t before = at;
-        do
-            before--;
-        while (sv_utf8_is_continuation(e->word[before]));
-        uint32_t mark;
-        bool invalid = false;
-        sv_utf8_decode(e->word + before, e->word + at, &mark, &invalid);
-        if (sv_char_combining_class(mark) <= combining_class)
-            break;
-        at = before;
-    }
-    memmove(e->word + at + length, e->word + at, e->bytes - at);
-    memcpy(e->word + at, encoded, length);
-    e->bytes += length;
-    if (combining_class == 0)
-        e->run = e->bytes;
-}
-
-/* A code point after NFD and the removal of marks: lower case, then split. */
-static void take_normalised(encoder *e, uint32_t c, sv_char_class class, unsigned combining_class) {
-    if (class == SV_CHAR_SPACE || class == SV_CHAR_BREAK) {
-        end_word(e);
-    } else if (class == SV_CHAR_PUNCTUATION) {
-        end_word(e);
-        word_append(e, c, 0);
-        end_word(e);
-    } else {
-        uint32_t lower[SV_MAX_LOWER] = {c};
-        size_t count = e->tokenizer->lowercase ? sv_char_lower(c, lower) : 1;
-        for (size_t i = 0; i < count; i++)
-            word_append(e, lower[i], combining_class);
-    }
-}
-
-/* A code point of the raw text. */
-static void take_char(encoder *e, uint32_t c) {
-    const sv_tokenizer *tokenizer = e->tokenizer;
-    sv_char_class class = sv_char_classify(c);
-    if (tokenizer->clean_text && (class == SV_CHAR_CONTROL || class == SV_CHAR_BREAK))
-        return;
-    bool alone = tokenizer->pad_cjk && sv_char_is_cjk(c);
-    if (alone)
-        end_word(e);
-    if (tokenizer->strip_accents) {
-        uint32_t parts[SV_MAX_DECOMPOSITION];
-        size_t count = sv_char_decompose(c, parts);
-        for (size_t i = 0; i < count; i++) {
-            if (parts[i] != c)
-                class = sv_char_classify(parts[i]);
-            unsigned combining_class = sv_char_combining_class(parts[i]);
-            if (class != SV_CHAR_MARK)
-                take_normalised(e, parts[i], class, combining_class);
-            else if (combining_class == 0)
-                e->run = e->bytes;
-        }
-    } else {
-        take_normalised(e, c, class, 0);
-    }
-    if (alone)
-        end_word(e);
-}
-
-/* The longest added token at `at`, or NULL. */
-static const sv_added_token *added_token_at(const sv_tokenizer *tokenizer, const uint8_t *at, const uint8_t *end) {
-    for (size_t i = tokenizer->added_start[*at]; i < tokenizer->added_start[*at + 1]; i++) {
-        const sv_added_token *added = &tokenizer->added[i];
-        if (added->length <= (size_t)(end - at) && memcmp(at, added->text, added->length) == 0)
-            return added;
-    }
-    return NULL;
-}
-
-/* An added token or a code point; returns what is behind it. */
-static const uint8_t *take_slow(encoder *e, const uint8_t *at, const uint8_t *end) {
-    const sv_added_token *added = added_token_at(e->tokenizer, at, end);
-    if (added) {
-        end_word(e);
-        put_id(e, added->id);
-        return at + added->length;
-    }
-    uint32_t c;
-    size_t length = sv_utf8_decode(at, end, &c, &e->invalid_utf8);
-    take_char(e, c);
-    return at + length;
-}
-
-/* A run of ASCII letters and digits; returns what is behind it. */
-static const uint8_t *take_ascii_word(encoder *e, const uint8_t *at, const uint8_t *end) {
-    const sv_tokenizer *tokenizer = e->tokenizer;
-    if (e->count == e->limit) {
-        e->truncated = true;
-        return end;
-    }
-    size_t max = tokenizer->max_word_chars;
-    size_t room = e->chars < max ? max - e->chars : 0;
-    size_t length = 0;
-    uint8_t *word = e->word + e->bytes;
-    bool too_long = false;
-    for (; at < end && tokenizer->kind[*at] == SV_BYTE_WORD; at++) {
-        if (length < room)
-            word[length++] = tokenizer->lower[*at];
-        else
-            too_long = true;
-    }
-    e->chars = too_long ? max + 1 : e->chars + length;
-    e->bytes += length;
-    e->run = e->bytes;
-    return at;
+    return tokens;
 }
 
 sv_tokens sv_tokenizer_encode(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *ids, size_t max_ids) {
-    assert(max_ids >= 2);
-    encoder e; /* not cleared: `word` is large */
-    e.tokenizer = tokenizer;
-    e.ids = ids;
-    e.count = 0;
-    e.limit = max_ids - 1;
-    e.truncated = e.invalid_utf8 = false;
-    e.chars = e.bytes = e.run = 0;
-
-    put_id(&e, tokenizer->first);
-    const uint8_t *at = (const uint8_t *)text;
-    const uint8_t *end = length ? at + length : at;
-    while (at < end && !e.truncated) {
-        switch ((sv_byte_kind)tokenizer->kind[*at]) {
-        case SV_BYTE_WORD:
-            at = take_ascii_word(&e, at, end);
-            break;
-        case SV_BYTE_SPACE:
-            end_word(&e);
-            at++;
-            break;
-        case SV_BYTE_PUNCTUATION:
-            end_word(&e);
-            word_append(&e, *at, 0);
-            end_word(&e);
-            at++;
-            break;
-        case SV_BYTE_SKIP:
-            at++;
-            break;
-        case SV_BYTE_SLOW:
-            at = take_slow(&e, at, end);
-            break;
-        }
+    assert(max_ids >= tokenizer->single.specials);
+    senvec_text whole = {text, length};
+    size_t limit = max_ids - tokenizer->single.specials, skip = 0;
+    sv_tokens counted = {0};
+    if (tokenizer->truncate_left) {
+        size_t all = count_ids(tokenizer, whole, SIZE_MAX, &counted);
+        skip = all > limit ? all - limit : 0;
     }
-    end_word(&e);
-    ids[e.count++] = tokenizer->last;
-    return (sv_tokens){.count = e.count, .truncated = e.truncated, .invalid_utf8 = e.invalid_utf8};
+    sv_tokens tokens = fill(tokenizer, &tokenizer->single, &whole, &skip, &limit, ids, NULL);
+    tokens.no_memory |= counted.no_memory;
+    return tokens;
+}
+
+sv_tokens sv_tokenizer_count(const sv_tokenizer *tokenizer, const char *text, size_t length) {
+    sv_tokens tokens = {0};
+    tokens.count = count_ids(tokenizer, (senvec_text){text, length}, SIZE_MAX, &tokens) + tokenizer->single.specials;
+    return tokens;
+}
+
+/* How many ids each of two texts keeps of `limit` together, given how many it has: the longer is cut until both are as long,
+ * then both. Where both are cut, the longer has the odd one, and the second where they are equally long. */
+static void share(size_t limit, const size_t has[2], size_t keeps[2]) {
+    size_t shorter = has[0] > has[1], longer = !shorter;
+    keeps[0] = has[0];
+    keeps[1] = has[1];
+    if (has[0] + has[1] <= limit)
+        return;
+    if (has[shorter] <= limit / 2) {
+        keeps[longer] = limit - has[shorter];
+    } else {
+        keeps[shorter] = limit / 2;
+        keeps[longer] = limit / 2 + limit % 2;
+    }
+}
+
+sv_tokens sv_tokenizer_encode_pair(const sv_tokenizer *tokenizer, senvec_text a, senvec_text b, uint32_t *ids, uint32_t *types,
+                                   size_t max_ids) {
+    const sv_template *template = &tokenizer->pair;
+    assert(template->count > 0 && max_ids >= template->specials);
+    const senvec_text texts[2] = {a, b};
+    size_t limit = max_ids - template->specials, has[2], keeps[2], skip[2] = {0, 0};
+    /* From `limit` + 1 ids on, a text is too long by itself: how much too long matters only where its end is kept, or where it
+     * decides who has the odd one. */
+    size_t enough = tokenizer->truncate_left ? SIZE_MAX / 2 : limit + 1;
+    sv_tokens counted = {0};
+    for (int i = 0; i < 2; i++)
+        has[i] = count_ids(tokenizer, texts[i], enough, &counted);
+    bool who = !tokenizer->truncate_left && limit % 2 == 1 && has[0] > limit && has[1] > limit;
+    for (int i = 0; i < 2 && who; i++)
+        has[i] = count_ids(tokenizer, texts[i], SIZE_MAX / 2, &counted);
+    share(limit, has, keeps);
+    if (tokenizer->truncate_left)
+        for (int i = 0; i < 2; i++)
+            skip[i] = has[i] - keeps[i];
+    sv_tokens tokens = fill(tokenizer, template, texts, skip, keeps, ids, types);
+    tokens.no_memory |= counted.no_memory;
+    return tokens;
+}
+
+size_t sv_tokenizer_specials(const sv_tokenizer *tokenizer, bool pair) {
+    return pair ? tokenizer->pair.specials : tokenizer->single.specials;
+}
+
+bool sv_tokenizer_takes_pairs(const sv_tokenizer *tokenizer) {
+    return tokenizer->pair.count > 0;
+}
+
+size_t sv_tokenizer_vocabulary(const sv_tokenizer *tokenizer) {
+    return tokenizer->size;
+}
+
+size_t sv_tokenizer_memory(const sv_tokenizer *tokenizer) {
+    return tokenizer->arena.bytes;
+}
+
+const char *sv_tokenizer_token(const sv_tokenizer *tokenizer, uint32_t id, size_t *length) {
+    const sv_token_texts *texts = &tokenizer->texts;
+    if (id >= texts->size || texts->entries[id].length == 0)
+        return NULL;
+    *length = texts->entries[id].length;
+    return (const char *)texts->bytes + texts->entries[id].offset;
 }

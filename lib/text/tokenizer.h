@@ -1,9 +1,8 @@
-/* BERT tokenization: exactly the ids that Hugging Face `tokenizers` gives for the same tokenizer.json.
+/* A tokenizer: exactly the ids that transformers gives for the same tokenizer.json and tokenizer_config.json.
  *
- * text -> added tokens cut out of the raw text -> clean_text, CJK spacing, lower-casing, accents -> words and punctuation ->
- * WordPiece
- * -> [CLS] ids [SEP], cut to a maximum. docs/MODEL.md describes each step. A tokenizer is immutable once loaded and may be used
- * by any number of threads. */
+ * text -> added tokens cut out of the raw text -> normalizer -> pre-tokenizer (words) -> model (ids) -> template, such as
+ * [CLS] ids [SEP], cut to a maximum. docs/MODEL.md describes each step. A tokenizer is immutable once loaded and may be used by
+ * any number of threads. */
 #ifndef SV_TEXT_TOKENIZER_H
 #define SV_TEXT_TOKENIZER_H
 
@@ -17,10 +16,10 @@
 
 typedef struct sv_tokenizer sv_tokenizer;
 
-/* Loads tokenizer.json from a model directory, or vocab.txt (with tokenizer_config.json where present) if there is no
- * tokenizer.json. Truncation and padding that are written in tokenizer.json are ignored: the model's max_seq_length rules, as
- * in sentence-transformers. `allocator` NULL means the default. Errors: NOT_FOUND, FORMAT, UNSUPPORTED (names the part),
- * TOO_LARGE, OUT_OF_MEMORY. */
+/* Loads tokenizer.json from a model directory, or vocab.txt if there is no tokenizer.json; tokenizer_config.json, where
+ * present, changes what it changes in transformers (tokenizer_config.c). Lengths of truncation and padding that are written in
+ * tokenizer.json are ignored: the model's max_seq_length rules, as in sentence-transformers. `allocator` NULL means the
+ * default. Errors: NOT_FOUND, FORMAT, UNSUPPORTED (names the part), TOO_LARGE, OUT_OF_MEMORY. */
 senvec_status sv_tokenizer_load(const char *directory, const senvec_allocator *allocator, sv_tokenizer **out,
                                 senvec_error *err);
 void sv_tokenizer_free(sv_tokenizer *tokenizer);
@@ -48,20 +47,38 @@ void sv_tokenizer_maps_close(sv_tokenizer_maps *maps);
 
 /* Ids are 0 .. size-1. */
 size_t sv_tokenizer_vocabulary(const sv_tokenizer *tokenizer);
-/* The text of a token, as the vocabulary has it ("##ing"), of *length bytes without a terminator; it lives as long as the
- * tokenizer. NULL if no token has this id. */
-const char *sv_tokenizer_token(const sv_tokenizer *tokenizer, uint32_t id, size_t *length);
 /* Bytes allocated. */
 size_t sv_tokenizer_memory(const sv_tokenizer *tokenizer);
 
+/* The text of a token as the vocabulary writes it ("##ing", "[CLS]", "\u2581the"): *length bytes, not NUL-terminated, that live
+ * as long as the tokenizer. NULL for an id that is no token. */
+const char *sv_tokenizer_token(const sv_tokenizer *tokenizer, uint32_t id, size_t *length);
+
+/* Ids that the template adds to one text, or to a pair: 2 ([CLS] and [SEP]) and 3 for BERT. */
+size_t sv_tokenizer_specials(const sv_tokenizer *tokenizer, bool pair);
+/* Whether there is a template for pairs. */
+bool sv_tokenizer_takes_pairs(const sv_tokenizer *tokenizer);
+
 typedef struct sv_tokens {
-    size_t count;      /* ids written, [CLS] and [SEP] included */
+    size_t count;      /* ids written, those of the template included */
     bool truncated;    /* the text had more */
     bool invalid_utf8; /* some bytes were read as U+FFFD; bytes beyond the cut are not looked at */
+    bool no_memory;    /* a very long word needs memory, and there was none: the ids are not those of the text */
 } sv_tokens;
 
-/* Tokenizes `length` bytes into at most `max_ids` ids (at least 2). Reads no further than it needs, allocates nothing, can't
- * fail: any bytes are a text (invalid UTF-8 is read as U+FFFD, one for each maximal invalid part). */
+/* Tokenizes `length` bytes into at most `max_ids` ids (at least sv_tokenizer_specials). Any bytes are a text (invalid UTF-8 is
+ * read as U+FFFD, one for each maximal invalid part). A text that has too many ids loses its last ones, or its first ones where
+ * the tokenizer truncates on the left, which takes a second pass. Allocates only for a word of some thousand bytes. */
 sv_tokens sv_tokenizer_encode(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *ids, size_t max_ids);
+
+/* The same for a pair of texts, whose template sv_tokenizer_takes_pairs says is there: [CLS] a [SEP] b [SEP]. Where they are
+ * too long, the longer one is cut first (transformers' "longest_first"). `types` gets the token type of each id; NULL: not
+ * asked for. `max_ids` is at least sv_tokenizer_specials. */
+sv_tokens sv_tokenizer_encode_pair(const sv_tokenizer *tokenizer, senvec_text a, senvec_text b, uint32_t *ids, uint32_t *types,
+                                   size_t max_ids);
+
+/* How many ids the whole text has, those of the template included, in memory that doesn't grow with the text:
+ * with room for that many, sv_tokenizer_encode gives all of them. */
+sv_tokens sv_tokenizer_count(const sv_tokenizer *tokenizer, const char *text, size_t length);
 
 #endif

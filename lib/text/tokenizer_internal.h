@@ -1,5 +1,5 @@
-/* The inside of a tokenizer, shared by the readers (tokenizer_json.c, tokenizer_vocab.c), tokenizer_load.c, which puts it
- * together, and tokenizer.c, which encodes. */
+/* The inside of a tokenizer, shared by the readers (tokenizer_json.c, tokenizer_vocab.c, tokenizer_config.c), tokenizer_load.c,
+ * which puts it together, and the files that encode. */
 #ifndef SV_TEXT_TOKENIZER_INTERNAL_H
 #define SV_TEXT_TOKENIZER_INTERNAL_H
 
@@ -7,6 +7,38 @@
 #include "common/limits.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
+
+/* --------------------------------------------------------------------------------------------------------- where ids go to */
+
+/* Takes the ids of a text one by one: drops the first `skip`, keeps `limit`, and notes whether there were more. */
+typedef struct sv_id_sink {
+    uint32_t *ids; /* [limit]; NULL: ids are only counted */
+    size_t skip;   /* still to be dropped */
+    size_t count;  /* kept */
+    size_t limit;
+    bool truncated; /* an id had no place: encoding may stop */
+    bool invalid_utf8;
+    bool no_memory; /* encoding has to stop */
+} sv_id_sink;
+
+static inline void sv_put_id(sv_id_sink *sink, uint32_t id) {
+    if (sink->skip > 0) {
+        sink->skip--;
+    } else if (sink->count < sink->limit) {
+        if (sink->ids)
+            sink->ids[sink->count] = id;
+        sink->count++;
+    } else {
+        sink->truncated = true;
+    }
+}
+
+/* Whether anything more can only be one id too many. */
+static inline bool sv_sink_is_full(const sv_id_sink *sink) {
+    return sink->count == sink->limit && sink->skip == 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------------- parts */
 
 /* What encoding does at a byte of the raw text, as far as the byte alone tells. */
 typedef enum sv_byte_kind {
@@ -17,56 +49,126 @@ typedef enum sv_byte_kind {
     SV_BYTE_SKIP, /* removed by clean_text */
 } sv_byte_kind;
 
-/* A token that is found in the raw text, before anything is normalised. */
+/* A token that is found in the text before the model sees it. */
 typedef struct sv_added_token {
     const char *text;
     size_t length;
     uint32_t id;
+    bool single_word;    /* found only where no word character is beside it */
+    bool lstrip, rstrip; /* takes the white space on that side with it */
+    bool normalized;     /* its normalised text is looked for in the normalised text, not in the raw one */
+    bool special;
 } sv_added_token;
 
-struct sv_tokenizer {
-    sv_arena arena; /* owns everything here, this struct too */
+/* What surrounds a text, or the two texts of a pair: ids, and where a text stands. */
+typedef struct sv_template {
+    struct sv_template_piece {
+        int text; /* 0 or 1: that text; -1: `id` */
+        uint32_t id, type;
+    } pieces[SV_MAX_TEMPLATE];
+    size_t count;    /* pieces; 0: there is no such template */
+    size_t specials; /* pieces that are ids */
+} sv_template;
 
-    /* BertNormalizer */
-    bool clean_text, pad_cjk, strip_accents, lowercase;
-    /* WordPiece */
+/* Splits a word into the longest tokens from the left (wordpiece.c). */
+typedef struct sv_wordpiece {
     sv_vocabulary vocabulary;
     const char *prefix; /* of a continuation: "##" */
     size_t prefix_length;
     uint32_t max_word_chars; /* a longer word is `unknown` */
     uint32_t unknown;
-    /* TemplateProcessing */
-    uint32_t first, last; /* [CLS], [SEP] */
+} sv_wordpiece;
 
-    sv_added_token *added; /* sorted by first byte, the longest first */
+/* The tokens' texts by id. */
+typedef struct sv_token_texts {
+    uint8_t *bytes;
+    size_t used, capacity;
+    struct sv_token_text {
+        uint32_t offset, length; /* length 0: no token, or the empty one */
+    } * entries;                 /* [size] */
+    size_t size;
+} sv_token_texts;
+
+struct sv_tokenizer {
+    sv_arena arena; /* owns everything here, this struct too */
+
+    /* Puts the ids of a text into a sink, without a template: sv_bert_encode. */
+    void (*encode)(const sv_tokenizer *tokenizer, const uint8_t *text, size_t length, sv_id_sink *sink);
+
+    /* BertNormalizer */
+    bool clean_text, pad_cjk, strip_accents, lowercase;
+    sv_wordpiece wordpiece;
+    sv_template single, pair;
+    bool truncate_left;
+
+    sv_added_token *added; /* as read; tokenizer_load.c sorts them by first byte, the longest first */
     size_t added_count;
+    uint32_t added_next;       /* largest id of them + 1 */
+    sv_vocabulary added_index; /* from a text to its place in `added`, while they are read */
+    bool split_specials;       /* special tokens in a text are text */
 
     size_t tokens; /* in the vocabulary, added tokens not counted */
     size_t size;   /* largest id + 1 */
+    sv_token_texts texts;
 
     /* Made from the above by tokenizer_load.c. */
-    uint32_t *slot_of;         /* (size): by id, 1 + the vocabulary's slot with its whole text; 0: an added token, or none */
     uint32_t added_start[257]; /* added tokens with first byte b: added_start[b] .. added_start[b + 1] */
     uint8_t kind[256];         /* sv_byte_kind */
     uint8_t lower[128];
 };
 
-/* Room for the vocabulary: `tokens` strings of `bytes` bytes together. Errors: OUT_OF_MEMORY, TOO_LARGE. */
-senvec_status sv_tokenizer_reserve(sv_tokenizer *tokenizer, size_t tokens, size_t bytes, const char *path, senvec_error *err);
+/* ---------------------------------------------------------------------------------------------------------------- encoding */
+
+/* One pass over the bytes for BERT's normalizer, pre-tokenizer and WordPiece (bert_text.c). */
+void sv_bert_encode(const sv_tokenizer *tokenizer, const uint8_t *text, size_t length, sv_id_sink *sink);
+
+/* A normalised word of `bytes` bytes and `chars` code points, at least one of each. */
+void sv_wordpiece_encode(const sv_wordpiece *model, const uint8_t *word, size_t bytes, size_t chars, sv_id_sink *sink);
+
+/* The longest added token at `at`, or NULL. */
+const sv_added_token *sv_added_token_at(const sv_tokenizer *tokenizer, const uint8_t *at, const uint8_t *end);
+
+/* ----------------------------------------------------------------------------------------------------------------- loading */
+
+/* Room for `size` ids whose tokens have `bytes` bytes together. Errors: OUT_OF_MEMORY, TOO_LARGE. */
+senvec_status sv_token_texts_init(sv_token_texts *texts, size_t size, size_t bytes, sv_arena *arena, senvec_error *err);
+void sv_token_texts_add(sv_token_texts *texts, uint32_t id, const char *text, size_t length);
+
+/* Room for the vocabulary: `tokens` strings of `bytes` bytes together, with ids below `size`, those of added tokens included.
+ * Errors: OUT_OF_MEMORY, TOO_LARGE. */
+senvec_status sv_tokenizer_reserve(sv_tokenizer *tokenizer, size_t tokens, size_t bytes, size_t size, const char *path,
+                                   senvec_error *err);
 /* Adds one entry of the vocabulary; an empty one is ignored, as nothing can match it. Needs `prefix`. Errors: TOO_LARGE. */
 senvec_status sv_tokenizer_add(sv_tokenizer *tokenizer, const char *text, size_t length, uint64_t id, const char *path,
                                senvec_error *err);
 /* The id of a whole token of the vocabulary; false if there is none. */
 bool sv_tokenizer_id(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *id);
 
+/* [first] a [last], and [first] a [last] b [last] with types 0 and 1, or, if `roberta`, <s> a </s> </s> b </s>. */
+void sv_template_usual(sv_tokenizer *tokenizer, uint32_t first, uint32_t last, bool roberta);
+
 /* The readers: fill options, vocabulary, added tokens and the ids of special tokens from files in memory; paths are for
- * messages. `config` may be NULL. Errors as sv_tokenizer_load. */
-senvec_status sv_tokenizer_read_json(sv_tokenizer *tokenizer, const char *path, sv_file_map file, senvec_error *err);
-senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *path, sv_file_map file, const char *config_path,
-                                           const sv_file_map *config, senvec_error *err);
+ * messages. Errors as sv_tokenizer_load. */
+struct sv_tokenizer_config;
+senvec_status sv_tokenizer_read_json(sv_tokenizer *tokenizer, const char *path, sv_file_map file,
+                                     const struct sv_tokenizer_config *config, senvec_error *err);
+senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *path, sv_file_map file,
+                                           const struct sv_tokenizer_config *config, senvec_error *err);
+
+/* Room for `count` added tokens of `bytes` bytes together. Errors: OUT_OF_MEMORY. */
+senvec_status sv_added_tokens_reserve(sv_tokenizer *tokenizer, size_t count, size_t bytes, senvec_error *err);
+/* Adds one, or changes the options of one that is there. Its id is the vocabulary's, else the next one behind the vocabulary;
+ * one that is given (not NULL) has to be the same. Errors: FORMAT, UNSUPPORTED, TOO_LARGE, OUT_OF_MEMORY. */
+senvec_status sv_added_tokens_put(sv_tokenizer *tokenizer, const char *path, const sv_added_token *token, const uint32_t *id,
+                                  senvec_error *err);
+bool sv_added_tokens_has(const sv_tokenizer *tokenizer, const char *text, size_t length);
+/* Makes what sv_added_token_at needs. Errors: UNSUPPORTED. */
+senvec_status sv_added_tokens_finish(sv_tokenizer *tokenizer, const char *path, senvec_error *err);
+/* The id of a text that is an added token or one of the vocabulary. */
+bool sv_tokenizer_any_id(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *id);
 
 /* Parses a file of at most SV_MAX_JSON_BYTES with these flags of jansson; *out is released with json_decref. Errors: TOO_LARGE,
- * FORMAT (with the byte offset). */
+ * FORMAT (with the byte offset; a Git LFS pointer is named as such). */
 struct json_t;
 senvec_status sv_json_parse(const char *path, sv_file_map file, size_t flags, struct json_t **out, senvec_error *err);
 

@@ -1,17 +1,19 @@
 /* Putting a tokenizer together: from tokenizer.json, or else from vocab.txt, then the tables that encoding uses. */
+#include <assert.h>
 #include <jansson.h>
-#include <stdlib.h>
 
 #include "common/file.h"
-#include "common/utf8.h"
 #include "text/charclass.h"
-#include "text/tokenizer_internal.h"
+#include "text/tokenizer_config.h"
 
 senvec_status sv_json_parse(const char *path, sv_file_map file, size_t flags, json_t **out, senvec_error *err) {
     if (file.size > SV_MAX_JSON_BYTES)
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu bytes, but at most %u are read", path, file.size, SV_MAX_JSON_BYTES);
     if (file.size == 0)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: the file is empty; fetch it again", path);
+    static const char pointer[] = "version https://git-lfs.github.com/";
+    if (file.size >= sizeof pointer - 1 && memcmp(file.data, pointer, sizeof pointer - 1) == 0)
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`", path);
     json_error_t problem;
     json_t *json = json_loadb((const char *)file.data, file.size, flags, &problem);
     if (!json)
@@ -21,11 +23,29 @@ senvec_status sv_json_parse(const char *path, sv_file_map file, size_t flags, js
     return SENVEC_OK;
 }
 
-senvec_status sv_tokenizer_reserve(sv_tokenizer *tokenizer, size_t tokens, size_t bytes, const char *path, senvec_error *err) {
+senvec_status sv_token_texts_init(sv_token_texts *texts, size_t size, size_t bytes, sv_arena *arena, senvec_error *err) {
+    void *entries, *text;
+    SENVEC_TRY(sv_arena_alloc(arena, size, sizeof *texts->entries, "the tokens' texts", &entries, err));
+    SENVEC_TRY(sv_arena_alloc(arena, bytes, 1, "the tokens' texts", &text, err));
+    *texts = (sv_token_texts){.bytes = text, .capacity = bytes, .entries = entries, .size = size};
+    return SENVEC_OK;
+}
+
+void sv_token_texts_add(sv_token_texts *texts, uint32_t id, const char *text, size_t length) {
+    assert(id < texts->size && texts->capacity - texts->used >= length);
+    texts->entries[id] = (struct sv_token_text){(uint32_t)texts->used, (uint32_t)length};
+    if (length > 0)
+        memcpy(texts->bytes + texts->used, text, length);
+    texts->used += length;
+}
+
+senvec_status sv_tokenizer_reserve(sv_tokenizer *tokenizer, size_t tokens, size_t bytes, size_t size, const char *path,
+                                   senvec_error *err) {
     if (tokens > SV_MAX_VOCABULARY)
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu tokens, but at most %u are read", path, tokens, SV_MAX_VOCABULARY);
+    SENVEC_TRY(sv_token_texts_init(&tokenizer->texts, size, bytes, &tokenizer->arena, err));
     /* Twice: a token may be entered as a start and as a continuation. */
-    return sv_vocabulary_init(&tokenizer->vocabulary, 2 * tokens, 2 * bytes, &tokenizer->arena, err);
+    return sv_vocabulary_init(&tokenizer->wordpiece.vocabulary, 2 * tokens, 2 * bytes, &tokenizer->arena, err);
 }
 
 senvec_status sv_tokenizer_add(sv_tokenizer *tokenizer, const char *text, size_t length, uint64_t id, const char *path,
@@ -39,38 +59,28 @@ senvec_status sv_tokenizer_add(sv_tokenizer *tokenizer, const char *text, size_t
     tokenizer->tokens++;
     if (id >= tokenizer->size)
         tokenizer->size = (size_t)id + 1;
+    sv_token_texts_add(&tokenizer->texts, (uint32_t)id, text, length);
+    sv_wordpiece *model = &tokenizer->wordpiece;
     const uint8_t *bytes = (const uint8_t *)text;
     if (length > 0)
-        sv_vocabulary_add(&tokenizer->vocabulary, SV_PIECE_START, bytes, length, (uint32_t)id);
-    size_t prefix = tokenizer->prefix_length;
-    if (length > prefix && memcmp(text, tokenizer->prefix, prefix) == 0)
-        sv_vocabulary_add(&tokenizer->vocabulary, SV_PIECE_REST, bytes + prefix, length - prefix, (uint32_t)id);
+        sv_vocabulary_add(&model->vocabulary, SV_PIECE_START, bytes, length, (uint32_t)id);
+    size_t prefix = model->prefix_length;
+    if (length > prefix && memcmp(text, model->prefix, prefix) == 0)
+        sv_vocabulary_add(&model->vocabulary, SV_PIECE_REST, bytes + prefix, length - prefix, (uint32_t)id);
     return SENVEC_OK;
 }
 
 bool sv_tokenizer_id(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *id) {
-    uint64_t hash = sv_vocabulary_hash_start(SV_PIECE_START);
-    for (size_t i = 0; i < length; i++)
-        hash = sv_vocabulary_hash_step(hash, (uint8_t)text[i]);
-    return length > 0 && sv_vocabulary_find(&tokenizer->vocabulary, hash, SV_PIECE_START, (const uint8_t *)text, length, id);
+    return sv_vocabulary_get(&tokenizer->wordpiece.vocabulary, SV_PIECE_START, (const uint8_t *)text, length, id);
 }
 
-static int compare_added(const void *left, const void *right) {
-    const sv_added_token *a = left, *b = right;
-    if (a->text[0] != b->text[0])
-        return (uint8_t)a->text[0] < (uint8_t)b->text[0] ? -1 : 1;
-    return a->length > b->length ? -1 : a->length < b->length;
-}
-
-static void index_added_tokens(sv_tokenizer *tokenizer) {
-    if (tokenizer->added_count > 0)
-        qsort(tokenizer->added, tokenizer->added_count, sizeof *tokenizer->added, compare_added);
-    size_t i = 0;
-    for (unsigned byte = 0; byte <= 256; byte++) {
-        while (i < tokenizer->added_count && (uint8_t)tokenizer->added[i].text[0] < byte)
-            i++;
-        tokenizer->added_start[byte] = (uint32_t)i;
-    }
+void sv_template_usual(sv_tokenizer *tokenizer, uint32_t first, uint32_t last, bool roberta) {
+    tokenizer->single = (sv_template){{{-1, first, 0}, {0, 0, 0}, {-1, last, 0}}, 3, 2};
+    if (roberta)
+        tokenizer->pair =
+            (sv_template){{{-1, first, 0}, {0, 0, 0}, {-1, last, 0}, {-1, last, 0}, {1, 0, 0}, {-1, last, 0}}, 6, 4};
+    else
+        tokenizer->pair = (sv_template){{{-1, first, 0}, {0, 0, 0}, {-1, last, 0}, {1, 0, 1}, {-1, last, 1}}, 5, 3};
 }
 
 /* What to do at an ASCII byte; everything that isn't simple is left to the slow path. */
@@ -104,49 +114,29 @@ static void make_byte_tables(sv_tokenizer *tokenizer) {
     }
 }
 
-/* Each token has a slot with its whole text: that of SV_PIECE_START. */
-static senvec_status index_texts(sv_tokenizer *tokenizer, senvec_error *err) {
-    void *memory;
-    SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, tokenizer->size, sizeof(uint32_t), "tokens by id", &memory, err));
-    tokenizer->slot_of = memory;
-    for (size_t i = 0; i <= tokenizer->vocabulary.mask; i++) {
-        const sv_vocabulary_slot *slot = &tokenizer->vocabulary.slots[i];
-        if (slot->key != 0 && (slot->key & 1) == SV_PIECE_START)
-            tokenizer->slot_of[slot->id] = (uint32_t)i + 1;
-    }
-    return SENVEC_OK;
-}
-
-const char *sv_tokenizer_token(const sv_tokenizer *tokenizer, uint32_t id, size_t *length) {
-    if (id >= tokenizer->size)
-        return NULL;
-    if (tokenizer->slot_of[id]) {
-        const sv_vocabulary_slot *slot = &tokenizer->vocabulary.slots[tokenizer->slot_of[id] - 1];
-        *length = slot->key / 2;
-        return (const char *)tokenizer->vocabulary.text + slot->offset;
-    }
-    for (size_t i = 0; i < tokenizer->added_count; i++)
-        if (tokenizer->added[i].id == id) {
-            *length = tokenizer->added[i].length;
-            return tokenizer->added[i].text;
-        }
-    return NULL;
-}
-
 /* Chooses the reader. The path of a file is that of the folder and its name. */
 static senvec_status read_files(sv_tokenizer *tokenizer, const char *folder, const sv_tokenizer_files *files,
-                                senvec_error *err) {
-    char path[SV_MAX_PATH], config_path[SV_MAX_PATH];
+                                const sv_tokenizer_config *config, senvec_error *err) {
+    char path[SV_MAX_PATH];
     if (files->json) {
         SENVEC_TRY(sv_path_join(folder, SV_TOKENIZER_JSON, path, err));
-        return sv_tokenizer_read_json(tokenizer, path, *files->json, err);
-    }
-    if (files->vocabulary) {
+        SENVEC_TRY(sv_tokenizer_read_json(tokenizer, path, *files->json, config, err));
+    } else if (files->vocabulary) {
         SENVEC_TRY(sv_path_join(folder, SV_TOKENIZER_VOCABULARY, path, err));
-        SENVEC_TRY(sv_path_join(folder, SV_TOKENIZER_CONFIG, config_path, err));
-        return sv_tokenizer_read_vocabulary(tokenizer, path, *files->vocabulary, config_path, files->config, err);
+        SENVEC_TRY(sv_tokenizer_read_vocabulary(tokenizer, path, *files->vocabulary, config, err));
+    } else {
+        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no tokenizer.json and no vocab.txt; is this a model directory?", folder);
     }
-    return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no tokenizer.json and no vocab.txt; is this a model directory?", folder);
+    return sv_added_tokens_finish(tokenizer, path, err);
+}
+
+static senvec_status read_all(sv_tokenizer *tokenizer, const char *folder, const sv_tokenizer_files *files, senvec_error *err) {
+    sv_tokenizer_config config;
+    senvec_status status = sv_tokenizer_config_open(&config, folder, files->config, err);
+    if (status == SENVEC_OK)
+        status = read_files(tokenizer, folder, files, &config, err);
+    sv_tokenizer_config_close(&config);
+    return status;
 }
 
 senvec_status sv_tokenizer_load_files(const char *folder, const sv_tokenizer_files *files, const senvec_allocator *allocator,
@@ -157,15 +147,13 @@ senvec_status sv_tokenizer_load_files(const char *folder, const sv_tokenizer_fil
     SENVEC_TRY(sv_arena_alloc(&arena, 1, sizeof(sv_tokenizer), "the tokenizer", &memory, err));
     sv_tokenizer *tokenizer = memory;
     tokenizer->arena = arena;
-    senvec_status status = read_files(tokenizer, folder, files, err);
-    if (status == SENVEC_OK)
-        status = index_texts(tokenizer, err);
+    senvec_status status = read_all(tokenizer, folder, files, err);
     if (status != SENVEC_OK) {
         sv_tokenizer_free(tokenizer);
         return status;
     }
-    index_added_tokens(tokenizer);
     make_byte_tables(tokenizer);
+    tokenizer->encode = sv_bert_encode;
     *out = tokenizer;
     return SENVEC_OK;
 }
@@ -196,7 +184,7 @@ senvec_status sv_tokenizer_maps_open(sv_tokenizer_maps *maps, const char *direct
     senvec_status status = map_file(directory, SV_TOKENIZER_JSON, &maps->json, &files->json, err);
     if (status == SENVEC_OK && !files->json)
         status = map_file(directory, SV_TOKENIZER_VOCABULARY, &maps->vocabulary, &files->vocabulary, err);
-    if (status == SENVEC_OK && files->vocabulary)
+    if (status == SENVEC_OK)
         status = map_file(directory, SV_TOKENIZER_CONFIG, &maps->config, &files->config, err);
     if (status != SENVEC_OK)
         sv_tokenizer_maps_close(maps);
@@ -215,12 +203,4 @@ void sv_tokenizer_free(sv_tokenizer *tokenizer) {
         return;
     sv_arena arena = tokenizer->arena; /* the tokenizer lies in its own arena */
     sv_arena_release(&arena);
-}
-
-size_t sv_tokenizer_vocabulary(const sv_tokenizer *tokenizer) {
-    return tokenizer->size;
-}
-
-size_t sv_tokenizer_memory(const sv_tokenizer *tokenizer) {
-    return tokenizer->arena.bytes;
 }

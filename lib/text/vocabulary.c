@@ -42,3 +42,12 @@ void sv_vocabulary_add(sv_vocabulary *vocabulary, sv_piece piece, const uint8_t 
     if (length > vocabulary->longest[piece])
         vocabulary->longest[piece] = length;
 }
+
+bool sv_vocabulary_get(const sv_vocabulary *vocabulary, sv_piece piece, const uint8_t *bytes, size_t length, uint32_t *id) {
+    if (length == 0 || !vocabulary->slots)
+        return false;
+    uint64_t hash = sv_vocabulary_hash_start(piece);
+    for (size_t i = 0; i < length; i++)
+        hash = sv_vocabulary_hash_step(hash, bytes[i]);
+    return sv_vocabulary_find(vocabulary, hash, piece, bytes, length, id);
+}

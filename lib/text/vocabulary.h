@@ -2,6 +2,7 @@
 #ifndef SV_TEXT_VOCABULARY_H
 #define SV_TEXT_VOCABULARY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -57,5 +58,8 @@ static inline bool sv_vocabulary_find(const sv_vocabulary *vocabulary, uint64_t 
         }
     }
 }
+
+/* The same for a key of any length that hasn't been hashed yet; a vocabulary without keys is accepted. */
+bool sv_vocabulary_get(const sv_vocabulary *vocabulary, sv_piece piece, const uint8_t *bytes, size_t length, uint32_t *id);
 
 #endif

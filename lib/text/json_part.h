@@ -1,0 +1,33 @@
+/* Reading JSON objects: a part of a file, for looking into it and for messages about it: "path: model: ...". */
+#ifndef SV_TEXT_JSON_PART_H
+#define SV_TEXT_JSON_PART_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/status.h"
+
+typedef struct sv_part {
+    const char *path;
+    const char *name;
+    const json_t *object;
+    senvec_error *err;
+} sv_part;
+
+/* "path: name: "key" is missing or not `type`". */
+senvec_status sv_part_missing(const sv_part *part, const char *key, const char *type);
+
+/* Members that must be there. */
+senvec_status sv_part_bool(const sv_part *part, const char *key, bool *out);
+senvec_status sv_part_string(const sv_part *part, const char *key, const char **out);
+senvec_status sv_part_object(const sv_part *part, const char *key, json_t **out);
+senvec_status sv_part_array(const sv_part *part, const char *key, json_t **out);
+/* Members that may be absent or null; then *out stays as it is. */
+senvec_status sv_part_option_bool(const sv_part *part, const char *key, bool *out);
+senvec_status sv_part_option_string(const sv_part *part, const char *key, const char **out);
+
+/* An id as JSON: a whole number from 0 to below SV_MAX_VOCABULARY. */
+bool sv_json_id(const json_t *value, uint32_t *out);
+
+#endif

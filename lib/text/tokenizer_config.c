@@ -1,0 +1,311 @@
+/* Obeying tokenizer_config.json as transformers 5 does.
+ *
+ * transformers chooses a class by "tokenizer_class". PreTrainedTokenizerFast takes tokenizer.json as it is. BertTokenizer and
+ * its like take the vocabulary alone and make the rest by themselves: BertNormalizer with clean_text, and with
+ *
+ *     do_lower_case (true), tokenize_chinese_chars (true), strip_accents (null: as do_lower_case)
+ *
+ * whatever tokenizer.json says; "##"; 100 characters a word; the template from cls_token and sep_token; the added tokens of
+ * "added_tokens_decoder" or else of tokenizer.json, and the special ones. Where no class is named it depends on the model's
+ * type, which for WordPiece is always BERT's. Where there is no tokenizer_config.json, tokenizer.json is taken as it is.
+ *
+ *     truncation_side                which end of a text is cut ("right")
+ *     split_special_tokens           special tokens in a text are text (false)
+ *     added_tokens_decoder           {"id": {content, single_word, lstrip, rstrip, normalized, special}, ...}
+ *     unk_token, cls_token, sep_token, pad_token, mask_token, bos_token, eos_token: a string, or an object with "content"
+ *     extra_special_tokens or additional_special_tokens: a list of them */
+#include "text/tokenizer_config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/file.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct {
+    const char *name; /* without "Fast" */
+    sv_tokenizer_class class;
+} classes[] = {
+    {"BertTokenizer", SV_CLASS_BERT},       {"DistilBertTokenizer", SV_CLASS_BERT},  {"ElectraTokenizer", SV_CLASS_BERT},
+    {"MobileBertTokenizer", SV_CLASS_BERT}, {"SqueezeBertTokenizer", SV_CLASS_BERT}, {"LxmertTokenizer", SV_CLASS_BERT},
+    {"LayoutLMTokenizer", SV_CLASS_BERT},   {"MPNetTokenizer", SV_CLASS_MPNET},
+};
+
+/* The special tokens that have a name, and what they are where the arguments don't say. */
+static const struct {
+    const char *key, *bert, *mpnet;
+} specials[] = {
+    {"bos_token", NULL, "<s>"},         {"eos_token", NULL, "</s>"},     {"unk_token", "[UNK]", "[UNK]"},
+    {"sep_token", "[SEP]", "</s>"},     {"pad_token", "[PAD]", "<pad>"}, {"cls_token", "[CLS]", "<s>"},
+    {"mask_token", "[MASK]", "<mask>"},
+};
+
+static senvec_status read_class(sv_tokenizer_config *config, senvec_error *err) {
+    const char *name = NULL;
+    SENVEC_TRY(sv_part_option_string(&config->part, "tokenizer_class", &name));
+    if (!name)
+        return SENVEC_OK;
+    config->named = true;
+    config->class_name = name;
+    if (strncmp(name, "BertJapanese", 12) == 0)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: tokenizer_class \"%s\" is not supported", config->path, name);
+    for (size_t i = 0; i < COUNT(classes); i++) {
+        size_t length = strlen(classes[i].name);
+        if (strncmp(name, classes[i].name, length) == 0 && (!name[length] || strcmp(name + length, "Fast") == 0))
+            config->class = classes[i].class;
+    }
+    return SENVEC_OK;
+}
+
+senvec_status sv_tokenizer_config_open(sv_tokenizer_config *config, const char *folder, const sv_file_map *file,
+                                       senvec_error *err) {
+    *config = (sv_tokenizer_config){0};
+    SENVEC_TRY(sv_path_join(folder, SV_TOKENIZER_CONFIG, config->path, err));
+    config->part = (sv_part){config->path, "the file", NULL, err};
+    if (!file)
+        return SENVEC_OK;
+    json_t *object;
+    /* Integers as reals: model_max_length is often 1e30 written out, which no integer holds. */
+    SENVEC_TRY(sv_json_parse(config->path, *file, JSON_DECODE_INT_AS_REAL, &object, err));
+    config->part.object = object;
+    if (!json_is_object(object))
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: not a JSON object", config->path);
+    return read_class(config, err);
+}
+
+void sv_tokenizer_config_close(sv_tokenizer_config *config) {
+    json_decref((json_t *)config->part.object);
+    config->part.object = NULL;
+}
+
+senvec_status sv_tokenizer_config_class(const sv_tokenizer_config *config, const char *model, sv_tokenizer_class *out) {
+    bool wordpiece = strcmp(model, "WordPiece") == 0;
+    *out = SV_CLASS_PLAIN;
+    if (!config->part.object)
+        return SENVEC_OK;
+    *out = config->named ? config->class : wordpiece ? SV_CLASS_BERT : SV_CLASS_PLAIN;
+    if (*out != SV_CLASS_PLAIN && !wordpiece)
+        return sv_fail(config->part.err, SENVEC_UNSUPPORTED, 0,
+                       "%s: tokenizer_class \"%s\" is for WordPiece, but tokenizer.json has model \"%.40s\"", config->path,
+                       config->class_name, model);
+    return SENVEC_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ added tokens */
+
+/* An added token as JSON: a string, which is special, or an object with its options. Absent options are false. */
+static senvec_status read_token(const sv_part *p, const json_t *value, sv_added_token *out) {
+    *out = (sv_added_token){.special = true};
+    if (json_is_string(value)) {
+        out->text = json_string_value(value);
+        out->length = strlen(out->text);
+        return SENVEC_OK;
+    }
+    sv_part token = {p->path, p->name, value, p->err};
+    SENVEC_TRY(sv_part_string(&token, "content", &out->text));
+    out->length = strlen(out->text);
+    SENVEC_TRY(sv_part_option_bool(&token, "special", &out->special));
+    out->normalized = !out->special;
+    SENVEC_TRY(sv_part_option_bool(&token, "single_word", &out->single_word));
+    SENVEC_TRY(sv_part_option_bool(&token, "lstrip", &out->lstrip));
+    SENVEC_TRY(sv_part_option_bool(&token, "rstrip", &out->rstrip));
+    return sv_part_option_bool(&token, "normalized", &out->normalized);
+}
+
+/* The added tokens of tokenizer.json, which all options are written out in. */
+static senvec_status add_listed(sv_tokenizer *tokenizer, const char *path, const json_t *list, senvec_error *err) {
+    size_t i;
+    json_t *value;
+    json_array_foreach(list, i, value) {
+        sv_part p = {path, "added_tokens", value, err};
+        sv_added_token token = {0};
+        uint32_t id;
+        SENVEC_TRY(sv_part_string(&p, "content", &token.text));
+        if (!sv_json_id(json_object_get(value, "id"), &id))
+            return sv_part_missing(&p, "id", "a token id");
+        token.length = strlen(token.text);
+        if (token.length == 0)
+            continue; /* as the reference does */
+        SENVEC_TRY(sv_part_bool(&p, "single_word", &token.single_word));
+        SENVEC_TRY(sv_part_bool(&p, "normalized", &token.normalized));
+        SENVEC_TRY(sv_part_bool(&p, "lstrip", &token.lstrip));
+        SENVEC_TRY(sv_part_bool(&p, "rstrip", &token.rstrip));
+        SENVEC_TRY(sv_part_option_bool(&p, "special", &token.special));
+        SENVEC_TRY(sv_added_tokens_put(tokenizer, path, &token, &id, err));
+    }
+    return SENVEC_OK;
+}
+
+typedef struct decoded {
+    uint32_t id;
+    const json_t *token;
+} decoded;
+
+static int compare_decoded(const void *left, const void *right) {
+    const decoded *a = left, *b = right;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+/* added_tokens_decoder, by ascending id. */
+static senvec_status add_decoder(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, const json_t *decoder,
+                                 senvec_error *err) {
+    sv_part p = {config->path, "added_tokens_decoder", decoder, err};
+    size_t count = 0;
+    void *memory;
+    SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, json_object_size(decoder), sizeof(decoded), "added tokens", &memory, err));
+    decoded *sorted = memory;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)decoder, key, value) {
+        char *end;
+        unsigned long id = strtoul(key, &end, 10);
+        if (*end || end == key || id >= SV_MAX_VOCABULARY)
+            return sv_fail(err, SENVEC_FORMAT, 0, "%s: added_tokens_decoder: \"%.40s\" is not a token id", p.path, key);
+        sorted[count++] = (decoded){(uint32_t)id, value};
+    }
+    if (count > 1)
+        qsort(sorted, count, sizeof *sorted, compare_decoded);
+    for (size_t i = 0; i < count; i++) {
+        sv_added_token token;
+        SENVEC_TRY(read_token(&p, sorted[i].token, &token));
+        if (token.length > 0)
+            SENVEC_TRY(sv_added_tokens_put(tokenizer, p.path, &token, &sorted[i].id, err));
+    }
+    return SENVEC_OK;
+}
+
+static const char *usual_token(size_t i, sv_tokenizer_class class) {
+    return class == SV_CLASS_BERT ? specials[i].bert : class == SV_CLASS_MPNET ? specials[i].mpnet : NULL;
+}
+
+/* specials[i]: what the arguments say, else what is usual; length 0: there is none. */
+static senvec_status named_special(const sv_tokenizer_config *config, sv_tokenizer_class class, size_t i, sv_added_token *out) {
+    const json_t *value = json_object_get(config->part.object, specials[i].key);
+    sv_part p = {config->path, specials[i].key, NULL, config->part.err};
+    const char *usual = usual_token(i, class);
+    *out = (sv_added_token){.text = usual, .length = usual ? strlen(usual) : 0, .special = true};
+    if (value && !json_is_null(value))
+        SENVEC_TRY(read_token(&p, value, out));
+    out->special = true;
+    if (class == SV_CLASS_MPNET && !json_is_object(value) && strcmp(specials[i].key, "mask_token") == 0)
+        out->lstrip = true;
+    return SENVEC_OK;
+}
+
+/* Adds a special token that isn't an added token yet, where the vocabulary has it. One that it doesn't have would get an id
+ * that the model has no row for. */
+static senvec_status add_special(sv_tokenizer *tokenizer, const char *path, const sv_added_token *token, senvec_error *err) {
+    uint32_t id;
+    if (token->length == 0 || sv_added_tokens_has(tokenizer, token->text, token->length) ||
+        !sv_tokenizer_id(tokenizer, token->text, token->length, &id))
+        return SENVEC_OK;
+    return sv_added_tokens_put(tokenizer, path, token, NULL, err);
+}
+
+static const json_t *extra_specials(const sv_tokenizer_config *config) {
+    const json_t *list = json_object_get(config->part.object, "extra_special_tokens");
+    if (!list || json_is_null(list) || (json_is_array(list) && json_array_size(list) == 0))
+        list = json_object_get(config->part.object, "additional_special_tokens");
+    return list;
+}
+
+static size_t text_bytes(const json_t *value) {
+    const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
+    return json_is_string(content) ? json_string_length(content) : 0;
+}
+
+/* Room for all that could be added. */
+static senvec_status reserve(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, const json_t *list,
+                             const json_t *decoder, senvec_error *err) {
+    const json_t *extra = extra_specials(config);
+    size_t count =
+        json_array_size(list) + json_object_size(decoder) + json_array_size(extra) + json_object_size(extra) + COUNT(specials);
+    if (count > SV_MAX_ADDED_TOKENS)
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu added tokens, but at most %u are read", config->path, count,
+                       SV_MAX_ADDED_TOKENS);
+    size_t bytes = 0, i;
+    const char *key;
+    json_t *value;
+    json_array_foreach(list, i, value) bytes += text_bytes(value);
+    json_array_foreach(extra, i, value) bytes += text_bytes(value);
+    json_object_foreach((json_t *)decoder, key, value) bytes += text_bytes(value);
+    json_object_foreach((json_t *)extra, key, value) bytes += text_bytes(value);
+    for (i = 0; i < COUNT(specials); i++)
+        bytes += 8 + text_bytes(json_object_get(config->part.object, specials[i].key));
+    return sv_added_tokens_reserve(tokenizer, count, bytes, err);
+}
+
+senvec_status sv_tokenizer_config_added(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
+                                        const char *path, const json_t *list, senvec_error *err) {
+    const json_t *decoder = json_object_get(config->part.object, "added_tokens_decoder");
+    if (decoder && !json_is_object(decoder))
+        return sv_part_missing(&config->part, "added_tokens_decoder", "an object");
+    if (list && !json_is_array(list))
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"added_tokens\" is not a list", path);
+    SENVEC_TRY(reserve(tokenizer, config, list, decoder, err));
+    if (class == SV_CLASS_PLAIN || !decoder)
+        SENVEC_TRY(add_listed(tokenizer, path, list, err));
+    SENVEC_TRY(add_decoder(tokenizer, config, decoder, err));
+    sv_added_token token;
+    for (size_t i = 0; i < COUNT(specials); i++) {
+        SENVEC_TRY(named_special(config, class, i, &token));
+        SENVEC_TRY(add_special(tokenizer, config->path, &token, err));
+    }
+    const json_t *extra = extra_specials(config);
+    sv_part p = {config->path, "extra_special_tokens", NULL, err};
+    size_t i;
+    const char *key;
+    json_t *value;
+    json_array_foreach(extra, i, value) {
+        SENVEC_TRY(read_token(&p, value, &token));
+        SENVEC_TRY(add_special(tokenizer, config->path, &token, err));
+    }
+    json_object_foreach((json_t *)extra, key, value) {
+        SENVEC_TRY(read_token(&p, value, &token));
+        SENVEC_TRY(add_special(tokenizer, config->path, &token, err));
+    }
+    return SENVEC_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------------- what BERT makes anew
+ */
+
+/* The id of specials[i]. */
+static senvec_status special_id(const sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
+                                const char *key, const char *path, uint32_t *id) {
+    sv_added_token token = {0};
+    for (size_t i = 0; i < COUNT(specials); i++)
+        if (strcmp(specials[i].key, key) == 0)
+            SENVEC_TRY(named_special(config, class, i, &token));
+    if (!sv_tokenizer_any_id(tokenizer, token.text, token.length, id))
+        return sv_fail(config->part.err, SENVEC_FORMAT, 0, "%s: the %s \"%.40s\" is not in it", path, key, token.text);
+    return SENVEC_OK;
+}
+
+senvec_status sv_tokenizer_config_bert(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
+                                       const char *path, senvec_error *err) {
+    (void)err;
+    uint32_t first, last;
+    tokenizer->clean_text = tokenizer->pad_cjk = tokenizer->lowercase = true;
+    SENVEC_TRY(sv_part_option_bool(&config->part, "do_lower_case", &tokenizer->lowercase));
+    SENVEC_TRY(sv_part_option_bool(&config->part, "tokenize_chinese_chars", &tokenizer->pad_cjk));
+    tokenizer->strip_accents = tokenizer->lowercase;
+    SENVEC_TRY(sv_part_option_bool(&config->part, "strip_accents", &tokenizer->strip_accents));
+    SENVEC_TRY(special_id(tokenizer, config, class, "unk_token", path, &tokenizer->wordpiece.unknown));
+    SENVEC_TRY(special_id(tokenizer, config, class, "cls_token", path, &first));
+    SENVEC_TRY(special_id(tokenizer, config, class, "sep_token", path, &last));
+    sv_template_usual(tokenizer, first, last, class == SV_CLASS_MPNET);
+    return SENVEC_OK;
+}
+
+senvec_status sv_tokenizer_config_common(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, senvec_error *err) {
+    const char *side = NULL;
+    SENVEC_TRY(sv_part_option_string(&config->part, "truncation_side", &side));
+    if (side && strcmp(side, "left") != 0 && strcmp(side, "right") != 0)
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: truncation_side \"%.40s\" is neither \"left\" nor \"right\"", config->path,
+                       side);
+    if (side)
+        tokenizer->truncate_left = strcmp(side, "left") == 0;
+    return sv_part_option_bool(&config->part, "split_special_tokens", &tokenizer->split_specials);
+}
