@@ -38,6 +38,41 @@ bool sv_parse_real(const char *text, double *out) {
     return true;
 }
 
+static const struct {
+    const char *name;
+    double seconds;
+} time_units[] = {{"h", 3600}, {"m", 60}, {"s", 1}, {"ms", 1e-3}, {"us", 1e-6}};
+enum { TIME_UNITS = sizeof time_units / sizeof *time_units };
+
+bool sv_parse_duration(const char *text, double unit, double *out) {
+    char number[MAX_WORD];
+    double value;
+    size_t length = strlen(text), digits = length;
+    while (digits > 0 && text[digits - 1] >= 'a' && text[digits - 1] <= 'z')
+        digits--;
+    if (digits >= sizeof number)
+        return false;
+    memcpy(number, text, digits);
+    number[digits] = '\0';
+    if (!sv_parse_real(number, &value))
+        return false;
+    size_t i = 0;
+    while (i < TIME_UNITS && strcmp(text + digits, time_units[i].name) != 0)
+        i++;
+    if (digits < length && i == TIME_UNITS)
+        return false;
+    *out = value * (digits < length ? time_units[i].seconds : unit);
+    return true;
+}
+
+/* "50ms", "10s", "1.5m": in the largest unit that leaves a whole number, or else in seconds. */
+static void print_duration(double seconds, char *out, size_t size) {
+    size_t i = 0;
+    while (i + 1 < TIME_UNITS && (seconds < time_units[i].seconds || fmod(seconds / time_units[i].seconds, 1) > 1e-9))
+        i++;
+    snprintf(out, size, "%g%s", seconds / time_units[i].seconds, time_units[i].name);
+}
+
 static bool parse_choice(const sv_option *option, const char *text) {
     for (int i = 0; option->choices[i]; i++) {
         if (strcmp(option->choices[i], text) == 0) {
@@ -61,6 +96,7 @@ static void list_choices(const char *const *choices, char *out, size_t size) {
 static bool store_value(const sv_option *option, const char *text, char *complaint, size_t size) {
     size_t count;
     double real;
+    char least[32], most[32];
     switch (option->kind) {
     case SV_KIND_TEXT:
         *option->target.text = text;
@@ -85,6 +121,15 @@ static bool store_value(const sv_option *option, const char *text, char *complai
             return true;
         }
         snprintf(complaint, size, "a number from %g to %g", option->least, option->most);
+        return false;
+    case SV_KIND_DURATION:
+        if (sv_parse_duration(text, option->unit, &real) && real >= option->least && real <= option->most) {
+            *option->target.seconds = real;
+            return true;
+        }
+        print_duration(option->least, least, sizeof least);
+        print_duration(option->most, most, sizeof most);
+        snprintf(complaint, size, "a time from %s to %s, such as 50ms, 10s or 2m", least, most);
         return false;
     case SV_KIND_CHOICE:
         if (parse_choice(option, text))
@@ -152,6 +197,7 @@ static void print_indented(const char *text, int column) {
 
 /* The default that the target holds, in brackets; nothing for an empty one. */
 static void print_default(const sv_option *option) {
+    char time[32];
     switch (option->kind) {
     case SV_KIND_TEXT:
         if (*option->target.text)
@@ -164,6 +210,10 @@ static void print_default(const sv_option *option) {
     case SV_KIND_REAL:
         if (*option->target.real > 0)
             printf(" [%g]", *option->target.real);
+        break;
+    case SV_KIND_DURATION:
+        print_duration(*option->target.seconds, time, sizeof time);
+        printf(" [%s]", time);
         break;
     case SV_KIND_CHOICE:
         if (*option->target.choice >= 0)

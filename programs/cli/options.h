@@ -27,6 +27,7 @@ typedef enum sv_option_kind {
     SV_KIND_TEXTS,
     SV_KIND_COUNT,
     SV_KIND_REAL,
+    SV_KIND_DURATION,
     SV_KIND_CHOICE,
 } sv_option_kind;
 
@@ -49,9 +50,11 @@ typedef struct sv_option {
         sv_option_texts *texts;
         size_t *count;
         double *real;
+        double *seconds;
         int *choice; /* index in `choices` */
     } target;
-    double least, most;         /* of a count or a real, both inclusive */
+    double least, most;         /* of a count, a real or a duration, both inclusive */
+    double unit;                /* seconds that a duration without a unit counts in */
     const char *const *choices; /* NULL-terminated */
 } sv_option;
 
@@ -73,6 +76,13 @@ typedef struct sv_option {
     {                                                                                                                          \
         .kind = SV_KIND_REAL, .letter = letter_, .name = name_, .value = value_, .help = help_, .target.real = target_,        \
         .least = least_, .most = most_                                                                                         \
+    }
+/* A number and its unit, "50ms", "10s", "2m", "1h". Without one it counts in `unit_` seconds: what an option took before it
+ * took units goes on to mean the same. The target is in seconds. */
+#define SV_OPTION_DURATION(letter_, name_, unit_, target_, least_, most_, help_)                                               \
+    {                                                                                                                          \
+        .kind = SV_KIND_DURATION, .letter = letter_, .name = name_, .value = "TIME", .help = help_, .target.seconds = target_, \
+        .least = least_, .most = most_, .unit = unit_                                                                          \
     }
 /* One word of a list. A target of -1 stands for "not given". */
 #define SV_OPTION_CHOICE(letter_, name_, target_, choices_, help_)                                                             \
@@ -105,6 +115,8 @@ int sv_options_parse(const sv_usage *usage, int argc, char **argv, sv_operands *
 /* Strict numbers: the whole text, no sign, no space. */
 bool sv_parse_count(const char *text, size_t *out);
 bool sv_parse_real(const char *text, double *out);
+/* A real number with "us", "ms", "s", "m" or "h", or without a unit, which then is `unit` seconds; in seconds. */
+bool sv_parse_duration(const char *text, double unit, double *out);
 
 /* The word of a NULL-terminated list that looks most like `word`, or NULL if none is close. */
 const char *sv_closest(const char *word, const char *const *words);
