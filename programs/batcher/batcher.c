@@ -208,11 +208,18 @@ sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_
     return admission;
 }
 
-bool sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t outside_ns, uint64_t *retry_ns) {
+sv_admission sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t *retry_ns) {
     pthread_mutex_lock(&batcher->lock);
-    bool full = sv_queue_is_full(&batcher->queue, client, outside_ns, sv_clock_ns(), retry_ns);
+    sv_admission admission = sv_queue_is_full(&batcher->queue, client, sv_clock_ns(), retry_ns);
     pthread_mutex_unlock(&batcher->lock);
-    return full;
+    return admission;
+}
+
+uint64_t sv_batcher_retry_ns(sv_batcher *batcher) {
+    pthread_mutex_lock(&batcher->lock);
+    uint64_t retry_ns = sv_queue_retry_ns(&batcher->queue, 0, sv_clock_ns());
+    pthread_mutex_unlock(&batcher->lock);
+    return retry_ns;
 }
 
 void sv_batcher_cancel(sv_batcher *batcher, sv_request *request) {
@@ -249,7 +256,7 @@ void sv_batcher_read_stats(sv_batcher *batcher, sv_batcher_stats *out) {
         .invalid_utf8 = batcher->admitted.invalid_utf8,
         .compute_ns = batcher->compute_ns,
         .wait_ns = sv_queue_wait_ns(&batcher->queue, sv_clock_ns()),
-        .memory_bytes = sizeof *batcher + batcher->queue.options.max_jobs * sizeof(sv_job *) +
+        .memory_bytes = sizeof *batcher + SV_CLASSES * batcher->queue.options.max_jobs * sizeof(sv_job *) +
                         batcher->sessions * (sizeof(worker) + SV_MAX_BATCH_TEXTS * batcher->dimensions * sizeof(float)),
     };
     pthread_mutex_unlock(&batcher->lock);
@@ -318,9 +325,11 @@ static senvec_status open_batcher(sv_batcher *batcher, const sv_batcher_options 
     sv_queue_options queue = {
         .policy = options->policy,
         .target_ns = options->target_ns ? options->target_ns : SV_DEFAULT_TARGET_NS,
+        .max_wait_ns = options->max_wait_ns ? options->max_wait_ns : SV_DEFAULT_MAX_WAIT_NS,
         .workers = batcher->sessions,
         .max_jobs = options->max_requests ? options->max_requests : SV_DEFAULT_QUEUE_REQUESTS,
         .max_texts = options->max_texts ? options->max_texts : SV_DEFAULT_QUEUE_TEXTS,
+        .seed = sv_clock_ns(),
         .square_cost = 2.0 * (double)(info.dimensions * info.layers) / (double)info.linear_macs,
     };
     guess_cost(&batcher->workers[0], queue.square_cost, &queue.fixed_ns, &queue.per_work_ns);
@@ -375,11 +384,13 @@ senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_option
 /* Everything that waits, as a list; the rest is in the workers' hands. */
 static sv_job *withdraw_all(sv_queue *queue) {
     sv_job *list = NULL;
-    while (queue->heap_size > 0) {
-        sv_job *job = queue->heap[0];
-        if (sv_queue_cancel(queue, job)) {
-            job->next = list;
-            list = job;
+    for (sv_class class = 0; class < SV_CLASSES; class ++) {
+        while (queue->counts.waiting_jobs[class] > 0) {
+            sv_job *job = queue->heaps[class][0];
+            if (sv_queue_cancel(queue, job)) {
+                job->next = list;
+                list = job;
+            }
         }
     }
     return list;

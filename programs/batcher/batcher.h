@@ -2,7 +2,7 @@
  * the study use it alike.
  *
  *     sv_batcher *batcher;
- *     sv_batcher_options options = {.policy = SV_POLICY_SLO, .target_ns = 50000000};
+ *     sv_batcher_options options = {.policy = SV_POLICY_SLO, .max_wait_ns = 10000000000};
  *     sv_batcher_open(model, &options, &batcher, &err);
  *     sv_request request = {.texts = texts, .count = n, .lengths = lengths, .out = out, .stride = 384,
  *                           .done = on_done, .context = mine};
@@ -53,11 +53,12 @@ struct sv_request {
 /* Zero means the default in every field. */
 typedef struct sv_batcher_options {
     sv_policy policy;
-    uint64_t target_ns;  /* 50 ms */
-    size_t threads;      /* in all: what quota and affinity allow */
-    size_t sessions;     /* that share the threads evenly; default: one for each thread */
-    size_t max_requests; /* 4096 */
-    size_t max_texts;    /* 65536 */
+    uint64_t target_ns;   /* 50 ms: what 99 % of the interactive requests take at most; shapes batches */
+    uint64_t max_wait_ns; /* 10 s: what an interactive request that is taken may take; bulk SV_BULK_PATIENCE times */
+    size_t threads;       /* in all: what quota and affinity allow */
+    size_t sessions;      /* that share the threads evenly; default: one for each thread */
+    size_t max_requests;  /* 4096 */
+    size_t max_texts;     /* 1048576 */
     /* Called with `context` after one or more calls of `done` by the same thread: where the callers are told by waking a
      * thread, once for a whole batch. No locks are held. */
     void (*some_done)(void *context);
@@ -65,8 +66,9 @@ typedef struct sv_batcher_options {
 } sv_batcher_options;
 
 #define SV_DEFAULT_TARGET_NS UINT64_C(50000000)
+#define SV_DEFAULT_MAX_WAIT_NS UINT64_C(10000000000)
 #define SV_DEFAULT_QUEUE_REQUESTS 4096
-#define SV_DEFAULT_QUEUE_TEXTS 65536
+#define SV_DEFAULT_QUEUE_TEXTS ((size_t)1 << 20)
 
 /* Opens sessions, times a few calls on them for a first idea of their cost, and starts one thread for each. `model` must
  * outlive the batcher. `options` may be NULL. Errors: OUT_OF_MEMORY, SYSTEM, INVALID_ARGUMENT (more sessions than threads). */
@@ -78,8 +80,11 @@ void sv_batcher_close(sv_batcher *batcher);
 /* Counts the texts' tokens and takes the request in, or refuses it at once: then `done` isn't called, and *retry_ns says how
  * long to wait before trying again (0: there is no point). */
 sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns);
-/* Would even the smallest request be refused as busy now? For refusing before a request is parsed. */
-bool sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t outside_ns, uint64_t *retry_ns);
+/* Is there no room for any request of the client? SV_ADMITTED: there is some. For refusing before a request is parsed. */
+sv_admission sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t *retry_ns);
+
+/* When to try again what the caller refuses for a reason of its own. */
+uint64_t sv_batcher_retry_ns(sv_batcher *batcher);
 
 /* The request isn't wanted any more: `done` follows soon, in most cases with CANCELLED. On a request that has ended it does
  * nothing; its memory must still be there. Not from within a `done`. */

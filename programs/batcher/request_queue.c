@@ -1,20 +1,24 @@
 /* The queue's decisions.
  *
- * Order. Each text has a due time: its job's base time plus SV_STRETCH times the time that the job's work takes up to and
- * including this text. So a small request overtakes the later parts of a large one, and a large one still gets a quarter of the
- * machine however many small ones come. The base time is the arrival, or earlier where the queue is late, plus the time that
- * the client's own waiting work takes, so that of several clients who sends more waits longer. A heap holds the jobs by the due
- * time of their next text. For the policies greedy and fixed the arrival is the due time.
+ * Classes (slo). A request of one text, or of a few that go into one small batch, is interactive; a larger one is bulk.
+ * Interactive requests are taken first. Bulk gets all the time that they leave, and BULK_SHARE of it where they leave none.
  *
- * Batch size (slo). A batch blocks its worker, so what arrives meanwhile waits for it: a quantum of a quarter of the target at
- * most. It needn't be larger than what makes the fixed cost of a call small either. Below the quantum, the waiting work is
- * shared by the workers that are free. A text too long to go with the ones before it is passed over and comes first next time.
- * A batch that begins with a small request holds no texts of large ones: they would double the time that it takes.
+ * Order. A request is due at its base time plus SV_STRETCH times the time that its work takes; a heap for each class holds
+ * requests by that. So within a class, too, smaller ones overtake larger ones, but not for ever. The base time is the arrival,
+ * or earlier where the queue is late, plus the time that the client's own waiting work of the class takes, so that of several
+ * clients who sends more waits longer. A bulk request that was begun is the first until a smaller one is due before it: few are
+ * being computed at a time, and their vectors are all the memory that is needed. For the policies greedy and fixed the arrival
+ * is the due time, and there is one class.
+ *
+ * Batch size (slo). A batch blocks its worker, so what arrives meanwhile waits for it: a quarter of the target at most. It
+ * needn't be larger than what makes the fixed cost of a call small either, smaller for bulk than for interactive batches.
+ * Below that, the waiting work is shared by the workers that are free. A text too long to go with the ones before it is passed
+ * over and comes first next time.
  *
  * Admission (slo). The work that is due before the new job and what is being computed give the time at which it would be
- * complete; to that the queue adds how late the latest percent of jobs has been (late_ns) and what the caller needs before and
- * after, and refuses if the sum is over what it promises: 85 % of the target, or SV_STRETCH times the job's own time
- * where that is more. */
+ * complete; for interactive jobs the queue adds how late the latest percent of them has been (late_ns) and what the caller
+ * needs before and after. It refuses if the sum is over what it promises: HEADROOM of max_wait, SV_BULK_PATIENCE times that for
+ * bulk, or SV_STRETCH times the job's own time where that is more. */
 #include "batcher/request_queue.h"
 
 #include <assert.h>
@@ -23,16 +27,34 @@
 
 const char *const sv_policy_names[] = {
     [SV_POLICY_SLO] = "slo", [SV_POLICY_GREEDY] = "greedy", [SV_POLICY_FIXED] = "fixed", NULL};
+const char *const sv_class_names[] = {[SV_CLASS_INTERACTIVE] = "interactive", [SV_CLASS_BULK] = "bulk", NULL};
 
 #define QUANTUM_OF_TARGET 0.25
-#define QUANTUM_FIXED_COSTS 16.0 /* times the fixed cost: the call's overhead is then 6 % */
 #define QUANTUM_LEAST_NS 1e6
+static const double quantum_fixed_costs[SV_CLASSES] = {16,
+                                                       64}; /* times the fixed cost, which is then 6 % and 1.5 % of a batch */
+#define BULK_SHARE 0.25
 #define LATE_STEP 0.0002 /* of the target */
 #define LATE_MOST 0.8    /* of the target */
 #define SMALLEST_TEXT 3  /* tokens: [CLS], one, [SEP] */
-#define HEADROOM 0.85    /* of the target is promised */
+#define HEADROOM 0.85    /* of max_wait is promised */
 #define MAX_PASSED_OVER 16
+#define CLIENT_PLACES 8      /* a client may have this many times as many requests as there are free places in the queue */
+#define CLASS_PLACES 16      /* and a class this many */
+#define LOOK_AT 256          /* waiting jobs, to sum up what comes before a new one */
+#define RETRY_OF_WAIT 0.1    /* of max_wait is the soonest time to come back, ... */
+#define RETRY_SOONEST_NS 1e9 /* ... and at most a second: many clients try only twice */
+#define RETRY_MOST_NS 45e9   /* before jitter: openai-python doesn't wait for more than a minute */
+#define RETRY_JITTER 0.25
 #define NOWHERE SIZE_MAX
+
+static double smaller(double a, double b) {
+    return a < b ? a : b;
+}
+
+static double larger(double a, double b) {
+    return a > b ? a : b;
+}
 
 static uint64_t later(uint64_t time, double ns) {
     return ns <= 0 ? time : ns >= (double)(UINT64_MAX / 2) ? UINT64_MAX : time + (uint64_t)ns;
@@ -48,44 +70,51 @@ static bool before(const sv_job *a, const sv_job *b) {
     return a->key != b->key ? a->key < b->key : a->sequence < b->sequence;
 }
 
-static void put(sv_queue *queue, size_t place, sv_job *job) {
-    queue->heap[place] = job;
+static void put(sv_job **heap, size_t place, sv_job *job) {
+    heap[place] = job;
     job->place = place;
 }
 
-static void sift_up(sv_queue *queue, size_t place) {
-    sv_job *job = queue->heap[place];
-    for (; place > 0 && before(job, queue->heap[(place - 1) / 2]); place = (place - 1) / 2)
-        put(queue, place, queue->heap[(place - 1) / 2]);
-    put(queue, place, job);
+static void sift_up(sv_job **heap, size_t place) {
+    sv_job *job = heap[place];
+    for (; place > 0 && before(job, heap[(place - 1) / 2]); place = (place - 1) / 2)
+        put(heap, place, heap[(place - 1) / 2]);
+    put(heap, place, job);
 }
 
-static void sift_down(sv_queue *queue, size_t place) {
-    sv_job *job = queue->heap[place];
-    for (size_t child; (child = 2 * place + 1) < queue->heap_size; place = child) {
-        if (child + 1 < queue->heap_size && before(queue->heap[child + 1], queue->heap[child]))
+static void sift_down(sv_job **heap, size_t size, size_t place) {
+    sv_job *job = heap[place];
+    for (size_t child; (child = 2 * place + 1) < size; place = child) {
+        if (child + 1 < size && before(heap[child + 1], heap[child]))
             child++;
-        if (before(job, queue->heap[child]))
+        if (before(job, heap[child]))
             break;
-        put(queue, place, queue->heap[child]);
+        put(heap, place, heap[child]);
     }
-    put(queue, place, job);
+    put(heap, place, job);
 }
 
 static void heap_add(sv_queue *queue, sv_job *job) {
-    put(queue, queue->heap_size++, job);
-    sift_up(queue, job->place);
+    sv_job **heap = queue->heaps[job->class];
+    put(heap, queue->counts.waiting_jobs[job->class]++, job);
+    sift_up(heap, job->place);
 }
 
 static void heap_remove(sv_queue *queue, sv_job *job) {
-    size_t place = job->place;
-    sv_job *last = queue->heap[--queue->heap_size];
+    sv_job **heap = queue->heaps[job->class];
+    size_t place = job->place, size = --queue->counts.waiting_jobs[job->class];
+    sv_job *last = heap[size];
     job->place = NOWHERE;
     if (last == job)
         return;
-    put(queue, place, last);
-    sift_up(queue, place);
-    sift_down(queue, last->place);
+    put(heap, place, last);
+    sift_up(heap, place);
+    sift_down(heap, size, last->place);
+}
+
+/* The job of a class that is due first; NULL: none waits. */
+static sv_job *first_of(const sv_queue *queue, sv_class class) {
+    return queue->counts.waiting_jobs[class] > 0 ? queue->heaps[class][0] : NULL;
 }
 
 /* -------------------------------------------------------------- estimates */
@@ -94,24 +123,17 @@ static double work_of(const sv_queue *queue, const sv_job *job, size_t text) {
     return sv_work_of_text(queue->options.square_cost, job->lengths[text]);
 }
 
-/* When the job's next text is due. */
-static uint64_t due_of(const sv_queue *queue, const sv_job *job) {
-    return later(job->base, job->pace * (job->taken_work + work_of(queue, job, job->taken)));
-}
-
 /* How long a batch may take. */
-static double quantum_ns(const sv_queue *queue) {
+static double quantum_ns(const sv_queue *queue, sv_class class) {
     double most = QUANTUM_OF_TARGET * (double)queue->options.target_ns;
-    double useful = QUANTUM_FIXED_COSTS * queue->counts.cost.fixed_ns;
-    if (useful < QUANTUM_LEAST_NS)
-        useful = QUANTUM_LEAST_NS;
-    return useful < most ? useful : most;
+    double useful = quantum_fixed_costs[class] * queue->counts.cost.fixed_ns;
+    return smaller(larger(useful, QUANTUM_LEAST_NS), most);
 }
 
 /* Nanoseconds of one worker for a unit of work under load, its part of the fixed cost included. */
 static double loaded_ns(const sv_queue *queue) {
     const sv_cost_model *cost = &queue->counts.cost;
-    double quantum = quantum_ns(queue);
+    double quantum = quantum_ns(queue, SV_CLASS_INTERACTIVE);
     double work = (quantum - cost->fixed_ns) / cost->per_work_ns;
     return work > SMALLEST_TEXT ? quantum / work : sv_cost_predict(cost, SMALLEST_TEXT) / SMALLEST_TEXT;
 }
@@ -120,28 +142,31 @@ static double loaded_ns(const sv_queue *queue) {
 static double own_ns(const sv_queue *queue, double work, double longest) {
     double alone = sv_cost_predict(&queue->counts.cost, longest);
     double shared = queue->counts.cost.fixed_ns + work * loaded_ns(queue) / (double)queue->options.workers;
-    return alone > shared ? alone : shared;
+    return larger(alone, shared);
 }
 
-/* Work of `job` that is due before `key`. */
-static double work_before(const sv_job *job, uint64_t key) {
-    double left = job->work - job->taken_work;
-    if (job->key > key)
-        return 0;
-    if (job->pace <= 0)
-        return left;
-    double due = (double)time_until(job->base, key) / job->pace - job->taken_work;
-    return due < left ? due : left;
+/* Waiting work that is taken before a job of `class` that is due at `key`. Of many jobs each n-th is looked at. */
+static double work_before(const sv_queue *queue, sv_class class, uint64_t key) {
+    double before = 0, seen = 0;
+    size_t count = queue->counts.waiting_jobs[class], step = count / LOOK_AT + 1;
+    for (size_t i = 0; i < count; i += step) {
+        const sv_job *job = queue->heaps[class][i];
+        double left = job->work - job->taken_work;
+        seen += left;
+        before += job->key <= key ? left : 0;
+    }
+    if (step > 1)
+        before *= queue->counts.waiting_work[class] / seen;
+    return before + (class == SV_CLASS_BULK ? queue->counts.waiting_work[SV_CLASS_INTERACTIVE] : 0);
 }
 
-/* Until work that is due at `key` is begun: the workers, free at different times, take all that is due before it and then it.
- * That is the level to which `ahead` fills them up. */
-static double wait_ns(const sv_queue *queue, uint64_t now, uint64_t key) {
-    double ahead = 0, sum = 0, level = 0, free_in[SV_MAX_THREADS];
+/* Until a job is begun that has `before` waiting before it: the workers, free at different times, take all of that and then the
+ * job. That is the level to which it fills them up. */
+static double wait_ns(const sv_queue *queue, uint64_t now, sv_class class, double before) {
+    double ahead = before * loaded_ns(queue), sum = 0, level = 0, free_in[SV_MAX_THREADS];
     size_t workers = queue->options.workers;
-    for (size_t i = 0; i < queue->heap_size; i++)
-        ahead += work_before(queue->heap[i], key);
-    ahead *= loaded_ns(queue);
+    if (class == SV_CLASS_INTERACTIVE && queue->counts.waiting_jobs[SV_CLASS_BULK] > 0)
+        ahead /= 1 - BULK_SHARE;
     for (size_t slot = 0; slot < workers; slot++) { /* insertion sort, ascending */
         double value = (double)time_until(now, queue->running_until[slot]);
         size_t place = slot;
@@ -158,137 +183,170 @@ static double wait_ns(const sv_queue *queue, uint64_t now, uint64_t key) {
     return level;
 }
 
-uint64_t sv_queue_wait_ns(const sv_queue *queue, uint64_t now) {
-    return (uint64_t)wait_ns(queue, now, now + queue->options.target_ns);
-}
-
 /* --------------------------------------------------------------- fairness */
 
 static size_t client_slot(uint64_t client) {
     return (size_t)((client * UINT64_C(0x9e3779b97f4a7c15)) >> 56) % SV_QUEUE_CLIENTS;
 }
 
-/* Due times that have been served: now, or earlier if what is due comes late. */
-static uint64_t served_until(const sv_queue *queue, uint64_t now) {
-    uint64_t due = queue->heap_size > 0 ? due_of(queue, queue->heap[0]) : now;
-    return due < now ? due : now;
+/* Due times of a class that have been served: now, or earlier if what is due comes late. */
+static uint64_t served_until(const sv_queue *queue, sv_class class, uint64_t now) {
+    const sv_job *first = first_of(queue, class);
+    return first && first->key < now ? first->key : now;
 }
 
-/* When a job that came now is based: after the client's own waiting work, as if it had the machine for itself. Small requests
- * and large ones are counted apart, so that small ones needn't wait for what the same client (or all that come through one
- * proxy) has queued as large ones. By one target at most, since clients that share a slot pay for each other.
+/* When a job that came now is due: after the client's own waiting work, as if it had the machine for itself. Each class is
+ * counted apart, so that small requests needn't wait for what the same client (or all that come through one proxy) has queued
+ * as bulk.
  *
  * Several clients that each send as much as the machine can do are promised more than it can do, and all come late. A client
  * that has nothing waiting hasn't caused that, so its time begins where theirs stands. */
-static uint64_t base_for(const sv_queue *queue, const sv_job *job, uint64_t now) {
-    double waiting = queue->clients[client_slot(job->client)].waiting_work[job->large];
-    uint64_t from = served_until(queue, now);
-    uint64_t base = later(from, waiting * loaded_ns(queue) / (double)queue->options.workers);
-    uint64_t most = from + queue->options.target_ns;
-    return base < most ? base : most;
+static uint64_t due_time(const sv_queue *queue, const sv_job *job, uint64_t now) {
+    double waiting = queue->clients[client_slot(job->client)].waiting_work[job->class];
+    double ns = (waiting + SV_STRETCH * job->work) * loaded_ns(queue) / (double)queue->options.workers;
+    uint64_t due = later(served_until(queue, job->class, now), ns);
+    if (job->deadline) {
+        uint64_t latest = time_until((uint64_t)(job->work * queue->counts.cost.per_work_ns), job->deadline);
+        due = latest < due ? latest : due; /* it must be begun then */
+    }
+    return due;
 }
 
 static void count_waiting(sv_queue *queue, const sv_job *job, double work) {
-    queue->counts.waiting_work += work;
-    queue->clients[client_slot(job->client)].waiting_work[job->large] += work;
+    queue->counts.waiting_work[job->class] += work;
+    queue->clients[client_slot(job->client)].waiting_work[job->class] += work;
 }
 
 /* -------------------------------------------------------------- admission */
 
-/* Where the job's next text stands in the heap: when it is due, or when it must be begun for the job's deadline. */
-static uint64_t key_of(const sv_queue *queue, const sv_job *job) {
-    if (queue->options.policy != SV_POLICY_SLO)
-        return job->arrival;
-    uint64_t key = due_of(queue, job);
-    if (job->deadline) {
-        uint64_t left = (uint64_t)((job->work - job->taken_work) * queue->counts.cost.per_work_ns);
-        uint64_t latest = time_until(left, job->deadline);
-        key = latest < key ? latest : key;
-    }
-    return key;
+static double next_random(sv_queue *queue) {
+    queue->random = queue->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (double)(queue->random >> 33) / (double)(UINT64_C(1) << 31);
 }
 
-/* Fills in what the queue keeps of a job; false if it would come too late. */
-static sv_admission judge(const sv_queue *queue, sv_job *job, uint64_t now, uint64_t *retry_ns) {
+/* When a request that is refused may come back: when there is room for it, and for those that were sent away before it. No
+ * later than after max_wait, though: it isn't known whether those come back. */
+static uint64_t appoint(sv_queue *queue, double room_ns, double work, uint64_t now) {
+    double horizon = smaller((double)queue->options.max_wait_ns, RETRY_MOST_NS);
+    double soonest = smaller(RETRY_OF_WAIT * horizon, RETRY_SOONEST_NS);
+    double in = larger(smaller((double)time_until(now, queue->appointed), horizon), larger(room_ns, soonest));
+    in = smaller(in, RETRY_MOST_NS);
+    queue->appointed = later(now, in + work * loaded_ns(queue) / (double)queue->options.workers);
+    return (uint64_t)(in * (1 + RETRY_JITTER * next_random(queue))) + 1;
+}
+
+uint64_t sv_queue_retry_ns(sv_queue *queue, double room_ns, uint64_t now) {
+    return appoint(queue, room_ns, SMALLEST_TEXT, now);
+}
+
+/* Fills in what the queue keeps of a job, or says why it is refused; *room_ns is then when it wouldn't be. */
+static sv_admission judge(const sv_queue *queue, sv_job *job, uint64_t now, double *room_ns) {
     double longest = 0;
     job->work = 0;
     for (size_t i = 0; i < job->count; i++) {
         double work = work_of(queue, job, i);
-        longest = work > longest ? work : longest;
+        longest = larger(longest, work);
         job->work += work;
     }
+    double own = own_ns(queue, job->work, longest);
     if (queue->options.policy != SV_POLICY_SLO) {
-        job->base = now;
-        job->pace = 0;
-        job->predicted = later(now, wait_ns(queue, now, now) + own_ns(queue, job->work, longest));
+        job->class = SV_CLASS_INTERACTIVE;
+        job->large = false;
+        job->key = now;
+        job->predicted = later(now, wait_ns(queue, now, job->class, queue->counts.waiting_work[job->class]) + own);
         return SV_ADMITTED;
     }
-    job->large = job->work * queue->counts.cost.per_work_ns > quantum_ns(queue);
-    job->base = base_for(queue, job, now);
-    job->pace = SV_STRETCH * loaded_ns(queue) / (double)queue->options.workers;
-    double own = own_ns(queue, job->work, longest);
-    double wait = wait_ns(queue, now, later(job->base, job->pace * job->work));
-    double takes = wait + own;
-    job->predicted = later(now, takes);
-    if (job->deadline && later(now, takes) > job->deadline)
+    job->large = job->work * queue->counts.cost.per_work_ns > quantum_ns(queue, SV_CLASS_INTERACTIVE);
+    bool small = job->count == 1 || (!job->large && job->count <= SV_INTERACTIVE_TEXTS);
+    job->class = small ? SV_CLASS_INTERACTIVE : SV_CLASS_BULK;
+    job->key = due_time(queue, job, now);
+    double promise = HEADROOM * (double)queue->options.max_wait_ns * (job->class == SV_CLASS_BULK ? SV_BULK_PATIENCE : 1);
+    promise = larger(promise, SV_STRETCH * own);
+    double margin = job->class == SV_CLASS_BULK ? 0 : queue->counts.late_ns + (double)job->outside_ns;
+    double wait = wait_ns(queue, now, job->class, work_before(queue, job->class, job->key));
+    job->predicted = later(now, wait + own);
+    if (job->deadline && job->predicted > job->deadline)
         return SV_REFUSED_DEADLINE;
-    double promise = SV_STRETCH * own;
-    double least = HEADROOM * (double)queue->options.target_ns;
-    promise = promise > least ? promise : least;
-    double over = takes + queue->counts.late_ns + (double)job->outside_ns - promise;
-    if (over > 0 && wait > 0) {
-        *retry_ns = (uint64_t)(over < wait ? over : wait);
-        return SV_REFUSED_BUSY;
-    }
-    return SV_ADMITTED;
+    double over = wait + own + margin - promise;
+    if (over <= 0 || wait <= 0)
+        return SV_ADMITTED;
+    *room_ns = smaller(over, wait);
+    return SV_REFUSED_WAIT;
 }
 
-static sv_admission refuse(sv_queue *queue, sv_admission why) {
-    queue->counts.refused_busy += why == SV_REFUSED_BUSY;
-    queue->counts.refused_deadline += why == SV_REFUSED_DEADLINE;
-    queue->counts.refused_size += why == SV_REFUSED_SIZE;
+/* Is there a place for one more request? A client that has many in the queue leaves some places to others, and so does a
+ * class. */
+static bool has_place(const sv_queue *queue, uint64_t client) {
+    size_t free_places = queue->options.max_jobs - queue->counts.jobs;
+    return queue->clients[client_slot(client)].jobs < CLIENT_PLACES * free_places;
+}
+
+static bool has_place_in_class(const sv_queue *queue, sv_class class) {
+    size_t free_places = queue->options.max_jobs - queue->counts.jobs;
+    return queue->counts.waiting_jobs[class] < CLASS_PLACES * free_places;
+}
+
+/* Until so many texts have room. */
+static double room_for_texts_ns(const sv_queue *queue, size_t count, uint64_t now) {
+    double all = queue->counts.waiting_work[SV_CLASS_INTERACTIVE] + queue->counts.waiting_work[SV_CLASS_BULK];
+    double surplus = (double)(queue->counts.texts + count) - (double)queue->options.max_texts;
+    return wait_ns(queue, now, SV_CLASS_BULK, all * surplus / (double)queue->counts.texts);
+}
+
+/* Counts a refusal, and fills in what the caller is told. */
+static sv_admission refuse(sv_queue *queue, sv_admission why, double room_ns, double work, uint64_t now, uint64_t *retry_ns) {
+    queue->counts.refused[why]++;
+    bool for_ever = why == SV_REFUSED_DEADLINE || why == SV_REFUSED_SIZE;
+    *retry_ns = for_ever ? 0 : appoint(queue, room_ns, work, now);
     return why;
 }
 
 sv_admission sv_queue_admit(sv_queue *queue, sv_job *job, uint64_t now, uint64_t *retry_ns) {
     sv_queue_counts *counts = &queue->counts;
     assert(job->count >= 1);
+    double room_ns = 0;
     *retry_ns = 0;
-    if (job->count > queue->options.max_texts)
-        return refuse(queue, SV_REFUSED_SIZE);
-    if (counts->jobs == queue->options.max_jobs || job->count > queue->options.max_texts - counts->texts) {
-        *retry_ns = (uint64_t)wait_ns(queue, now, UINT64_MAX);
-        return refuse(queue, SV_REFUSED_BUSY);
-    }
     job->arrival = now;
     job->start = 0;
     job->taken_work = 0;
     job->taken = job->returned = 0;
     job->cancelled = job->expired = false;
-    sv_admission admission = judge(queue, job, now, retry_ns);
+    sv_admission admission = judge(queue, job, now, &room_ns);
+    if (job->count > queue->options.max_texts) {
+        admission = SV_REFUSED_SIZE;
+    } else if (!has_place(queue, job->client) || !has_place_in_class(queue, job->class)) {
+        admission = SV_REFUSED_REQUESTS;
+    } else if (counts->texts + job->count > queue->options.max_texts) {
+        admission = SV_REFUSED_TEXTS;
+        room_ns = room_for_texts_ns(queue, job->count, now);
+    }
     if (admission != SV_ADMITTED)
-        return refuse(queue, admission);
+        return refuse(queue, admission, room_ns, job->work, now, retry_ns);
     job->sequence = queue->sequence++;
-    job->key = key_of(queue, job);
     job->inside = true;
     counts->admitted++;
     counts->jobs++;
     counts->texts += job->count;
     counts->clients += queue->clients[client_slot(job->client)].jobs++ == 0;
+    if (job->deadline && job->deadline < queue->next_expiry)
+        queue->next_expiry = job->deadline;
     count_waiting(queue, job, job->work);
     heap_add(queue, job);
     return SV_ADMITTED;
 }
 
-bool sv_queue_is_full(const sv_queue *queue, uint64_t client, uint64_t outside_ns, uint64_t now, uint64_t *retry_ns) {
-    const uint32_t smallest = SMALLEST_TEXT;
-    sv_job job = {.lengths = &smallest, .count = 1, .client = client, .outside_ns = outside_ns};
+sv_admission sv_queue_is_full(sv_queue *queue, uint64_t client, uint64_t now, uint64_t *retry_ns) {
     *retry_ns = 0;
-    if (queue->counts.jobs == queue->options.max_jobs || queue->counts.texts == queue->options.max_texts) {
-        *retry_ns = (uint64_t)wait_ns(queue, now, UINT64_MAX);
-        return true;
-    }
-    return judge(queue, &job, now, retry_ns) == SV_REFUSED_BUSY;
+    if (!has_place(queue, client))
+        return refuse(queue, SV_REFUSED_REQUESTS, 0, SMALLEST_TEXT, now, retry_ns);
+    if (queue->counts.texts >= queue->options.max_texts)
+        return refuse(queue, SV_REFUSED_TEXTS, room_for_texts_ns(queue, 1, now), SMALLEST_TEXT, now, retry_ns);
+    return SV_ADMITTED;
+}
+
+uint64_t sv_queue_wait_ns(const sv_queue *queue, uint64_t now) {
+    uint64_t key = later(served_until(queue, SV_CLASS_INTERACTIVE, now), SV_STRETCH * SMALLEST_TEXT * loaded_ns(queue));
+    return (uint64_t)wait_ns(queue, now, SV_CLASS_INTERACTIVE, work_before(queue, SV_CLASS_INTERACTIVE, key));
 }
 
 /* ---------------------------------------------------------------- batches */
@@ -298,22 +356,36 @@ typedef struct share {
     double ns;    /* of predicted time at most, but at least one text */
 } share;
 
+/* Whose turn it is; some job waits. */
+static sv_class next_class(const sv_queue *queue) {
+    if (queue->counts.waiting_jobs[SV_CLASS_BULK] == 0)
+        return SV_CLASS_INTERACTIVE;
+    bool owed = queue->owed_ns >= quantum_ns(queue, SV_CLASS_BULK);
+    return owed || queue->counts.waiting_jobs[SV_CLASS_INTERACTIVE] == 0 ? SV_CLASS_BULK : SV_CLASS_INTERACTIVE;
+}
+
+/* A batch of `class` is taken that takes `ns`. */
+static void keep_account(sv_queue *queue, sv_class class, double ns) {
+    queue->owed_ns += class == SV_CLASS_BULK ? -ns : ns * BULK_SHARE / (1 - BULK_SHARE);
+    if (queue->owed_ns < 0 || queue->counts.waiting_jobs[SV_CLASS_BULK] == 0)
+        queue->owed_ns = 0;
+}
+
 /* What the next batch may hold; no texts: nothing to do before *look_again. */
-static share share_of_worker(const sv_queue *queue, uint64_t now, uint64_t *look_again) {
+static share share_of_worker(const sv_queue *queue, sv_class class, uint64_t now, uint64_t *look_again) {
     share most = {SV_MAX_BATCH_TEXTS, (double)UINT64_MAX};
     switch (queue->options.policy) {
     case SV_POLICY_SLO: {
         double idle = (double)(queue->options.workers - queue->counts.running);
-        most.ns = sv_cost_predict(&queue->counts.cost, queue->counts.waiting_work / idle);
-        double quantum = quantum_ns(queue);
-        most.ns = most.ns < quantum ? most.ns : quantum;
+        double shared = sv_cost_predict(&queue->counts.cost, queue->counts.waiting_work[class] / idle);
+        most.ns = smaller(shared, quantum_ns(queue, class));
         break;
     }
     case SV_POLICY_GREEDY:
         break;
     case SV_POLICY_FIXED:
         most.texts = SV_FIXED_TEXTS;
-        *look_again = later(queue->heap[0]->arrival, (double)SV_FIXED_WAIT_NS);
+        *look_again = later(first_of(queue, class)->arrival, (double)SV_FIXED_WAIT_NS);
         if (queue->counts.texts < SV_FIXED_TEXTS && now < *look_again)
             most.texts = 0;
         break;
@@ -331,28 +403,24 @@ static void take_text(sv_queue *queue, sv_job *job, sv_batch *batch) {
     job->taken_work += work;
     queue->counts.texts--;
     count_waiting(queue, job, -work);
-    if (job->taken == job->count) {
+    if (job->taken == job->count)
         heap_remove(queue, job);
-        return;
-    }
-    job->key = key_of(queue, job);
-    sift_down(queue, job->place);
 }
 
 bool sv_queue_take(sv_queue *queue, uint64_t now, sv_batch *batch, uint64_t *look_again) {
     *look_again = UINT64_MAX;
-    if (queue->heap_size == 0)
+    if (queue->counts.texts == 0)
         return false;
     assert(queue->counts.running < queue->options.workers);
-    share most = share_of_worker(queue, now, look_again);
+    sv_class class = next_class(queue);
+    share most = share_of_worker(queue, class, now, look_again);
     if (most.texts == 0)
         return false;
     const sv_cost_model *cost = &queue->counts.cost;
     *batch = (sv_batch){.start = now};
-    sv_job *aside[MAX_PASSED_OVER];
+    sv_job *aside[MAX_PASSED_OVER], *job;
     size_t passed = 0;
-    while (queue->heap_size > 0 && batch->count < most.texts && passed < MAX_PASSED_OVER) {
-        sv_job *job = queue->heap[0];
+    while ((job = first_of(queue, class)) && batch->count < most.texts && passed < MAX_PASSED_OVER) {
         if (batch->count > 0 && job->large && !batch->items[0].job->large)
             break; /* a small request doesn't wait for company that isn't due before it */
         double with = sv_cost_predict(cost, batch->work + work_of(queue, job, job->taken));
@@ -367,7 +435,9 @@ bool sv_queue_take(sv_queue *queue, uint64_t now, sv_batch *batch, uint64_t *loo
         heap_add(queue, aside[--passed]);
     while (queue->running_until[batch->slot] != 0)
         batch->slot++;
-    batch->expected_end = later(now, sv_cost_predict(cost, batch->work));
+    double ns = sv_cost_predict(cost, batch->work);
+    keep_account(queue, class, ns);
+    batch->expected_end = later(now, ns);
     queue->running_until[batch->slot] = batch->expected_end;
     queue->counts.running++;
     return true;
@@ -404,7 +474,7 @@ sv_job *sv_queue_return(sv_queue *queue, const sv_batch *batch, uint64_t now) {
         if (job->returned < (job->cancelled ? job->taken : job->count))
             continue;
         double target = (double)queue->options.target_ns, late = (double)now - (double)job->predicted;
-        if (!job->cancelled)
+        if (!job->cancelled && job->class == SV_CLASS_INTERACTIVE)
             sv_track_quantile(&queue->counts.late_ns, late, LATE_STEP * target, LATE_MOST * target);
         hand_back(queue, job, &list);
     }
@@ -434,19 +504,43 @@ bool sv_queue_cancel(sv_queue *queue, sv_job *job) {
     return idle;
 }
 
-sv_job *sv_queue_expire(sv_queue *queue, uint64_t now) {
-    sv_job *list = NULL;
-    for (size_t i = 0; i < queue->heap_size;) {
-        sv_job *job = queue->heap[i];
-        if (!job->deadline || now < job->deadline) {
+static bool has_expired(const sv_job *job, uint64_t now) {
+    return job->deadline && now >= job->deadline;
+}
+
+static void look_at(sv_queue *queue, const sv_job *job) {
+    if (job->deadline && job->deadline < queue->next_expiry)
+        queue->next_expiry = job->deadline;
+}
+
+/* A removal puts the heap's last job into the gap, or above it, where it wouldn't be seen any more. So the last one is looked
+ * at first. */
+static void expire(sv_queue *queue, sv_class class, uint64_t now, sv_job **list) {
+    const size_t *size = &queue->counts.waiting_jobs[class];
+    for (size_t i = 0; i < *size;) {
+        sv_job *job = queue->heaps[class][i], *last = queue->heaps[class][*size - 1];
+        if (!has_expired(job, now)) {
+            look_at(queue, job);
             i++;
             continue;
         }
+        if (has_expired(last, now))
+            job = last;
+        else
+            look_at(queue, last);
         job->expired = true;
         if (withdraw(queue, job))
-            hand_back(queue, job, &list);
-        i = 0; /* the removal has moved others */
+            hand_back(queue, job, list);
     }
+}
+
+sv_job *sv_queue_expire(sv_queue *queue, uint64_t now) {
+    sv_job *list = NULL;
+    if (now < queue->next_expiry)
+        return NULL;
+    queue->next_expiry = UINT64_MAX;
+    for (sv_class class = 0; class < SV_CLASSES; class ++)
+        expire(queue, class, now, &list);
     return list;
 }
 
@@ -456,13 +550,18 @@ senvec_status sv_queue_init(sv_queue *queue, const sv_queue_options *options, se
     assert(options->workers >= 1 && options->workers <= SV_MAX_THREADS && options->max_jobs >= 1);
     *queue = (sv_queue){.options = *options};
     sv_cost_init(&queue->counts.cost, options->fixed_ns, options->per_work_ns);
-    queue->heap = calloc(options->max_jobs, sizeof *queue->heap);
-    if (queue->heap)
+    queue->next_expiry = UINT64_MAX;
+    queue->random = options->seed;
+    for (sv_class class = 0; class < SV_CLASSES; class ++)
+        queue->heaps[class] = calloc(options->max_jobs, sizeof *queue->heaps[class]);
+    if (queue->heaps[SV_CLASS_INTERACTIVE] && queue->heaps[SV_CLASS_BULK])
         return SENVEC_OK;
+    sv_queue_release(queue);
     return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a queue of %zu requests", options->max_jobs);
 }
 
 void sv_queue_release(sv_queue *queue) {
-    free(queue->heap);
+    for (sv_class class = 0; class < SV_CLASSES; class ++)
+        free(queue->heaps[class]);
     *queue = (sv_queue){0};
 }

@@ -18,7 +18,7 @@
 #include "common/status.h"
 
 typedef enum sv_policy {
-    SV_POLICY_SLO,    /* as much as the latency target allows, earliest due first; refuses what would come too late */
+    SV_POLICY_SLO,    /* two classes, small requests first; batches as large as the latency target allows */
     SV_POLICY_GREEDY, /* all that waits, in order of arrival; never waits */
     SV_POLICY_FIXED,  /* the classic: up to 32 texts, waits up to 50 ms for them, in order of arrival */
 } sv_policy;
@@ -28,15 +28,33 @@ extern const char *const sv_policy_names[]; /* by sv_policy: "slo", "greedy", "f
 #define SV_FIXED_TEXTS 32
 #define SV_FIXED_WAIT_NS UINT64_C(50000000)
 
-/* A request with more work than fits the target gets this many times the time that it would take on an idle machine. */
+/* Due times and promises allow a request this many times the time that it would take on an idle machine. */
 #define SV_STRETCH 4.0
+
+/* What the policy slo tells apart. */
+typedef enum sv_class {
+    SV_CLASS_INTERACTIVE, /* one text, or a few that go into one small batch: somebody waits for the answer */
+    SV_CLASS_BULK,        /* all larger requests: throughput counts */
+    SV_CLASSES,
+} sv_class;
+
+extern const char *const sv_class_names[]; /* by sv_class: "interactive", "bulk", NULL */
+
+#define SV_INTERACTIVE_TEXTS 8 /* at most, of an interactive request */
+
+/* A bulk request may take this many times as long as an interactive one before it is refused for the time: ten minutes where
+ * that is ten seconds, and after ten minutes most clients have given up. */
+#define SV_BULK_PATIENCE 60
 
 typedef enum sv_admission {
     SV_ADMITTED,
-    SV_REFUSED_BUSY,     /* it would come too late, or the queue is full; try again later */
+    SV_REFUSED_WAIT,     /* it would be answered too late; try again later, as with the next two */
+    SV_REFUSED_REQUESTS, /* the queue holds as many requests as it may, or nearly and most are of this client */
+    SV_REFUSED_TEXTS,    /* or texts */
     SV_REFUSED_DEADLINE, /* it can't be done before its own deadline */
     SV_REFUSED_SIZE,     /* more texts than the queue ever holds */
     SV_REFUSED_CLOSING,  /* the batcher is being drained */
+    SV_ADMISSIONS,
 } sv_admission;
 
 /* Work of one text of `tokens` tokens; `square_cost` is the work of one token-squared of attention. */
@@ -55,18 +73,17 @@ typedef struct sv_job {
     /* To be read by the caller once it was handed back. */
     bool cancelled, expired; /* either way some texts may not have been computed */
     uint64_t arrival, start; /* `now` of its admission, and of the first batch with a text of it (0: none) */
+    sv_class class;
 
     /* The queue's own. */
     struct sv_job *next; /* in a list of jobs that are handed back */
-    uint64_t base;       /* arrival; later where its client has much waiting, earlier where the queue is late */
-    uint64_t key;        /* when its next text is due; the heap's order */
+    uint64_t key;        /* when it is due; the heap's order */
     uint64_t sequence;   /* breaks ties */
     uint64_t predicted;  /* when it was expected to be complete */
-    double pace;         /* ns of due time for one unit of work */
     double work, taken_work;
     size_t taken, returned; /* texts */
     size_t place;           /* in the heap; SIZE_MAX: not there */
-    bool large;             /* more work than goes into one batch */
+    bool large;             /* more work than goes into one small batch */
     bool inside;            /* admitted and not yet handed back */
 } sv_job;
 
@@ -86,37 +103,45 @@ typedef struct sv_batch {
 
 typedef struct sv_queue_options {
     sv_policy policy;
-    uint64_t target_ns;           /* 99 % of the small requests are to be complete within this */
-    size_t workers;               /* batches that run at a time, 1 .. SV_MAX_THREADS */
-    size_t max_jobs;              /* admitted and not yet handed back: at least 1 */
-    size_t max_texts;             /* of those */
-    double square_cost;           /* see sv_work_of_text */
+    uint64_t target_ns;   /* 99 % of the interactive requests are to be complete within this; shapes batches */
+    uint64_t max_wait_ns; /* slo: an interactive request that would take longer is refused; bulk: SV_BULK_PATIENCE times */
+    size_t workers;       /* batches that run at a time, 1 .. SV_MAX_THREADS */
+    size_t max_jobs;      /* admitted and not yet handed back: at least 1 */
+    size_t max_texts;     /* of those */
+    double square_cost;   /* see sv_work_of_text */
     double fixed_ns, per_work_ns; /* first guess of the cost of a batch on one worker */
+    uint64_t seed;                /* of the jitter in retry_ns */
 } sv_queue_options;
 
-#define SV_QUEUE_CLIENTS 256 /* clients are told apart by a hash of this many values */
+#define SV_QUEUE_CLIENTS 4096 /* clients are told apart by a hash of this many values */
 
 typedef struct sv_queue_counts {
     uint64_t admitted, answered, cancelled, expired; /* admitted = answered + cancelled + expired + jobs */
-    uint64_t refused_busy, refused_deadline, refused_size;
+    uint64_t refused[SV_ADMISSIONS];                 /* by reason, those of sv_queue_is_full included */
     uint64_t batches, batch_texts;
-    size_t jobs, texts;  /* admitted and not yet handed back; texts not yet taken */
-    size_t running;      /* batches */
-    size_t clients;      /* with jobs */
-    double waiting_work; /* of texts not yet taken */
-    double late_ns;      /* the 99th percentile of how much later than predicted jobs are complete */
+    size_t jobs, texts;              /* admitted and not yet handed back; texts not yet taken */
+    size_t running;                  /* batches */
+    size_t clients;                  /* with jobs */
+    size_t waiting_jobs[SV_CLASSES]; /* with texts not yet taken */
+    double waiting_work[SV_CLASSES]; /* of those texts */
+    double late_ns;                  /* the 99th percentile of how much later than predicted interactive jobs are complete */
     sv_cost_model cost;
 } sv_queue_counts;
 
 typedef struct sv_queue {
     sv_queue_options options;
     sv_queue_counts counts;
-    sv_job **heap; /* (max_jobs), the job whose next text is due first at [0]; jobs with nothing left to take aren't in it */
-    size_t heap_size;
+    /* (max_jobs) each, the job that is due first at [0]; jobs with nothing left to take aren't in them. Their sizes are
+     * counts.waiting_jobs. Without the policy slo there is one class, the first. */
+    sv_job **heaps[SV_CLASSES];
+    double owed_ns; /* to bulk, for interactive batches that were taken while it waited */
     uint64_t sequence;
+    uint64_t next_expiry;                   /* no waiting job's deadline is before it */
+    uint64_t appointed;                     /* refused requests were told to come back until this time */
+    uint64_t random;                        /* state of the jitter */
     uint64_t running_until[SV_MAX_THREADS]; /* (workers) of each running batch: expected end; 0: slot is free */
     struct {
-        double waiting_work[2]; /* of its small and of its large jobs */
+        double waiting_work[SV_CLASSES];
         size_t jobs;
     } clients[SV_QUEUE_CLIENTS];
 } sv_queue;
@@ -130,12 +155,16 @@ senvec_status sv_queue_init(sv_queue *queue, const sv_queue_options *options, se
 /* A zeroed queue is accepted. Jobs that are still in it are forgotten. */
 void sv_queue_release(sv_queue *queue);
 
-/* Takes a job in, or says why not; *retry_ns is then how long to wait before trying again (0 unless BUSY). */
+/* Takes a job in, or says why not; *retry_ns is then how long to wait before trying again (0: there is no point). What is
+ * refused one after the other gets times one after the other, as fast as the work would be done, and a little jitter. */
 sv_admission sv_queue_admit(sv_queue *queue, sv_job *job, uint64_t now, uint64_t *retry_ns);
-/* Would the smallest job that there can be be refused as busy? Costs little; for refusing a request before reading it. */
-bool sv_queue_is_full(const sv_queue *queue, uint64_t client, uint64_t outside_ns, uint64_t now, uint64_t *retry_ns);
+/* Is there no room for any job of the client? SV_ADMITTED: there is some. Costs little; for refusing a request before reading
+ * it. */
+sv_admission sv_queue_is_full(sv_queue *queue, uint64_t client, uint64_t now, uint64_t *retry_ns);
+/* When to try again what the caller refuses for a reason of its own, `room_ns` being the least that this takes. */
+uint64_t sv_queue_retry_ns(sv_queue *queue, double room_ns, uint64_t now);
 
-/* How long a small job that came now would wait. */
+/* How long the smallest job of a new client would wait now. */
 uint64_t sv_queue_wait_ns(const sv_queue *queue, uint64_t now);
 
 /* The next batch for a worker that is free; false if there is nothing to do before *look_again (UINT64_MAX: before another job

@@ -1,6 +1,7 @@
 /* senvec serve: the HTTP server. */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -235,15 +236,13 @@ int sv_cmd_serve(int argc, char **argv) {
     job j = {.common = SV_COMMON_DEFAULTS, .drain_s = 30};
     sv_server_options *server = &j.server;
     int policy = SV_POLICY_SLO;
-    double target_ms = (double)SV_DEFAULT_TARGET_NS / 1e6;
+    double target_s = (double)SV_DEFAULT_TARGET_NS / 1e9, max_wait_s = (double)SV_DEFAULT_MAX_WAIT_NS / 1e9;
+    double idle_s = SV_DEFAULT_IDLE_S, read_s = SV_DEFAULT_READ_S, write_s = SV_DEFAULT_WRITE_S, drain_s = 30;
     size_t body_mb = SV_DEFAULT_BODY / MB, memory_mb = SV_DEFAULT_SERVER_MEMORY / MB;
     server->host = "127.0.0.1";
     server->port = SV_DEFAULT_PORT;
     server->http_threads = 1;
     server->max_connections = SV_DEFAULT_CONNECTIONS;
-    server->idle_s = SV_DEFAULT_IDLE_S;
-    server->read_s = SV_DEFAULT_READ_S;
-    server->write_s = SV_DEFAULT_WRITE_S;
     server->batcher.max_requests = SV_DEFAULT_QUEUE_REQUESTS;
     server->batcher.max_texts = SV_DEFAULT_QUEUE_TEXTS;
     const sv_option options[] = {
@@ -262,20 +261,24 @@ int sv_cmd_serve(int argc, char **argv) {
         SV_OPTION_TEXT(0, "prefix", "/PATH", &server->prefix,
                        "all routes are below this path, too, as a proxy in front\nmay have it"),
         SV_OPTION_CHOICE(0, "policy", &policy, sv_policy_names, "how batches are made"),
-        SV_OPTION_REAL(0, "target-p99", "MS", &target_ms, 1, 60000,
-                       "slo: 99 % of small requests within this; what would\ncome later is refused (429)"),
+        SV_OPTION_DURATION(0, "target-p99", 1e-3, &target_s, 1e-3, 60,
+                           "slo: what 99 % of interactive requests should take at\nmost; batches are made for it"),
+        SV_OPTION_DURATION(
+            0, "max-wait", 1, &max_wait_s, 1e-3, 86400,
+            "slo: an interactive request that would take longer is\nrefused (429); bulk may take 60 times as long"),
         SV_OPTION_COUNT(0, "sessions", "N", &server->batcher.sessions, 1, SV_MAX_THREADS,
                         "batches at a time, which share the threads; else one\nfor each thread"),
         SV_OPTION_COUNT(0, "http-threads", "N", &server->http_threads, 1, 64, "threads that read requests and write answers"),
-        SV_OPTION_COUNT(0, "max-queue", "N", &server->batcher.max_requests, 1, 1000000, "accepted requests at a time"),
+        SV_OPTION_COUNT(0, "max-queue", "N", &server->batcher.max_requests, 1, 1000000,
+                        "accepted requests at a time; a client or class leaves\nsome to others"),
         SV_OPTION_COUNT(0, "max-queue-texts", "N", &server->batcher.max_texts, 1, 100000000, "their texts"),
         SV_OPTION_COUNT(0, "max-connections", "N", &server->max_connections, 1, 100000, "open connections; more have to wait"),
         SV_OPTION_COUNT(0, "max-body", "MB", &body_mb, 1, 1000, "size of a request"),
         SV_OPTION_COUNT(0, "max-memory", "MB", &memory_mb, 1, 1000000, "memory of all requests and answers together"),
-        SV_OPTION_COUNT(0, "idle-timeout", "S", &server->idle_s, 1, 86400, "for a connection without a request"),
-        SV_OPTION_COUNT(0, "read-timeout", "S", &server->read_s, 1, 86400, "for a request to arrive completely"),
-        SV_OPTION_COUNT(0, "write-timeout", "S", &server->write_s, 1, 86400, "for an answer to be taken completely"),
-        SV_OPTION_COUNT(0, "drain-timeout", "S", &j.drain_s, 0, 86400, "after SIGTERM, for accepted requests"),
+        SV_OPTION_DURATION(0, "idle-timeout", 1, &idle_s, 1, 86400, "for a connection without a request"),
+        SV_OPTION_DURATION(0, "read-timeout", 1, &read_s, 1, 86400, "for a request to arrive completely"),
+        SV_OPTION_DURATION(0, "write-timeout", 1, &write_s, 1, 86400, "for an answer to be taken completely"),
+        SV_OPTION_DURATION(0, "drain-timeout", 1, &drain_s, 0, 86400, "after SIGTERM, for accepted requests"),
         SV_OPTION_TEXT(0, "access-log", "FILE", &j.log_file, "append a JSON line for each request; '-' is stdout"),
         SV_COMMON_OPTIONS(&j.common),
         SV_OPTIONS_END,
@@ -286,10 +289,9 @@ int sv_cmd_serve(int argc, char **argv) {
                  "Ollama (/api/embed) and Cohere (/v2/embed, /v2/rerank). A page to try it is at /, metrics are at\n"
                  "/metrics, all routes in /openapi.json.",
         .options = options,
-        .notes =
-            "Each option can be set in the environment: SENVEC_SERVE_TARGET_P99=20 is --target-p99 20, a flag is set by 1.\n"
-            "SIGTERM, SIGINT and SIGHUP end the server: it finishes what it accepted and refuses new requests.\n"
-            "docs/OPERATIONS.md explains sizing, limits and metrics.",
+        .notes = "Each option can be set in the environment: SENVEC_SERVE_MAX_WAIT=2s is --max-wait 2s, a flag is set by 1.\n"
+                 "SIGTERM, SIGINT and SIGHUP end the server: it finishes what it accepted and refuses new requests.\n"
+                 "docs/OPERATIONS.md explains sizing, limits and metrics.",
         .most_operands = 0,
     };
     char *arguments[MAX_ARGUMENTS + 1] = {NULL};
@@ -304,7 +306,12 @@ int sv_cmd_serve(int argc, char **argv) {
     j.model_typed = j.common.model != default_model;
     server->port = server->port ? server->port : SIZE_MAX;
     server->batcher.policy = (sv_policy)policy;
-    server->batcher.target_ns = (uint64_t)(target_ms * 1e6);
+    server->batcher.target_ns = (uint64_t)(target_s * 1e9);
+    server->batcher.max_wait_ns = (uint64_t)(max_wait_s * 1e9);
+    server->idle_s = (size_t)ceil(idle_s);
+    server->read_s = (size_t)ceil(read_s);
+    server->write_s = (size_t)ceil(write_s);
+    j.drain_s = (size_t)ceil(drain_s);
     server->batcher.threads = j.common.threads;
     server->max_body = body_mb * MB;
     server->max_memory = memory_mb * MB;

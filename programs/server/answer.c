@@ -68,9 +68,10 @@ static void add_headers(const sv_exchange *exchange, struct MHD_Response *respon
     if (exchange->request.finished_ns && exchange->status == 200)
         add_times(exchange, response);
     if (exchange->retry_ns) {
-        snprintf(number, sizeof number, "%llu", (unsigned long long)((exchange->retry_ns + SV_NS_PER_S - 1) / SV_NS_PER_S));
+        unsigned long long ms = sv_exchange_retry_ms(exchange);
+        snprintf(number, sizeof number, "%llu", (ms + 999) / 1000);
         MHD_add_response_header(response, "Retry-After", number);
-        snprintf(number, sizeof number, "%llu", (unsigned long long)(exchange->retry_ns / 1000000 + 1));
+        snprintf(number, sizeof number, "%llu", ms);
         MHD_add_response_header(response, "Retry-After-Ms", number);
     }
     if (exchange->allowed) {

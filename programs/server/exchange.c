@@ -24,9 +24,11 @@ bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes) {
     exchange->reserved += bytes;
     if (used <= server->options.max_memory)
         return true;
-    exchange->retry_ns = SV_NS_PER_S;
-    sv_exchange_fail(exchange, 429, "the requests that are being served take all of the %zu MB for them; try again later",
-                     server->options.max_memory >> 20);
+    exchange->retry_ns = sv_batcher_retry_ns(server->batcher);
+    atomic_fetch_add(&server->refused_memory, 1);
+    sv_exchange_fail(exchange, 429,
+                     "the requests that are being served take all of the %zu MB for them (--max-memory); try again in %.3f s",
+                     server->options.max_memory >> 20, (double)sv_exchange_retry_ms(exchange) / 1e3);
     return false;
 }
 
@@ -143,13 +145,20 @@ static void on_done(sv_request *request) {
 }
 
 static void on_refused(sv_exchange *exchange, sv_admission why) {
+    double retry_s = (double)sv_exchange_retry_ms(exchange) / 1e3;
     switch (why) {
     case SV_ADMITTED:
+    case SV_ADMISSIONS:
         break;
-    case SV_REFUSED_BUSY:
+    case SV_REFUSED_WAIT:
         sv_exchange_fail(exchange, 429,
-                         "the server is at its capacity: this request would be answered too late; try again in %.3f s",
-                         (double)exchange->retry_ns / 1e9);
+                         "the server has too much to do to answer this request in time (--max-wait); try again in %.3f s",
+                         retry_s);
+        break;
+    case SV_REFUSED_REQUESTS:
+    case SV_REFUSED_TEXTS:
+        sv_exchange_fail(exchange, 429, "the queue is full (%s); try again in %.3f s",
+                         why == SV_REFUSED_REQUESTS ? "--max-queue" : "--max-queue-texts", retry_s);
         break;
     case SV_REFUSED_DEADLINE:
         sv_exchange_fail(exchange, 504, "the request can't be done within its X-Timeout-Ms");
@@ -208,11 +217,12 @@ static void begin(sv_exchange *exchange) {
         sv_exchange_fail(exchange, 400, "the body ends in the middle of its gzip data");
         return;
     }
-    uint64_t outside_ns = sv_http_loop_outside_ns(exchange->loop, sv_clock_ns());
-    if (exchange->route->use & SV_ROUTE_EMBEDS &&
-        sv_batcher_is_full(server->batcher, exchange->client, outside_ns, &exchange->retry_ns)) {
-        on_refused(exchange, SV_REFUSED_BUSY);
-        return;
+    if (exchange->route->use & SV_ROUTE_EMBEDS) {
+        sv_admission admission = sv_batcher_is_full(server->batcher, exchange->client, &exchange->retry_ns);
+        if (admission != SV_ADMITTED) {
+            on_refused(exchange, admission);
+            return;
+        }
     }
     exchange->route->begin(exchange);
     if (!exchange->status)

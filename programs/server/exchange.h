@@ -79,6 +79,11 @@ bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes);
 /* Parses the body as a JSON object into `root`; false: an error is the answer. */
 bool sv_exchange_parse(sv_exchange *exchange);
 
+/* When a refused client may come back, in whole milliseconds: the one number of the headers and the text. */
+static inline unsigned long long sv_exchange_retry_ms(const sv_exchange *exchange) {
+    return (exchange->retry_ns + 999999) / 1000000;
+}
+
 /* A request header, or NULL. */
 const char *sv_exchange_header(const sv_exchange *exchange, const char *name);
 

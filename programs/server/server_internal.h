@@ -31,6 +31,7 @@ struct sv_server {
     sv_links links;
     sv_server_metrics metrics;
     atomic_size_t memory; /* reserved by exchanges */
+    atomic_ullong refused_memory;
     atomic_bool draining;
     atomic_ullong last_id;
     uint64_t opened_ns, id_seed;

@@ -52,7 +52,7 @@ void sv_server_metrics_count(const struct sv_exchange *exchange, bool taken, uin
     metrics->sent_bytes += exchange->sent;
     if (request->finished_ns && request->status == SENVEC_OK) {
         observe(&metrics->request_seconds, seconds_bounds, (double)(now - exchange->begin_ns) / 1e9);
-        observe(&metrics->queue_seconds, seconds_bounds, (double)request->queue_ns / 1e9);
+        observe(&metrics->queue_seconds[request->job.class], seconds_bounds, (double)request->queue_ns / 1e9);
         observe(&metrics->compute_seconds, seconds_bounds, (double)request->compute_ns / 1e9);
         observe(&metrics->request_texts, texts_bounds, (double)request->count);
     }
@@ -70,16 +70,24 @@ static void value(sv_bytes *out, const char *name, const char *type, const char 
     sv_bytes_print(out, "senvec_%s %.17g\n", name, number);
 }
 
-static void write_histogram(sv_bytes *out, const char *name, const char *help, const sv_histogram *histogram,
-                            const double *bounds) {
+/* The lines of a histogram; `label` is one of its own, "name=\"value\"", or empty. */
+static void write_series(sv_bytes *out, const char *name, const char *label, const sv_histogram *histogram,
+                         const double *bounds) {
     uint64_t below = 0;
-    head(out, name, "histogram", help);
+    const char *joint = *label ? "," : "", *open = *label ? "{" : "", *close = *label ? "}" : "";
     for (size_t i = 0; i < SV_METRIC_BUCKETS; i++) {
         below += histogram->buckets[i];
-        sv_bytes_print(out, "senvec_%s_bucket{le=\"%g\"} %llu\n", name, bounds[i], (unsigned long long)below);
+        sv_bytes_print(out, "senvec_%s_bucket{%s%sle=\"%g\"} %llu\n", name, label, joint, bounds[i], (unsigned long long)below);
     }
-    sv_bytes_print(out, "senvec_%s_bucket{le=\"+Inf\"} %llu\nsenvec_%s_sum %.9g\nsenvec_%s_count %llu\n", name,
-                   (unsigned long long)histogram->count, name, histogram->sum, name, (unsigned long long)histogram->count);
+    sv_bytes_print(out, "senvec_%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, label, joint, (unsigned long long)histogram->count);
+    sv_bytes_print(out, "senvec_%s_sum%s%s%s %.9g\nsenvec_%s_count%s%s%s %llu\n", name, open, label, close, histogram->sum,
+                   name, open, label, close, (unsigned long long)histogram->count);
+}
+
+static void write_histogram(sv_bytes *out, const char *name, const char *help, const sv_histogram *histogram,
+                            const double *bounds) {
+    head(out, name, "histogram", help);
+    write_series(out, name, "", histogram, bounds);
 }
 
 static void write_requests(sv_bytes *out, const sv_server_metrics *metrics) {
@@ -96,13 +104,24 @@ static void write_requests(sv_bytes *out, const sv_server_metrics *metrics) {
     value(out, "http_sent_bytes_total", "counter", "Bytes of answers' bodies.", (double)metrics->sent_bytes);
     write_histogram(out, "request_seconds", "Embedded requests, from their headers to the end of the answer.",
                     &metrics->request_seconds, seconds_bounds);
-    write_histogram(out, "queue_seconds", "Embedded requests: wait in the queue.", &metrics->queue_seconds, seconds_bounds);
+    head(out, "queue_seconds", "histogram", "Embedded requests: wait in the queue, by class.");
+    for (sv_class class = 0; class < SV_CLASSES; class ++) {
+        char label[32];
+        snprintf(label, sizeof label, "class=\"%s\"", sv_class_names[class]);
+        write_series(out, "queue_seconds", label, &metrics->queue_seconds[class], seconds_bounds);
+    }
     write_histogram(out, "compute_seconds", "Embedded requests: from their first batch to the end of their last.",
                     &metrics->compute_seconds, seconds_bounds);
     write_histogram(out, "request_texts", "Embedded requests: texts in each.", &metrics->request_texts, texts_bounds);
 }
 
-static void write_batcher(sv_bytes *out, const sv_batcher_stats *stats) {
+static const struct {
+    sv_admission why;
+    const char *reason;
+} refusals[] = {{SV_REFUSED_WAIT, "wait"},         {SV_REFUSED_REQUESTS, "requests"}, {SV_REFUSED_TEXTS, "texts"},
+                {SV_REFUSED_DEADLINE, "deadline"}, {SV_REFUSED_SIZE, "size"},         {SV_REFUSED_CLOSING, "closing"}};
+
+static void write_batcher(sv_bytes *out, const sv_batcher_stats *stats, uint64_t refused_memory) {
     const sv_queue_counts *queue = &stats->queue;
     value(out, "accepted_total", "counter", "Requests that the queue took; accepted = answered + cancelled + in flight.",
           (double)queue->admitted);
@@ -110,15 +129,20 @@ static void write_batcher(sv_bytes *out, const sv_batcher_stats *stats) {
     head(out, "cancelled_total", "counter", "Accepted requests that ended without vectors.");
     sv_bytes_print(out, "senvec_cancelled_total{reason=\"left\"} %llu\nsenvec_cancelled_total{reason=\"deadline\"} %llu\n",
                    (unsigned long long)queue->cancelled, (unsigned long long)queue->expired);
-    head(out, "refused_total", "counter", "Requests that the queue refused before any work.");
-    sv_bytes_print(out,
-                   "senvec_refused_total{reason=\"busy\"} %llu\nsenvec_refused_total{reason=\"deadline\"} %llu\n"
-                   "senvec_refused_total{reason=\"size\"} %llu\nsenvec_refused_total{reason=\"closing\"} %llu\n",
-                   (unsigned long long)queue->refused_busy, (unsigned long long)queue->refused_deadline,
-                   (unsigned long long)queue->refused_size, (unsigned long long)stats->refused_closing);
+    head(out, "refused_total", "counter", "Requests that were refused before any work.");
+    sv_bytes_print(out, "senvec_refused_total{reason=\"memory\"} %llu\n", (unsigned long long)refused_memory);
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        sv_admission why = refusals[i].why;
+        sv_bytes_print(out, "senvec_refused_total{reason=\"%s\"} %llu\n", refusals[i].reason,
+                       (unsigned long long)(why == SV_REFUSED_CLOSING ? stats->refused_closing : queue->refused[why]));
+    }
     value(out, "in_flight_requests", "gauge", "Accepted requests that have not ended.", (double)queue->jobs);
+    head(out, "queue_requests", "gauge", "Requests with texts that no batch has taken yet, by class.");
+    for (sv_class class = 0; class < SV_CLASSES; class ++)
+        sv_bytes_print(out, "senvec_queue_requests{class=\"%s\"} %zu\n", sv_class_names[class], queue->waiting_jobs[class]);
     value(out, "queue_texts", "gauge", "Texts that no batch has taken yet.", (double)queue->texts);
-    value(out, "queue_wait_seconds", "gauge", "Predicted wait of a small request that came now.", (double)stats->wait_ns / 1e9);
+    value(out, "queue_wait_seconds", "gauge", "Predicted wait of an interactive request that came now.",
+          (double)stats->wait_ns / 1e9);
     value(out, "queue_clients", "gauge", "Clients with accepted requests.", (double)queue->clients);
     value(out, "running_batches", "gauge", "Batches that are being computed.", (double)queue->running);
     value(out, "batches_total", "counter", "Batches that were computed.", (double)queue->batches);
@@ -130,7 +154,7 @@ static void write_batcher(sv_bytes *out, const sv_batcher_stats *stats) {
     value(out, "truncated_texts_total", "counter", "Texts that were cut to the model's length.", (double)stats->truncated);
     value(out, "batch_cost_fixed_seconds", "gauge", "Cost model: a batch, however small.", queue->cost.fixed_ns / 1e9);
     value(out, "batch_cost_token_seconds", "gauge", "Cost model: each token of a batch.", queue->cost.per_work_ns / 1e9);
-    value(out, "late_seconds", "gauge", "99th percentile of how much later than predicted requests are complete.",
+    value(out, "late_seconds", "gauge", "99th percentile of how much later than predicted interactive requests are complete.",
           queue->late_ns / 1e9);
 }
 
@@ -155,7 +179,7 @@ void sv_server_metrics_write(struct sv_server *server, sv_bytes *out) {
     pthread_mutex_lock(&server->metrics.lock);
     write_requests(out, &server->metrics);
     pthread_mutex_unlock(&server->metrics.lock);
-    write_batcher(out, &stats);
+    write_batcher(out, &stats, atomic_load(&server->refused_memory));
     pthread_mutex_lock(&server->links.lock);
     size_t connections = server->links.count;
     uint64_t timed_out = server->links.timed_out;

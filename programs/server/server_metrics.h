@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "batcher/request_queue.h"
 #include "server/bytes.h"
 
 struct sv_server;
@@ -25,7 +26,7 @@ typedef struct sv_server_metrics {
     uint64_t requests[SV_METRIC_ROUTES][SV_METRIC_STATUSES];
     uint64_t aborted; /* ended before their answer was taken */
     uint64_t received_bytes, sent_bytes;
-    sv_histogram request_seconds, queue_seconds, compute_seconds; /* of requests that were embedded */
+    sv_histogram request_seconds, compute_seconds, queue_seconds[SV_CLASSES]; /* of requests that were embedded */
     sv_histogram request_texts;
 } sv_server_metrics;
 

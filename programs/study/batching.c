@@ -65,6 +65,7 @@ static senvec_status open_service(const stage *s, sv_policy policy, const sv_loa
     const sv_batcher_options options = {
         .policy = policy,
         .target_ns = (uint64_t)(SV_BATCHING_BOUND_MS * 1e6),
+        .max_wait_ns = (uint64_t)(SV_BATCHING_BOUND_MS * 1e6), /* the bound is promised, so what would miss it is refused */
         .threads = s->results->threads,
         .max_requests = SLOTS,
     };

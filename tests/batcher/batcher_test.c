@@ -257,12 +257,13 @@ static void limits(void **state) {
     assert_int_equal(sv_batcher_submit(batcher, &large->request, &retry), SV_REFUSED_SIZE);
     assert_int_equal(retry, 0);
     assert_int_equal(sv_batcher_submit(batcher, &a->request, &retry), SV_ADMITTED);
-    assert_int_equal(sv_batcher_submit(batcher, &b->request, &retry), SV_REFUSED_BUSY); /* 11 texts */
+    assert_int_equal(sv_batcher_submit(batcher, &b->request, &retry), SV_REFUSED_TEXTS); /* 11 */
     assert_true(retry > 0);
-    assert_true(!sv_batcher_is_full(batcher, 0, 0, &retry));
+    assert_int_equal(sv_batcher_is_full(batcher, 0, &retry), SV_ADMITTED);
     assert_int_equal(sv_batcher_submit(batcher, &c->request, &retry), SV_ADMITTED);
-    assert_int_equal(sv_batcher_submit(batcher, &d->request, &retry), SV_REFUSED_BUSY); /* 3 requests */
-    assert_true(sv_batcher_is_full(batcher, 0, 0, &retry));
+    assert_int_equal(sv_batcher_submit(batcher, &d->request, &retry), SV_REFUSED_REQUESTS); /* 3 */
+    assert_int_equal(sv_batcher_is_full(batcher, 0, &retry), SV_REFUSED_REQUESTS);
+    assert_true(retry > 0);
     let_go(busy);
     wait_until_done(a);
     wait_until_done(c);

@@ -27,23 +27,66 @@ static void start_batches(simulated_machine *machine, uint64_t now, uint64_t *lo
     }
 }
 
-static void end_jobs(sv_job *list, uint64_t now) {
-    for (; list; list = list->next) {
+/* The request will come at `arrival`; of those that come at the same time, after the ones that are known already. Most come
+ * later than all that are known. */
+static void expect(simulated_machine *machine, simulated_request *request, uint64_t arrival) {
+    simulated_request **link = &machine->due;
+    request->arrival = arrival;
+    if (machine->due && machine->last_due->arrival <= arrival)
+        link = &machine->last_due->next_due;
+    while (*link && (*link)->arrival <= arrival)
+        link = &(*link)->next_due;
+    request->next_due = *link;
+    *link = request;
+    if (!request->next_due)
+        machine->last_due = request;
+}
+
+/* The client of a request that is over sends its next one. */
+static void go_on(simulated_machine *machine, simulated_request *request, uint64_t now) {
+    if (request->then && (!machine->until || now < machine->until))
+        expect(machine, request->then, now + SIMULATED_THINKING);
+}
+
+static void end_jobs(simulated_machine *machine, sv_job *list, uint64_t now) {
+    for (sv_job *next; list; list = next) {
         simulated_request *request = (simulated_request *)list; /* its first member */
+        next = list->next;
         request->ended = true;
         request->finished = now;
+        go_on(machine, request, now);
     }
 }
 
-static void arrive(simulated_machine *machine, simulated_request *request, uint32_t *lengths) {
-    if (!request->lengths) {
-        for (size_t i = 0; i < request->count; i++)
-            lengths[i] = request->length;
-        request->lengths = lengths;
-    }
+static void arrive(simulated_machine *machine, simulated_request *request, uint64_t now) {
     request->job = (sv_job){
         .lengths = request->lengths, .count = request->count, .client = request->client, .deadline = request->job.deadline};
-    request->admission = sv_queue_admit(&machine->queue, &request->job, request->arrival, &request->retry_ns);
+    request->admission = sv_queue_admit(&machine->queue, &request->job, now, &request->retry_ns);
+    if (request->admission == SV_ADMITTED)
+        return;
+    request->refused++;
+    if (request->tries > 0 && request->retry_ns > 0) {
+        request->tries--;
+        expect(machine, request, now + request->retry_ns);
+    } else {
+        go_on(machine, request, now);
+    }
+}
+
+/* The lengths of texts that are all alike, in one piece; the caller frees it. */
+static uint32_t *fill_in_lengths(simulated_request *requests, size_t count) {
+    size_t room = 0;
+    for (size_t i = 0; i < count; i++)
+        room += requests[i].lengths ? 0 : requests[i].count;
+    uint32_t *all = malloc((room + 1) * sizeof *all), *next = all;
+    for (size_t i = 0; i < count; i++) {
+        if (requests[i].lengths)
+            continue;
+        requests[i].lengths = next;
+        for (size_t k = 0; k < requests[i].count; k++)
+            *next++ = requests[i].length;
+    }
+    return all;
 }
 
 /* `leavers` are those of the requests that will go away, in order of arrival. */
@@ -59,18 +102,19 @@ static void leave(simulated_machine *machine, simulated_request **leavers, size_
 }
 
 void simulate(simulated_machine *machine, simulated_request *requests, size_t count) {
-    size_t room = 0, leaving = 0;
+    size_t leaving = 0;
     simulated_request **leavers = calloc(count, sizeof *leavers);
+    uint32_t *lengths = fill_in_lengths(requests, count);
+    machine->due = NULL;
     for (size_t i = 0; i < count; i++) {
-        room += requests[i].count;
         if (requests[i].leaves)
             leavers[leaving++] = &requests[i];
+        if (!requests[i].follows)
+            expect(machine, &requests[i], requests[i].arrival);
     }
-    uint32_t *lengths = malloc(room * sizeof *lengths);
-    size_t used = 0, next = 0;
     uint64_t look_again = UINT64_MAX;
     for (;;) {
-        uint64_t now = next < count ? requests[next].arrival : UINT64_MAX;
+        uint64_t now = machine->due ? machine->due->arrival : UINT64_MAX;
         now = look_again < now ? look_again : now;
         for (size_t w = 0; w < machine->queue.options.workers; w++)
             if (machine->workers[w].busy && machine->workers[w].end < now)
@@ -81,12 +125,15 @@ void simulate(simulated_machine *machine, simulated_request *requests, size_t co
             if (!machine->workers[w].busy || machine->workers[w].end > now)
                 continue;
             machine->workers[w].busy = false;
-            end_jobs(sv_queue_return(&machine->queue, &machine->workers[w].batch, now), now);
+            end_jobs(machine, sv_queue_return(&machine->queue, &machine->workers[w].batch, now), now);
         }
-        for (; next < count && requests[next].arrival <= now; used += requests[next++].count)
-            arrive(machine, &requests[next], lengths + used);
+        while (machine->due && machine->due->arrival <= now) {
+            simulated_request *request = machine->due;
+            machine->due = request->next_due;
+            arrive(machine, request, now);
+        }
         leave(machine, leavers, leaving, now);
-        end_jobs(sv_queue_expire(&machine->queue, now), now);
+        end_jobs(machine, sv_queue_expire(&machine->queue, now), now);
         start_batches(machine, now, &look_again);
     }
     free(lengths);

@@ -15,10 +15,16 @@ typedef struct simulated_request {
     size_t count;
     uint64_t client;
     uint64_t arrival;
-    uint64_t leaves; /* the client goes away at this time; 0: it doesn't */
+    uint64_t leaves;                /* the client goes away at this time; 0: it doesn't */
+    struct simulated_request *then; /* what the client sends when this one is answered, or refused for good */
+    bool follows;                   /* it is such a one, and has no arrival of its own */
+    size_t tries;                   /* more, if it is refused with a time to come back at */
     /* what became of it */
     sv_admission admission;
     uint64_t retry_ns;
+    size_t refused; /* times */
+
+    struct simulated_request *next_due; /* the simulation's own */
     bool ended;
     uint64_t finished;
 } simulated_request;
@@ -33,9 +39,14 @@ typedef struct simulated_machine {
         sv_batch batch;
         uint64_t end;
     } workers[4];
+    uint64_t until;                     /* clients send nothing more after this time; 0: there is no such time */
+    struct simulated_request *due;      /* the simulation's own: what will come, by arrival; ... */
+    struct simulated_request *last_due; /* ... its end */
 } simulated_machine;
 
-/* Runs until the last request has ended. `requests` in order of arrival. */
+#define SIMULATED_THINKING (MS / 5) /* from an answer to the client's next request */
+
+/* Runs until the last request has ended. `requests` in order of arrival, those that follow others anywhere. */
 void simulate(simulated_machine *machine, simulated_request *requests, size_t count);
 
 /* Uniform in (0, 1); the next Poisson gap at a rate a second, in ns. */

@@ -237,7 +237,8 @@ class Limits(unittest.TestCase):
             self.assertEqual(connection.getresponse().status, 413)
             connection.close()
             status, headers, _ = s.call("POST", "/v1/embeddings", b'{"input":[' + b"1," * 80000 + b"1]}")
-            self.assertEqual((status, headers["retry-after"]), (429, "1"))  # over the memory for requests
+            self.assertEqual((status, headers["retry-after"]), (429, "2"))  # over the memory for requests: 1 to 1.25 s
+            self.assertEqual(s.metrics()['senvec_refused_total{reason="memory"}'], 1)
             self.assertEqual(s.call("POST", "/embed", {"inputs": "a"})[0], 200)
             self.assertEqual(s.metrics()["senvec_request_memory_bytes"], 0)
 
@@ -326,9 +327,43 @@ class Limits(unittest.TestCase):
                 status, headers, data = s.call("POST", "/v1/embeddings", {"input": "a"})
                 self.assertEqual((status, json.loads(data)["error"]["type"]), (429, "rate_limit_error"))
                 seconds, ms = int(headers["retry-after"]), int(headers["retry-after-ms"])
-                self.assertTrue(0 < ms and (seconds - 1) * 1000 < ms <= seconds * 1000 + 1, headers)
+                self.assertTrue(1000 <= ms and (seconds - 1) * 1000 < ms <= seconds * 1000, headers)
+                self.assertIn(f"(--max-queue); try again in {ms / 1000:.3f} s", json.loads(data)["error"]["message"])
+                self.assertEqual(s.metrics()['senvec_refused_total{reason="requests"}'], 1)
             s.wait_for(lambda values: values["senvec_in_flight_requests"] == 0)
             self.assertEqual(s.call("POST", "/v1/embeddings", {"input": "a"})[0], 200)
+
+    def test_max_wait(self):
+        with Service("--max-wait", "1ms", *SLOW) as s, s.socket() as raw:
+            raw.sendall(post(LONG))  # nothing is before it; after that a batch of it is, nearly always
+            s.wait_for(lambda values: values["senvec_in_flight_requests"] == 1)
+            status = 0
+            while s.metrics()["senvec_in_flight_requests"] == 1 and status != 429:
+                status, headers, data = s.call("POST", "/embed", {"inputs": "a"})
+            if status == 429:
+                ms = int(headers["retry-after-ms"])
+                self.assertIn(f"(--max-wait); try again in {ms / 1000:.3f} s", json.loads(data)["error"])
+                self.assertEqual(s.metrics()['senvec_refused_total{reason="wait"}'], 1)
+        for value, word in (("soon", "such as 50ms, 10s or 2m"), ("0", "from 1ms"), ("-1s", "from 1ms"), ("2d", "to 24h")):
+            done = subprocess.run([service.SENVEC, "serve", f"--max-wait={value}"], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(word, done.stderr)
+
+    def test_bulk_of_many_clients_is_not_refused(self):
+        body = {"input": ["a few words of text"] * 32}
+        with Service(*SLOW) as s:
+            answers = []
+            threads = [threading.Thread(target=lambda: answers.append(s.call("POST", "/v1/embeddings", body)[0]))
+                       for _ in range(64)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(answers, [200] * 64)
+            values = s.metrics()
+            self.assertEqual(values['senvec_queue_seconds_count{class="bulk"}'], 64)
+            self.assertEqual(values['senvec_queue_seconds_count{class="interactive"}'], 0)
+            self.assertEqual(sum(value for name, value in values.items() if name.startswith("senvec_refused_total")), 0)
 
     def test_deadline(self):
         with Service("--policy", "fixed", "-t", "1") as s:
