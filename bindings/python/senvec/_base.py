@@ -1,0 +1,258 @@
+"""What the model classes share: arguments of the constructor, the engine behind an object, closing, pickling, and the small
+interface that programs written for sentence-transformers expect of any model."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from typing import Any
+
+from . import _library
+from ._engine import Engine, open_engine
+from ._names import resolve
+
+_HARMLESS_MODEL_KWARGS = {"torch_dtype", "dtype", "attn_implementation", "low_cpu_mem_usage", "provider", "export"}
+
+
+class Device(str):
+    """The device, always "cpu": a str that also has what programs ask of a torch.device."""
+
+    __slots__ = ()
+    index = None
+
+    @property
+    def type(self) -> str:
+        return "cpu"
+
+
+CPU = Device("cpu")
+
+
+def check_device(device: Any) -> None:
+    """Raises ValueError for a device that isn't the CPU. A list of CPUs, which elsewhere means processes, is fine: the threads
+    of this one do the work."""
+    if device is None:
+        return
+    for one in device if isinstance(device, (list, tuple)) else (device,):
+        if str(one).partition(":")[0] not in ("cpu", "None"):
+            raise ValueError(f"device={one!s}: senvec computes on the CPU; leave device out or give 'cpu'")
+
+
+def refuse_arguments(where: str, arguments: dict[str, Any], reasons: dict[str, str] | None = None) -> None:
+    """Raises TypeError for arguments that would change results and aren't implemented."""
+    for name, value in arguments.items():
+        if value is None:
+            continue
+        reason = (reasons or {}).get(name, "senvec doesn't have it")
+        raise TypeError(f"{where}: the argument {name} isn't supported: {reason}")
+
+
+def _check_constructor(kind: str, arguments: dict[str, Any]) -> None:
+    check_device(arguments.pop("device", None))
+    backend = arguments.pop("backend", "torch")
+    if backend not in ("torch", "onnx", "openvino", "senvec"):
+        raise ValueError(f"backend={backend!r}: give 'torch', 'onnx' or 'openvino' (which mean nothing here), or leave it out")
+    for harmless in ("trust_remote_code", "model_card_data", "use_auth_token"):
+        arguments.pop(harmless, None)
+    model_kwargs = arguments.pop("model_kwargs", None) or {}
+    unknown = set(model_kwargs) - _HARMLESS_MODEL_KWARGS
+    if unknown:
+        raise TypeError(f"{kind}: model_kwargs {sorted(unknown)}: not supported; senvec's own are precision, threads, cpu")
+    revision = arguments.pop("revision", None)
+    if revision not in (None, "main"):
+        raise ValueError(f"{kind}: revision={revision!r}: only 'main' is fetched by name; fetch another one into a folder, "
+                         "and give that folder")
+    for name in ("processor_kwargs", "tokenizer_kwargs", "config_kwargs"):
+        if not arguments.get(name):
+            arguments.pop(name, None)
+    refuse_arguments(kind, arguments, {
+        "modules": "a model is opened from its files",
+        "processor_kwargs": "the tokenizer is the model's own",
+        "tokenizer_kwargs": "the tokenizer is the model's own",
+        "config_kwargs": "the configuration is the model's own",
+    })
+
+
+def read_json(folder: str, name: str) -> dict[str, Any]:
+    """A JSON object from a model's folder; {} where there is none. What is broken in it, the library reports."""
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            value = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+class Model:
+    """Base of SentenceTransformer, CrossEncoder and SparseEncoder."""
+
+    def __init__(
+        self,
+        name: str | os.PathLike[str],
+        *,
+        precision: str,
+        threads: int | None,
+        cpu: str | None,
+        max_seq_length: int | None,
+        cache_folder: str | None,
+        local_files_only: bool,
+        token: Any,
+        arguments: dict[str, Any],
+    ):
+        self._engine: Engine | None = None
+        kind = type(self).__name__
+        if name is None:
+            raise TypeError(f"{kind}: give a model: a name, a folder or a native file")
+        if not isinstance(name, (str, os.PathLike)):
+            raise TypeError(f"{kind}: the model is of type {type(name).__name__}; give a name, a folder or a native file")
+        name = os.fspath(name)
+        if not isinstance(name, str):
+            raise TypeError(f"{kind}: the model's path is bytes; give a str")
+        if precision not in _library.PRECISIONS:
+            raise ValueError(f"precision={precision!r}: give one of {', '.join(_library.PRECISIONS)}")
+        for label, value, most in (("threads", threads, 256), ("max_seq_length", max_seq_length, 1 << 30)):
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{label} is of type {type(value).__name__}; give an int")
+            if not 1 <= value <= most:
+                raise ValueError(f"{label}={value}: give 1 to {most}")
+        if cpu is not None and not isinstance(cpu, str):
+            raise TypeError(f"cpu is of type {type(cpu).__name__}; give a str such as 'avx2'")
+        _check_constructor(kind, arguments)
+        if token is not None and not isinstance(token, (str, bool)):
+            raise TypeError(f"token is of type {type(token).__name__}; give a str")
+        path = resolve(name, os.fspath(cache_folder) if cache_folder else None, bool(local_files_only),
+                       token if isinstance(token, str) else None, progress=True)
+        self._name = name
+        self._path = path
+        self._precision = precision
+        self._threads = threads
+        self._cpu = cpu
+        self._max_seq_length = max_seq_length
+        self._engine = self._open()
+
+    def _open(self) -> Engine:
+        return open_engine(self._path, self._precision, self._max_seq_length or 0, self._cpu, self._threads or 0)
+
+    def _ready(self) -> Engine:
+        engine = self._engine
+        if engine is None:
+            raise ValueError(f"this {type(self).__name__} is closed")
+        return engine
+
+    # ----------------------------------------------------------------------------------------------------- life cycle
+
+    def close(self) -> None:
+        """Lets go of the model; its memory is freed once no other object and no running call uses it. Safe to call twice."""
+        self._engine = None
+
+    def __enter__(self):
+        self._ready()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state["_engine"] = self._engine is not None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._engine = self._open() if state["_engine"] else None
+
+    # ---------------------------------------------------------------------------------------------------------- facts
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Facts about the model: path, tier, precision, pooling, normalized, dimensions, max_seq_length, layers, heads,
+        inner, vocabulary, parameters, memory_bytes, mapped_bytes."""
+        raw = self._ready().info
+        facts: dict[str, Any] = {"path": self._path}
+        for name in ("tier", "precision", "pooling", "normalized", "dimensions", "max_seq_length", "layers", "heads", "inner",
+                     "vocabulary", "parameters", "memory_bytes", "mapped_bytes"):
+            value = getattr(raw, name)
+            facts[name] = value.decode() if isinstance(value, bytes) else value
+        facts["precision"] = _library.PRECISION_NAMES.get(raw.precision, "unknown")
+        facts["normalized"] = bool(raw.normalized)
+        return facts
+
+    @property
+    def max_seq_length(self) -> int:
+        """Tokens that are kept of a text, [CLS] and [SEP] included. Setting it opens the model anew with that limit."""
+        return self._ready().info.max_seq_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, value: int) -> None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"max_seq_length is of type {type(value).__name__}; give an int")
+        if value < 1:
+            raise ValueError(f"max_seq_length={value}: give at least 2")
+        if value == self.max_seq_length:
+            return
+        before, self._max_seq_length = self._max_seq_length, value
+        try:
+            self._engine = self._open()
+        except BaseException:
+            self._max_seq_length = before
+            raise
+
+    def get_max_seq_length(self) -> int:
+        """As the property."""
+        return self.max_seq_length
+
+    @property
+    def device(self) -> Device:
+        """Always "cpu"."""
+        return CPU
+
+    _target_device = device
+
+    # ------------------------------------------------------------------------------------- what programs call on a model
+
+    def to(self, device: Any = None, *_: Any, **__: Any):
+        """Returns the model; raises ValueError for a device that isn't the CPU."""
+        if isinstance(device, (str, list, tuple)) or hasattr(device, "type"):
+            check_device(device)
+        return self
+
+    def cpu(self):
+        return self
+
+    def cuda(self, device: Any = None):
+        raise ValueError("senvec computes on the CPU")
+
+    def eval(self):
+        return self
+
+    def train(self, mode: bool = True):
+        """Returns the model for mode=False; raises NotImplementedError otherwise."""
+        if mode:
+            raise NotImplementedError("senvec doesn't train; train with sentence-transformers, save, and open the folder here")
+        return self
+
+    def float(self):
+        return self
+
+    half = bfloat16 = compile = float
+
+    def parameters(self, recurse: bool = True):
+        return iter(())
+
+    def start_multi_process_pool(self, target_devices: Any = None) -> dict[str, Any]:
+        """A pool that encode accepts; the threads of this process do the work."""
+        check_device(target_devices)
+        return {"input": None, "output": None, "processes": []}
+
+    @staticmethod
+    def stop_multi_process_pool(pool: Any) -> None:
+        """Does nothing: there are no processes."""
+
+    def fit(self, *_: Any, **__: Any):
+        self.train()
+
+    def _warn_once(self, text: str) -> None:
+        warnings.warn(text, stacklevel=3)

@@ -1,0 +1,130 @@
+"""Texts in all the forms that programs have them in, and what isn't a text."""
+
+import unittest
+
+import numpy as np
+
+from senvec import SentenceTransformer
+from tiny_model import TEXTS, TINY
+
+
+class Inputs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.model = SentenceTransformer(TINY, precision="fp32")
+        cls.expected = cls.model.encode(TEXTS)
+
+    def check(self, inputs, expected=None):
+        np.testing.assert_array_equal(self.model.encode(inputs), self.expected if expected is None else expected)
+
+    def test_python(self):
+        class Text(str):
+            pass
+
+        class Column:
+            def __iter__(self):
+                return iter(TEXTS)
+
+        self.check(tuple(TEXTS))
+        self.check(text for text in TEXTS)
+        self.check(dict.fromkeys(range(len(TEXTS))) and {i: text for i, text in enumerate(TEXTS)}.values())
+        self.check([Text(text) for text in TEXTS])
+        self.check(Column())
+        self.check(Text(TEXTS[2]), self.expected[2])
+
+    def test_numpy(self):
+        self.check(np.array(TEXTS, object))
+        plain = [text for text in TEXTS if not text.endswith("\0")]
+        self.check(np.array(plain), self.model.encode(plain))
+        self.check(np.array(plain[2:3])[0], self.model.encode(plain[2]))
+        self.check(np.array(plain[2]), self.model.encode(plain[2]))
+        if hasattr(np, "dtypes") and hasattr(np.dtypes, "StringDType"):
+            self.check(np.array(TEXTS, np.dtypes.StringDType()))
+
+    def test_arrow(self):
+        try:
+            import pyarrow as pa
+        except ImportError as cause:
+            self.skipTest(str(cause))
+        for kind in (pa.string(), pa.large_string(), pa.string_view()):
+            array = pa.array(TEXTS, kind)
+            self.check(array)
+            self.check(array[3:9], self.expected[3:9])
+            self.check(pa.chunked_array([array[:5], array[5:5], array[5:]]))
+            self.check(pa.chunked_array([], kind), np.empty((0, 32), np.float32))
+            self.check(array[:0], np.empty((0, 32), np.float32))
+        self.check(pa.array(TEXTS).dictionary_encode())
+        long = ["x" * n for n in range(40)]
+        self.check(pa.array(long, pa.string_view()), self.model.encode(long))
+        holes = pa.array(["a", "b", None, "c", None])
+        for inputs, row in ((holes, 2), (holes[1:], 1), (pa.chunked_array([holes[:2], holes[3:]]), 3)):
+            with self.assertRaisesRegex(TypeError, f"text {row} is null"):
+                self.model.encode(inputs)
+        self.check(holes[:2], self.model.encode(["a", "b"]))
+        np.testing.assert_array_equal(
+            self.model.encode(pa.array(TEXTS), prompt="the "), self.model.encode(["the " + text for text in TEXTS])
+        )
+        for wrong in (pa.array([1, 2]), pa.table({"text": TEXTS}), pa.array([b"a"])):
+            with self.assertRaises(TypeError):
+                self.model.encode(wrong)
+
+    def test_pandas(self):
+        try:
+            import pandas as pd
+        except ImportError as cause:
+            self.skipTest(str(cause))
+        self.check(pd.Series(TEXTS))
+        self.check(pd.Series(TEXTS, dtype=object, index=range(5, 5 + len(TEXTS))))
+        self.check(pd.Index(TEXTS))
+        for missing in (None, float("nan"), pd.NA):
+            with self.assertRaisesRegex(TypeError, "text 1 is"):
+                self.model.encode(pd.Series(["a", missing], dtype=object))
+        with self.assertRaises(TypeError):
+            self.model.encode(pd.Series(["a", None]))
+        with self.assertRaisesRegex(TypeError, "columns"):
+            self.model.encode(pd.DataFrame({"text": TEXTS}))
+
+    def test_polars(self):
+        try:
+            import polars as pl
+        except ImportError as cause:
+            self.skipTest(str(cause))
+        self.check(pl.Series(TEXTS))
+        self.check(pl.Series(TEXTS)[4:], self.expected[4:])
+        self.check(pl.Series(TEXTS, dtype=pl.Categorical))
+        with self.assertRaisesRegex(TypeError, "text 1 is null"):
+            self.model.encode(pl.Series(["a", None]))
+        with self.assertRaises(TypeError):
+            self.model.encode(pl.DataFrame({"text": TEXTS}))
+
+    def test_refused(self):
+        def failing():
+            yield "a"
+            raise KeyError("of the generator")
+
+        for inputs, error in (
+            (None, TypeError), (3, TypeError), (3.5, TypeError), (True, TypeError), (b"a", TypeError),
+            (bytearray(b"a"), TypeError),
+            (["a", None], TypeError), (["a", b"b"], TypeError), (["a", 3], TypeError), (["a", float("nan")], TypeError),
+            ([["a", "b"]], TypeError), ([("a", "b")], TypeError), ({"a": "b"}, TypeError), ({"a"}, TypeError),
+            ([{"text": "a"}], TypeError), (object(), TypeError), ([object()], TypeError), (np.zeros(3), TypeError),
+            (np.array([["a"]]), TypeError), (np.array([b"a"]), TypeError), (np.array(3), TypeError), (range(3), TypeError),
+            ("\ud800", ValueError), (["a", "b\udfff"], ValueError), (failing(), KeyError), (len, TypeError), (str, TypeError),
+            ([np.str_("a"), None], TypeError), (memoryview(b"a"), TypeError), (iter([None]), TypeError),
+        ):
+            with self.assertRaises(error, msg=repr(inputs)) as caught:
+                self.model.encode(inputs)
+            self.assertNotIn("\n", str(caught.exception))
+        self.check(TEXTS)
+
+    def test_messages_name_the_item(self):
+        with self.assertRaisesRegex(TypeError, "text 4 is None"):
+            self.model.encode(["a"] * 4 + [None])
+        with self.assertRaisesRegex(ValueError, r"text 2 has a lone surrogate \(U\+D812\) at character 1"):
+            self.model.encode(["a", "b", "c\ud812"])
+        with self.assertRaisesRegex(ValueError, "text 1 has a lone surrogate"):
+            self.model.tokenize(["a", "\ud800"])
+
+
+if __name__ == "__main__":
+    unittest.main()

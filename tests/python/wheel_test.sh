@@ -1,0 +1,33 @@
+#!/bin/bash
+# wheel_test VENV DIR TINY_MODEL: makes the wheel and the sdist with the packages of VENV, installs each into an empty
+# environment below DIR, and runs the package's tests there.
+set -euo pipefail
+maker=$(realpath -s "$1")/bin/python directory=$(realpath -m "$2") tiny=$(realpath "$3")
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")") root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
+unset SENVEC_LIBRARY PYTHONPATH
+
+"$maker" -c 'import ziglang, auditwheel, scikit_build_core, build' 2>/dev/null ||
+    { echo "SKIP: $maker has no packages to make a wheel with; './run test' installs them"; exit 77; }
+fresh() { # fresh NAME: an empty environment
+    rm -rf "${directory:?}/$1"
+    "$maker" -m venv "$directory/$1"
+}
+
+rm -rf "$directory/dist"
+"$root/tools/make_wheel.sh" "$maker" "$directory/dist" || { echo "SKIP: no wheel could be made here"; exit 77; }
+wheel=("$directory"/dist/*.whl)
+size=$(stat -c %s "${wheel[0]}")
+[ "$size" -lt 3000000 ] || { echo "the wheel has $size bytes; it should stay below 3 MB"; exit 1; }
+
+fresh from_wheel
+"$directory/from_wheel/bin/pip" install -q --disable-pip-version-check "${wheel[0]}" ||
+    { echo "SKIP: numpy could not be installed: no network?"; exit 77; }
+cd "$directory"
+echo "== the wheel, $size bytes"
+from_wheel/bin/python "$here/run_package_tests.py" "$tiny"
+
+(cd "$root" && PATH=$(dirname "$maker"):$PATH "$maker" -m build -q --sdist --no-isolation -o "$directory/dist")
+fresh from_sdist
+echo "== the sdist"
+from_sdist/bin/pip install -q --disable-pip-version-check dist/*.tar.gz
+from_sdist/bin/python "$here/run_package_tests.py" "$tiny"
