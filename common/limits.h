@@ -15,7 +15,8 @@
 #define SV_MAX_POSITIONS 65536u
 #define SV_MAX_BUCKETS 4096u /* of a bias by relative position */
 #define SV_MAX_LABELS 65536u
-#define SV_MAX_SHARDS 256u /* files that a model's weights lie in */
+#define SV_MAX_SHARDS 256u   /* files that a model's weights lie in */
+#define SV_MAX_VECTOR 65536u /* floats of a text's vector between two modules */
 
 /* Text. */
 #define SV_MAX_TOKEN_BYTES 1024u      /* one entry of a vocabulary */

@@ -119,6 +119,22 @@ typedef struct senvec_allocator {
     void *context;
 } senvec_allocator;
 
+/* int8 weights are made by calibration: the model computes texts of senvec's own in fp32, on all CPUs that the process may use,
+ * for seconds (a minute for BERT-base), and its weights are rounded so that the results change least. What comes out is kept in
+ * a file, so that this is done once for each model. A file is taken only if it is of the same weights, and only if it belongs
+ * to this user or root and nobody else may write it. Every choice: name, value, text. */
+#define SENVEC_CALIBRATION_MAP(X)                                                                                              \
+    X(SENVEC_CALIBRATION_CACHE, 0, "cache")   /* from a file, else calibrate and keep the result in the cache folder */        \
+    X(SENVEC_CALIBRATION_BESIDE, 1, "beside") /* the same, but keep it beside the model's files where they can be written */   \
+    X(SENVEC_CALIBRATION_MEMORY, 2, "memory") /* from a file, else calibrate; nothing is written */                            \
+    X(SENVEC_CALIBRATION_NEVER, 3, "never")   /* from a file, else NOT_FOUND, with a message that says what to do */
+
+typedef enum senvec_calibration {
+#define SENVEC_CALIBRATION_ENUM(name, value, text) name = value,
+    SENVEC_CALIBRATION_MAP(SENVEC_CALIBRATION_ENUM)
+#undef SENVEC_CALIBRATION_ENUM
+} senvec_calibration;
+
 /* Zero means "the default" in every field, so `senvec_model_options options = {0};` is a full set. */
 typedef struct senvec_model_options {
     senvec_precision precision; /* default: SENVEC_PRECISION_AUTO */
@@ -127,15 +143,21 @@ typedef struct senvec_model_options {
     const senvec_allocator *allocator; /* default: the C library's; copied */
     senvec_log_fn *log;                /* default: silent */
     void *log_context;
+    senvec_calibration calibration; /* default: SENVEC_CALIBRATION_CACHE */
+    const char *cache_folder; /* where senvec keeps what it computes of models; default: $SENVEC_CACHE, $XDG_CACHE_HOME/senvec,
+                                 ~/.cache/senvec */
+    int tokenizer_only;       /* 1: the weights are left alone; the model tokenizes, but has no sessions */
 } senvec_model_options;
 
 typedef struct senvec_model senvec_model;
 
 /* Opens a native file, which senvec_quantize wrote and which computes in int8, or a sentence-transformers directory with a BERT
  * encoder (modules.json, config.json, model.safetensors, tokenizer.json or vocab.txt, ...). `options` may be NULL. Weights are
- * mapped from the file where they can be, so it must not change while the model is open. Errors: NOT_FOUND (no such directory
- * or file), FORMAT (a broken file; err->offset where known), UNSUPPORTED (another architecture, activation, module or
- * tokenizer: the message names it), TOO_LARGE, OUT_OF_MEMORY, INVALID_ARGUMENT. */
+ * mapped from the file where they can be, so it must not change while the model is open. In int8, which AUTO means where the
+ * CPU is fast at it, a directory that is opened for the first time is calibrated, which takes seconds, starts threads and
+ * writes a file: see senvec_calibration. A session doesn't survive fork: open the model before and sessions after it. Errors:
+ * NOT_FOUND (no such directory or file), FORMAT (a broken file; err->offset where known), UNSUPPORTED (another architecture,
+ * activation, module or tokenizer: the message names it), TOO_LARGE, OUT_OF_MEMORY, INVALID_ARGUMENT. */
 SENVEC_API senvec_status senvec_model_open(const char *directory, const senvec_model_options *options, senvec_model **out,
                                            senvec_error *err);
 SENVEC_API void senvec_model_free(senvec_model *model);
@@ -155,21 +177,33 @@ typedef struct senvec_quantize_options {
 SENVEC_API senvec_status senvec_quantize(const char *directory, const char *path, const senvec_quantize_options *options,
                                          senvec_error *err);
 
+/* A text that goes before each text, by name: "query" -> "query: ". */
+typedef struct senvec_prompt {
+    const char *name, *text;
+} senvec_prompt;
+
 /* Facts about an open model. Strings live as long as the model. */
 typedef struct senvec_model_info {
     const char *directory;       /* or file */
     const char *tier;            /* ISA tier in use: "ref", "avx2", "avx512", ... */
     senvec_precision precision;  /* the precision in use, never AUTO */
-    const char *pooling;         /* "mean", "cls" or "max" */
+    const char *pooling;         /* "mean", "cls", ...; "cls+mean" where the vectors of several are joined */
     int normalized;              /* 1: vectors have length 1 */
-    size_t dimensions;           /* floats in a vector (H) */
+    size_t dimensions;           /* floats in a vector */
     size_t max_seq_length;       /* tokens kept of a text, [CLS] and [SEP] included */
     size_t layers, heads, inner; /* L, A, I */
     size_t vocabulary;           /* V */
     uint64_t parameters;
-    uint64_t linear_macs;  /* multiply-accumulates of the linear layers for one token */
-    uint64_t memory_bytes; /* allocated by the model, mapped files not counted */
-    uint64_t mapped_bytes; /* mapped from files */
+    uint64_t linear_macs;   /* multiply-accumulates of the linear layers for one token */
+    uint64_t memory_bytes;  /* allocated by the model, mapped files not counted */
+    uint64_t mapped_bytes;  /* mapped from files */
+    const char *name;       /* "all-MiniLM-L6-v2": what its folder or file is called, or "org/name" as its cache folder says */
+    uint64_t weights_bytes; /* of the files that hold its weights */
+    size_t most_dimensions; /* that a call may ask for: over `dimensions` where the model's truncate_dim cuts its vectors */
+    const senvec_prompt *prompts; /* (prompt_count) */
+    size_t prompt_count;
+    const char *default_prompt_name; /* the prompt that each text gets unless a call says otherwise; NULL: none */
+    const char *space_id;            /* see senvec_model_space_id; NULL while it isn't known */
 } senvec_model_info;
 
 SENVEC_API void senvec_model_describe(const senvec_model *model, senvec_model_info *out);
@@ -200,7 +234,9 @@ typedef struct senvec_embed_stats {
 /* Embeds `count` texts: vector i goes to out[i * stride], `dimensions` floats; stride is in floats and at least `dimensions`.
  * Any count, 0 included. An empty text gives the vector of [CLS] [SEP], as sentence-transformers does. `stats` may be NULL;
  * otherwise the call's figures are added to it. A warm call allocates nothing.
- * Errors: INVALID_ARGUMENT (a NULL pointer, a stride too small). */
+ * Errors: INVALID_ARGUMENT (a NULL pointer, a stride too small), FORMAT (a vector that isn't finite, because the model's
+ * weights overflow: `out` is of no use then), UNSUPPORTED (in a child of the process that opened the session: open it after
+ * fork). */
 SENVEC_API senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, size_t count, float *out,
                                       size_t stride, senvec_embed_stats *stats, senvec_error *err);
 
@@ -219,12 +255,24 @@ typedef enum senvec_normalize {
 /* Zero means "the default" in every field. */
 typedef struct senvec_embed_options {
     senvec_normalize normalize; /* default: SENVEC_NORMALIZE_AUTO */
+    size_t dimensions;          /* floats kept of each vector, the first ones; default: the model's. AUTO doesn't divide them by
+                                   their length again, ON does */
+    const char *prompt_name;    /* one of the model's prompts goes before each text; default: its default prompt, if any. Every
+                                   model has "query" and "document", which are empty where it doesn't say */
+    const char *prompt;         /* this text in its place, "" for none; `prompt_name` isn't looked at then */
 } senvec_embed_options;
 
 /* senvec_embed with options, which hold for all texts of the call. `options` may be NULL: then it is senvec_embed. A vector of
- * length 0 stays 0 when it is normalised. Errors: as senvec_embed; INVALID_ARGUMENT (an option that isn't one). */
+ * length 0 stays 0 when it is normalised. Errors: as senvec_embed; INVALID_ARGUMENT (an option that isn't one, more dimensions
+ * than most_dimensions, a prompt that the model hasn't got), OUT_OF_MEMORY (a long text with a prompt). */
 SENVEC_API senvec_status senvec_embed_with(senvec_session *session, const senvec_text *texts, size_t count,
                                            const senvec_embed_options *options, float *out, size_t stride,
+                                           senvec_embed_stats *stats, senvec_error *err);
+
+/* The same with options of its own for each text: options[i], which may be NULL, is text i's. The stride is at least the
+ * largest number of dimensions that any of them asks for. */
+SENVEC_API senvec_status senvec_embed_each(senvec_session *session, const senvec_text *texts, size_t count,
+                                           const senvec_embed_options *const *options, float *out, size_t stride,
                                            senvec_embed_stats *stats, senvec_error *err);
 
 /* Tokenizes one text to ids, [CLS] and [SEP] included, cut to max_seq_length. `ids` has room for `capacity` ids; *count gets

@@ -1,6 +1,7 @@
 /* Opening a model: configuration, tokenizer, weights, packing; and what can be said of it. */
 #include "engine/model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/file.h"
@@ -8,6 +9,7 @@
 #include "int8/native.h"
 #include "int8/quantize.h"
 #include "int8/quantized_cache.h"
+#include "model/model_layout.h"
 
 /* Where int8 is so much faster than fp32 that AUTO takes it: the CPU sums products of bytes in one instruction. */
 #define FAST_INT8 (SV_ISA_AVX512VNNI | SV_ISA_AVXVNNI)
@@ -83,6 +85,8 @@ senvec_status sv_model_read(senvec_model *model, const char *directory, char tra
     SENVEC_TRY(sv_path_join(directory, model->config.transformer_directory, transformer, err));
     SENVEC_TRY(sv_tokenizer_load(transformer, &model->allocator, &model->tokenizer, err));
     SENVEC_TRY(check_vocabulary(model, directory, err));
+    SENVEC_TRY(sv_prompts_load(directory, &model->arena, &model->prompts, err));
+    SENVEC_TRY(sv_modules_open(directory, &model->config, &model->arena, &model->modules, err));
     return sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err);
 }
 
@@ -103,6 +107,10 @@ static senvec_status load_opened(senvec_model *model, const char *path, sv_safet
     senvec_status status = sv_native_tokenizer(file, path, &model->allocator, &model->tokenizer, err);
     if (status == SENVEC_OK)
         status = check_vocabulary(model, path, err);
+    if (status == SENVEC_OK)
+        status = sv_native_prompts(file, path, &model->arena, &model->prompts, err);
+    if (status == SENVEC_OK)
+        status = sv_modules_take(file, path, config, &model->arena, &model->modules, err);
     if (status == SENVEC_OK)
         status = sv_native_quantized(file, path, config, temporary, &quantized, err);
     if (status != SENVEC_OK) {
@@ -134,6 +142,16 @@ static senvec_status load_native(senvec_model *model, const char *path, const se
     return status;
 }
 
+/* "mean", or "cls+mean". */
+static senvec_status name_pooling(senvec_model *model, senvec_error *err) {
+    char text[200];
+    size_t used = 0;
+    for (size_t i = 0; i < model->config.pooling_count; i++)
+        used +=
+            (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? "+" : "", sv_pooling_name(model->config.poolings[i]));
+    return sv_arena_string(&model->arena, text, used, &model->pooling, err);
+}
+
 static senvec_status load(senvec_model *model, const char *path, const senvec_model_options *options, senvec_error *err) {
     bool native = sv_path_is_file(path);
     if (!native && !sv_path_is_directory(path))
@@ -143,8 +161,13 @@ static senvec_status load(senvec_model *model, const char *path, const senvec_mo
     sv_math math;
     SENVEC_TRY(choose_precision(&model->log, options->precision, flags, &math, err));
     SENVEC_TRY(sv_arena_string(&model->arena, path, strlen(path), &model->directory, err));
-    return native ? load_native(model, path, options, &math, err)
-                  : load_directory(model, path, options->max_seq_length, &math, err);
+    char name[SV_MAX_PATH];
+    sv_model_name(path, name);
+    SENVEC_TRY(sv_arena_string(&model->arena, name, strlen(name), &model->name, err));
+    SENVEC_TRY(native ? load_native(model, path, options, &math, err)
+                      : load_directory(model, path, options->max_seq_length, &math, err));
+    model->encoder.modules = &model->modules;
+    return name_pooling(model, err);
 }
 
 senvec_status senvec_model_open(const char *directory, const senvec_model_options *options, senvec_model **out,
@@ -186,18 +209,23 @@ void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
         .directory = model->directory,
         .tier = model->encoder.math.kernels.tier,
         .precision = model->encoder.math.precision,
-        .pooling = sv_pooling_name(config->pooling),
+        .pooling = model->pooling,
         .normalized = config->normalize,
-        .dimensions = config->hidden,
+        .dimensions = sv_model_dimensions(model),
         .max_seq_length = config->max_seq_length,
         .layers = config->layers,
         .heads = config->heads,
         .inner = config->inner,
         .vocabulary = config->vocabulary,
-        .parameters = model->weights.parameters,
+        .parameters = model->weights.parameters + model->modules.parameters,
         .linear_macs = model->encoder.linear_macs,
         .memory_bytes = sizeof *model + model->arena.bytes + sv_tokenizer_memory(model->tokenizer),
         .mapped_bytes = model->weights.mapped_bytes,
+        .name = model->name,
+        .most_dimensions = config->dimensions,
+        .prompts = model->prompts.list,
+        .prompt_count = model->prompts.count,
+        .default_prompt_name = model->prompts.usual ? model->prompts.usual->name : NULL,
     };
 }
 

@@ -5,18 +5,28 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "model/encoder.h"
+#include "model/modules.h"
+#include "model/prompts.h"
 #include "text/tokenizer.h"
 
 struct senvec_model {
     senvec_allocator allocator;
     sv_log log;
-    sv_arena arena; /* everything below that is made at load */
-    const char *directory;
+    sv_arena arena;             /* everything below that is made at load */
+    const char *directory;      /* or file */
+    const char *name, *pooling; /* as senvec_model_info has them */
     sv_config config;
+    sv_prompts prompts;
+    sv_modules modules;
     sv_weights weights;
     sv_tokenizer *tokenizer;
     sv_encoder encoder;
 };
+
+/* Floats of a vector, unless a call says otherwise. */
+static inline size_t sv_model_dimensions(const senvec_model *model) {
+    return model->config.truncate_dim ? model->config.truncate_dim : model->config.dimensions;
+}
 
 /* Reads configuration, tokenizer and weights of a sentence-transformers folder into a new model; `transformer` gets the folder
  * of its Transformer module. On failure the model is to be freed as it is. Errors: as senvec_model_open. */

@@ -19,8 +19,15 @@ static senvec_status quantize(senvec_model *model, const char *directory, const 
                                        &model->arena, &quantized, err));
     sv_tokenizer_maps tokenizer;
     SENVEC_TRY(sv_tokenizer_maps_open(&tokenizer, transformer, err));
-    senvec_status status =
-        sv_native_write(path, &model->config, &model->weights, &quantized, &tokenizer.files, &model->allocator, err);
+    const sv_native_parts parts = {
+        .config = &model->config,
+        .prompts = &model->prompts,
+        .modules = &model->modules,
+        .weights = &model->weights,
+        .quantized = &quantized,
+        .tokenizer = &tokenizer.files,
+    };
+    senvec_status status = sv_native_write(path, &parts, &model->allocator, err);
     sv_tokenizer_maps_close(&tokenizer);
     return status;
 }

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cpu/machine.h"
 #include "common/limits.h"
@@ -16,13 +17,21 @@
 /* Texts that a member takes at a time for tokenizing: some 10 us of work. */
 #define TOKENIZE_CHUNK 8
 
+/* Room for a prompt and the text after it. */
+typedef struct joined {
+    char *bytes;
+    size_t capacity;
+} joined;
+
 struct senvec_session {
     const senvec_model *model;
+    pid_t process; /* that opened it: no other one has its threads */
     senvec_allocator allocator;
     sv_team *team;
     size_t threads;
     sv_workspace *workspaces; /* (threads) */
     uint32_t *ids;            /* (SV_WINDOW_TEXTS, max_seq_length) */
+    joined *joined;           /* (threads) */
     sv_planning planning;
 
     /* The call in progress. */
@@ -30,8 +39,11 @@ struct senvec_session {
     size_t count;
     float *out;
     size_t stride;
-    bool normalize;
+    const senvec_embed_options *same;        /* for all texts, if `each` is NULL; never NULL itself */
+    const senvec_embed_options *const *each; /* (count) */
     senvec_embed_stats done;
+    atomic_bool out_of_memory;
+    atomic_size_t not_finite; /* the first text whose vector isn't; `count`: none */
     /* Its current window. */
     sv_tokens tokens[SV_WINDOW_TEXTS];
     sv_sequence sequences[SV_WINDOW_TEXTS];
@@ -42,23 +54,80 @@ struct senvec_session {
 
 /* ------------------------------------------------------------------------------------------------------ the members' work */
 
-static void tokenize_window(senvec_session *session, size_t first, size_t count) {
-    size_t longest = session->model->config.max_seq_length;
+static const senvec_embed_options *options_of(const senvec_session *session, size_t i) {
+    static const senvec_embed_options defaults = {0};
+    if (!session->each)
+        return session->same;
+    return session->each[i] ? session->each[i] : &defaults;
+}
+
+/* The text that goes before a text; "" for none. The name is one of the model's. */
+static const char *prompt_of(const senvec_model *model, const senvec_embed_options *options) {
+    const char *text = "";
+    if (options->prompt)
+        return options->prompt;
+    if (options->prompt_name)
+        sv_prompts_find(&model->prompts, options->prompt_name, &text, NULL);
+    else if (model->prompts.usual)
+        text = model->prompts.usual->text;
+    return text;
+}
+
+/* *text <- the prompt and the text, in the member's own memory. */
+static bool join(senvec_session *session, size_t member, const char *prompt, senvec_text *text) {
+    joined *room = &session->joined[member];
+    size_t length = strlen(prompt), needed = length + text->length;
+    if (needed > room->capacity) {
+        void *bytes;
+        size_t capacity = needed + needed / 2;
+        if (sv_alloc(&session->allocator, capacity, 1, "a text with its prompt", &bytes, NULL) != SENVEC_OK)
+            return false;
+        sv_free(&session->allocator, room->bytes, room->capacity, 1);
+        *room = (joined){bytes, capacity};
+    }
+    memcpy(room->bytes, prompt, length);
+    if (text->length)
+        memcpy(room->bytes + length, text->data, text->length);
+    *text = (senvec_text){room->bytes, needed};
+    return true;
+}
+
+/* The tokens of a prompt that pooling leaves out: all but its own [SEP]. */
+static size_t prompt_tokens(const senvec_model *model, const char *prompt, uint32_t *ids, size_t longest) {
+    if (model->config.include_prompt || !*prompt)
+        return 0;
+    return sv_tokenizer_encode(model->tokenizer, prompt, strlen(prompt), ids, longest).count - 1;
+}
+
+static void tokenize_text(senvec_session *session, size_t member, size_t text_index, size_t i) {
+    const senvec_model *model = session->model;
+    const senvec_embed_options *options = options_of(session, text_index);
+    const char *prompt = prompt_of(model, options);
+    size_t longest = model->config.max_seq_length;
+    uint32_t *ids = session->ids + i * longest;
+    senvec_text text = session->texts[text_index];
+    size_t skip = prompt_tokens(model, prompt, ids, longest);
+    if (*prompt && !join(session, member, prompt, &text))
+        atomic_store(&session->out_of_memory, true);
+    session->tokens[i] = sv_tokenizer_encode(model->tokenizer, text.data, text.length, ids, longest);
+    size_t count = session->tokens[i].count;
+    session->sequences[i] = (sv_sequence){
+        .text = {.ids = ids, .length = count},
+        .ending = {.skip = skip < count ? skip : count - 1,
+                   .dimensions = options->dimensions ? options->dimensions : sv_model_dimensions(model),
+                   .normalize = options->normalize},
+        .out = session->out + text_index * session->stride,
+    };
+}
+
+static void tokenize_window(senvec_session *session, size_t member, size_t first, size_t count) {
     for (;;) {
         size_t begin = atomic_fetch_add_explicit(&session->next_chunk, TOKENIZE_CHUNK, memory_order_relaxed);
         if (begin >= count)
             return;
         size_t end = begin + TOKENIZE_CHUNK < count ? begin + TOKENIZE_CHUNK : count;
-        for (size_t i = begin; i < end; i++) {
-            senvec_text text = session->texts[first + i];
-            uint32_t *ids = session->ids + i * longest;
-            session->tokens[i] = sv_tokenizer_encode(session->model->tokenizer, text.data, text.length, ids, longest);
-            session->sequences[i] = (sv_sequence){
-                .text = {.ids = ids, .length = session->tokens[i].count},
-                .out = session->out + (first + i) * session->stride,
-                .normalize = session->normalize,
-            };
-        }
+        for (size_t i = begin; i < end; i++)
+            tokenize_text(session, member, first + i, i);
     }
 }
 
@@ -97,6 +166,28 @@ static void compute_window(senvec_session *session, size_t member) {
     }
 }
 
+static bool is_finite(const float *values, size_t count) {
+    unsigned bad = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        bad |= (bits & 0x7fffffff) + 0x00800000; /* reaches the sign bit from an infinity or NaN alone */
+    }
+    return !(bad >> 31);
+}
+
+/* Looks at the member's share of the window's vectors. */
+static void check_window(senvec_session *session, size_t member, size_t first, size_t count) {
+    for (size_t i = member; i < count; i += session->threads) {
+        const sv_sequence *sequence = &session->sequences[i];
+        if (is_finite(sequence->out, sequence->ending.dimensions))
+            continue;
+        size_t before = atomic_load(&session->not_finite);
+        while (first + i < before && !atomic_compare_exchange_weak(&session->not_finite, &before, first + i))
+            ;
+    }
+}
+
 /* The whole call, on every member. Tokenizing a window ends at a barrier, after which member 0 plans; computing it ends at one,
  * after which its buffers may be filled again. */
 static void embed_on_member(void *context, size_t member) {
@@ -104,14 +195,84 @@ static void embed_on_member(void *context, size_t member) {
     for (size_t first = 0; first < session->count; first += SV_WINDOW_TEXTS) {
         size_t left = session->count - first;
         size_t count = left < SV_WINDOW_TEXTS ? left : SV_WINDOW_TEXTS;
-        tokenize_window(session, first, count);
+        tokenize_window(session, member, first, count);
         sv_team_barrier(session->team);
         if (member == 0)
             plan_window(session, count);
         sv_team_barrier(session->team);
         compute_window(session, member);
         sv_team_barrier(session->team);
+        check_window(session, member, first, count);
     }
+}
+
+static senvec_status check_options(const senvec_model *model, const senvec_embed_options *options, size_t stride,
+                                   senvec_error *err) {
+    size_t dimensions = options->dimensions ? options->dimensions : sv_model_dimensions(model);
+    if ((unsigned)options->normalize > SENVEC_NORMALIZE_OFF)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: normalize %u isn't a senvec_normalize",
+                       (unsigned)options->normalize);
+    if (dimensions > model->config.dimensions)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "dimensions %zu: this model's vectors have %zu", dimensions,
+                       model->config.dimensions);
+    if (stride < dimensions)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: stride %zu is below the %zu floats of a vector", stride,
+                       dimensions);
+    const char *text;
+    if (!options->prompt && options->prompt_name)
+        return sv_prompts_find(&model->prompts, options->prompt_name, &text, err);
+    return SENVEC_OK;
+}
+
+/* All that can be wrong is found before anything is computed. */
+static senvec_status check_call(const senvec_session *session, senvec_error *err) {
+    for (size_t i = 0; i < session->count; i++)
+        if (!session->texts[i].data && session->texts[i].length)
+            return sv_fail(err, SENVEC_INVALID_ARGUMENT, i, "senvec_embed: text %zu has %zu bytes at NULL", i,
+                           session->texts[i].length);
+    const senvec_embed_options *checked = NULL;
+    for (size_t i = 0; i < (session->each ? session->count : 1); i++) {
+        const senvec_embed_options *options = options_of(session, i);
+        if (options != checked)
+            SENVEC_TRY(check_options(session->model, options, session->stride, err));
+        checked = options;
+    }
+    if (session->process != getpid())
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                       "this session was opened by another process: its threads don't exist after fork; open a session of the "
+                       "model in this process");
+    return SENVEC_OK;
+}
+
+static senvec_status embed(senvec_session *session, senvec_embed_stats *stats, senvec_error *err) {
+    SENVEC_TRY(check_call(session, err));
+    if (session->count == 0)
+        return SENVEC_OK;
+    session->done = (senvec_embed_stats){0};
+    atomic_store(&session->out_of_memory, false);
+    atomic_store(&session->not_finite, session->count);
+    sv_team_run(session->team, embed_on_member, session);
+    if (atomic_load(&session->out_of_memory))
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "senvec_embed: no memory for a text with its prompt");
+    size_t bad = atomic_load(&session->not_finite);
+    if (bad < session->count)
+        return sv_fail(err, SENVEC_FORMAT, bad,
+                       "%s: the vector of text %zu isn't finite: the model's weights overflow in %s; use another model, or "
+                       "another precision",
+                       session->model->directory, bad, senvec_precision_name(session->model->encoder.math.precision));
+    if (stats) {
+        stats->tokens += session->done.tokens;
+        stats->truncated += session->done.truncated;
+        stats->invalid_utf8 += session->done.invalid_utf8;
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status check_pointers(const senvec_session *session, const senvec_text *texts, size_t count, const float *out,
+                                    senvec_error *err) {
+    if (!session || (count && (!texts || !out)))
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: a pointer is NULL");
+    return SENVEC_OK;
 }
 
 senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, size_t count, float *out, size_t stride,
@@ -122,35 +283,29 @@ senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, si
 senvec_status senvec_embed_with(senvec_session *session, const senvec_text *texts, size_t count,
                                 const senvec_embed_options *options, float *out, size_t stride, senvec_embed_stats *stats,
                                 senvec_error *err) {
-    if (!session || (count && (!texts || !out)))
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: a pointer is NULL");
-    size_t dimensions = session->model->config.hidden;
-    if (stride < dimensions)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: stride %zu is below the %zu floats of a vector", stride,
-                       dimensions);
-    for (size_t i = 0; i < count; i++)
-        if (!texts[i].data && texts[i].length)
-            return sv_fail(err, SENVEC_INVALID_ARGUMENT, i, "senvec_embed: text %zu has %zu bytes at NULL", i, texts[i].length);
-    senvec_normalize normalize = options ? options->normalize : SENVEC_NORMALIZE_AUTO;
-    if ((unsigned)normalize > SENVEC_NORMALIZE_OFF)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: normalize %u isn't a senvec_normalize",
-                       (unsigned)normalize);
-    if (count == 0)
-        return SENVEC_OK;
-    session->normalize =
-        normalize == SENVEC_NORMALIZE_AUTO ? session->model->config.normalize : normalize == SENVEC_NORMALIZE_ON;
+    static const senvec_embed_options defaults = {0};
+    SENVEC_TRY(check_pointers(session, texts, count, out, err));
     session->texts = texts;
     session->count = count;
+    session->same = options ? options : &defaults;
+    session->each = NULL;
     session->out = out;
     session->stride = stride;
-    session->done = (senvec_embed_stats){0};
-    sv_team_run(session->team, embed_on_member, session);
-    if (stats) {
-        stats->tokens += session->done.tokens;
-        stats->truncated += session->done.truncated;
-        stats->invalid_utf8 += session->done.invalid_utf8;
-    }
-    return SENVEC_OK;
+    return embed(session, stats, err);
+}
+
+senvec_status senvec_embed_each(senvec_session *session, const senvec_text *texts, size_t count,
+                                const senvec_embed_options *const *options, float *out, size_t stride,
+                                senvec_embed_stats *stats, senvec_error *err) {
+    SENVEC_TRY(check_pointers(session, texts, count, out, err));
+    if (count && !options)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_each: options is NULL");
+    session->texts = texts;
+    session->count = count;
+    session->each = options;
+    session->out = out;
+    session->stride = stride;
+    return count ? embed(session, stats, err) : SENVEC_OK;
 }
 
 /* --------------------------------------------------------------------------------------------------------------- life cycle */
@@ -163,6 +318,8 @@ static senvec_status session_init(senvec_session *session, senvec_error *err) {
     void *block;
     SENVEC_TRY(sv_alloc(allocator, SV_WINDOW_TEXTS * longest, sizeof(uint32_t), "token ids", &block, err));
     session->ids = block;
+    SENVEC_TRY(sv_alloc(allocator, threads, sizeof(joined), "texts with prompts", &block, err));
+    session->joined = memset(block, 0, threads * sizeof(joined));
     SENVEC_TRY(sv_alloc(allocator, threads, sizeof(sv_workspace), "workspaces", &block, err));
     session->workspaces = memset(block, 0, threads * sizeof(sv_workspace));
     for (size_t i = 0; i < threads; i++)
@@ -185,6 +342,7 @@ senvec_status senvec_session_open(const senvec_model *model, const senvec_sessio
     SENVEC_TRY(sv_alloc(&model->allocator, 1, sizeof(senvec_session), "a session", &memory, err));
     senvec_session *session = memset(memory, 0, sizeof(senvec_session));
     session->model = model;
+    session->process = getpid();
     session->allocator = model->allocator;
     session->threads = threads;
     session->planning = (sv_planning){
@@ -207,10 +365,14 @@ void senvec_session_free(senvec_session *session) {
         return;
     const senvec_model *model = session->model;
     senvec_allocator allocator = session->allocator;
-    sv_team_close(session->team);
+    if (session->process == getpid()) /* else there are no threads to end: what is left of them is the child's to lose */
+        sv_team_close(session->team);
     if (session->workspaces)
         for (size_t i = 0; i < session->threads; i++)
             sv_workspace_release(&session->workspaces[i], &allocator);
+    for (size_t i = 0; session->joined && i < session->threads; i++)
+        sv_free(&allocator, session->joined[i].bytes, session->joined[i].capacity, 1);
+    sv_free(&allocator, session->joined, session->threads, sizeof(joined));
     sv_free(&allocator, session->workspaces, session->threads, sizeof(sv_workspace));
     sv_free(&allocator, session->ids, SV_WINDOW_TEXTS * model->config.max_seq_length, sizeof(uint32_t));
     sv_free(&allocator, session, 1, sizeof *session);

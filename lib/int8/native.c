@@ -8,12 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "int8/native_modules.h"
 #include "int8/quantized_file.h"
 
 #define KIND "native int8 model 3" /* with the version of this format */
 #define MAX_NAME 96
-
-static const sv_pooling poolings[] = {SV_POOLING_MEAN, SV_POOLING_CLS, SV_POOLING_MAX};
 
 /* ------------------------------------------------------------------------------------------------------------ configuration */
 
@@ -45,14 +44,13 @@ static void sizes_of(sv_config *config, size_field out[SIZES]) {
 }
 
 /* For free(); NULL for want of memory. */
-static char *config_text(const sv_config *from) {
+static char *config_text(const sv_config *from, const sv_prompts *prompts) {
     sv_config config = *from;
     size_field fields[SIZES];
     sizes_of(&config, fields);
-    json_t *object = json_pack("{s:f, s:s, s:s, s:b}", "layernorm_eps", (double)config.layernorm_eps, "activation",
-                               sv_activation_name(config.activation), "pooling", sv_pooling_name(config.pooling), "normalize",
-                               config.normalize);
-    bool made = object != NULL;
+    json_t *object = json_pack("{s:f, s:s}", "layernorm_eps", (double)config.layernorm_eps, "activation",
+                               sv_activation_name(config.activation));
+    bool made = object && sv_native_modules_write(&config, object) && sv_prompts_write(prompts, object);
     for (size_t i = 0; i < SIZES; i++)
         made = made && json_object_set_new(object, fields[i].name, json_integer((json_int_t)*fields[i].value)) == 0;
     char *text = made ? json_dumps(object, JSON_COMPACT) : NULL;
@@ -71,14 +69,6 @@ static bool read_config(const json_t *object, sv_config *out) {
             return false;
         *fields[i].value = (size_t)json_integer_value(value);
     }
-    const json_t *eps = json_object_get(object, "layernorm_eps"), *normalize = json_object_get(object, "normalize");
-    const char *pooling = json_string_value(json_object_get(object, "pooling"));
-    bool known = false;
-    for (size_t i = 0; pooling && i < sizeof poolings / sizeof *poolings; i++)
-        if (strcmp(sv_pooling_name(poolings[i]), pooling) == 0) {
-            config.pooling = poolings[i];
-            known = true;
-        }
     const char *activation = json_string_value(json_object_get(object, "activation"));
     bool activates = false;
     for (int i = SV_ACTIVATION_GELU; activation && i <= SV_ACTIVATION_RELU; i++)
@@ -86,11 +76,10 @@ static bool read_config(const json_t *object, sv_config *out) {
             config.activation = (sv_activation)i;
             activates = true;
         }
-    config.layernorm_eps = (float)json_number_value(eps);
-    config.normalize = json_is_true(normalize);
-    if (!known || !activates || (config.buckets && config.buckets < SV_LEAST_BUCKETS) || !json_is_boolean(normalize) ||
+    config.layernorm_eps = (float)json_number_value(json_object_get(object, "layernorm_eps"));
+    if (!activates || (config.buckets && config.buckets < SV_LEAST_BUCKETS) ||
         !(config.layernorm_eps > 0 && config.layernorm_eps < 1) || config.hidden % config.heads != 0 ||
-        config.max_seq_length > config.positions)
+        config.max_seq_length > config.positions || !sv_native_modules_read(object, &config))
         return false;
     *out = config;
     return true;
@@ -145,10 +134,29 @@ static senvec_status add_file(writer *w, const char *name, const sv_file_map *fi
     return file ? sv_tensor_list_add(&w->list, name, "U8", 0, file->size, file->data, &w->arena, w->err) : SENVEC_OK;
 }
 
-static senvec_status write_all(writer *w, const char *path, const sv_config *config, const sv_weights *weights,
-                               const sv_quantized *quantized, const sv_tokenizer_files *tokenizer) {
-    SENVEC_TRY(sv_tensor_list_init(&w->list, config, 8 + 4 * config->layers + 3, &w->arena, w->err));
-    SENVEC_TRY(add_tables(w, config, weights));
+static senvec_status add_modules(writer *w, const sv_modules *modules) {
+    sv_module_weights weights;
+    for (size_t i = 0; i < modules->config->module_count; i++) {
+        weights = modules->weights[i];
+        sv_module_tensor tensors[SV_MAX_MODULE_TENSORS];
+        size_t count = sv_module_tensors(&modules->config->modules[i], &weights, tensors);
+        for (size_t j = 0; j < count; j++) {
+            char name[SV_MODULE_TENSOR_NAME];
+            sv_module_tensor_name(i, &tensors[j], name);
+            SENVEC_TRY(add(w, name, tensors[j].rows, tensors[j].columns, *tensors[j].data));
+        }
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status write_all(writer *w, const char *path, const sv_native_parts *parts) {
+    const sv_config *config = parts->config;
+    const sv_quantized *quantized = parts->quantized;
+    const sv_tokenizer_files *tokenizer = parts->tokenizer;
+    const size_t others = 8 + 4 * config->layers + 3 + SV_MAX_MODULE_TENSORS * config->module_count;
+    SENVEC_TRY(sv_tensor_list_init(&w->list, config, others, &w->arena, w->err));
+    SENVEC_TRY(add_tables(w, config, parts->weights));
+    SENVEC_TRY(add_modules(w, parts->modules));
     SENVEC_TRY(sv_tensor_list_floats(&w->list, config, quantized, &w->arena, w->err));
     SENVEC_TRY(sv_tensor_list_weights(&w->list, config, quantized, &w->arena, w->err));
     SENVEC_TRY(add_file(w, SV_TOKENIZER_JSON, tokenizer->json));
@@ -156,7 +164,7 @@ static senvec_status write_all(writer *w, const char *path, const sv_config *con
     SENVEC_TRY(add_file(w, SV_TOKENIZER_CONFIG, tokenizer->config));
     char content[SV_QUANTIZED_HASH];
     sv_quantized_hash_text(sv_quantized_hash(config, quantized), content);
-    char *text = config_text(config);
+    char *text = config_text(config, parts->prompts);
     if (!text)
         return sv_fail(w->err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory for its configuration", path);
     const char *const metadata[][2] = {{"senvec", KIND}, {"config", text}, {"content", content}, {NULL, NULL}};
@@ -165,12 +173,11 @@ static senvec_status write_all(writer *w, const char *path, const sv_config *con
     return status;
 }
 
-senvec_status sv_native_write(const char *path, const sv_config *config, const sv_weights *weights,
-                              const sv_quantized *quantized, const sv_tokenizer_files *tokenizer,
-                              const senvec_allocator *allocator, senvec_error *err) {
+senvec_status sv_native_write(const char *path, const sv_native_parts *parts, const senvec_allocator *allocator,
+                              senvec_error *err) {
     writer w = {.err = err};
     sv_arena_init(&w.arena, allocator);
-    senvec_status status = write_all(&w, path, config, weights, quantized, tokenizer);
+    senvec_status status = write_all(&w, path, parts);
     sv_arena_release(&w.arena);
     return status;
 }
@@ -217,6 +224,14 @@ senvec_status sv_native_tokenizer(const sv_safetensors *file, const char *path, 
         .config = find_file(file, SV_TOKENIZER_CONFIG, &config),
     };
     return sv_tokenizer_load_files(path, &files, allocator, out, err);
+}
+
+senvec_status sv_native_prompts(const sv_safetensors *file, const char *path, sv_arena *arena, sv_prompts *out,
+                                senvec_error *err) {
+    json_t *object = json_loads(sv_safetensors_metadata(file, "config"), JSON_REJECT_DUPLICATES, NULL);
+    senvec_status status = sv_prompts_read(object, path, arena, out, err);
+    json_decref(object);
+    return status;
 }
 
 senvec_status sv_native_quantized(const sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena,

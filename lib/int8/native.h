@@ -5,18 +5,33 @@
 #define SV_INT8_NATIVE_H
 
 #include "format/safetensors.h"
+#include "model/modules.h"
+#include "model/prompts.h"
 #include "model/quantized.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
 
+/* What a native file is made of. */
+typedef struct sv_native_parts {
+    const sv_config *config;
+    const sv_prompts *prompts;
+    const sv_modules *modules;
+    const sv_weights *weights;
+    const sv_quantized *quantized;
+    const sv_tokenizer_files *tokenizer;
+} sv_native_parts;
+
 /* Writes a model to `path`, whole or not at all. Errors: IO, TOO_LARGE, OUT_OF_MEMORY. */
-senvec_status sv_native_write(const char *path, const sv_config *config, const sv_weights *weights,
-                              const sv_quantized *quantized, const sv_tokenizer_files *tokenizer,
-                              const senvec_allocator *allocator, senvec_error *err);
+senvec_status sv_native_write(const char *path, const sv_native_parts *parts, const senvec_allocator *allocator,
+                              senvec_error *err);
 
 /* Opens a native file and reads its configuration. Errors: as sv_safetensors_open; UNSUPPORTED (not a native file, or one of
  * another version), FORMAT. */
 senvec_status sv_native_open(const char *path, sv_safetensors **file, sv_config *config, senvec_error *err);
+
+/* The prompts of an open native file, in `arena`. Errors: as sv_prompts_read. */
+senvec_status sv_native_prompts(const sv_safetensors *file, const char *path, sv_arena *arena, sv_prompts *out,
+                                senvec_error *err);
 
 /* The tokenizer of an open native file. Errors: as sv_tokenizer_load. */
 senvec_status sv_native_tokenizer(const sv_safetensors *file, const char *path, const senvec_allocator *allocator,

@@ -7,7 +7,39 @@
 
 #include "common/status.h"
 
-typedef enum sv_pooling { SV_POOLING_MEAN, SV_POOLING_CLS, SV_POOLING_MAX } sv_pooling;
+/* In the order in which sentence-transformers joins the vectors of several. */
+typedef enum sv_pooling {
+    SV_POOLING_CLS,       /* the first token's vector */
+    SV_POOLING_MAX,       /* the largest of each element */
+    SV_POOLING_MEAN,      /* the sum over n tokens, divided by n */
+    SV_POOLING_MEAN_SQRT, /* the sum, divided by the root of n */
+    SV_POOLING_WEIGHTED,  /* the mean with the weights 1, 2, ... n */
+    SV_POOLING_LAST,      /* the last token's vector */
+    SV_POOLINGS
+} sv_pooling;
+
+typedef enum sv_dense_activation {
+    SV_DENSE_NONE,
+    SV_DENSE_TANH,
+    SV_DENSE_RELU,
+    SV_DENSE_GELU, /* by erf */
+    SV_DENSE_SIGMOID,
+    SV_DENSE_SILU,
+    SV_DENSE_ACTIVATIONS
+} sv_dense_activation;
+
+typedef enum sv_module_kind { SV_MODULE_DENSE, SV_MODULE_LAYERNORM, SV_MODULE_NORMALIZE, SV_MODULE_KINDS } sv_module_kind;
+
+/* A module after Pooling. What is said of Dense is 0 for the others. */
+typedef struct sv_module {
+    sv_module_kind kind;
+    size_t in, out; /* floats of a vector */
+    sv_dense_activation activation;
+    bool bias, residual;
+    char folder[64]; /* inside the model's directory, for the weights */
+} sv_module;
+
+#define SV_MAX_MODULES 8
 
 /* Encoders that differ in the names of their weights; what else they differ in is in sv_config. */
 typedef enum sv_family {
@@ -57,9 +89,15 @@ typedef struct sv_config {
     size_t labels; /* of a classifier */
 
     /* What sentence-transformers adds (modules_config.c). */
-    size_t max_seq_length; /* tokens kept of a text, [CLS] and [SEP] included: 2 .. positions */
-    sv_pooling pooling;
-    bool normalize;
+    size_t max_seq_length;            /* tokens kept of a text, [CLS] and [SEP] included: 2 .. positions */
+    sv_pooling poolings[SV_POOLINGS]; /* their vectors are joined, in this order */
+    size_t pooling_count;             /* 1 .. SV_POOLINGS */
+    bool include_prompt;              /* false: a prompt's tokens are left out of pooling */
+    sv_module modules[SV_MAX_MODULES];
+    size_t module_count;
+    bool normalize;                 /* at the end of all modules a vector is divided by its length */
+    size_t dimensions;              /* floats that the last module gives */
+    size_t truncate_dim;            /* floats kept of these; 0: all */
     char transformer_directory[64]; /* folder of the Transformer module (weights, tokenizer) inside the model directory: "" or
                                        "0_Transformer" */
 } sv_config;
@@ -70,8 +108,8 @@ typedef struct sv_config {
  * - max_seq_length is that of sentence_bert_config.json; where it has none, the smaller one of tokenizer_config.json's
  *   model_max_length and the position table. One over the position table (sentence-transformers takes it and fails at the first
  *   text that long) is cut to it.
- * - Whatever would change a vector and can't be done here (another architecture, activation, module, pooling, a default prompt,
- *   ...) is refused by name.
+ * - Whatever would change a vector and can't be done here (another architecture, activation, module, ...) is refused by name.
+ * - Prompts are for sv_prompts_load.
  * `out` is touched only on success. Errors: NOT_FOUND, IO, FORMAT (err->offset: the byte, for JSON that can't be parsed),
  * UNSUPPORTED, TOO_LARGE, OUT_OF_MEMORY. */
 senvec_status sv_config_load(const char *directory, sv_config *out, senvec_error *err);
@@ -79,7 +117,17 @@ senvec_status sv_config_load(const char *directory, sv_config *out, senvec_error
 /* "gelu", "gelu_tanh" or "relu". */
 const char *sv_activation_name(sv_activation activation);
 
-/* "mean", "cls" or "max". */
+/* "mean", "cls", ..., as Pooling's configuration has them. */
 const char *sv_pooling_name(sv_pooling pooling);
+
+/* The class of an activation ("Tanh"), as torch names it. */
+const char *sv_dense_activation_name(sv_dense_activation activation);
+
+/* Sets `dimensions` and `in` and `out` of each module from the poolings and the Dense modules. False if a Dense or LayerNorm
+ * doesn't take what is before it. */
+bool sv_config_chain(sv_config *config);
+
+/* The floats of the widest vector between two modules. */
+size_t sv_config_widest(const sv_config *config);
 
 #endif

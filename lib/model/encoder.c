@@ -11,7 +11,7 @@
  * few, each member does all of it, in its own workspace: that costs less than the barrier which it saves. */
 #include "model/encoder.h"
 
-#include "model/pooling.h"
+#include "model/modules.h"
 #include "model/steps.h"
 
 #include <assert.h>
@@ -132,6 +132,7 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
         sv_operand_size(&encoder->math, tokens, widest),
         tokens * sizeof(sv_row_range),
         attention->scratch_size(longest, h / config->heads),
+        2 * sv_config_widest(config) * sizeof(float),
     };
     enum { PIECES = sizeof sizes / sizeof *sizes };
     size_t offsets[PIECES], bytes = 0;
@@ -154,6 +155,7 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
         .inner = pieces[4],
         .operand = {pieces[5], pieces[6]},
         .scratch = pieces[7],
+        .vectors = pieces[8],
         .block = block,
         .bytes = bytes,
     };
@@ -364,8 +366,8 @@ void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const s
     size_t row = 0;
     for (size_t s = 0; s < count; s++) {
         if (s % share.count == share.index)
-            sv_pool(config->pooling, texts[s].normalize, x + row * config->hidden, texts[s].text.length, config->hidden,
-                    texts[s].out);
+            sv_modules_run(encoder->modules, x + row * config->hidden, texts[s].text.length, &texts[s].ending,
+                           workspaces[share.index].vectors, texts[s].out);
         row += texts[s].text.length;
     }
 }

@@ -9,6 +9,7 @@
 #include "common/thread.h"
 #include "model/config.h"
 #include "model/linear.h"
+#include "model/modules.h"
 #include "model/steps.h"
 #include "model/weights.h"
 
@@ -24,6 +25,7 @@ typedef struct sv_encoder {
     sv_config config;
     sv_math math;
     const sv_weights *weights; /* for the embedding tables and LayerNorms */
+    const sv_modules *modules; /* what comes after the layers; set by the caller */
     sv_encoder_layer *layers;  /* (L) */
     sv_linear projection;      /* (H, E), in fp32, if the configuration has an `embedding` */
     sv_position_bias bias;
@@ -45,6 +47,7 @@ typedef struct sv_workspace {
     void *inner;               /* (T, I): the activation's output, in the precision's form */
     sv_operand_buffer operand; /* (T, max(H, I)): the input of a linear layer */
     float *scratch;            /* attention's */
+    float *vectors;            /* (2, sv_config_widest): a text's vector between two modules */
     void *block;               /* all of it */
     size_t bytes;
 } sv_workspace;
@@ -57,8 +60,8 @@ void sv_workspace_release(sv_workspace *workspace, const senvec_allocator *alloc
 /* One text of a batch: its ids in, its vector out. */
 typedef struct sv_sequence {
     sv_text_ids text;
-    float *out;     /* (H) */
-    bool normalize; /* `out` is divided by its length */
+    sv_ending ending; /* what is made of the vectors of its tokens */
+    float *out;       /* (ending.dimensions) */
 } sv_sequence;
 
 /* Who does a forward pass: one thread alone (team NULL, 0 of 1), or every member of a team inside of one sv_team_run, each of

@@ -3,10 +3,11 @@
  * thing are both in use: modules were renamed, Pooling's six switches became one name.
  *
  *     modules.json                       which modules, in which order, in which folders
- *     config_sentence_transformers.json  a default prompt (optional)
+ *     config_sentence_transformers.json  truncate_dim, prompts (optional; the latter are read by prompts.c)
  *     <transformer>/config.json          the encoder: transformer_config.c
  *     <transformer>/sentence_bert_config.json, tokenizer_config.json    max_seq_length (optional)
  *     <pooling>/config.json              how token vectors become one
+ *     <dense>/config.json, <layernorm>/config.json    their sizes; the weights beside them are read by modules.c
  *     <normalize>/config.json            only present in newer models */
 #include "model/config.h"
 
@@ -17,12 +18,11 @@
 #include "model/document.h"
 #include "model/transformer_config.h"
 
-/* The folders of the modules, relative to the model's. */
-typedef struct module_paths {
-    char transformer[64], pooling[64], normalize[64];
-    bool has_modules; /* modules.json was there */
-    bool has_normalize;
-} module_paths;
+/* The modules of modules.json. */
+typedef struct module_list {
+    char transformer[64], pooling[64]; /* folders, relative to the model's */
+    bool present;                      /* modules.json was there */
+} module_list;
 
 /* ----------------------------------------------------------------------------------------------------------------- modules */
 
@@ -48,54 +48,72 @@ static senvec_status read_folder(const sv_document *modules, const json_t *modul
     return SENVEC_OK;
 }
 
-static senvec_status read_module_list(const sv_document *modules, module_paths *out, senvec_error *err) {
-    static const char *const classes[] = {"Transformer", "Pooling", "Normalize"};
-    char(*const folders[])[64] = {&out->transformer, &out->pooling, &out->normalize};
+static senvec_status refuse_module(const sv_document *modules, size_t index, const char *type, senvec_error *err) {
+    return sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                   "%s: module %zu is \"%s\"; supported are Transformer, then Pooling, then any of Dense, LayerNorm and "
+                   "Normalize",
+                   modules->path, index, type);
+}
+
+/* A module after Pooling. */
+static senvec_status read_later_module(const sv_document *modules, const json_t *module, size_t index, const char *type,
+                                       sv_config *out, senvec_error *err) {
+    static const char *const classes[SV_MODULE_KINDS] = {"Dense", "LayerNorm", "Normalize"};
+    const char *class = module_class(type);
+    if (strcmp(class, "Dropout") == 0) /* drops nothing outside of training */
+        return SENVEC_OK;
+    size_t kind = 0;
+    while (kind < SV_MODULE_KINDS && strcmp(class, classes[kind]) != 0)
+        kind++;
+    if (kind == SV_MODULE_KINDS)
+        return refuse_module(modules, index, type, err);
+    if (out->module_count == SV_MAX_MODULES)
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: over %u modules after Pooling", modules->path, SV_MAX_MODULES);
+    sv_module *next = &out->modules[out->module_count++];
+    next->kind = (sv_module_kind)kind;
+    return read_folder(modules, module, next->folder, err);
+}
+
+static senvec_status read_module_list(const sv_document *modules, module_list *list, sv_config *out, senvec_error *err) {
     size_t count = json_array_size(modules->root);
     for (size_t i = 0; i < count; i++) {
         const json_t *module = json_array_get(modules->root, i);
         const char *type = json_string_value(json_object_get(module, "type"));
         if (!type)
             return sv_fail(err, SENVEC_FORMAT, 0, "%s: module %zu has no \"type\"", modules->path, i);
-        if (i >= 3 || strcmp(module_class(type), classes[i]) != 0)
-            return sv_fail(err, SENVEC_UNSUPPORTED, 0,
-                           "%s: module %zu is \"%s\"; supported are Transformer, Pooling and, where wanted, Normalize, in this "
-                           "order",
-                           modules->path, i, type);
-        SENVEC_TRY(read_folder(modules, module, *folders[i], err));
+        if (i >= 2) {
+            SENVEC_TRY(read_later_module(modules, module, i, type, out, err));
+            continue;
+        }
+        if (strcmp(module_class(type), i == 0 ? "Transformer" : "Pooling") != 0)
+            return refuse_module(modules, i, type, err);
+        SENVEC_TRY(read_folder(modules, module, i == 0 ? list->transformer : list->pooling, err));
     }
     if (count < 2)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: %zu modules; a Transformer and a Pooling are needed", modules->path,
                        count);
-    out->has_modules = true;
-    out->has_normalize = count == 3;
+    list->present = true;
     return SENVEC_OK;
 }
 
-static senvec_status read_modules(const char *directory, module_paths *out, senvec_error *err) {
-    *out = (module_paths){0};
+static senvec_status read_modules(const char *directory, module_list *list, sv_config *out, senvec_error *err) {
+    *list = (module_list){0};
     sv_document modules;
     SENVEC_TRY(sv_document_open(directory, "", "modules.json", true, &modules, err));
     if (!modules.root)
         return SENVEC_OK;
-    senvec_status status = read_module_list(&modules, out, err);
+    senvec_status status = read_module_list(&modules, list, out, err);
     sv_document_close(&modules);
     return status;
 }
 
-/* A default prompt would go before each text; and the file may belong to another kind of model. */
-static senvec_status check_prompt(const char *directory, senvec_error *err) {
+/* What holds for the whole model; the file may belong to another kind of model. */
+static senvec_status read_whole(const char *directory, sv_config *out, senvec_error *err) {
     sv_document file;
     SENVEC_TRY(sv_document_open(directory, "", "config_sentence_transformers.json", false, &file, err));
     senvec_status status = sv_document_expect_string(&file, "model_type", "SentenceTransformer", err);
-    const char *name = json_string_value(sv_document_get(&file, "default_prompt_name"));
-    const char *prompt = name ? json_string_value(json_object_get(sv_document_get(&file, "prompts"), name)) : NULL;
-    if (status == SENVEC_OK && prompt && *prompt)
-        status =
-            sv_fail(err, SENVEC_UNSUPPORTED, 0,
-                    "%s: default_prompt_name is \"%s\", so each text would begin with \"%.100s\"; prompts are not supported: "
-                    "set it to null and add the prompt to the texts",
-                    file.path, name, prompt);
+    if (status == SENVEC_OK && sv_document_get(&file, "truncate_dim"))
+        status = sv_document_size(&file, "truncate_dim", 0, 1, SIZE_MAX >> 12, &out->truncate_dim, err);
     sv_document_close(&file);
     return status;
 }
@@ -153,16 +171,16 @@ static senvec_status read_options(const char *directory, const char *folder, con
     return SENVEC_OK;
 }
 
-static senvec_status read_length(const char *directory, const module_paths *paths, sv_config *out, senvec_error *err) {
+static senvec_status read_length(const char *directory, const module_list *list, sv_config *out, senvec_error *err) {
     /* sentence-transformers tries these names in this order and stops at the first with content. */
     static const char *const names[] = {
         "sentence_bert_config.json",      "sentence_roberta_config.json", "sentence_distilbert_config.json",
         "sentence_camembert_config.json", "sentence_albert_config.json",  "sentence_xlm-roberta_config.json",
         "sentence_xlnet_config.json",
     };
-    const char *folder = paths->transformer;
+    const char *folder = list->transformer;
     sv_document options = {0};
-    for (size_t i = 0; paths->has_modules && i < sizeof names / sizeof *names && json_object_size(options.root) == 0; i++) {
+    for (size_t i = 0; list->present && i < sizeof names / sizeof *names && json_object_size(options.root) == 0; i++) {
         sv_document_close(&options);
         SENVEC_TRY(sv_document_open(directory, folder, names[i], false, &options, err));
     }
@@ -171,59 +189,62 @@ static senvec_status read_length(const char *directory, const module_paths *path
     return status;
 }
 
-/* ----------------------------------------------------------------------------------------------------- pooling, normalising */
+/* ----------------------------------------------------------------------------------------------------------------- pooling */
 
 static const struct {
     const char *name;   /* newer models: "pooling_mode" */
     const char *legacy; /* older models: a switch each */
-    int pooling;        /* an sv_pooling, or -1 */
-} poolings[] = {
-    {"mean", "pooling_mode_mean_tokens", SV_POOLING_MEAN},    {"cls", "pooling_mode_cls_token", SV_POOLING_CLS},
-    {"max", "pooling_mode_max_tokens", SV_POOLING_MAX},       {"mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens", -1},
-    {"weightedmean", "pooling_mode_weightedmean_tokens", -1}, {"lasttoken", "pooling_mode_lasttoken", -1},
+} poolings[SV_POOLINGS] = {
+    [SV_POOLING_CLS] = {"cls", "pooling_mode_cls_token"},
+    [SV_POOLING_MAX] = {"max", "pooling_mode_max_tokens"},
+    [SV_POOLING_MEAN] = {"mean", "pooling_mode_mean_tokens"},
+    [SV_POOLING_MEAN_SQRT] = {"mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens"},
+    [SV_POOLING_WEIGHTED] = {"weightedmean", "pooling_mode_weightedmean_tokens"},
+    [SV_POOLING_LAST] = {"lasttoken", "pooling_mode_lasttoken"},
 };
-enum { POOLINGS = sizeof poolings / sizeof *poolings };
 
 const char *sv_pooling_name(sv_pooling pooling) {
     return poolings[pooling].name;
 }
 
-/* The one pooling mode of a Pooling module; "mean" where nothing is said. */
-static senvec_status read_pooling_mode(const sv_document *file, const char **out, senvec_error *err) {
+static senvec_status add_pooling(const sv_document *file, const json_t *mode, sv_config *out, senvec_error *err) {
+    const char *name = json_string_value(mode);
+    if (!name)
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"pooling_mode\" has to be a string or a list of strings", file->path);
+    for (size_t i = 0; i < SV_POOLINGS; i++)
+        if (strcmp(name, poolings[i].name) == 0) {
+            if (out->pooling_count == SV_POOLINGS)
+                return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: over %u pooling modes", file->path, SV_POOLINGS);
+            out->poolings[out->pooling_count++] = (sv_pooling)i;
+            return SENVEC_OK;
+        }
+    return sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                   "%s: the pooling mode is \"%s\"; supported are cls, max, mean, mean_sqrt_len_tokens, weightedmean and "
+                   "lasttoken",
+                   file->path, name);
+}
+
+/* The modes of a Pooling module; "mean" where nothing is said. */
+static senvec_status read_pooling_modes(const sv_document *file, sv_config *out, senvec_error *err) {
     const json_t *mode = sv_document_get(file, "pooling_mode");
-    *out = poolings[SV_POOLING_MEAN].name;
-    size_t modes = 0;
-    if (json_is_array(mode)) {
-        modes = json_array_size(mode);
-        mode = json_array_get(mode, 0);
-    }
-    if (mode) {
-        if (!json_is_string(mode))
-            return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"pooling_mode\" has to be a string", file->path);
-        *out = json_string_value(mode);
-    } else {
-        for (size_t i = 0; i < POOLINGS; i++)
-            if (json_is_true(sv_document_get(file, poolings[i].legacy))) {
-                *out = poolings[i].name;
-                modes++;
-            }
-    }
-    if (modes > 1)
-        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: %zu pooling modes at once; one of mean, cls and max is supported",
-                       file->path, modes);
+    for (size_t i = 0; i < json_array_size(mode); i++)
+        SENVEC_TRY(add_pooling(file, json_array_get(mode, i), out, err));
+    if (mode && !json_is_array(mode))
+        SENVEC_TRY(add_pooling(file, mode, out, err));
+    for (size_t i = 0; !mode && i < SV_POOLINGS; i++)
+        if (json_is_true(sv_document_get(file, poolings[i].legacy)))
+            out->poolings[out->pooling_count++] = (sv_pooling)i;
+    if (!out->pooling_count)
+        out->poolings[out->pooling_count++] = SV_POOLING_MEAN;
     return SENVEC_OK;
 }
 
 static senvec_status read_pooling_config(const sv_document *file, sv_config *out, senvec_error *err) {
-    const char *mode;
-    SENVEC_TRY(read_pooling_mode(file, &mode, err));
-    size_t i = 0;
-    while (i < POOLINGS && (poolings[i].pooling < 0 || strcmp(mode, poolings[i].name) != 0))
-        i++;
-    if (i == POOLINGS)
-        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: the pooling mode is \"%s\"; supported are mean, cls and max",
-                       file->path, mode);
-    out->pooling = (sv_pooling)poolings[i].pooling;
+    SENVEC_TRY(read_pooling_modes(file, out, err));
+    const json_t *include = sv_document_get(file, "include_prompt");
+    if (include && !json_is_boolean(include))
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"include_prompt\" has to be true or false", file->path);
+    out->include_prompt = !json_is_false(include);
     size_t dimension;
     const char *key = sv_document_get(file, "embedding_dimension") ? "embedding_dimension" : "word_embedding_dimension";
     SENVEC_TRY(sv_document_size(file, key, 0, 1, SV_MAX_HIDDEN, &dimension, err));
@@ -233,12 +254,14 @@ static senvec_status read_pooling_config(const sv_document *file, sv_config *out
     return SENVEC_OK;
 }
 
-static senvec_status read_pooling(const char *directory, const module_paths *paths, sv_config *out, senvec_error *err) {
-    out->pooling = SV_POOLING_MEAN;
-    if (!paths->has_modules)
+static senvec_status read_pooling(const char *directory, const module_list *list, sv_config *out, senvec_error *err) {
+    if (!list->present) {
+        out->poolings[out->pooling_count++] = SV_POOLING_MEAN;
+        out->include_prompt = true;
         return SENVEC_OK;
+    }
     sv_document file;
-    SENVEC_TRY(sv_document_open(directory, paths->pooling, "config.json", false, &file, err));
+    SENVEC_TRY(sv_document_open(directory, list->pooling, "config.json", false, &file, err));
     if (!file.root)
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: the Pooling module's file is missing; fetch the model again", file.path);
     senvec_status status = read_pooling_config(&file, out, err);
@@ -246,31 +269,118 @@ static senvec_status read_pooling(const char *directory, const module_paths *pat
     return status;
 }
 
-static senvec_status read_normalize(const char *directory, const module_paths *paths, sv_config *out, senvec_error *err) {
-    out->normalize = paths->has_normalize;
-    /* Without a folder of its own it has no file either: the model's config.json is another thing. */
-    if (!paths->has_normalize || !*paths->normalize)
+/* ----------------------------------------------------------------------------------------------------------- later modules */
+
+static const char *const activations[SV_DENSE_ACTIVATIONS] = {"Identity", "Tanh", "ReLU", "GELU", "Sigmoid", "SiLU"};
+
+const char *sv_dense_activation_name(sv_dense_activation activation) {
+    return activations[activation];
+}
+
+/* A class of torch ("torch.nn.modules.activation.Tanh"); Tanh where nothing is said. */
+static senvec_status read_activation(const sv_document *file, sv_dense_activation *out, senvec_error *err) {
+    const json_t *value = sv_document_get(file, "activation_function");
+    const char *name = value ? json_string_value(value) : "torch.nn.Tanh";
+    const char *dot = name && strncmp(name, "torch.", strlen("torch.")) == 0 ? strrchr(name, '.') : NULL;
+    for (size_t i = 0; dot && i < SV_DENSE_ACTIVATIONS; i++)
+        if (strcmp(dot + 1, activations[i]) == 0) {
+            *out = (sv_dense_activation)i;
+            return SENVEC_OK;
+        }
+    return sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                   "%s: the activation_function is \"%s\"; supported are torch's Identity, Tanh, ReLU, GELU, Sigmoid and SiLU",
+                   file->path, name ? name : "no string");
+}
+
+/* Reads from and writes to the text's vector, not the tokens' or another one. */
+static senvec_status check_names(const sv_document *file, senvec_error *err) {
+    SENVEC_TRY(sv_document_expect_string(file, "module_input_name", "sentence_embedding", err));
+    return sv_document_expect_string(file, "module_output_name", "sentence_embedding", err);
+}
+
+static senvec_status read_module_config(const sv_document *file, sv_module *module, senvec_error *err) {
+    SENVEC_TRY(check_names(file, err));
+    if (module->kind == SV_MODULE_NORMALIZE)
         return SENVEC_OK;
+    if (module->kind == SV_MODULE_LAYERNORM) {
+        SENVEC_TRY(sv_document_size(file, "dimension", 0, 1, SV_MAX_VECTOR, &module->in, err));
+        module->out = module->in;
+        return SENVEC_OK;
+    }
+    const json_t *bias = sv_document_get(file, "bias");
+    module->bias = !json_is_false(bias);
+    module->residual = json_is_true(sv_document_get(file, "use_residual"));
+    SENVEC_TRY(read_activation(file, &module->activation, err));
+    SENVEC_TRY(sv_document_size(file, "in_features", 0, 1, SV_MAX_VECTOR, &module->in, err));
+    return sv_document_size(file, "out_features", 0, 1, SV_MAX_VECTOR, &module->out, err);
+}
+
+static senvec_status read_module(const char *directory, sv_module *module, senvec_error *err) {
+    /* A Normalize without a folder of its own has no file either: the model's config.json is another thing. */
+    if (!*module->folder)
+        return module->kind == SV_MODULE_NORMALIZE
+                   ? SENVEC_OK
+                   : sv_fail(err, SENVEC_FORMAT, 0, "%s: modules.json has a %s without a folder", directory,
+                             module->kind == SV_MODULE_DENSE ? "Dense" : "LayerNorm");
     sv_document file;
-    SENVEC_TRY(sv_document_open(directory, paths->normalize, "config.json", false, &file, err));
-    senvec_status status = sv_document_expect_string(&file, "module_input_name", "sentence_embedding", err);
-    if (status == SENVEC_OK)
-        status = sv_document_expect_string(&file, "module_output_name", "sentence_embedding", err);
+    SENVEC_TRY(sv_document_open(directory, module->folder, "config.json", false, &file, err));
+    senvec_status status = SENVEC_OK;
+    if (file.root || module->kind == SV_MODULE_NORMALIZE)
+        status = read_module_config(&file, module, err);
+    else
+        status = sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: this module's file is missing; fetch the model again", file.path);
     sv_document_close(&file);
     return status;
 }
 
+bool sv_config_chain(sv_config *config) {
+    size_t floats = config->hidden * config->pooling_count;
+    for (size_t i = 0; i < config->module_count; i++) {
+        sv_module *module = &config->modules[i];
+        if (module->kind == SV_MODULE_NORMALIZE)
+            module->in = module->out = floats;
+        if (module->in != floats)
+            return false;
+        floats = module->out;
+    }
+    config->dimensions = floats;
+    if (config->truncate_dim >= floats)
+        config->truncate_dim = 0;
+    return true;
+}
+
+size_t sv_config_widest(const sv_config *config) {
+    size_t widest = config->hidden * config->pooling_count;
+    for (size_t i = 0; i < config->module_count; i++)
+        if (config->modules[i].out > widest)
+            widest = config->modules[i].out;
+    return widest;
+}
+
+static senvec_status read_later_modules(const char *directory, sv_config *out, senvec_error *err) {
+    for (size_t i = 0; i < out->module_count; i++)
+        SENVEC_TRY(read_module(directory, &out->modules[i], err));
+    out->normalize = out->module_count && out->modules[out->module_count - 1].kind == SV_MODULE_NORMALIZE;
+    out->module_count -= out->normalize;
+    if (!sv_config_chain(out))
+        return sv_fail(err, SENVEC_FORMAT, 0,
+                       "%s: a Dense or LayerNorm of modules.json doesn't take the vectors of the module "
+                       "before it",
+                       directory);
+    return SENVEC_OK;
+}
+
 senvec_status sv_config_load(const char *directory, sv_config *out, senvec_error *err) {
     sv_config config = {0};
-    module_paths paths;
-    SENVEC_TRY(read_modules(directory, &paths, err));
-    if (paths.has_modules)
-        SENVEC_TRY(check_prompt(directory, err));
-    SENVEC_TRY(sv_transformer_config_read(directory, paths.transformer, &config, err));
-    SENVEC_TRY(read_length(directory, &paths, &config, err));
-    SENVEC_TRY(read_pooling(directory, &paths, &config, err));
-    SENVEC_TRY(read_normalize(directory, &paths, &config, err));
-    memcpy(config.transformer_directory, paths.transformer, sizeof config.transformer_directory);
+    module_list list;
+    SENVEC_TRY(read_modules(directory, &list, &config, err));
+    if (list.present)
+        SENVEC_TRY(read_whole(directory, &config, err));
+    SENVEC_TRY(sv_transformer_config_read(directory, list.transformer, &config, err));
+    SENVEC_TRY(read_length(directory, &list, &config, err));
+    SENVEC_TRY(read_pooling(directory, &list, &config, err));
+    SENVEC_TRY(read_later_modules(directory, &config, err));
+    memcpy(config.transformer_directory, list.transformer, sizeof config.transformer_directory);
     *out = config;
     return SENVEC_OK;
 }

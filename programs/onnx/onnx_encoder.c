@@ -328,15 +328,14 @@ static const char *first(builder *b, const char *x) {
 }
 
 static const char *pool(builder *b, const char *x) {
-    switch (b->config->pooling) {
-    case SV_POOLING_MEAN:
-        return mean(b, x);
+    switch (b->config->poolings[0]) {
     case SV_POOLING_CLS:
         return first(b, x);
     case SV_POOLING_MAX:
         return maximum(b, x);
+    default:
+        return mean(b, x);
     }
-    return x;
 }
 
 static void normalize(builder *b, const char *x) {

@@ -53,12 +53,25 @@ static senvec_status write_model(const sv_config *config, const sv_weights *weig
     return sv_onnx_graph_write(&graph, path, bytes, err);
 }
 
+/* What can be written after the transformer. */
+static senvec_status check_pooling(const char *directory, const sv_config *config, sv_onnx_options options, senvec_error *err) {
+    sv_pooling pooling = config->poolings[0];
+    if (!options.pooling || (config->pooling_count == 1 && !config->module_count &&
+                             (pooling == SV_POOLING_MEAN || pooling == SV_POOLING_CLS || pooling == SV_POOLING_MAX)))
+        return SENVEC_OK;
+    return sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                   "%s: of the modules after the transformer an ONNX file can have one Pooling by mean, cls or max and "
+                   "Normalize; leave out --with-pooling",
+                   directory);
+}
+
 senvec_status sv_onnx_export(const char *directory, const char *out, sv_onnx_options options, uint64_t *bytes,
                              senvec_error *err) {
     sv_config config;
     SENVEC_TRY(sv_config_load(directory, &config, err));
     if (config.family != SV_FAMILY_BERT || config.activation != SV_ACTIVATION_GELU)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: only BERT with gelu is written as ONNX so far", directory);
+    SENVEC_TRY(check_pooling(directory, &config, options, err));
     char module[SV_MAX_PATH];
     SENVEC_TRY(sv_path_join(directory, config.transformer_directory, module, err));
     sv_arena arena;

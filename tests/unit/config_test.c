@@ -85,7 +85,7 @@ static void test_tiny(void **state) {
     assert_true(config.vocabulary > 100);
     assert_true(config.layernorm_eps == 1e-12f);
     assert_int_equal(config.max_seq_length, 48);
-    assert_int_equal(config.pooling, SV_POOLING_MEAN);
+    assert_int_equal(config.poolings[0], SV_POOLING_MEAN);
     assert_true(config.normalize);
     assert_string_equal(config.transformer_directory, "");
     assert_string_equal(sv_pooling_name(SV_POOLING_MEAN), "mean");
@@ -115,7 +115,7 @@ static void test_modules(void **state) {
                     "{\"embedding_dimension\":32,\"pooling_mode\":\"cls\",\"include_prompt\":true}");
     sv_config config = load(directory);
     assert_true(config.normalize);
-    assert_int_equal(config.pooling, SV_POOLING_CLS);
+    assert_int_equal(config.poolings[0], SV_POOLING_CLS);
     test_replace(join(directory, "2_Normalize/config.json"), "\"module_input_name\":\"sentence",
                  "\"module_input_name\":\"token");
     expect_failure(directory, "2_Normalize/config.json", SENVEC_UNSUPPORTED, "\"token_embedding\"");
@@ -135,7 +135,7 @@ static void test_modules(void **state) {
 
     /* A plain transformers model: mean pooling, not normalized, sentence_bert_config.json not looked at. */
     config = load(without("modules.json"));
-    assert_int_equal(config.pooling, SV_POOLING_MEAN);
+    assert_int_equal(config.poolings[0], SV_POOLING_MEAN);
     assert_false(config.normalize);
     assert_int_equal(config.max_seq_length, 64);
 
@@ -151,9 +151,9 @@ static void test_modules(void **state) {
         {"[" TRANSFORMER "]", SENVEC_UNSUPPORTED, "1 modules"},
         {"[{\"path\":\"\"}]", SENVEC_FORMAT, "module 0 has no \"type\""},
         {"[3]", SENVEC_FORMAT, "module 0 has no \"type\""},
-        {"[" TRANSFORMER "," POOLING "," MODULE("2_Dense", "sentence_transformers.models.Dense") "]", SENVEC_UNSUPPORTED,
-         "module 2 is \"sentence_transformers.models.Dense\""},
-        {"[" TRANSFORMER "," POOLING "," NORMALIZE "," NORMALIZE "]", SENVEC_UNSUPPORTED, "module 3 is"},
+        {"[" TRANSFORMER "," POOLING "," MODULE("2_CNN", "sentence_transformers.models.CNN") "]", SENVEC_UNSUPPORTED,
+         "module 2 is \"sentence_transformers.models.CNN\""},
+        {"[" TRANSFORMER "," POOLING "," POOLING "]", SENVEC_UNSUPPORTED, "module 2 is"},
         {"[" TRANSFORMER "," NORMALIZE "," POOLING "]", SENVEC_UNSUPPORTED, "module 1 is"},
         {"[" MODULE("", "custom_st.Transformer") "," POOLING "]", SENVEC_UNSUPPORTED, "module 0 is \"custom_st.Transformer\""},
         {"[" MODULE("", "Transformer") "," POOLING "]", SENVEC_UNSUPPORTED, "module 0 is \"Transformer\""},
@@ -362,10 +362,12 @@ static void test_options(void **state) {
 static void test_prompts(void **state) {
     (void)state;
     load(with_file(PROMPT_FILE, "{\"__version__\":{},\"prompts\":{\"query\":\"Q: \"},\"default_prompt_name\":null}"));
-    load(with_file(PROMPT_FILE,
-                   "{\"model_type\":\"SentenceTransformer\",\"prompts\":{\"query\":\"\"},\"default_prompt_name\":\"query\"}"));
-    expect_failure(with_file(PROMPT_FILE, "{\"prompts\":{\"query\":\"Q: \"},\"default_prompt_name\":\"query\"}"), PROMPT_FILE,
-                   SENVEC_UNSUPPORTED, "each text would begin with \"Q: \"");
+    assert_int_equal(load(with_file(PROMPT_FILE, "{\"truncate_dim\":null}")).truncate_dim, 0);
+    assert_int_equal(load(with_file(PROMPT_FILE, "{\"truncate_dim\":31}")).truncate_dim, 31);
+    assert_int_equal(load(with_file(PROMPT_FILE, "{\"truncate_dim\":32}")).truncate_dim, 0);
+    assert_int_equal(load(with_file(PROMPT_FILE, "{\"truncate_dim\":999}")).truncate_dim, 0);
+    expect_failure(with_file(PROMPT_FILE, "{\"truncate_dim\":0}"), PROMPT_FILE, SENVEC_FORMAT, "\"truncate_dim\"");
+    expect_failure(with_file(PROMPT_FILE, "{\"truncate_dim\":\"a\"}"), PROMPT_FILE, SENVEC_FORMAT, "\"truncate_dim\"");
     expect_failure(with_file(PROMPT_FILE, "{\"model_type\":\"SparseEncoder\"}"), PROMPT_FILE, SENVEC_UNSUPPORTED,
                    "\"model_type\" is \"SparseEncoder\"");
 }
@@ -382,25 +384,37 @@ static void test_pooling(void **state) {
         {"\"pooling_mode\":\"max\"", SV_POOLING_MAX},
         {"\"pooling_mode\":[\"cls\"]", SV_POOLING_CLS},
         {"\"pooling_mode\":\"cls\",\"pooling_mode_max_tokens\":true", SV_POOLING_CLS},
+        {"\"pooling_mode_mean_sqrt_len_tokens\":true", SV_POOLING_MEAN_SQRT},
+        {"\"pooling_mode\":\"lasttoken\"", SV_POOLING_LAST},
+        {"\"pooling_mode_weightedmean_tokens\":true", SV_POOLING_WEIGHTED},
     };
     static const struct {
         const char *mode;
         senvec_status code;
         const char *reason;
     } bad[] = {
-        {"\"pooling_mode_mean_tokens\":true,\"pooling_mode_cls_token\":true", SENVEC_UNSUPPORTED, "2 pooling modes at once"},
-        {"\"pooling_mode\":[\"cls\",\"mean\"]", SENVEC_UNSUPPORTED, "2 pooling modes at once"},
-        {"\"pooling_mode_mean_sqrt_len_tokens\":true", SENVEC_UNSUPPORTED, "\"mean_sqrt_len_tokens\""},
-        {"\"pooling_mode\":\"lasttoken\"", SENVEC_UNSUPPORTED, "\"lasttoken\""},
-        {"\"pooling_mode_weightedmean_tokens\":true", SENVEC_UNSUPPORTED, "\"weightedmean\""},
         {"\"pooling_mode\":\"median\"", SENVEC_UNSUPPORTED, "\"median\""},
         {"\"pooling_mode\":7", SENVEC_FORMAT, "\"pooling_mode\" has to be a string"},
+        {"\"pooling_mode\":[\"cls\",[]]", SENVEC_FORMAT, "\"pooling_mode\" has to be a string"},
+        {"\"pooling_mode\":[\"cls\",\"cls\",\"cls\",\"cls\",\"cls\",\"cls\",\"cls\"]", SENVEC_TOO_LARGE, "over 6"},
+        {"\"include_prompt\":\"no\"", SENVEC_FORMAT, "\"include_prompt\""},
     };
     char text[200];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         snprintf(text, sizeof text, "{\"word_embedding_dimension\":32,%s}", good[i].mode);
-        assert_int_equal(load(with_file(POOLING_FILE, text)).pooling, good[i].pooling);
+        sv_config config = load(with_file(POOLING_FILE, text));
+        assert_int_equal(config.pooling_count, 1);
+        assert_int_equal(config.poolings[0], good[i].pooling);
     }
+    /* Several: the switches in sentence-transformers' order, a list in its own. */
+    static const sv_pooling switches[] = {SV_POOLING_CLS, SV_POOLING_MEAN}, list[] = {SV_POOLING_MEAN, SV_POOLING_CLS};
+    sv_config both = load(with_file(POOLING_FILE, "{\"word_embedding_dimension\":32,\"pooling_mode_mean_tokens\":true,"
+                                                  "\"pooling_mode_cls_token\":true}"));
+    assert_int_equal(both.pooling_count, 2);
+    assert_memory_equal(both.poolings, switches, sizeof switches);
+    assert_int_equal(both.dimensions, 64);
+    both = load(with_file(POOLING_FILE, "{\"embedding_dimension\":32,\"pooling_mode\":[\"mean\",\"cls\"]}"));
+    assert_memory_equal(both.poolings, list, sizeof list);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         snprintf(text, sizeof text, "{\"embedding_dimension\":32,%s}", bad[i].mode);
         expect_failure(with_file(POOLING_FILE, text), POOLING_FILE, bad[i].code, bad[i].reason);
@@ -409,6 +423,48 @@ static void test_pooling(void **state) {
     expect_failure(with_file(POOLING_FILE, "{}"), POOLING_FILE, SENVEC_FORMAT, "is missing");
     expect_failure(with_file(POOLING_FILE, "{"), POOLING_FILE, SENVEC_FORMAT, "not valid JSON");
     expect_failure(without(POOLING_FILE), POOLING_FILE, SENVEC_NOT_FOUND, "is missing");
+}
+
+static void test_dense(void **state) {
+    (void)state;
+    static const char all[] =
+        "[" TRANSFORMER "," POOLING "," MODULE("2_Dense", "sentence_transformers.models.Dense") "," MODULE(
+            "3_Dropout", "sentence_transformers.models.Dropout") "," NORMALIZE "," NORMALIZE "]";
+    const char *directory = with_file("modules.json", all);
+    expect_failure(directory, "2_Dense/config.json", SENVEC_NOT_FOUND, "is missing");
+    static const struct {
+        const char *text;
+        senvec_status code;
+        const char *reason;
+    } bad[] = {
+        {"{}", SENVEC_FORMAT, "\"in_features\" is missing"},
+        {"{\"in_features\":32}", SENVEC_FORMAT, "\"out_features\" is missing"},
+        {"{\"in_features\":32,\"out_features\":1e9}", SENVEC_TOO_LARGE, "\"out_features\""},
+        {"{\"in_features\":32,\"out_features\":8,\"activation_function\":\"torch.nn.modules.activation.Mish\"}",
+         SENVEC_UNSUPPORTED, "Mish"},
+        {"{\"in_features\":32,\"out_features\":8,\"activation_function\":\"custom.Tanh\"}", SENVEC_UNSUPPORTED, "custom"},
+        {"{\"in_features\":32,\"out_features\":8,\"module_input_name\":\"token_embeddings\"}", SENVEC_UNSUPPORTED,
+         "token_embeddings"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        directory = with_file("modules.json", all);
+        test_write_text(join(directory, "2_Dense/config.json"), bad[i].text);
+        expect_failure(directory, "2_Dense/config.json", bad[i].code, bad[i].reason);
+    }
+    directory = with_file("modules.json", all);
+    test_write_text(join(directory, "2_Dense/config.json"), "{\"in_features\":32,\"out_features\":8,\"bias\":false}");
+    sv_config config = load(directory);
+    assert_int_equal(config.module_count, 2); /* Dense and the first Normalize */
+    assert_int_equal(config.modules[0].activation, SV_DENSE_TANH);
+    assert_false(config.modules[0].bias);
+    assert_true(config.normalize);
+    assert_int_equal(config.dimensions, 8);
+    assert_int_equal(sv_config_widest(&config), 32);
+    test_write_text(join(directory, "2_Dense/config.json"), "{\"in_features\":31,\"out_features\":8}");
+    sv_config ignored;
+    senvec_error err;
+    assert_int_equal(sv_config_load(directory, &ignored, &err), SENVEC_FORMAT);
+    assert_non_null(strstr(err.message, "doesn't take the vectors"));
 }
 
 static void test_files(void **state) {
@@ -428,7 +484,7 @@ int main(void) {
         cmocka_unit_test(test_tiny),     cmocka_unit_test(test_modules),   cmocka_unit_test(test_encoder),
         cmocka_unit_test(test_families), cmocka_unit_test(test_truncated), cmocka_unit_test(test_length),
         cmocka_unit_test(test_options),  cmocka_unit_test(test_prompts),   cmocka_unit_test(test_pooling),
-        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_dense),    cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
