@@ -5,6 +5,7 @@ The packages are in tests/server/requirements.txt; without them the test is skip
 """
 import array
 import asyncio
+import importlib
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import sys
 import service
 from service import Service
 
-os.environ.update(ANONYMIZED_TELEMETRY="False", LANGSMITH_TRACING="false")
+os.environ.update(ANONYMIZED_TELEMETRY="False", LANGSMITH_TRACING="false", HAYSTACK_TELEMETRY_ENABLED="False")
 for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HUGGINGFACE_API_KEY", "HF_TOKEN", "HF_HUB_OFFLINE"):
     os.environ.pop(name, None)
 try:
@@ -23,7 +24,6 @@ try:
     import openai
     import tiktoken
     from chromadb.utils import embedding_functions
-    from langchain_huggingface import HuggingFaceEndpointEmbeddings
     from langchain_openai import OpenAIEmbeddings
     from llama_index.embeddings.text_embeddings_inference import TextEmbeddingsInference
 except ImportError as missing:
@@ -136,16 +136,107 @@ def ollama_python(server, expected):
     client = ollama.Client(host=server.address, headers={"Authorization": f"Bearer {KEY}"})
     same(client.embed(model="any", input=TEXTS).embeddings, expected)
     same([client.embeddings(model="any", prompt=TEXTS[0]).embedding], expected[:1])
-    assert [model.model for model in client.list().models] == ["tiny"]
+    assert [model.model for model in client.list().models] == ["tiny", "tiny:latest"]
+
+
+def ranks(scores, order):
+    """(index, score) of the documents: in this order, by cosines that fall."""
+    assert [index for index, _ in scores] == order, scores
+    assert all(1.0001 > one >= other > -1.0001 for (_, one), (_, other) in zip(scores, scores[1:])), scores
+
+
+def azure_openai(server, expected):
+    client = openai.AzureOpenAI(azure_endpoint=server.address, api_key=KEY, api_version="2024-10-21", max_retries=0)
+    same([item.embedding for item in client.embeddings.create(model="any", input=TEXTS).data], expected)
+
+
+def ollama_questions(server, _):
+    client = ollama.Client(host=server.address, headers={"Authorization": f"Bearer {KEY}"})
+    assert client.show("tiny").capabilities == ["embedding"]
+    assert [model.model for model in client.ps().models] == ["tiny", "tiny:latest"]
+    assert client.pull("tiny").status == "success"
+    assert [part.status for part in client.pull("tiny", stream=True)] == ["success"]
+    assert "'other' not found" in str(fails(lambda: client.show("other"), ollama.ResponseError))
+
+
+def hugging_face_options(server, expected):
+    client = huggingface_hub.InferenceClient(server.address, token=KEY)
+    same(client.feature_extraction(TEXTS, truncation_direction="left"), expected)
+    assert abs(sum(float(x) ** 2 for x in client.feature_extraction(TEXTS[0], normalize=False)[0]) - 1) > 0.01
+    similar = client.sentence_similarity(TEXTS[0], other_sentences=TEXTS)
+    ranks([(i, similar[i]) for i in sorted(range(len(TEXTS)), key=lambda i: -similar[i])][:1], [0])
+
+
+def cohere_python(server, expected):
+    client = cohere.ClientV2(api_key=KEY, base_url=server.address)
+    answer = client.embed(texts=TEXTS, model="any", input_type="search_query", embedding_types=["float", "int8", "ubinary"])
+    same(answer.embeddings.float_, expected)
+    assert len(answer.embeddings.int8[0]) == 8 * len(answer.embeddings.ubinary[0]) == len(expected[0])
+    older = cohere.Client(api_key=KEY, base_url=server.address)
+    same(older.embed(texts=TEXTS, model="any", input_type="x").embeddings, expected)
+    ranks([(item.index, item.relevance_score)
+           for item in client.rerank(model="any", query=TEXTS[2], documents=TEXTS, top_n=1).results], [2])
+    mistake = fails(lambda: client.embed(texts=["a"], model="any", input_type="x", embedding_types=["float"],
+                                         output_dimension=99), cohere.BadRequestError)
+    assert "output_dimension" in str(mistake)
+
+
+def voyage_python(server, expected):
+    client = voyageai.Client(base_url=f"{server.address}/v1", api_key=KEY)
+    same(client.embed(TEXTS, model="any").embeddings, expected)
+    numbers = client.embed(TEXTS, model="any", output_dtype="int8").embeddings
+    assert all(abs(n - x * 127.5) <= 1.5 for n, x in zip(numbers[0], expected[0])), numbers[0]  # 32 numbers: from -1 to 1
+    assert len(client.embed(TEXTS, model="any", output_dtype="binary", output_dimension=16).embeddings[0]) == 2
+    answer = client.rerank(TEXTS[2], TEXTS, model="any", top_k=1)
+    ranks([(item.index, item.relevance_score) for item in answer.results], [2])
+
+
+def haystack_tei(server, _):
+    """It asks for vectors that aren't normalised."""
+    pooled = huggingface_hub.InferenceClient(server.address, token=KEY).feature_extraction(TEXTS, normalize=False)
+    options = {"api_type": "text_embeddings_inference", "api_params": {"url": server.address}, "token": Secret.from_token(KEY)}
+    same([HuggingFaceAPITextEmbedder(**options).run(TEXTS[0])["embedding"]], [array.array("f", pooled[0])])
+    documents = [Document(content=text) for text in TEXTS]
+    embedded_documents = HuggingFaceAPIDocumentEmbedder(**options).run(documents)["documents"]
+    same([document.embedding for document in embedded_documents], [array.array("f", vector) for vector in pooled])
+    ranked = HuggingFaceTEIRanker(url=server.address, token=Secret.from_token(KEY)).run(query=TEXTS[2], documents=documents)
+    assert ranked["documents"][0].content == TEXTS[2]
+
+
+# Those that aren't there are left out, and named.
+MORE = {
+    langchain_huggingface: ("langchain_huggingface:HuggingFaceEndpointEmbeddings",),
+    azure_openai: (), ollama_questions: (), hugging_face_options: (), cohere_python: ("cohere",), voyage_python: ("voyageai",),
+    haystack_tei: ("haystack:Document", "haystack.utils:Secret",
+                   "haystack_integrations.components.embedders.huggingface_api:HuggingFaceAPITextEmbedder",
+                   "haystack_integrations.components.embedders.huggingface_api:HuggingFaceAPIDocumentEmbedder",
+                   "haystack_integrations.components.rankers.huggingface_api:HuggingFaceTEIRanker"),
+}
+
+
+def load(modules):
+    """Imports "module" or "module:name"; False: one isn't installed."""
+    for module in modules:
+        name, _, member = module.partition(":")
+        try:
+            loaded = importlib.import_module(name)
+        except ImportError:
+            return False
+        globals()[member or name] = getattr(loaded, member) if member else loaded
+    return True
 
 
 def main():
     service.SENVEC, service.MODEL = sys.argv[1:3]
     expected = embedded()
-    clients = (openai_python, langchain_openai, langchain_huggingface, llama_index_tei, chroma, curl, ollama_python)
+    clients = [openai_python, langchain_openai, llama_index_tei, chroma, curl, ollama_python]
+    clients += [client for client, modules in MORE.items() if load(modules)]
+    missing = [client.__name__ for client in MORE if client not in clients]
     with Service("--target-p99", "60000", environment={"SENVEC_API_KEY": KEY}) as server:
         for client in clients:
             client(server, expected)
+    if missing:
+        print(f"left out: {', '.join(missing)}; pip install -r tests/server/requirements.txt")
     print(f"{', '.join(client.__name__ for client in clients)}: {len(TEXTS)} texts, the same bits")
 
 
