@@ -281,6 +281,11 @@ SENVEC_API senvec_status senvec_embed_each(senvec_session *session, const senvec
 SENVEC_API senvec_status senvec_tokenize(const senvec_model *model, senvec_text text, uint32_t *ids, size_t capacity,
                                          size_t *count, senvec_embed_stats *stats, senvec_error *err);
 
+/* The same without the cut: all ids of a text of any length. With `ids` NULL and `capacity` 0 nothing is written, and *count
+ * gets how many ids there are. Thread safe. Errors: TOO_LARGE (capacity below that), INVALID_ARGUMENT, OUT_OF_MEMORY. */
+SENVEC_API senvec_status senvec_tokenize_whole(const senvec_model *model, senvec_text text, uint32_t *ids, size_t capacity,
+                                               size_t *count, senvec_error *err);
+
 /* The text of the token `id`, as the vocabulary has it ("##ing"): *length bytes of UTF-8 without a terminator, which live as
  * long as the model. NULL if no token has this id. Thread safe. */
 SENVEC_API const char *senvec_token_text(const senvec_model *model, uint32_t id, size_t *length);

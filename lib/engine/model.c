@@ -250,6 +250,22 @@ senvec_status senvec_tokenize(const senvec_model *model, senvec_text text, uint3
     return SENVEC_OK;
 }
 
+senvec_status senvec_tokenize_whole(const senvec_model *model, senvec_text text, uint32_t *ids, size_t capacity, size_t *count,
+                                    senvec_error *err) {
+    if (!model || !count || (!ids && capacity) || (!text.data && text.length))
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_tokenize_whole: a pointer is NULL");
+    sv_tokens tokens = sv_tokenizer_count(model->tokenizer, text.data, text.length);
+    if (ids && tokens.count > capacity)
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "senvec_tokenize_whole: the text has %zu tokens; there is room for %zu",
+                       tokens.count, capacity);
+    if (ids && !tokens.no_memory)
+        tokens = sv_tokenizer_encode(model->tokenizer, text.data, text.length, ids, tokens.count);
+    if (tokens.no_memory)
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "senvec_tokenize_whole: no memory for a very long word");
+    *count = tokens.count;
+    return SENVEC_OK;
+}
+
 const char *senvec_token_text(const senvec_model *model, uint32_t id, size_t *length) {
     return sv_tokenizer_token(model->tokenizer, id, length);
 }

@@ -168,6 +168,37 @@ static void test_token_text(void **state) {
     }
 }
 
+/* A text that is cut has all its ids as a whole: those of its parts. */
+static void test_whole(void **state) {
+    (void)state;
+    senvec_model *model = open_model(TEST_TINY_MODEL, "ref");
+    enum { PARTS = 100, ROOM = 8 * PARTS };
+    char text[8 * PARTS] = "";
+    uint32_t cut[48], part[8], whole[ROOM];
+    size_t cut_count, part_count, total = 0;
+    senvec_error err;
+    for (int i = 0; i < PARTS; i++)
+        strcat(text, "a times ");
+    senvec_text long_text = {text, strlen(text)};
+    assert_int_equal(senvec_tokenize(model, (senvec_text){text, 8}, part, 8, &part_count, NULL, NULL), SENVEC_OK);
+    assert_int_equal(senvec_tokenize(model, long_text, cut, 48, &cut_count, NULL, NULL), SENVEC_OK);
+    assert_int_equal(cut_count, 48);
+    assert_int_equal(senvec_tokenize_whole(model, long_text, NULL, 0, &total, NULL), SENVEC_OK);
+    size_t inner = part_count - 2;
+    assert_int_equal(total, PARTS * inner + 2);
+    assert_int_equal(senvec_tokenize_whole(model, long_text, whole, total - 1, &cut_count, &err), SENVEC_TOO_LARGE);
+    assert_int_equal(cut_count, 48);
+    assert_int_equal(senvec_tokenize_whole(model, long_text, whole, ROOM, &total, NULL), SENVEC_OK);
+    assert_int_equal(total, PARTS * inner + 2);
+    for (size_t i = 1; i + 1 < total; i++)
+        assert_int_equal(whole[i], part[1 + (i - 1) % inner]);
+    assert_int_equal(whole[0], part[0]);
+    assert_int_equal(whole[total - 1], part[part_count - 1]);
+    assert_memory_equal(whole, cut, 47 * sizeof *cut);
+    assert_int_equal(senvec_tokenize_whole(model, long_text, NULL, 1, &total, &err), SENVEC_INVALID_ARGUMENT);
+    senvec_model_free(model);
+}
+
 /* The largest difference of vectors (count, H) from golden.json's, which must be within the tolerance. */
 static double compare(const char *variant, const float *vectors) {
     const json_t *rows = json_object_get(json_object_get(golden, "vectors"), variant);
@@ -342,8 +373,13 @@ static int free_golden(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids),       cmocka_unit_test(test_token_text),  cmocka_unit_test(test_against_pytorch),
-        cmocka_unit_test(test_normalize), cmocka_unit_test(test_other_forms), cmocka_unit_test(test_low_precisions),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_token_text),
+        cmocka_unit_test(test_against_pytorch),
+        cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_other_forms),
+        cmocka_unit_test(test_low_precisions),
         cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, load_golden, free_golden);
