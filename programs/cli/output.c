@@ -19,6 +19,7 @@
 #include "common/file.h"
 #include "io/decimal.h"
 #include "io/npy.h"
+#include "system/temporary.h"
 
 enum { BUFFER_BYTES = 1 << 18, COPY_BYTES = 1 << 16 };
 
@@ -63,21 +64,6 @@ static senvec_status fail_writing(const sv_output *output, senvec_error *err) {
                    strerror(number));
 }
 
-/* An unnamed file in $TMPDIR. */
-static FILE *open_spool(void) {
-    const char *folder = getenv("TMPDIR");
-    char path[SV_MAX_PATH];
-    snprintf(path, sizeof path, "%s/senvec.XXXXXX", folder && *folder ? folder : P_tmpdir);
-    int descriptor = mkstemp(path);
-    if (descriptor < 0)
-        return NULL;
-    unlink(path);
-    FILE *stream = fdopen(descriptor, "w+");
-    if (!stream)
-        close(descriptor);
-    return stream;
-}
-
 /* Whether an earlier part of the output can be written again: a regular file that isn't only appended to. */
 static bool can_go_back(FILE *stream, off_t *position) {
     int flags = fcntl(fileno(stream), F_GETFL);
@@ -94,7 +80,7 @@ static senvec_status write_header(sv_output *output, FILE *to, senvec_error *err
 static senvec_status begin_npy(sv_output *output, senvec_error *err) {
     if (can_go_back(output->stream, &output->start))
         return write_header(output, output->stream, err);
-    output->spool = open_spool();
+    output->spool = sv_temporary_file();
     if (!output->spool)
         return sv_fail(err, SENVEC_IO, 0,
                        "an npy for a pipe needs a temporary file, which can't be made: %s; set TMPDIR, or use --format f32",

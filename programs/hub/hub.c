@@ -13,6 +13,7 @@
 
 #include "common/file.h"
 #include "hub/hub_internal.h"
+#include "system/temporary.h"
 
 #define DEFAULT_ORG "sentence-transformers"
 
@@ -156,7 +157,7 @@ static senvec_status fetch_package(const sv_hub_known *known, const senvec_error
     senvec_status status = sv_package_fetch(known, staging, options, stamp, &package_error);
     if (status == SENVEC_OK)
         return SENVEC_OK;
-    sv_cache_remove(staging, NULL);
+    sv_remove_tree(staging, NULL);
     return sv_fail(err, status, 0, "%.420s; and %.520s", hub_error->message, package_error.message);
 }
 
@@ -181,8 +182,8 @@ static senvec_status fetch(const sv_hub_name *name, const sv_hub_known *known, c
     if (status == SENVEC_OK)
         status = sv_cache_install(staging, directory, err);
     if (status == SENVEC_OK) { /* parts of earlier, interrupted calls */
-        sv_cache_remove(remote, NULL);
-        sv_cache_remove(package, NULL);
+        sv_remove_tree(remote, NULL);
+        sv_remove_tree(package, NULL);
     }
     json_decref(stamp);
     return status;

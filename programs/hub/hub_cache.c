@@ -10,7 +10,6 @@
  * complete. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 
 #include "common/file.h"
 #include "hub/hub_internal.h"
+#include "system/temporary.h"
 
 #define STAMP "senvec.json"
 
@@ -168,25 +168,14 @@ senvec_status sv_cache_lock(const char *path, const sv_hub_options *options, int
     return SENVEC_OK;
 }
 
-static int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *where) {
-    (void)facts, (void)kind, (void)where;
-    return remove(path);
-}
-
-senvec_status sv_cache_remove(const char *directory, senvec_error *err) {
-    if (nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
-        return sv_fail(err, SENVEC_IO, 0, "%s: cannot be removed: %s", directory, strerror(errno));
-    return SENVEC_OK;
-}
-
 senvec_status sv_cache_install(const char *staged, const char *directory, senvec_error *err) {
     bool done = rename(staged, directory) == 0;
     if (!done && (errno == ENOTEMPTY || errno == EEXIST)) {
         done = renameat2(AT_FDCWD, staged, AT_FDCWD, directory, RENAME_EXCHANGE) == 0;
         if (done)
-            return sv_cache_remove(staged, err);
+            return sv_remove_tree(staged, err);
         if (errno == EINVAL || errno == ENOSYS) { /* this filesystem can't exchange */
-            SENVEC_TRY(sv_cache_remove(directory, err));
+            SENVEC_TRY(sv_remove_tree(directory, err));
             done = rename(staged, directory) == 0;
         }
     }

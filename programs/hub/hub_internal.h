@@ -80,8 +80,6 @@ void sv_stamp_revision(const char *directory, char *out, size_t size);
 senvec_status sv_cache_lock(const char *path, const sv_hub_options *options, int *descriptor, senvec_error *err);
 /* Makes `staged` the model's folder, in place of an older one if need be. */
 senvec_status sv_cache_install(const char *staged, const char *directory, senvec_error *err);
-/* Removes a folder with all in it; one that isn't there is fine. */
-senvec_status sv_cache_remove(const char *directory, senvec_error *err);
 /* Makes the folders above directory/name. */
 senvec_status sv_cache_make_parents(const char *directory, const char *name, char path[SV_MAX_PATH], senvec_error *err);
 

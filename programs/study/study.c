@@ -13,6 +13,7 @@
 #include "onnx/onnx_export.h"
 #include "study/batching.h"
 #include "study/environment.h"
+#include "system/temporary.h"
 
 /* Of the duration that a configuration's throughput is measured for: for each batch size, and for each length of text. */
 #define SWEEP_PART 0.3
@@ -69,15 +70,6 @@ static void find_places(const sv_study_options *options, places *out) {
     else if (!out->python[0])
         snprintf(out->missing, sizeof out->missing,
                  "no Python for the peers; ./run study makes .venv, --python names another one");
-}
-
-/* A private folder for what workers read and write. */
-static senvec_status make_scratch(char out[SV_MAX_PATH], senvec_error *err) {
-    const char *base = getenv("TMPDIR");
-    SENVEC_TRY(sv_path_join(base && base[0] ? base : P_tmpdir, "senvec-study-XXXXXX", out, err));
-    if (!mkdtemp(out))
-        return sv_fail(err, SENVEC_IO, 0, "%s: no folder for temporary files can be made; set TMPDIR", out);
-    return SENVEC_OK;
 }
 
 /* ---------------------------------------------------------------- stages */
@@ -306,7 +298,7 @@ static senvec_status measure_rows(const sv_study_options *options, unsigned stag
     char scratch[SV_MAX_PATH];
     places here;
     find_places(options, &here);
-    SENVEC_TRY(make_scratch(scratch, err));
+    SENVEC_TRY(sv_temporary_folder("study", scratch, err));
     const sv_runner_options runner_options = {
         .model = model,
         .files = options->out,
@@ -326,7 +318,7 @@ static senvec_status measure_rows(const sv_study_options *options, unsigned stag
         .progress_context = m,
     };
     senvec_status status = run_stages(options, stages, &runner_options, m, results, err);
-    rmdir(scratch);
+    sv_remove_tree(scratch, NULL);
     return status;
 }
 

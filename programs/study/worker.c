@@ -1,5 +1,6 @@
 /* The parent's side of a worker. Requests and replies go through one socket pair (not pipes: send() can do without SIGPIPE).
- * Standard error goes to an unnamed file in memory, whose last line says why a worker died: a Python traceback ends in it. */
+ * Standard error is a pipe that is read while a reply is awaited. Of what it brings, however much, the end is kept: its last
+ * line says why a worker died, since a Python traceback ends in it. */
 #include "study/worker.h"
 
 #include <errno.h>
@@ -10,178 +11,89 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "system/process.h"
 
-#define QUIT_SECONDS 3.0
+#define QUIT_SECONDS 3.0  /* for the answer to "quit" */
+#define LEAVE_SECONDS 1.0 /* for the process to end after its last word */
 
 struct sv_worker {
     const char *name;
     pid_t process; /* 0: has ended and been waited for */
     int socket;
-    int errors; /* what the worker wrote to its standard error */
+    int errors;   /* the worker's standard error; -1: closed */
+    sv_tail said; /* its end */
     json_int_t last_id;
     char *buffer; /* bytes received and not yet used */
     size_t used, capacity;
 };
 
-extern char **environ;
-
-/* In the child, between fork and exec: only calls that are safe there. */
-static _Noreturn void become_worker(const char *const *argv, char **environment, int channel, int errors, int report,
-                                    pid_t parent) {
-    /* The study ends its workers itself, in order. */
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == parent && dup2(channel, 0) == 0 && dup2(channel, 1) == 1 && dup2(errors, 2) == 2)
-        execve(argv[0], (char *const *)argv, environment);
-    int number = errno;
-    ssize_t written = write(report, &number, sizeof number);
-    _exit(written == sizeof number ? 127 : 126);
-}
-
-static bool same_name(const char *left, const char *right) {
-    size_t length = strcspn(left, "=");
-    return strncmp(left, right, length + 1) == 0;
-}
-
-/* environ with `changes` in place of entries of the same name; one malloc'ed block. NULL without memory. */
-static char **changed_environment(const char *const *changes) {
-    size_t count = 0, change_count = 0;
-    while (environ[count])
-        count++;
-    while (changes && changes[change_count])
-        change_count++;
-    char **all = calloc(count + change_count + 1, sizeof *all);
-    size_t used = 0;
-    for (size_t i = 0; all && i < count; i++) {
-        bool replaced = false;
-        for (size_t c = 0; c < change_count; c++)
-            replaced = replaced || same_name(changes[c], environ[i]);
-        if (!replaced)
-            all[used++] = environ[i];
-    }
-    for (size_t c = 0; all && c < change_count; c++)
-        all[used++] = (char *)changes[c];
-    return all;
-}
-
-/* Waits for the exec: the close-on-exec end of the report pipe closes, or brings an errno. */
-static int exec_failure(int report) {
-    int number = 0;
-    ssize_t got;
-    do
-        got = read(report, &number, sizeof number);
-    while (got < 0 && errno == EINTR);
-    return got == sizeof number ? number : 0;
-}
-
 senvec_status sv_worker_start(const char *name, const char *const *argv, const char *const *environment, sv_worker **out,
                               senvec_error *err) {
-    int channel[2] = {-1, -1}, report[2] = {-1, -1};
-    senvec_status status = SENVEC_OK;
-    char **child_environment = changed_environment(environment);
+    int channel[2] = {-1, -1}, errors[2] = {-1, -1};
     sv_worker *worker = calloc(1, sizeof *worker);
-    if (!worker || !child_environment) {
-        free(child_environment);
-        free(worker);
+    if (!worker)
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory for a worker", name);
-    }
-    *worker = (sv_worker){.name = name, .socket = -1};
-    worker->errors = memfd_create("worker errors", MFD_CLOEXEC);
-    if (worker->errors < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) != 0 ||
-        pipe2(report, O_CLOEXEC) != 0) {
+    *worker = (sv_worker){.name = name, .socket = -1, .errors = -1};
+    senvec_status status = SENVEC_OK;
+    if (pipe2(errors, O_CLOEXEC) != 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) != 0)
         status = sv_fail(err, SENVEC_SYSTEM, 0, "%s: no channel to a worker: %s", name, strerror(errno));
-        goto out;
+    if (status == SENVEC_OK) {
+        senvec_error failure;
+        const sv_process_options options = {.arguments = argv,
+                                            .environment = environment,
+                                            .descriptors = (int[]){channel[1], channel[1], errors[1]},
+                                            .descriptor_count = 3,
+                                            .ignores_signals = true, /* the study ends its workers itself, in order */
+                                            .death_signal = SIGKILL};
+        status = sv_process_start(&options, &worker->process, &failure);
+        if (status != SENVEC_OK)
+            sv_fail(err, status, 0, "%s: %s", name, failure.message);
     }
-    pid_t parent = getpid(), child = fork();
-    if (child < 0) {
-        status = sv_fail(err, SENVEC_SYSTEM, 0, "%s: no new process: %s", name, strerror(errno));
-        goto out;
-    }
-    if (child == 0)
-        become_worker(argv, child_environment, channel[1], worker->errors, report[1], parent);
-    close(report[1]);
-    report[1] = -1;
-    int failure = exec_failure(report[0]);
-    if (failure) {
-        waitpid(child, NULL, 0);
-        status = sv_fail(err, failure == ENOENT ? SENVEC_NOT_FOUND : SENVEC_SYSTEM, 0, "%s: %s cannot be started: %s", name,
-                         argv[0], strerror(failure));
-        goto out;
-    }
-    worker->process = child;
     worker->socket = channel[0];
-    channel[0] = -1;
-    *out = worker;
-out:
-    for (int i = 0; i < 2; i++) {
-        if (channel[i] >= 0)
-            close(channel[i]);
-        if (report[i] >= 0)
-            close(report[i]);
-    }
-    free(child_environment);
-    if (status != SENVEC_OK)
+    worker->errors = errors[0];
+    if (channel[1] >= 0)
+        close(channel[1]);
+    if (errors[1] >= 0)
+        close(errors[1]);
+    if (status == SENVEC_OK)
+        *out = worker;
+    else
         sv_worker_stop(worker);
     return status;
 }
 
-/* The last line of the worker's standard error, cut to fit; "" if there is none. */
-static void last_error_line(const sv_worker *worker, char *out, size_t size) {
-    char tail[2048];
-    out[0] = '\0';
-    off_t end = lseek(worker->errors, 0, SEEK_END);
-    off_t begin = end > (off_t)sizeof tail - 1 ? end - ((off_t)sizeof tail - 1) : 0;
-    ssize_t got = end > 0 ? pread(worker->errors, tail, sizeof tail - 1, begin) : 0;
-    while (got > 0 && (tail[got - 1] == '\n' || tail[got - 1] == ' '))
-        got--;
-    if (got <= 0)
-        return;
-    tail[got] = '\0';
-    char *line = tail + got;
-    while (line > tail && line[-1] != '\n' && line[-1] != '\r') /* progress bars end their lines with the latter */
-        line--;
-    snprintf(out, size, "%.*s", (int)size - 1, line);
+/* Whether the worker's standard error has something to be read, or has ended. */
+static bool has_said(const sv_worker *worker) {
+    struct pollfd errors = {worker->errors, POLLIN, 0};
+    return poll(&errors, 1, 0) > 0;
 }
 
-/* Kills and buries the process. Returns its wait status. */
-static int bury(sv_worker *worker, bool kill_it) {
-    int wait_status = 0;
-    if (kill_it)
-        kill(worker->process, SIGKILL);
-    while (waitpid(worker->process, &wait_status, 0) < 0 && errno == EINTR)
-        ;
+/* Kills and buries the process. */
+static void bury(sv_worker *worker) {
+    sv_process_kill(worker->process);
     worker->process = 0;
-    return wait_status;
 }
 
 /* The end of the channel: says how the worker ended and its last words. */
 static senvec_status fail_ended(sv_worker *worker, const char *op, senvec_error *err) {
     char words[400], how[64];
+    int wait_status;
     /* A worker that closed its output but lives on is as useless as a dead one: it gets a moment to leave by itself. */
-    int wait_status = 0;
-    pid_t gone = 0;
-    for (int i = 0; i < 100 && (gone = waitpid(worker->process, &wait_status, WNOHANG)) == 0; i++)
-        usleep(10000);
-    if (gone == 0)
-        wait_status = bury(worker, true);
-    worker->process = 0;
-    if (gone == 0)
+    if (sv_process_wait_for(worker->process, LEAVE_SECONDS, &wait_status)) {
+        worker->process = 0;
+        sv_process_describe_end(wait_status, how, sizeof how);
+    } else {
+        bury(worker);
         snprintf(how, sizeof how, "closed its output");
-    else if (WIFSIGNALED(wait_status))
-        snprintf(how, sizeof how, "was killed by signal %d (%s)", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
-    else
-        snprintf(how, sizeof how, "ended with exit code %d", WEXITSTATUS(wait_status));
-    last_error_line(worker, words, sizeof words);
+    }
+    while (has_said(worker) && sv_tail_read(&worker->said, worker->errors))
+        ;
+    sv_tail_last_line(&worker->said, words, sizeof words);
     return sv_fail(err, SENVEC_SYSTEM, 0, "%s: the worker %s during \"%s\"%s%s", worker->name, how, op, words[0] ? ": " : "",
                    words);
 }
@@ -205,7 +117,7 @@ static senvec_status grow(sv_worker *worker, senvec_error *err) {
         return SENVEC_OK;
     size_t capacity = worker->capacity ? worker->capacity * 2 : 65536;
     if (capacity > SV_MAX_WORKER_REPLY) {
-        bury(worker, true);
+        bury(worker);
         return sv_fail(err, SENVEC_SYSTEM, 0, "%s: the worker's reply is over %u bytes", worker->name, SV_MAX_WORKER_REPLY);
     }
     char *buffer = realloc(worker->buffer, capacity);
@@ -229,12 +141,18 @@ static senvec_status receive_line(sv_worker *worker, const char *op, double time
         searched = worker->used;
         SENVEC_TRY(grow(worker, err));
         uint64_t now = sv_clock_ns();
-        struct pollfd poller = {worker->socket, POLLIN, 0};
-        int ready = now < deadline ? poll(&poller, 1, (int)((deadline - now) / 1000000 + 1)) : 0;
+        struct pollfd pollers[] = {{worker->socket, POLLIN, 0}, {worker->errors, POLLIN, 0}};
+        int ready = now < deadline ? poll(pollers, 2, (int)((deadline - now) / 1000000 + 1)) : 0;
         if (ready < 0 && errno == EINTR)
             continue;
+        if (ready > 0 && pollers[1].revents && !sv_tail_read(&worker->said, worker->errors)) {
+            close(worker->errors); /* it closed its standard error: poll() passes over -1 */
+            worker->errors = -1;
+        }
+        if (ready > 0 && !pollers[0].revents)
+            continue;
         if (ready <= 0) {
-            bury(worker, true);
+            bury(worker);
             return sv_fail(err, SENVEC_SYSTEM, 0, "%s: the worker gave no answer to \"%s\" within %g s; it was killed",
                            worker->name, op, timeout_s);
         }
@@ -260,7 +178,7 @@ static senvec_status read_reply(sv_worker *worker, const char *op, double timeou
     json_t *id = json_object_get(object, "id"), *ok = json_object_get(object, "ok");
     if (!json_is_integer(id) || json_integer_value(id) != worker->last_id || !json_is_boolean(ok)) {
         json_decref(object);
-        bury(worker, true);
+        bury(worker);
         return sv_fail(err, SENVEC_SYSTEM, 0, "%s: the worker answered \"%s\" with something else than a reply: %.*s",
                        worker->name, op, length < 80 ? (int)length : 80, worker->buffer);
     }
@@ -352,14 +270,9 @@ void sv_worker_stop(sv_worker *worker) {
         if (sv_worker_call(worker, json_pack("{s:s}", "op", "quit"), QUIT_SECONDS, &reply, &ignored) == SENVEC_OK)
             json_decref(reply);
         shutdown(worker->socket, SHUT_RDWR);
-        for (int i = 0; worker->process && i < 100; i++) {
-            if (waitpid(worker->process, NULL, WNOHANG) == worker->process)
-                worker->process = 0;
-            else
-                usleep(10000);
-        }
-        if (worker->process)
-            bury(worker, true);
+        int wait_status;
+        if (worker->process && !sv_process_wait_for(worker->process, LEAVE_SECONDS, &wait_status))
+            bury(worker);
     }
     if (worker->socket >= 0)
         close(worker->socket);
