@@ -176,11 +176,13 @@ static bool is_finite(const float *values, size_t count) {
     return !(bad >> 31);
 }
 
-/* Looks at the member's share of the window's vectors. */
+/* Looks at the member's share of the window's vectors, by what holds for the whole call: other members may already have filled
+ * `sequences` for the next window, whose vectors aren't there yet. */
 static void check_window(senvec_session *session, size_t member, size_t first, size_t count) {
     for (size_t i = member; i < count; i += session->threads) {
-        const sv_sequence *sequence = &session->sequences[i];
-        if (is_finite(sequence->out, sequence->ending.dimensions))
+        size_t dimensions = options_of(session, first + i)->dimensions;
+        if (is_finite(session->out + (first + i) * session->stride,
+                      dimensions ? dimensions : sv_model_dimensions(session->model)))
             continue;
         size_t before = atomic_load(&session->not_finite);
         while (first + i < before && !atomic_compare_exchange_weak(&session->not_finite, &before, first + i))

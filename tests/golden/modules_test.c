@@ -296,6 +296,33 @@ static void test_not_finite(void **state) {
     senvec_model_free(model);
 }
 
+/* A call of several windows whose `out` held no numbers before: a window is done when its vectors are looked at. */
+static void test_many_windows(void **state) {
+    (void)state;
+    enum { MANY = 1600, ROUNDS = 60 };
+    senvec_model *model = open_model(TEST_TINY_MODEL, SENVEC_PRECISION_FP32);
+    senvec_session *session = open_session(model, 4);
+    senvec_model_info info;
+    senvec_model_describe(model, &info);
+    senvec_text *many = malloc(MANY * sizeof *many);
+    float *out = malloc(MANY * info.dimensions * sizeof *out);
+    assert_non_null(many);
+    assert_non_null(out);
+    for (size_t i = 0; i < MANY; i++)
+        many[i] = (senvec_text){"light on the water", i % 19};
+    for (size_t round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < MANY * info.dimensions; i++)
+            out[i] = NAN;
+        senvec_error err = {0};
+        if (senvec_embed(session, many, MANY, out, info.dimensions, NULL, &err) != SENVEC_OK)
+            fail_msg("round %zu: %s", round, err.message);
+    }
+    free(many);
+    free(out);
+    senvec_session_free(session);
+    senvec_model_free(model);
+}
+
 static int load_golden(void **state) {
     (void)state;
     golden = json_load_file(TEST_MODULES "/golden.json", JSON_ALLOW_NUL, NULL);
@@ -321,6 +348,7 @@ int main(void) {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_many_windows),
     };
     return cmocka_run_group_tests(tests, load_golden, free_golden);
 }
