@@ -4,6 +4,7 @@
 
 /* Model files. */
 #define SV_MAX_JSON_BYTES (64u << 20)          /* config.json, tokenizer.json, ...: the largest public ones are about 20 MB */
+#define SV_MAX_JSON_DEPTH 1024u                /* lists and objects in each other */
 #define SV_MAX_SAFETENSORS_HEADER (100u << 20) /* the format's own maximum */
 #define SV_MAX_TENSORS 65536u
 #define SV_MAX_TENSOR_RANK 8u

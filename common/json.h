@@ -1,0 +1,86 @@
+/* JSON (RFC 8259) read without a tree. A document is checked once, as a whole; after that each value is a handle that points
+ * into its text, and lists and objects are walked. So reading takes no memory but for finding members of the same name, 8 bytes
+ * for each member of the objects that are open at a time, and a document costs what its bytes cost, whatever they say.
+ *
+ *     sv_json root, value;
+ *     SENVEC_TRY(sv_json_read(text, length, NULL, &root, err));
+ *     if (root.kind == SV_JSON_OBJECT && sv_json_integer(sv_json_member(root, "dimensions"), &dimensions)) ...
+ *     sv_json_items items = sv_json_walk(sv_json_member(root, "inputs"));
+ *     while (sv_json_next(&items, NULL, &value)) ...
+ *
+ * Handles live as long as the text does and stays as it is. All functions may be called from any thread. */
+#ifndef SV_COMMON_JSON_H
+#define SV_COMMON_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+
+typedef enum sv_json_kind {
+    SV_JSON_NONE, /* there is no such value; each function takes it */
+    SV_JSON_NULL,
+    SV_JSON_FALSE,
+    SV_JSON_TRUE,
+    SV_JSON_INTEGER, /* a number without '.' and exponent */
+    SV_JSON_REAL,
+    SV_JSON_STRING,
+    SV_JSON_ARRAY,
+    SV_JSON_OBJECT,
+} sv_json_kind;
+
+typedef struct sv_json {
+    const char *text; /* of a string with its quotes, of a list with its brackets */
+    size_t length;
+    sv_json_kind kind;
+} sv_json;
+
+/* Checks text[0 .. length) and gives its one value. Strict: UTF-8 without a byte order mark, no comments, no trailing commas,
+ * no halves of surrogate pairs, at most SV_MAX_JSON_DEPTH lists and objects in each other, no two members of the same name in
+ * an object (told by a hash of 64 bits). Numbers may have any size. `allocator` NULL: the C library's. Errors: FORMAT, with the
+ * offset and, in the message, line and column ("line 1, column 7: a string has no end"); OUT_OF_MEMORY. */
+senvec_status sv_json_read(const char *text, size_t length, const senvec_allocator *allocator, sv_json *root,
+                           senvec_error *err);
+
+/* A walk through a list or an object; through anything else it has no step. */
+typedef struct sv_json_items {
+    const char *at, *end; /* of the next one, at most of the whole; NULL: there is none */
+} sv_json_items;
+
+sv_json_items sv_json_walk(sv_json value);
+/* The next item; of an object, *name (a string) is that of the member; `name` may be NULL. False: there is none. */
+bool sv_json_next(sv_json_items *items, sv_json *name, sv_json *value);
+/* Items of a list, members of an object. Walks through it. */
+size_t sv_json_count(sv_json value);
+
+/* A member of an object, or NONE. Walks through the object. */
+sv_json sv_json_member(sv_json object, const char *name);
+
+/* An object's members, for asking for several: it is walked once. */
+#define SV_JSON_INDEXED 32
+typedef struct sv_json_index {
+    struct {
+        sv_json name, value;
+    } members[SV_JSON_INDEXED];
+    size_t count;
+    sv_json_items others; /* behind those, which no known request has */
+} sv_json_index;          /* zeroed: of an object without members */
+
+void sv_json_index_members(sv_json object, sv_json_index *out);
+sv_json sv_json_look_up(const sv_json_index *index, const char *name);
+
+/* Whether it is the string `text`. */
+bool sv_json_is(sv_json value, const char *text);
+/* A string has escapes, so that its bytes aren't the text. */
+bool sv_json_is_escaped(sv_json string);
+/* Writes a string's bytes to `out`, at most string.length - 2 of them, and returns how many; they may hold NUL. `out` may be
+ * string.text + 1, but then the string, and what it is in, can't be read again. */
+size_t sv_json_decode(sv_json string, char *out);
+
+/* The number, if it is an INTEGER and fits. */
+bool sv_json_integer(sv_json value, int64_t *out);
+/* The nearest double to an INTEGER or REAL; false for infinity and for more than 1,000 characters. */
+bool sv_json_number(sv_json value, double *out);
+
+#endif

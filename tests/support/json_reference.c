@@ -1,0 +1,99 @@
+/* Where the two may differ: jansson refuses numbers out of range and NUL in a member's name, though they are JSON, and nests
+ * deeper. */
+#include "json_reference.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+
+static const char *compare(sv_json value, const json_t *reference);
+
+static const char *compare_string(sv_json value, const char *text, size_t length) {
+    char *copy = malloc(value.length);
+    if (!copy)
+        return "no memory";
+    size_t decoded = sv_json_decode(value, copy);
+    int same = decoded == length && memcmp(copy, text, length) == 0 && decoded <= value.length - 2;
+    free(copy);
+    if (same && strlen(text) == length && !sv_json_is(value, text))
+        return "a string isn't what it is";
+    return same ? NULL : "another string";
+}
+
+static const char *compare_list(sv_json value, const json_t *reference) {
+    size_t index = 0;
+    sv_json_items items = sv_json_walk(value);
+    for (sv_json item; sv_json_next(&items, NULL, &item); index++) {
+        const char *difference = compare(item, json_array_get(reference, index));
+        if (difference)
+            return difference;
+    }
+    return index == json_array_size(reference) && sv_json_count(value) == index ? NULL : "another number of items";
+}
+
+static const char *compare_object(sv_json value, const json_t *reference) {
+    sv_json_index index;
+    sv_json_index_members(value, &index);
+    size_t count = 0;
+    const char *name;
+    json_t *member;
+    json_object_foreach((json_t *)reference, name, member) {
+        const char *difference = compare(sv_json_look_up(&index, name), member);
+        if (!difference && sv_json_member(value, name).text != sv_json_look_up(&index, name).text)
+            difference = "two ways to a member";
+        if (difference)
+            return difference;
+        count++;
+    }
+    return sv_json_count(value) == count ? NULL : "another number of members";
+}
+
+static const char *compare(sv_json value, const json_t *reference) {
+    static const sv_json_kind kinds[] = {
+        [JSON_OBJECT] = SV_JSON_OBJECT,   [JSON_ARRAY] = SV_JSON_ARRAY, [JSON_STRING] = SV_JSON_STRING,
+        [JSON_INTEGER] = SV_JSON_INTEGER, [JSON_REAL] = SV_JSON_REAL,   [JSON_TRUE] = SV_JSON_TRUE,
+        [JSON_FALSE] = SV_JSON_FALSE,     [JSON_NULL] = SV_JSON_NULL};
+    int64_t integer;
+    double number;
+    if (!reference || value.kind != kinds[json_typeof(reference)])
+        return "another kind";
+    switch (json_typeof(reference)) {
+    case JSON_OBJECT:
+        return compare_object(value, reference);
+    case JSON_ARRAY:
+        return compare_list(value, reference);
+    case JSON_STRING:
+        return compare_string(value, json_string_value(reference), json_string_length(reference));
+    case JSON_INTEGER:
+        return sv_json_integer(value, &integer) && integer == json_integer_value(reference) ? NULL : "another integer";
+    case JSON_REAL:
+        return value.length > 1000 || (sv_json_number(value, &number) && number == json_real_value(reference))
+                   ? NULL
+                   : "another number";
+    default:
+        return NULL;
+    }
+}
+
+const char *json_difference(const char *text, size_t length, int *valid) {
+    sv_json root;
+    senvec_error err;
+    json_error_t error;
+    int read = sv_json_read(text, length, NULL, &root, &err) == SENVEC_OK;
+    json_t *reference = json_loadb(text, length, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    const char *difference = NULL;
+    *valid |= read;
+    if (read && reference)
+        difference = compare(root, reference);
+    else if (read && json_error_code(&error) != json_error_numeric_overflow &&
+             json_error_code(&error) != json_error_null_byte_in_key)
+        difference = error.text[0] ? "only the reference refuses it" : "the reference says nothing";
+    else if (!read && reference && !strstr(err.message, "too deeply"))
+        difference = "only the reference reads it";
+    else if (!read && err.offset > length)
+        difference = "a fault behind the end";
+    json_decref(reference);
+    return difference;
+}
