@@ -459,7 +459,7 @@ sv_json_items sv_json_walk(sv_json value) {
     return at < end ? (sv_json_items){at, end} : (sv_json_items){NULL, NULL};
 }
 
-bool sv_json_next(sv_json_items *items, sv_json *name, sv_json *value) {
+bool sv_json_step(sv_json_items *items, sv_json *name, sv_json *value) {
     const char *at = items->at, *end = items->end;
     if (!at)
         return false;
@@ -479,14 +479,14 @@ size_t sv_json_count(sv_json value) {
     sv_json_items items = sv_json_walk(value);
     sv_json item;
     size_t count = 0;
-    while (sv_json_next(&items, NULL, &item))
+    while (sv_json_step(&items, NULL, &item))
         count++;
     return count;
 }
 
 static sv_json find_among(sv_json_items items, const char *name) {
     sv_json found, value;
-    while (sv_json_next(&items, &found, &value))
+    while (sv_json_step(&items, &found, &value))
         if (sv_json_is(found, name))
             return value;
     return (sv_json){NULL, 0, SV_JSON_NONE};
@@ -500,7 +500,7 @@ void sv_json_index_members(sv_json object, sv_json_index *out) {
     out->count = 0;
     out->others = object.kind == SV_JSON_OBJECT ? sv_json_walk(object) : (sv_json_items){NULL, NULL};
     while (out->count < SV_JSON_INDEXED &&
-           sv_json_next(&out->others, &out->members[out->count].name, &out->members[out->count].value))
+           sv_json_step(&out->others, &out->members[out->count].name, &out->members[out->count].value))
         out->count++;
 }
 

@@ -6,7 +6,7 @@
  *     SENVEC_TRY(sv_json_read(text, length, NULL, &root, err));
  *     if (root.kind == SV_JSON_OBJECT && sv_json_integer(sv_json_member(root, "dimensions"), &dimensions)) ...
  *     sv_json_items items = sv_json_walk(sv_json_member(root, "inputs"));
- *     while (sv_json_next(&items, NULL, &value)) ...
+ *     while (sv_json_step(&items, NULL, &value)) ...
  *
  * Handles live as long as the text does and stays as it is. All functions may be called from any thread. */
 #ifndef SV_COMMON_JSON_H
@@ -50,7 +50,7 @@ typedef struct sv_json_items {
 
 sv_json_items sv_json_walk(sv_json value);
 /* The next item; of an object, *name (a string) is that of the member; `name` may be NULL. False: there is none. */
-bool sv_json_next(sv_json_items *items, sv_json *name, sv_json *value);
+bool sv_json_step(sv_json_items *items, sv_json *name, sv_json *value);
 /* Items of a list, members of an object. Walks through it. */
 size_t sv_json_count(sv_json value);
 

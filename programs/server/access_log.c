@@ -34,7 +34,7 @@ void sv_access_log_write(const struct sv_exchange *exchange, bool taken, uint64_
                    wall.tv_nsec / 1000000, exchange->id, peer, exchange->method);
     sv_bytes_string(&line, exchange->path, strlen(exchange->path));
     sv_bytes_print(&line, ",\"status\":%u,\"taken\":%s,\"received\":%zu,\"sent\":%zu,\"texts\":%zu,\"tokens\":%llu",
-                   exchange->status, taken ? "true" : "false", exchange->body.length, exchange->sent, exchange->count,
+                   exchange->status, taken ? "true" : "false", exchange->received, exchange->sent, exchange->count,
                    (unsigned long long)request->stats.tokens);
     sv_bytes_print(&line, ",\"total_ms\":%.3f,\"queue_ms\":%.3f,\"compute_ms\":%.3f}\n",
                    (double)(now - exchange->begin_ns) / 1e6, (double)request->queue_ns / 1e6,

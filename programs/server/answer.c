@@ -29,12 +29,9 @@ static void add_number(struct MHD_Response *response, const char *name, double v
 /* As text-embeddings-inference names them; in milliseconds, with decimals. */
 static void add_times(const sv_exchange *exchange, struct MHD_Response *response) {
     const sv_request *request = &exchange->request;
-    size_t characters = 0;
-    for (size_t i = 0; i < exchange->count; i++)
-        characters += exchange->texts[i].length;
     char number[32];
     MHD_add_response_header(response, "x-compute-type", "cpu");
-    snprintf(number, sizeof number, "%zu", characters);
+    snprintf(number, sizeof number, "%zu", exchange->characters);
     MHD_add_response_header(response, "x-compute-characters", number);
     snprintf(number, sizeof number, "%llu", (unsigned long long)request->stats.tokens);
     MHD_add_response_header(response, "x-compute-tokens", number);
@@ -90,7 +87,10 @@ static void add_headers(const sv_exchange *exchange, struct MHD_Response *respon
 
 enum MHD_Result sv_exchange_send(sv_exchange *exchange) {
     if (exchange->answer.failed)
-        sv_exchange_fail(exchange, 500, "no memory for the answer");
+        sv_exchange_fail_memory(exchange, "the answer");
+    if (exchange->answer.failed) /* not even for this one */
+        sv_bytes_release(&exchange->answer);
+    sv_exchange_drop_request(exchange);
     sv_bytes *answer = &exchange->answer;
     exchange->sent = answer->length;
     struct MHD_Response *response = MHD_create_response_from_buffer(answer->length, answer->data, MHD_RESPMEM_MUST_FREE);

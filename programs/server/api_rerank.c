@@ -41,12 +41,10 @@ static int compare_ranked(const void *one, const void *other) {
 /* The documents by score: all texts but the last, which is the query. NULL: an error is the answer. */
 static ranked *rank(sv_exchange *exchange) {
     size_t count = exchange->count - 1;
-    ranked *order = malloc(count * sizeof *order);
-    float *scores = malloc(count * sizeof *scores);
-    if (!order || !scores) {
-        sv_exchange_fail(exchange, 500, "no memory for %zu scores", count);
+    ranked *order = sv_exchange_alloc(exchange, count, sizeof *order, "the order");
+    float *scores = order ? sv_exchange_alloc(exchange, count, sizeof *scores, "the scores") : NULL;
+    if (!scores) {
         free(order);
-        free(scores);
         return NULL;
     }
     sv_vectors_compare(exchange, count, count, scores);

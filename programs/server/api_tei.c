@@ -66,11 +66,9 @@ void sv_tei_embed_begin(sv_exchange *exchange) {
 
 static void finish_similarities(sv_exchange *exchange) {
     size_t others = exchange->count - 1;
-    float *similarities = malloc(others * sizeof *similarities);
-    if (!similarities) {
-        sv_exchange_fail(exchange, 500, "no memory for %zu similarities", others);
+    float *similarities = sv_exchange_alloc(exchange, others, sizeof *similarities, "the similarities");
+    if (!similarities)
         return;
-    }
     sv_vectors_compare(exchange, others, others, similarities);
     sv_bytes_floats(&exchange->answer, similarities, others);
     free(similarities);
@@ -105,9 +103,9 @@ void sv_tei_root_begin(sv_exchange *exchange) {
 
 /* ---------------------------------------------------------------- tokenize */
 
-static void write_tokens(sv_exchange *exchange, senvec_text text, bool special) {
+/* `ids` has room for as many as the model reads. */
+static void write_tokens(sv_exchange *exchange, senvec_text text, bool special, uint32_t *ids) {
     const sv_server *server = exchange->server;
-    uint32_t ids[SV_MAX_POSITIONS];
     size_t count = 0;
     senvec_tokenize(server->model, text, ids, server->info.max_seq_length, &count, NULL, NULL);
     sv_bytes *answer = &exchange->answer;
@@ -136,14 +134,18 @@ void sv_tei_tokenize(sv_exchange *exchange) {
         size_t tokens = exchange->texts[i].length + 2;
         bytes += 80 * (tokens < exchange->server->info.max_seq_length ? tokens : exchange->server->info.max_seq_length);
     }
-    if (!sv_exchange_reserve(exchange, bytes))
+    uint32_t *ids = sv_exchange_alloc(exchange, exchange->server->info.max_seq_length, sizeof *ids, "token ids");
+    if (!ids || !sv_exchange_reserve(exchange, bytes)) {
+        free(ids);
         return;
+    }
     exchange->status = 200;
     for (size_t i = 0; i < exchange->count; i++) {
         sv_bytes_text(&exchange->answer, i ? "," : "[");
-        write_tokens(exchange, exchange->texts[i], special);
+        write_tokens(exchange, exchange->texts[i], special, ids);
     }
     sv_bytes_text(&exchange->answer, "]");
+    free(ids);
 }
 
 /* ------------------------------------------------------------------ others */

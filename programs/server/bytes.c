@@ -15,22 +15,26 @@ void sv_bytes_release(sv_bytes *bytes) {
     *bytes = (sv_bytes){0};
 }
 
+bool sv_bytes_grow(sv_bytes *bytes, size_t capacity) {
+    if (capacity <= bytes->capacity)
+        return !bytes->failed;
+    char *data = bytes->failed ? NULL : realloc(bytes->data, capacity);
+    bytes->failed |= !data;
+    if (!data)
+        return false;
+    bytes->data = data;
+    bytes->capacity = capacity;
+    return true;
+}
+
 char *sv_bytes_room(sv_bytes *bytes, size_t more) {
     if (bytes->failed || more > SV_MAX_SERVER_BODY - bytes->length) {
         bytes->failed = true;
         return NULL;
     }
     size_t needed = bytes->length + more;
-    if (needed > bytes->capacity) {
-        size_t capacity = needed > 2 * bytes->capacity ? needed : 2 * bytes->capacity;
-        char *data = realloc(bytes->data, capacity);
-        if (!data) {
-            bytes->failed = true;
-            return NULL;
-        }
-        bytes->data = data;
-        bytes->capacity = capacity;
-    }
+    if (needed > bytes->capacity && !sv_bytes_grow(bytes, needed > 2 * bytes->capacity ? needed : 2 * bytes->capacity))
+        return NULL;
     return bytes->data + bytes->length;
 }
 

@@ -16,6 +16,8 @@ typedef struct sv_bytes {
 void sv_bytes_release(sv_bytes *bytes);
 /* Room for `more` bytes behind what is there: where to write them, or NULL. */
 char *sv_bytes_room(sv_bytes *bytes, size_t more);
+/* Room for `capacity` bytes in all, exactly where that is more than there is; false: no memory. */
+bool sv_bytes_grow(sv_bytes *bytes, size_t capacity);
 void sv_bytes_put(sv_bytes *bytes, const void *data, size_t length);
 void sv_bytes_text(sv_bytes *bytes, const char *text);
 __attribute__((format(printf, 2, 3))) void sv_bytes_print(sv_bytes *bytes, const char *format, ...);

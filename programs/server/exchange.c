@@ -9,62 +9,11 @@
 /* An unwanted body up to this size is read and dropped, since most clients look for the answer only when they have sent all; a
  * larger one, or one that wasn't begun (Expect: 100-continue), ends the connection. */
 #define DISCARD_BYTES ((size_t)64 << 20)
-/* Memory that jansson takes for a value of a document, at most. */
-#define BYTES_OF_JSON_VALUE 64
 
 /* ---------------------------------------------------------------- request */
 
 const char *sv_exchange_header(const sv_exchange *exchange, const char *name) {
     return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
-}
-
-bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes) {
-    sv_server *server = exchange->server;
-    size_t used = atomic_fetch_add(&server->memory, bytes) + bytes;
-    exchange->reserved += bytes;
-    if (used <= server->options.max_memory)
-        return true;
-    exchange->retry_ns = sv_batcher_retry_ns(server->batcher);
-    atomic_fetch_add(&server->refused_memory, 1);
-    sv_exchange_fail(exchange, 429,
-                     "the requests that are being served take all of the %zu MB for them (--max-memory); try again in %.3f s",
-                     server->options.max_memory >> 20, (double)sv_exchange_retry_ms(exchange) / 1e3);
-    return false;
-}
-
-/* Values in a JSON document, or a few more: what would hold their parsed form. */
-static size_t count_json_values(const char *text, size_t length) {
-    size_t count = 1;
-    bool quoted = false;
-    for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        if (c == '"')
-            quoted = !quoted;
-        else if (quoted)
-            i += c == '\\';
-        else
-            count += c == ',' || c == '[' || c == '{' || c == ':';
-    }
-    return count;
-}
-
-bool sv_exchange_parse(sv_exchange *exchange) {
-    const sv_bytes *body = &exchange->body;
-    size_t values = count_json_values(body->data ? body->data : "", body->length);
-    if (!sv_exchange_reserve(exchange, body->length + values * BYTES_OF_JSON_VALUE))
-        return false;
-    json_error_t error;
-    exchange->root = json_loadb(body->data ? body->data : "", body->length, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
-    if (!exchange->root) {
-        sv_exchange_fail(exchange, 400, "the body isn't valid JSON: line %d, column %d: %s", error.line, error.column,
-                         error.text);
-        return false;
-    }
-    if (!json_is_object(exchange->root)) {
-        sv_exchange_fail(exchange, 400, "the body must be a JSON object");
-        return false;
-    }
-    return true;
 }
 
 static sv_exchange *new_exchange(sv_http_loop *loop, struct MHD_Connection *connection, const char *url, const char *method,
@@ -87,34 +36,6 @@ static sv_exchange *new_exchange(sv_http_loop *loop, struct MHD_Connection *conn
     return exchange;
 }
 
-/* The next bytes of the body as they mean; false: no more are wanted. */
-static bool append(void *context, const char *data, size_t size) {
-    sv_exchange *exchange = context;
-    sv_bytes *body = &exchange->body;
-    if (size > exchange->server->options.max_body - body->length) {
-        sv_exchange_fail(exchange, 413, "the body has over %zu bytes; send the texts in parts",
-                         exchange->server->options.max_body);
-    } else {
-        size_t capacity = body->capacity;
-        sv_bytes_put(body, data, size);
-        if (body->failed)
-            sv_exchange_fail(exchange, 500, "no memory for the body");
-        else if (body->capacity > capacity)
-            sv_exchange_reserve(exchange, body->capacity - capacity);
-    }
-    return exchange->status == 0;
-}
-
-static void take_body(sv_exchange *exchange, const char *data, size_t size) {
-    if (exchange->discards)
-        return;
-    if (!exchange->gunzip)
-        append(exchange, data, size);
-    else if (!sv_gunzip_feed(exchange->gunzip, data, size, append, exchange))
-        sv_exchange_fail(exchange, 400, "the body isn't the gzip data that Content-Encoding promises");
-    exchange->discards = exchange->status != 0;
-}
-
 /* ---------------------------------------------------------------- batcher */
 
 /* The answer to what the batcher says. */
@@ -122,7 +43,7 @@ static void finish(sv_exchange *exchange) {
     const sv_request *request = &exchange->request;
     if (request->status == SENVEC_OK) {
         exchange->status = 200;
-        if (sv_exchange_reserve(exchange, exchange->count * exchange->dimensions * 12))
+        if (sv_exchange_reserve_answer(exchange))
             exchange->finish(exchange);
     } else if (request->status != SENVEC_CANCELLED) {
         sv_exchange_fail(exchange, 500, "embedding failed: %s", senvec_status_text(request->status));
@@ -179,14 +100,10 @@ static void on_refused(sv_exchange *exchange, sv_admission why) {
 static void submit(sv_exchange *exchange) {
     sv_server *server = exchange->server;
     size_t dimensions = server->info.dimensions;
-    if (!sv_exchange_reserve(exchange, exchange->count * (dimensions * sizeof(float) + sizeof(uint32_t))))
+    exchange->vectors = sv_exchange_alloc(exchange, exchange->count, dimensions * sizeof(float), "the vectors");
+    exchange->lengths = exchange->vectors ? sv_exchange_alloc(exchange, exchange->count, sizeof(uint32_t), "the texts") : NULL;
+    if (!exchange->lengths || !sv_exchange_may_answer(exchange))
         return;
-    exchange->vectors = malloc(exchange->count * dimensions * sizeof(float));
-    exchange->lengths = malloc(exchange->count * sizeof(uint32_t));
-    if (!exchange->vectors || !exchange->lengths) {
-        sv_exchange_fail(exchange, 500, "no memory for %zu vectors", exchange->count);
-        return;
-    }
     exchange->request = (sv_request){
         .texts = exchange->texts,
         .count = exchange->count,
@@ -251,7 +168,7 @@ enum MHD_Result sv_exchange_handle(void *loop, struct MHD_Connection *connection
         return drops_body(exchange) ? MHD_YES : sv_exchange_send(exchange);
     }
     if (*upload_size > 0) {
-        take_body(exchange, upload, *upload_size);
+        sv_exchange_take_body(exchange, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }
@@ -282,14 +199,7 @@ void sv_exchange_completed(void *context, struct MHD_Connection *connection, voi
         sv_server_metrics_count(exchange, taken, now);
         sv_access_log_write(exchange, taken, now);
     }
-    json_decref(exchange->root);
-    sv_gunzip_close(exchange->gunzip);
-    sv_bytes_release(&exchange->body);
     sv_bytes_release(&exchange->answer);
-    free(exchange->texts);
-    free(exchange->lengths);
-    free(exchange->decoded);
-    free(exchange->vectors);
-    atomic_fetch_sub(&server->memory, exchange->reserved);
+    sv_exchange_drop_request(exchange);
     free(exchange);
 }

@@ -7,9 +7,9 @@
 #ifndef SV_SERVER_EXCHANGE_H
 #define SV_SERVER_EXCHANGE_H
 
-#include <jansson.h>
 #include <microhttpd.h>
 
+#include "common/json.h"
 #include "io/vector_type.h"
 #include "server/bytes.h"
 #include "server/gunzip.h"
@@ -26,7 +26,7 @@ struct sv_exchange {
     const sv_route *route; /* NULL: none has this path and method */
     const char *allowed;   /* the method that the path has; NULL: that is the one that was used, or there is no such path */
     char method[8], path[256], id[72];
-    uint64_t client; /* hash of the peer's address */
+    uint64_t address, client; /* hashes: of the peer's address; of that and who the API says is behind it */
     uint64_t begin_ns, deadline_ns;
     bool begun;     /* the body is complete and was looked at */
     bool discards;  /* the body isn't wanted: an answer stands already */
@@ -36,12 +36,15 @@ struct sv_exchange {
     /* The request. */
     sv_gunzip *gunzip; /* of the body; NULL: it comes as it is */
     sv_bytes body;
-    size_t reserved; /* bytes of the server's memory budget */
-    json_t *root;    /* the parsed body; texts point into it */
+    size_t received;       /* bytes of the body */
+    size_t reserved;       /* bytes of the server's memory for requests */
+    sv_json_index members; /* of the body; they and texts point into it */
+    struct sv_kept_string *strings;
     senvec_text *texts;
     size_t count;
+    size_t characters; /* bytes of the texts */
     uint32_t *lengths;
-    char *decoded;     /* texts of token-id input */
+    char *decoded;     /* texts that don't stand in the body as they are */
     const char *model; /* the name in the answer; the server's */
     bool single;       /* the input was one text, not a list */
     bool strict;       /* texts that are too long are refused, not cut */
@@ -73,11 +76,24 @@ struct sv_exchange {
 /* The answer is an error in the route's dialect: message as for a person, with what to do. */
 __attribute__((format(printf, 3, 4))) void sv_exchange_fail(sv_exchange *exchange, unsigned status, const char *format, ...);
 
-/* Takes `bytes` from the server's memory until the exchange ends; false: an error (429) is the answer. */
+/* request_body.c. Takes `bytes` of the server's memory for requests until sv_exchange_drop_request; before the memory itself is
+ * taken. False: an error is the answer, 429 where others have it, 413 where there never will be so much. */
 bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes);
-
-/* Parses the body as a JSON object into `root`; false: an error is the answer. */
+/* The same for the answer with its vectors; and whether that could ever be had, before they are computed. */
+bool sv_exchange_reserve_answer(sv_exchange *exchange);
+bool sv_exchange_may_answer(sv_exchange *exchange);
+/* malloc after sv_exchange_reserve; NULL: an error is the answer. `what` ends "no memory for ". */
+void *sv_exchange_alloc(sv_exchange *exchange, size_t count, size_t size, const char *what);
+/* The answer is 503: the system gave no memory for `what`. */
+void sv_exchange_fail_memory(sv_exchange *exchange, const char *what);
+/* A part of the body has come. */
+void sv_exchange_take_body(sv_exchange *exchange, const char *data, size_t size);
+/* Reads the body, a JSON object, into `members`; false: an error is the answer. */
 bool sv_exchange_parse(sv_exchange *exchange);
+/* A NUL-terminated copy of a JSON string that lives as long as the request; NULL: an error is the answer. */
+const char *sv_exchange_keep_string(sv_exchange *exchange, sv_json string);
+/* Frees all but the answer, and gives back what was reserved for more than that. */
+void sv_exchange_drop_request(sv_exchange *exchange);
 
 /* When a refused client may come back, in whole milliseconds: the one number of the headers and the text. */
 static inline unsigned long long sv_exchange_retry_ms(const sv_exchange *exchange) {

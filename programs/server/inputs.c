@@ -1,4 +1,5 @@
-/* Inputs. Texts aren't copied: they point into the parsed body. Token ids become the text that they are the ids of. */
+/* Inputs. Texts are walked twice: first to see that they are what they must be and how much room they take, then to keep them.
+ * One without escapes isn't copied, but stays in the body. Token ids become the text that they are the ids of. */
 #include "server/inputs.h"
 
 #include <stdlib.h>
@@ -7,66 +8,57 @@
 static const char not_ours[] = "these token ids were made by another model's tokenizer; send text instead (LangChain: "
                                "check_embedding_ctx_length=False)";
 
-static bool make_room(sv_exchange *exchange, size_t count) {
-    exchange->texts = NULL;
-    if (!sv_exchange_reserve(exchange, count * sizeof *exchange->texts))
-        return false;
-    exchange->texts = calloc(count, sizeof *exchange->texts);
-    if (!exchange->texts)
-        sv_exchange_fail(exchange, 500, "no memory for %zu texts", count);
-    exchange->count = count;
-    return exchange->texts != NULL;
-}
-
 /* ---------------------------------------------------------------- members */
 
-/* The value of a member, or NULL where it is missing or null. */
-static const json_t *find(const sv_exchange *exchange, const char *name) {
-    const json_t *value = exchange->root;
-    while (value && *name) {
+/* The value of a member; NONE where it is missing or null. */
+static sv_json find(const sv_exchange *exchange, const char *name) {
+    sv_json value = {NULL, 0, SV_JSON_NONE};
+    for (bool first = true; *name; first = false) {
         size_t length = strcspn(name, ".");
         char part[64];
         snprintf(part, sizeof part, "%.*s", (int)length, name);
-        value = json_object_get(value, part);
+        value = first ? sv_json_look_up(&exchange->members, part) : sv_json_member(value, part);
         name += length + (name[length] == '.');
     }
-    return json_is_null(value) ? NULL : value;
+    if (value.kind == SV_JSON_NULL)
+        value.kind = SV_JSON_NONE;
+    return value;
 }
 
 bool sv_inputs_has(const sv_exchange *exchange, const char *name) {
-    return find(exchange, name) != NULL;
+    return find(exchange, name).kind != SV_JSON_NONE;
 }
 
 bool sv_inputs_names(const sv_exchange *exchange, const char *name) {
-    return json_object_get(exchange->root, name) != NULL;
+    return sv_json_look_up(&exchange->members, name).kind != SV_JSON_NONE;
 }
 
 bool sv_inputs_is_object(const sv_exchange *exchange, const char *name) {
-    return json_is_object(find(exchange, name));
+    return find(exchange, name).kind == SV_JSON_OBJECT;
 }
 
 bool sv_inputs_is_string(const sv_exchange *exchange, const char *name) {
-    return json_is_string(find(exchange, name));
+    return find(exchange, name).kind == SV_JSON_STRING;
 }
 
 bool sv_inputs_flag(sv_exchange *exchange, const char *name, bool *out) {
-    const json_t *value = find(exchange, name);
-    if (!value)
+    sv_json value = find(exchange, name);
+    if (value.kind == SV_JSON_NONE)
         return true;
-    if (!json_is_boolean(value)) {
+    if (value.kind != SV_JSON_TRUE && value.kind != SV_JSON_FALSE) {
         sv_exchange_fail(exchange, 422, "%s must be true or false", name);
         return false;
     }
-    *out = json_is_true(value);
+    *out = value.kind == SV_JSON_TRUE;
     return true;
 }
 
 bool sv_inputs_number(sv_exchange *exchange, const char *name, size_t least, size_t most, size_t *out) {
-    const json_t *value = find(exchange, name);
-    if (!value)
+    sv_json value = find(exchange, name);
+    int64_t number;
+    if (value.kind == SV_JSON_NONE)
         return true;
-    json_int_t number = json_integer_value(value);
-    if (!json_is_integer(value) || number < 0 || (uint64_t)number < least || (uint64_t)number > most) {
+    if (!sv_json_integer(value, &number) || number < 0 || (uint64_t)number < least || (uint64_t)number > most) {
         sv_exchange_fail(exchange, 400, "%s must be a whole number from %zu to %zu", name, least, most);
         return false;
     }
@@ -75,15 +67,17 @@ bool sv_inputs_number(sv_exchange *exchange, const char *name, size_t least, siz
 }
 
 bool sv_inputs_string(sv_exchange *exchange, const char *name, const char **out) {
-    const json_t *value = find(exchange, name);
-    if (!value)
+    sv_json value = find(exchange, name);
+    if (value.kind == SV_JSON_NONE)
         return true;
-    if (!json_is_string(value)) {
+    if (value.kind != SV_JSON_STRING) {
         sv_exchange_fail(exchange, 400, "%s must be a string", name);
         return false;
     }
-    *out = json_string_value(value);
-    return true;
+    const char *kept = sv_exchange_keep_string(exchange, value);
+    if (kept)
+        *out = kept;
+    return kept != NULL;
 }
 
 /* "\"float\", \"base64\"" */
@@ -94,44 +88,43 @@ static void list_choices(const char *const *choices, char *out, size_t size) {
         used += (size_t)snprintf(out + used, size - used, "%s\"%s\"", i ? ", " : "", choices[i]);
 }
 
-static bool choose(sv_exchange *exchange, const json_t *value, const char *name, const char *const *choices, unsigned *out) {
-    const char *given = json_string_value(value);
-    char known[300];
-    for (unsigned i = 0; given && choices[i]; i++)
+static bool choose(sv_exchange *exchange, sv_json value, const char *name, const char *const *choices, unsigned *out) {
+    char given[64], known[300];
+    bool is_string = value.kind == SV_JSON_STRING, is_short = is_string && value.length <= sizeof given;
+    if (is_short)
+        given[sv_json_decode(value, given)] = '\0';
+    for (unsigned i = 0; is_short && choices[i]; i++)
         if (strcasecmp(given, choices[i]) == 0) {
             *out = i;
             return true;
         }
     list_choices(choices, known, sizeof known);
-    if (given)
-        sv_exchange_fail(exchange, 400, "%s: this server takes %s, not \"%.60s\"", name, known, given);
+    if (is_string)
+        sv_exchange_fail(exchange, 400, "%s: this server takes %s, not \"%s\"", name, known, is_short ? given : "...");
     else
         sv_exchange_fail(exchange, 400, "%s must be one of %s", name, known);
     return false;
 }
 
 bool sv_inputs_choice(sv_exchange *exchange, const char *name, const char *const *choices, unsigned *out) {
-    const json_t *value = find(exchange, name);
-    return !value || choose(exchange, value, name, choices, out);
+    sv_json value = find(exchange, name);
+    return value.kind == SV_JSON_NONE || choose(exchange, value, name, choices, out);
 }
 
 bool sv_inputs_choices(sv_exchange *exchange, const char *name, const char *const *choices, unsigned *bits) {
-    const json_t *value = find(exchange, name), *item;
+    sv_json value = find(exchange, name), item;
     unsigned chosen = 0, all = 0;
-    size_t index;
-    if (!value)
+    if (value.kind == SV_JSON_NONE)
         return true;
-    if (!json_is_array(value)) {
+    if (value.kind != SV_JSON_ARRAY) {
         if (!choose(exchange, value, name, choices, &chosen))
             return false;
         *bits = 1u << chosen;
         return true;
     }
-    json_array_foreach(value, index, item) {
+    for (sv_json_items items = sv_json_walk(value); sv_json_step(&items, NULL, &item); all |= 1u << chosen)
         if (!choose(exchange, item, name, choices, &chosen))
             return false;
-        all |= 1u << chosen;
-    }
     if (!all) {
         sv_exchange_fail(exchange, 400, "%s is an empty list", name);
         return false;
@@ -140,181 +133,233 @@ bool sv_inputs_choices(sv_exchange *exchange, const char *name, const char *cons
     return true;
 }
 
+/* ------------------------------------------------------------------- room */
+
+/* For `count` texts, and for `bytes` of those that don't stand in the body as they are. */
+static bool make_room(sv_exchange *exchange, size_t count, size_t bytes) {
+    size_t most = exchange->server->options.batcher.max_texts;
+    if (count > most) {
+        sv_exchange_fail(exchange, 413,
+                         "%zu texts are more than the %zu that are taken (--max-queue-texts); send them in parts", count, most);
+        return false;
+    }
+    exchange->texts = sv_exchange_alloc(exchange, count, sizeof *exchange->texts, "the texts");
+    if (exchange->texts && bytes)
+        exchange->decoded = sv_exchange_alloc(exchange, bytes, 1, "the texts");
+    return exchange->texts && (!bytes || exchange->decoded);
+}
+
+static void add_text(sv_exchange *exchange, const char *text, size_t length) {
+    exchange->texts[exchange->count++] = (senvec_text){text, length};
+    exchange->characters += length;
+}
+
+/* What a string takes of `decoded`. */
+static size_t room_of(sv_json string) {
+    return sv_json_is_escaped(string) ? string.length : 0;
+}
+
+/* The string as the next text; *room is where `decoded` is free. */
+static void add_string(sv_exchange *exchange, sv_json string, char **room) {
+    if (!sv_json_is_escaped(string)) {
+        add_text(exchange, string.text + 1, string.length - 2);
+        return;
+    }
+    size_t length = sv_json_decode(string, *room);
+    add_text(exchange, *room, length);
+    *room += length;
+}
+
 /* -------------------------------------------------------------- token ids */
 
-/* `item` as one list of token ids in `ids`, at most as many as the model reads. */
-static bool read_ids(sv_exchange *exchange, const json_t *item, const char *where, uint32_t *ids, size_t *count) {
+/* Two lists of as many ids as the model reads. */
+typedef struct id_lists {
+    uint32_t *ids, *again;
+    size_t most, count;
+} id_lists;
+
+/* `list` as token ids in lists->ids, as far as the model reads them. */
+static bool read_ids(sv_exchange *exchange, sv_json list, const char *where, id_lists *lists) {
     const sv_token_text *tokens = &exchange->server->tokens;
-    size_t length = json_array_size(item), most = exchange->server->info.max_seq_length;
-    for (size_t i = 0; i < length; i++) {
-        const json_t *value = json_array_get(item, i);
-        json_int_t id = json_integer_value(value);
-        if (!json_is_integer(value)) {
-            sv_exchange_fail(exchange, 400, "%s: item %zu isn't a token id, as the items before it are", where, i);
+    size_t length = 0;
+    uint32_t last = 0;
+    sv_json value;
+    for (sv_json_items items = sv_json_walk(list); sv_json_step(&items, NULL, &value); length++) {
+        int64_t id = -1;
+        bool fits = sv_json_integer(value, &id);
+        if (value.kind != SV_JSON_INTEGER) {
+            sv_exchange_fail(exchange, 400, "%s: item %zu isn't a token id, as the items before it are", where, length);
             return false;
         }
-        if (id < 0 || !sv_token_text_of(tokens, (uint64_t)id)) {
-            sv_exchange_fail(exchange, 400, "%s: this model has no token %lld: %s", where, (long long)id, not_ours);
+        if (!fits || id < 0 || !sv_token_text_of(tokens, (uint64_t)id)) {
+            sv_exchange_fail(exchange, 400, "%s: this model has no token %.*s: %s", where, (int)(fits ? value.length : 20),
+                             value.text, not_ours);
             return false;
         }
-        if (i < most)
-            ids[i] = (uint32_t)id;
+        last = (uint32_t)id;
+        if (length < lists->most)
+            lists->ids[length] = last;
     }
-    if (length < 2 || ids[0] != tokens->begin ||
-        (uint32_t)json_integer_value(json_array_get(item, length - 1)) != tokens->end) {
+    if (length < 2 || lists->ids[0] != tokens->begin || last != tokens->end) {
         sv_exchange_fail(exchange, 400, "%s: token ids must begin with %u and end with %u, as /tokenize gives them; %s", where,
                          tokens->begin, tokens->end, not_ours);
         return false;
     }
-    *count = length < most ? length : most;
-    ids[*count - 1] = tokens->end;
+    lists->count = length < lists->most ? length : lists->most;
+    lists->ids[lists->count - 1] = tokens->end;
     return true;
 }
 
-/* The text of ids[0 .. count) at `out`; false if it doesn't tokenize to them. */
-static bool decode(const sv_exchange *exchange, const uint32_t *ids, size_t count, char *out, senvec_text *text) {
-    uint32_t again[SV_MAX_POSITIONS];
-    size_t again_count = 0;
-    *text = (senvec_text){out, sv_token_text_write(&exchange->server->tokens, ids, count, out)};
-    return senvec_tokenize(exchange->server->model, *text, again, exchange->server->info.max_seq_length, &again_count, NULL,
-                           NULL) == SENVEC_OK &&
-           again_count == count && memcmp(again, ids, count * sizeof *ids) == 0;
+/* Adds the text of the ids, written at *room; false if it doesn't tokenize to them. */
+static bool add_ids(sv_exchange *exchange, const id_lists *lists, char **room) {
+    const sv_server *server = exchange->server;
+    size_t count = 0, length = sv_token_text_write(&server->tokens, lists->ids, lists->count, *room);
+    senvec_text text = {*room, length};
+    if (senvec_tokenize(server->model, text, lists->again, lists->most, &count, NULL, NULL) != SENVEC_OK ||
+        count != lists->count || memcmp(lists->again, lists->ids, count * sizeof *lists->ids) != 0)
+        return false;
+    add_text(exchange, text.data, text.length);
+    *room += length;
+    return true;
 }
 
-/* List i of ids, and what messages call it. `lists` has lists (nested) or is the only one itself. */
-static const json_t *id_list(const json_t *lists, bool nested, size_t i, const char *name, char where[80]) {
-    if (nested)
-        snprintf(where, 80, "%s[%zu]", name, i);
-    else
-        snprintf(where, 80, "%s", name);
-    return nested ? json_array_get(lists, i) : lists;
-}
-
-/* First what room the texts take, then the texts. */
-static bool read_id_lists(sv_exchange *exchange, const json_t *lists, bool nested, const char *name) {
-    uint32_t ids[SV_MAX_POSITIONS];
+/* Walks through one list (of ids) or many: how many there are, and the room that their texts take; or, where `room` isn't NULL,
+ * adds the texts. */
+static bool walk_ids(sv_exchange *exchange, sv_json value, bool nested, const char *name, id_lists *lists, size_t *count,
+                     size_t *bytes, char *room) {
+    sv_json_items items = sv_json_walk(value);
+    sv_json list = value;
     char where[80];
-    size_t size = 0, count;
-    for (size_t i = 0; i < exchange->count; i++) {
-        const json_t *item = id_list(lists, nested, i, name, where);
-        if (!json_is_array(item)) {
+    *count = *bytes = 0;
+    while (nested ? sv_json_step(&items, NULL, &list) : *count == 0) {
+        if (nested)
+            snprintf(where, sizeof where, "%s[%zu]", name, *count);
+        else
+            snprintf(where, sizeof where, "%s", name);
+        if (list.kind != SV_JSON_ARRAY) {
             sv_exchange_fail(exchange, 400, "%s isn't a list of token ids, as the items before it are", where);
             return false;
         }
-        if (!read_ids(exchange, item, where, ids, &count))
+        if (!read_ids(exchange, list, where, lists))
             return false;
-        size += sv_token_text_size(&exchange->server->tokens, ids, count);
-    }
-    if (!sv_exchange_reserve(exchange, size))
-        return false;
-    char *to = exchange->decoded = malloc(size);
-    if (!to) {
-        sv_exchange_fail(exchange, 500, "no memory for the text of token ids");
-        return false;
-    }
-    for (size_t i = 0; i < exchange->count; i++) {
-        read_ids(exchange, id_list(lists, nested, i, name, where), where, ids, &count);
-        if (!decode(exchange, ids, count, to, &exchange->texts[i])) {
+        *bytes += sv_token_text_size(&exchange->server->tokens, lists->ids, lists->count);
+        if (room && !add_ids(exchange, lists, &room)) {
             sv_exchange_fail(exchange, 400, "%s: %s", where, not_ours);
             return false;
         }
-        to += exchange->texts[i].length;
+        ++*count;
     }
     return true;
+}
+
+static bool read_id_lists(sv_exchange *exchange, sv_json value, bool nested, const char *name) {
+    id_lists lists = {.most = exchange->server->info.max_seq_length};
+    size_t count, bytes;
+    lists.ids = sv_exchange_alloc(exchange, 2 * lists.most, sizeof *lists.ids, "token ids");
+    if (!lists.ids)
+        return false;
+    lists.again = lists.ids + lists.most;
+    bool read = walk_ids(exchange, value, nested, name, &lists, &count, &bytes, NULL) && make_room(exchange, count, bytes) &&
+                walk_ids(exchange, value, nested, name, &lists, &count, &bytes, exchange->decoded);
+    free(lists.ids);
+    return read;
 }
 
 /* ------------------------------------------------------------------ texts */
 
-/* A string, or what stands for one; NULL: neither. */
-static const json_t *text_of(const json_t *item, sv_input_forms forms) {
-    if (forms & SV_INPUT_OBJECTS && json_is_object(item))
-        item = json_object_get(item, "text");
-    return json_is_string(item) ? item : NULL;
+/* A string, or what stands for one; NONE: neither. */
+static sv_json text_of(sv_json item, sv_input_forms forms) {
+    if (forms & SV_INPUT_OBJECTS && item.kind == SV_JSON_OBJECT)
+        item = sv_json_member(item, "text");
+    return item.kind == SV_JSON_STRING ? item : (sv_json){NULL, 0, SV_JSON_NONE};
 }
 
-static bool read_strings(sv_exchange *exchange, const json_t *list, sv_input_forms forms, const char *name) {
-    size_t index;
-    const json_t *item;
-    json_array_foreach(list, index, item) {
-        const json_t *text = text_of(item, forms);
-        if (!text) {
-            sv_exchange_fail(exchange, 400, "%s[%zu] isn't a string%s%s", name, index,
+/* `last`, a string or NONE, stands behind them. */
+static bool read_strings(sv_exchange *exchange, sv_json list, sv_input_forms forms, const char *name, sv_json last) {
+    size_t count = 0, bytes = room_of(last);
+    sv_json item;
+    for (sv_json_items items = sv_json_walk(list); sv_json_step(&items, NULL, &item); count++) {
+        sv_json text = text_of(item, forms);
+        if (text.kind == SV_JSON_NONE) {
+            sv_exchange_fail(exchange, 400, "%s[%zu] isn't a string%s%s", name, count,
                              forms & SV_INPUT_OBJECTS ? " or an object with a \"text\"" : "",
-                             index ? ", as the items before it are" : "");
+                             count ? ", as the items before it are" : "");
             return false;
         }
-        exchange->texts[index] = (senvec_text){json_string_value(text), json_string_length(text)};
+        bytes += room_of(text);
     }
+    bool more = last.kind == SV_JSON_STRING;
+    if (!make_room(exchange, count + more, bytes))
+        return false;
+    char *room = exchange->decoded;
+    for (sv_json_items items = sv_json_walk(list); sv_json_step(&items, NULL, &item);)
+        add_string(exchange, text_of(item, forms), &room);
+    if (more)
+        add_string(exchange, last, &room);
     return true;
 }
 
-/* Texts, with room for `more` behind them. */
-static bool read_list(sv_exchange *exchange, const json_t *list, sv_input_forms forms, const char *name, size_t more) {
-    const json_t *first = json_array_get(list, 0);
-    if (!first) {
+static bool read_list(sv_exchange *exchange, sv_json list, sv_input_forms forms, const char *name, sv_json last) {
+    sv_json_items items = sv_json_walk(list);
+    sv_json first;
+    if (!sv_json_step(&items, NULL, &first)) {
         sv_exchange_fail(exchange, 400, "%s is an empty list", name);
         return false;
     }
-    bool ids = forms & SV_INPUT_IDS && (json_is_integer(first) || json_is_array(first));
-    if (!ids && !text_of(first, forms)) {
+    bool ids = forms & SV_INPUT_IDS && (first.kind == SV_JSON_INTEGER || first.kind == SV_JSON_ARRAY);
+    if (!ids && text_of(first, forms).kind == SV_JSON_NONE) {
         sv_exchange_fail(exchange, 400, "%s[0] must be a string%s%s", name, forms & SV_INPUT_OBJECTS ? ", {\"text\": ...}" : "",
                          forms & SV_INPUT_IDS ? " or token ids" : "");
         return false;
     }
-    exchange->single = json_is_integer(first);
-    if (!make_room(exchange, (exchange->single ? 1 : json_array_size(list)) + more))
-        return false;
-    exchange->count -= more;
-    return ids ? read_id_lists(exchange, list, json_is_array(first), name) : read_strings(exchange, list, forms, name);
+    exchange->single = first.kind == SV_JSON_INTEGER;
+    return ids ? read_id_lists(exchange, list, first.kind == SV_JSON_ARRAY, name)
+               : read_strings(exchange, list, forms, name, last);
 }
 
 bool sv_inputs_texts(sv_exchange *exchange, const char *name, sv_input_forms forms) {
-    const json_t *value = find(exchange, name);
-    if (json_is_array(value))
-        return read_list(exchange, value, forms, name, 0);
-    const json_t *text = text_of(value, forms);
-    if (!text) {
-        sv_exchange_fail(exchange, value ? 400 : 422, "%s %s", name,
-                         value ? "must be a string or a list of strings" : "is missing");
+    const sv_json none = {NULL, 0, SV_JSON_NONE};
+    sv_json value = find(exchange, name), text = text_of(value, forms);
+    if (value.kind == SV_JSON_ARRAY)
+        return read_list(exchange, value, forms, name, none);
+    if (text.kind == SV_JSON_NONE) {
+        sv_exchange_fail(exchange, value.kind != SV_JSON_NONE ? 400 : 422, "%s %s", name,
+                         value.kind != SV_JSON_NONE ? "must be a string or a list of strings" : "is missing");
         return false;
     }
     exchange->single = true;
-    if (!make_room(exchange, 1))
-        return false;
-    exchange->texts[0] = (senvec_text){json_string_value(text), json_string_length(text)};
-    return true;
+    return read_strings(exchange, none, forms, name, text);
 }
 
 bool sv_inputs_texts_and(sv_exchange *exchange, const char *name, sv_input_forms forms, const char *last) {
-    const json_t *list = find(exchange, name), *text = text_of(find(exchange, last), forms);
-    if (!text) {
+    sv_json list = find(exchange, name), text = text_of(find(exchange, last), forms);
+    if (text.kind == SV_JSON_NONE) {
         sv_exchange_fail(exchange, 422, "%s must be a string", last);
         return false;
     }
-    if (!json_is_array(list) || json_array_size(list) == 0) {
+    if (list.kind != SV_JSON_ARRAY || sv_json_count(list) == 0) {
         sv_exchange_fail(exchange, 422, "%s must be a list of strings, not empty", name);
         return false;
     }
-    if (!read_list(exchange, list, forms, name, 1))
-        return false;
-    exchange->texts[exchange->count++] = (senvec_text){json_string_value(text), json_string_length(text)};
-    return true;
+    return read_list(exchange, list, forms & ~(unsigned)SV_INPUT_IDS, name, text);
 }
 
 bool sv_inputs_check_lengths(sv_exchange *exchange) {
-    uint32_t ids[SV_MAX_POSITIONS];
-    for (size_t i = 0; exchange->strict && i < exchange->count; i++) {
+    const sv_server *server = exchange->server;
+    size_t most = server->info.max_seq_length;
+    if (!exchange->strict)
+        return true;
+    uint32_t *ids = sv_exchange_alloc(exchange, most, sizeof *ids, "token ids");
+    for (size_t i = 0; ids && i < exchange->count && !exchange->status; i++) {
         senvec_embed_stats stats = {0};
         size_t count;
-        senvec_tokenize(exchange->server->model, exchange->texts[i], ids, exchange->server->info.max_seq_length, &count, &stats,
-                        NULL);
-        if (stats.truncated) {
+        senvec_tokenize(server->model, exchange->texts[i], ids, most, &count, &stats, NULL);
+        if (stats.truncated)
             sv_exchange_fail(exchange, 413, "input %zu has more than the %zu tokens that this model reads; shorten it, or %s",
-                             i, exchange->server->info.max_seq_length,
+                             i, most,
                              exchange->at_start ? "let its end be cut instead of its start, which this server can't"
                                                 : "let it be cut (\"truncate\": true)");
-            return false;
-        }
     }
-    return true;
+    free(ids);
+    return !exchange->status;
 }

@@ -23,7 +23,8 @@ static uint64_t client_of(struct MHD_Connection *connection) {
     if (info->client_addr->sa_family == AF_INET)
         return hash_bytes(&((const struct sockaddr_in *)info->client_addr)->sin_addr, sizeof(struct in_addr));
     if (info->client_addr->sa_family == AF_INET6)
-        return hash_bytes(&((const struct sockaddr_in6 *)info->client_addr)->sin6_addr, sizeof(struct in6_addr));
+        return hash_bytes(&((const struct sockaddr_in6 *)info->client_addr)->sin6_addr, 8); /* the network: 64 bits are one
+                                                                                             * customer's */
     return 0;
 }
 
@@ -84,7 +85,7 @@ static void read_encoding(sv_exchange *exchange) {
     }
     exchange->gunzip = sv_gunzip_open();
     if (!exchange->gunzip)
-        sv_exchange_fail(exchange, 500, "no memory to unpack the body");
+        sv_exchange_fail_memory(exchange, "unpacking the body");
 }
 
 static void judge_headers(sv_exchange *exchange, const char *version) {
@@ -150,7 +151,7 @@ static void copy_path(sv_exchange *exchange, const char *url) {
 }
 
 void sv_exchange_read_head(sv_exchange *exchange, const char *url, const char *method, const char *version) {
-    exchange->client = client_of(exchange->connection);
+    exchange->client = exchange->address = client_of(exchange->connection);
     snprintf(exchange->method, sizeof exchange->method, "%s", method);
     copy_path(exchange, url);
     choose_id(exchange);

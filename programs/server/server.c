@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -15,6 +16,7 @@
 #include "server/exchange.h"
 #include "server/listen.h"
 
+#define LARGE_BLOCK (512 << 10)
 #define OTHER_DESCRIPTORS 64 /* than connections' */
 
 /* -------------------------------------------------------------- callbacks */
@@ -142,6 +144,14 @@ static void make_room_for_connections(const sv_server *server) {
         close(last);
 }
 
+/* glibc learns from the first large block that is freed to take the next ones from its heap, where a small one behind them
+ * keeps them from the system. With a threshold of our own a large block is always the system's, and its again when freed. */
+static void give_back_large_blocks(void) {
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+#endif
+}
+
 static senvec_status open_server(sv_server *server, const sv_server_options *options, senvec_error *err) {
     SENVEC_TRY(read_certificate(server, options, err));
     SENVEC_TRY(sv_token_text_open(server->model, &server->tokens, err));
@@ -171,13 +181,14 @@ senvec_status sv_server_open(senvec_model *model, const sv_server_options *optio
     server->opened_at = (double)wall.tv_sec;
     if (getrandom(&server->id_seed, sizeof server->id_seed, GRND_NONBLOCK) < 0)
         server->id_seed = server->opened_ns;
-    json_object_seed(0); /* before there are threads */
     fill_in(&server->options);
     server->options.batcher.some_done = on_some_done;
     server->options.batcher.context = server;
     senvec_model_describe(model, &server->info);
     name_model(server, options);
     sv_server_metrics_init(&server->metrics);
+    sv_request_memory_init(&server->memory, server->options.max_memory);
+    give_back_large_blocks();
     pthread_mutex_init(&server->log_lock, NULL);
     senvec_status status = open_server(server, options, err);
     if (status != SENVEC_OK) {
@@ -225,6 +236,7 @@ void sv_server_close(sv_server *server) {
     sv_links_close(&server->links);
     sv_token_text_close(&server->tokens);
     sv_server_metrics_release(&server->metrics);
+    sv_request_memory_release(&server->memory);
     pthread_mutex_destroy(&server->log_lock);
     free(server->tls_certificate);
     free(server->tls_key);

@@ -7,6 +7,7 @@
 
 #include "server/http_loop.h"
 #include "server/links.h"
+#include "server/request_memory.h"
 #include "server/server.h"
 #include "server/server_metrics.h"
 #include "server/token_text.h"
@@ -30,7 +31,7 @@ struct sv_server {
     int listener; /* -1: none */
     sv_links links;
     sv_server_metrics metrics;
-    atomic_size_t memory; /* reserved by exchanges */
+    sv_request_memory memory;
     atomic_ullong refused_memory;
     atomic_bool draining;
     atomic_ullong last_id;

@@ -48,7 +48,7 @@ void sv_server_metrics_count(const struct sv_exchange *exchange, bool taken, uin
     if (exchange->status)
         metrics->requests[route][status_index(exchange->status)]++;
     metrics->aborted += !taken;
-    metrics->received_bytes += exchange->body.length;
+    metrics->received_bytes += exchange->received;
     metrics->sent_bytes += exchange->sent;
     if (request->finished_ns && request->status == SENVEC_OK) {
         observe(&metrics->request_seconds, seconds_bounds, (double)(now - exchange->begin_ns) / 1e9);
@@ -187,7 +187,7 @@ void sv_server_metrics_write(struct sv_server *server, sv_bytes *out) {
     value(out, "connections", "gauge", "Open connections.", (double)connections);
     value(out, "connections_timed_out_total", "counter", "Connections closed for being idle or slow.", (double)timed_out);
     value(out, "request_memory_bytes", "gauge", "Memory reserved by requests, of --max-memory.",
-          (double)atomic_load(&server->memory));
+          (double)sv_request_memory_used(&server->memory));
     value(out, "resident_memory_bytes", "gauge", "Resident memory of the process.", resident_bytes());
     value(out, "uptime_seconds", "gauge", "Since the server was opened.", (double)(sv_clock_ns() - server->opened_ns) / 1e9);
 }

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -34,10 +35,12 @@ def embedded(texts):
 class Service:
     """A `senvec serve` process. `with Service("--policy", "fixed") as service: ...`; leaving it sends SIGTERM and expects 0."""
 
-    def __init__(self, *arguments, environment=None, model=None, expect=0):
+    def __init__(self, *arguments, environment=None, model=None, expect=0, limits=None):
         command = [SENVEC, "serve", "-m", str(model or MODEL), "--port", "0", *map(str, arguments)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        env={**os.environ, **(environment or {})})
+                                        env={**os.environ, **(environment or {})},
+                                        preexec_fn=lambda: [resource.setrlimit(what, (most, most))
+                                                            for what, most in (limits or {}).items()])
         self.expect = expect
         self.errors = b""
         found = None
@@ -80,6 +83,9 @@ class Service:
 
     def socket(self, timeout=PATIENCE):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+
+    def socket_from(self, address, timeout=PATIENCE):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout, source_address=(address, 0))
 
     def call(self, method, path, body=None, headers=None, connection=None):
         """(status, headers with lower-case names, body)"""

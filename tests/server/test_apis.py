@@ -121,7 +121,7 @@ class Apis(unittest.TestCase):
             ("/v1/embeddings", b"", 400, "valid JSON"),
             ("/v1/embeddings", b"[]", 400, "object"),
             ("/v1/embeddings", b'{"input":"\xff"}', 400, "valid JSON"),
-            ("/v1/embeddings", b'{"input":"a","input":"b"}', 400, "duplicate"),
+            ("/v1/embeddings", b'{"input":"a","input":"b"}', 400, "same name"),
             ("/v1/embeddings", b"[" * 100000, 400, "valid JSON"),
             ("/v1/embeddings", {}, 422, "input is missing"),
             ("/v1/embeddings", {"input": None}, 422, "input is missing"),

@@ -236,9 +236,8 @@ class Limits(unittest.TestCase):
                                encode_chunked=True)
             self.assertEqual(connection.getresponse().status, 413)
             connection.close()
-            status, headers, _ = s.call("POST", "/v1/embeddings", b'{"input":[' + b"1," * 80000 + b"1]}")
-            self.assertEqual((status, headers["retry-after"]), (429, "2"))  # over the memory for requests: 1 to 1.25 s
-            self.assertEqual(s.metrics()['senvec_refused_total{reason="memory"}'], 1)
+            status, headers, _ = s.call("POST", "/v1/embeddings", {"input": ["a"] * 20000})
+            self.assertEqual((status, headers.get("retry-after")), (413, None))  # it would never fit into the memory
             self.assertEqual(s.call("POST", "/embed", {"inputs": "a"})[0], 200)
             self.assertEqual(s.metrics()["senvec_request_memory_bytes"], 0)
 

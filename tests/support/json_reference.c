@@ -25,7 +25,7 @@ static const char *compare_string(sv_json value, const char *text, size_t length
 static const char *compare_list(sv_json value, const json_t *reference) {
     size_t index = 0;
     sv_json_items items = sv_json_walk(value);
-    for (sv_json item; sv_json_next(&items, NULL, &item); index++) {
+    for (sv_json item; sv_json_step(&items, NULL, &item); index++) {
         const char *difference = compare(item, json_array_get(reference, index));
         if (difference)
             return difference;

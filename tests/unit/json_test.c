@@ -88,14 +88,14 @@ static void members_and_values(void **state) {
     assert_true(sv_json_number(sv_json_member(root, "small"), &number) && number == -0.05);
     assert_true(sv_json_number(sv_json_member(root, "over"), &number) && number == 9223372036854775808.0);
     sv_json_items items = sv_json_walk(sv_json_member(root, "b"));
-    assert_true(sv_json_next(&items, NULL, &item) && item.kind == SV_JSON_INTEGER);
-    assert_true(sv_json_next(&items, NULL, &item) && item.kind == SV_JSON_REAL);
-    assert_true(sv_json_next(&items, NULL, &item) && item.kind == SV_JSON_STRING && sv_json_is_escaped(item));
+    assert_true(sv_json_step(&items, NULL, &item) && item.kind == SV_JSON_INTEGER);
+    assert_true(sv_json_step(&items, NULL, &item) && item.kind == SV_JSON_REAL);
+    assert_true(sv_json_step(&items, NULL, &item) && item.kind == SV_JSON_STRING && sv_json_is_escaped(item));
     assert_true(sv_json_is(item, "x\xc3\xa9\xf0\x9f\x98\x80\n"));
     assert_false(sv_json_is(item, "x\xc3\xa9\xf0\x9f\x98\x80"));
     sv_json string = item;
-    assert_true(sv_json_next(&items, NULL, &item) && item.kind == SV_JSON_OBJECT);
-    assert_false(sv_json_next(&items, NULL, &item));
+    assert_true(sv_json_step(&items, NULL, &item) && item.kind == SV_JSON_OBJECT);
+    assert_false(sv_json_step(&items, NULL, &item));
     char *in_place = (char *)string.text + 1;
     assert_int_equal(sv_json_decode(string, in_place), 8);
     assert_memory_equal(in_place, "x\xc3\xa9\xf0\x9f\x98\x80\n", 8);
@@ -109,7 +109,7 @@ static void nothing(void **state) {
     sv_json_items items = sv_json_walk(none);
     int64_t integer;
     double number;
-    assert_false(sv_json_next(&items, NULL, &item));
+    assert_false(sv_json_step(&items, NULL, &item));
     assert_int_equal(sv_json_count(none), 0);
     assert_int_equal(sv_json_member(none, "a").kind, SV_JSON_NONE);
     assert_int_equal(sv_json_look_up(&index, "a").kind, SV_JSON_NONE);

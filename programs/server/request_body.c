@@ -1,0 +1,185 @@
+/* The body of a request and the memory that the request takes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "server/exchange.h"
+
+/* ----------------------------------------------------------------- memory */
+
+static bool fail_never(sv_exchange *exchange, sv_memory_use use) {
+    sv_exchange_fail(exchange, 413,
+                     "this request needs more memory than the %zu MB that one may have (--max-memory); send the texts in parts",
+                     sv_request_memory_limit(&exchange->server->memory, use, SIZE_MAX) >> 20);
+    return false;
+}
+
+static bool reserve(sv_exchange *exchange, sv_memory_use use, size_t bytes) {
+    sv_request_memory *memory = &exchange->server->memory;
+    switch (sv_request_memory_take(memory, exchange->address, use, exchange->reserved, bytes)) {
+    case SV_MEMORY_GRANTED:
+        exchange->reserved += bytes;
+        return true;
+    case SV_MEMORY_BUSY:
+        exchange->retry_ns = sv_batcher_retry_ns(exchange->server->batcher);
+        atomic_fetch_add(&exchange->server->refused_memory, 1);
+        sv_exchange_fail(exchange, 429,
+                         "the requests that are being served take the %zu MB for them (--max-memory); try again in %.3f s",
+                         memory->most >> 20, (double)sv_exchange_retry_ms(exchange) / 1e3);
+        return false;
+    case SV_MEMORY_NEVER:
+        break;
+    }
+    return fail_never(exchange, use);
+}
+
+static void give(sv_exchange *exchange, size_t bytes) {
+    exchange->reserved -= bytes;
+    sv_request_memory_give(&exchange->server->memory, exchange->address, bytes);
+}
+
+bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes) {
+    return reserve(exchange, SV_MEMORY_WORK, bytes);
+}
+
+/* In the longest form, with each number in some 12 characters. */
+static size_t answer_bytes(const sv_exchange *exchange) {
+    return exchange->count * exchange->dimensions * 12;
+}
+
+bool sv_exchange_may_answer(sv_exchange *exchange) {
+    size_t wanted = exchange->reserved + answer_bytes(exchange);
+    return wanted <= sv_request_memory_limit(&exchange->server->memory, SV_MEMORY_ANSWER, wanted) ||
+           fail_never(exchange, SV_MEMORY_ANSWER);
+}
+
+bool sv_exchange_reserve_answer(sv_exchange *exchange) {
+    return reserve(exchange, SV_MEMORY_ANSWER, answer_bytes(exchange));
+}
+
+void sv_exchange_fail_memory(sv_exchange *exchange, const char *what) {
+    exchange->retry_ns = SV_NS_PER_S;
+    sv_exchange_fail(exchange, 503, "the system has no memory for %s; try again later", what);
+}
+
+void *sv_exchange_alloc(sv_exchange *exchange, size_t count, size_t size, const char *what) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = SIZE_MAX;
+    if (!sv_exchange_reserve(exchange, bytes))
+        return NULL;
+    void *block = malloc(bytes ? bytes : 1);
+    if (!block)
+        sv_exchange_fail_memory(exchange, what);
+    return block;
+}
+
+/* A string of the body's, NUL-terminated. */
+struct sv_kept_string {
+    struct sv_kept_string *next;
+    char text[];
+};
+
+const char *sv_exchange_keep_string(sv_exchange *exchange, sv_json string) {
+    struct sv_kept_string *kept = sv_exchange_alloc(exchange, 1, sizeof *kept + string.length, "a string");
+    if (!kept)
+        return NULL;
+    kept->text[sv_json_decode(string, kept->text)] = '\0';
+    kept->next = exchange->strings;
+    exchange->strings = kept;
+    return kept->text;
+}
+
+void sv_exchange_drop_request(sv_exchange *exchange) {
+    for (struct sv_kept_string *kept = exchange->strings, *next; kept; kept = next) {
+        next = kept->next;
+        free(kept);
+    }
+    exchange->strings = NULL;
+    sv_gunzip_close(exchange->gunzip);
+    exchange->gunzip = NULL;
+    sv_bytes_release(&exchange->body);
+    free(exchange->texts);
+    free(exchange->lengths);
+    free(exchange->decoded);
+    free(exchange->vectors);
+    exchange->members = (sv_json_index){.count = 0};
+    exchange->texts = NULL;
+    exchange->lengths = NULL;
+    exchange->decoded = NULL;
+    exchange->vectors = NULL;
+    if (exchange->reserved > exchange->answer.capacity)
+        give(exchange, exchange->reserved - exchange->answer.capacity);
+}
+
+/* ------------------------------------------------------------------- body */
+
+/* Room for `needed` bytes, and for as much again as there is now, but for no more than the body will have. */
+static bool make_room(sv_exchange *exchange, size_t needed) {
+    sv_bytes *body = &exchange->body;
+    const char *declared = exchange->gunzip ? NULL : sv_exchange_header(exchange, "Content-Length");
+    size_t capacity = needed > 2 * body->capacity ? needed : 2 * body->capacity;
+    size_t all = declared ? (size_t)strtoull(declared, NULL, 10) : 0;
+    if (all >= needed && all < capacity)
+        capacity = all;
+    if (!reserve(exchange, SV_MEMORY_BODY, capacity - body->capacity))
+        return false;
+    if (!sv_bytes_grow(body, capacity))
+        sv_exchange_fail_memory(exchange, "the body");
+    return !exchange->status;
+}
+
+/* The next bytes of the body as they mean; false: no more are wanted. */
+static bool append(void *context, const char *data, size_t size) {
+    sv_exchange *exchange = context;
+    sv_bytes *body = &exchange->body;
+    if (size > exchange->server->options.max_body - body->length)
+        sv_exchange_fail(exchange, 413, "the body has over %zu bytes; send the texts in parts",
+                         exchange->server->options.max_body);
+    else if (body->length + size <= body->capacity || make_room(exchange, body->length + size))
+        sv_bytes_put(body, data, size);
+    return exchange->status == 0;
+}
+
+void sv_exchange_take_body(sv_exchange *exchange, const char *data, size_t size) {
+    exchange->received += size;
+    if (exchange->discards)
+        return;
+    if (!exchange->gunzip)
+        append(exchange, data, size);
+    else if (!sv_gunzip_feed(exchange->gunzip, data, size, append, exchange) && !exchange->status)
+        sv_exchange_fail(exchange, 400, "the body isn't the gzip data that Content-Encoding promises");
+    if (!exchange->status)
+        return;
+    exchange->discards = true;
+    sv_exchange_drop_request(exchange);
+}
+
+/* The allocator for reading: what it takes is the request's. */
+static void *take_block(void *context, size_t size, size_t alignment) {
+    if (!sv_exchange_reserve(context, size))
+        return NULL;
+    return sv_default_allocator.alloc(sv_default_allocator.context, size, alignment);
+}
+
+static void give_block(void *context, void *block, size_t size) {
+    sv_default_allocator.free(sv_default_allocator.context, block, size);
+    give(context, size);
+}
+
+bool sv_exchange_parse(sv_exchange *exchange) {
+    const senvec_allocator allocator = {take_block, give_block, exchange};
+    const sv_bytes *body = &exchange->body;
+    sv_json root;
+    senvec_error err;
+    senvec_status status = sv_json_read(body->data ? body->data : "", body->length, &allocator, &root, &err);
+    if (status == SENVEC_OK && root.kind == SV_JSON_OBJECT)
+        sv_json_index_members(root, &exchange->members);
+    else if (status == SENVEC_OK)
+        sv_exchange_fail(exchange, 400, "the body must be a JSON object");
+    else if (status == SENVEC_FORMAT)
+        sv_exchange_fail(exchange, 400, "the body isn't valid JSON: %s", err.message);
+    else if (!exchange->status) /* 413 or 429 may stand already */
+        sv_exchange_fail_memory(exchange, "the names of the body's members");
+    return !exchange->status;
+}

@@ -1,0 +1,58 @@
+/* A share that is a multiple of what is left needs no number of addresses known beforehand: the first may take much, each later
+ * one a part of the rest, and nobody who holds little is refused because of one who holds much. (Shared buffers of switches are
+ * divided so: A. K. Choudhury and E. L. Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998.) */
+#include "server/request_memory.h"
+
+void sv_request_memory_init(sv_request_memory *memory, size_t most) {
+    *memory = (sv_request_memory){.most = most};
+    pthread_mutex_init(&memory->lock, NULL);
+}
+
+void sv_request_memory_release(sv_request_memory *memory) {
+    pthread_mutex_destroy(&memory->lock);
+}
+
+static size_t times_free(sv_memory_use use) {
+    return use == SV_MEMORY_BODY ? 1 : 15;
+}
+
+/* What requests that take `wanted` bytes in all may use together. */
+static size_t usable(const sv_request_memory *memory, sv_memory_use use, size_t wanted) {
+    size_t eighth = memory->most / 8, kept = use == SV_MEMORY_BODY ? eighth : use == SV_MEMORY_WORK ? 2 * eighth : 0;
+    return wanted <= SV_SMALL_REQUEST ? memory->most : memory->most - kept;
+}
+
+size_t sv_request_memory_limit(const sv_request_memory *memory, sv_memory_use use, size_t wanted) {
+    return usable(memory, use, wanted) / (times_free(use) + 1) * times_free(use);
+}
+
+sv_memory_answer sv_request_memory_take(sv_request_memory *memory, uint64_t address, sv_memory_use use, size_t held,
+                                        size_t more) {
+    size_t wanted, *share = &memory->shares[address % SV_MEMORY_SHARES];
+    if (__builtin_add_overflow(held, more, &wanted) || wanted > sv_request_memory_limit(memory, use, wanted))
+        return SV_MEMORY_NEVER;
+    size_t all = usable(memory, use, wanted);
+    pthread_mutex_lock(&memory->lock);
+    size_t left = memory->used < all && all - memory->used > more ? all - memory->used - more : 0;
+    bool granted = more == 0 || *share + more <= times_free(use) * left;
+    if (granted) {
+        memory->used += more;
+        *share += more;
+    }
+    pthread_mutex_unlock(&memory->lock);
+    return granted ? SV_MEMORY_GRANTED : SV_MEMORY_BUSY;
+}
+
+void sv_request_memory_give(sv_request_memory *memory, uint64_t address, size_t bytes) {
+    pthread_mutex_lock(&memory->lock);
+    memory->used -= bytes;
+    memory->shares[address % SV_MEMORY_SHARES] -= bytes;
+    pthread_mutex_unlock(&memory->lock);
+}
+
+size_t sv_request_memory_used(sv_request_memory *memory) {
+    pthread_mutex_lock(&memory->lock);
+    size_t used = memory->used;
+    pthread_mutex_unlock(&memory->lock);
+    return used;
+}

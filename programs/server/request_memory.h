@@ -1,0 +1,46 @@
+/* The memory of requests and answers: how much there is, and who may take how much of it. Inside of the server.
+ *
+ * What a request takes is taken here first and given back when it is freed. Nobody can take all:
+ *
+ * - a request of up to SV_SMALL_REQUEST bytes may use all of the memory, a larger one all but an eighth, so that there is room
+ *   for small ones however many large ones there are; vectors are computed only where another eighth is left for the answers,
+ *   which would otherwise be refused when their work is done;
+ * - an address may hold a multiple of what is then left to all, so that whoever comes next finds some: bodies, which cost their
+ *   sender nothing while they are half sent, as much as is left; work and answers 15 times as much. */
+#ifndef SV_SERVER_REQUEST_MEMORY_H
+#define SV_SERVER_REQUEST_MEMORY_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SV_SMALL_REQUEST ((size_t)256 << 10)
+#define SV_MEMORY_SHARES 1024
+
+typedef struct sv_request_memory {
+    pthread_mutex_t lock;
+    size_t most, used;
+    size_t shares[SV_MEMORY_SHARES]; /* by address; two that fall together share one */
+} sv_request_memory;
+
+typedef enum sv_memory_use { SV_MEMORY_BODY, SV_MEMORY_WORK, SV_MEMORY_ANSWER } sv_memory_use;
+
+typedef enum sv_memory_answer {
+    SV_MEMORY_GRANTED,
+    SV_MEMORY_BUSY,  /* others have it; later there may be some */
+    SV_MEMORY_NEVER, /* a request can't have so much even if it is the only one */
+} sv_memory_answer;
+
+void sv_request_memory_init(sv_request_memory *memory, size_t most);
+void sv_request_memory_release(sv_request_memory *memory);
+
+/* For a request of `address` (any number that tells addresses apart), which has `held` bytes already. */
+sv_memory_answer sv_request_memory_take(sv_request_memory *memory, uint64_t address, sv_memory_use use, size_t held,
+                                        size_t more);
+void sv_request_memory_give(sv_request_memory *memory, uint64_t address, size_t bytes);
+size_t sv_request_memory_used(sv_request_memory *memory);
+/* The most that one request can have for `use`. */
+size_t sv_request_memory_limit(const sv_request_memory *memory, sv_memory_use use, size_t wanted);
+
+#endif
