@@ -208,7 +208,8 @@ void sv_tei_info(sv_exchange *exchange) {
                    "\"memory\":{\"model_bytes\":%llu,\"mapped_bytes\":%llu,\"batcher_bytes\":%zu,\"connections_bytes\":%zu,"
                    "\"requests_bytes\":%zu}}}",
                    (unsigned long long)server->info.memory_bytes, (unsigned long long)server->info.mapped_bytes,
-                   stats.memory_bytes, options->max_connections * SV_CONNECTION_BYTES, options->max_memory);
+                   stats.memory_bytes, (options->max_connections + SV_SURPLUS_LINKS) * SV_CONNECTION_BYTES,
+                   options->max_memory);
 }
 
 void sv_tei_health(sv_exchange *exchange) {

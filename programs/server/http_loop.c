@@ -13,11 +13,15 @@
 
 #include "common/clock.h"
 #include "server/exchange.h"
+#include "server/listen.h"
 
-#define BLOCKED_NS UINT64_C(50000) /* waiting took longer: nothing was there before */
-#define SLICE_NS 100000            /* the shortest that there is */
-#define DELIVERY_STEP 0.0002       /* of the target; see late_ns in batcher/request_queue.c */
-#define DELIVERY_MOST 0.5          /* of the target */
+#define BLOCKED_NS UINT64_C(50000)    /* waiting took longer: nothing was there before */
+#define SLICE_NS 100000               /* the shortest that there is */
+#define STACK_BYTES ((size_t)1 << 20) /* whatever ulimit -s says: 300 KB are used */
+/* TLS 1.2 and newer, with forward secrecy. */
+#define TLS_PRIORITIES "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1:-RSA"
+#define DELIVERY_STEP 0.0002 /* of the target; see late_ns in batcher/request_queue.c */
+#define DELIVERY_MOST 0.5    /* of the target */
 
 /* -------------------------------------------------------------- callbacks */
 
@@ -28,7 +32,9 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     loop->again |= code == MHD_CONNECTION_NOTIFY_CLOSED;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *socket_context = info ? sv_links_add(&server->links, info->connect_fd) : NULL;
+        const union MHD_ConnectionInfo *peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        uint64_t address = peer ? sv_address_hash(server->id_seed, peer->client_addr) : 0;
+        *socket_context = info ? sv_links_add(&server->links, info->connect_fd, address) : NULL;
     } else if (*socket_context) {
         sv_links_remove(&server->links, *socket_context);
         *socket_context = NULL;
@@ -151,13 +157,14 @@ void sv_http_loop_delivered(sv_http_loop *loop, uint64_t finished_ns, uint64_t n
 static senvec_status start_daemon(sv_http_loop *loop, senvec_error *err) {
     sv_server *server = loop->server;
     const sv_server_options *options = &server->options;
-    size_t connections = (options->max_connections + server->loop_count - 1) / server->loop_count;
+    size_t connections = options->max_connections + SV_SURPLUS_LINKS; /* of all loops: links.c counts them together */
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (server->tls_key ? MHD_USE_TLS : 0);
-    struct MHD_OptionItem more[3] = {{MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem more[4] = {{MHD_OPTION_END, 0, NULL}};
     if (server->tls_key) {
         more[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls_key};
         more[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls_certificate};
-        more[2] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+        more[2] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES};
+        more[3] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     }
     loop->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, sv_exchange_handle, loop, MHD_OPTION_LISTEN_SOCKET, server->listener, MHD_OPTION_NOTIFY_COMPLETED,
@@ -175,7 +182,11 @@ static senvec_status start_loop(sv_http_loop *loop, senvec_error *err) {
     int error = loop->bell < 0 ? errno : 0;
     if (!error) {
         SENVEC_TRY(start_daemon(loop, err));
-        error = pthread_create(&loop->thread, NULL, run_loop, loop);
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setstacksize(&attributes, STACK_BYTES);
+        error = pthread_create(&loop->thread, &attributes, run_loop, loop);
+        pthread_attr_destroy(&attributes);
     }
     if (error)
         return sv_fail(err, SENVEC_SYSTEM, 0, "starting a thread for HTTP failed: %s", strerror(error));

@@ -30,6 +30,11 @@
 #define FIRST_LOOK_NS UINT64_C(100000000)
 /* Between two looks for an end that the HTTP library may have missed, and for the begin of a request. */
 #define LOOK_NS SV_NS_PER_S
+/* One that reads or writes can be ended for another address's after this; the one that is too many has so long for its request.
+ */
+#define SLOW_NS SV_NS_PER_S
+#define DISPLACE_TRIES 16
+#define SURPLUS_NS (2 * SV_NS_PER_S)
 
 /* Has the waiting client left? */
 static bool has_left(sv_link *link, uint64_t now) {
@@ -62,6 +67,17 @@ static void look_now_and_then(sv_link *link, uint64_t now) {
         link->begun = now;
 }
 
+static void leave_place(sv_links *links, const sv_link *link) {
+    if (!link->ended)
+        --*(link->surplus ? &links->surplus : &links->placed);
+}
+
+static void end(sv_links *links, sv_link *link) {
+    shutdown(link->socket, SHUT_RDWR); /* its HTTP thread sees the end and closes it, later where it has much to do */
+    leave_place(links, link);
+    link->ended = true;
+}
+
 static void look_at(sv_links *links, sv_link *link, uint64_t now) {
     uint64_t most = UINT64_MAX, waited = now > link->since ? now - link->since : 0;
     switch (link->phase) {
@@ -85,11 +101,12 @@ static void look_at(sv_links *links, sv_link *link, uint64_t now) {
         most = links->options.write_ns;
         break;
     }
+    if (link->surplus && link->phase <= SV_PHASE_READING && most > SURPLUS_NS)
+        most = SURPLUS_NS;
     if (waited < most || link->ended)
         return;
     links->timed_out += !links->draining;
-    shutdown(link->socket, SHUT_RDWR); /* its HTTP thread sees the end and closes it, later where it has much to do */
-    link->ended = true;
+    end(links, link);
 }
 
 static void *look_after(void *context) {
@@ -144,14 +161,90 @@ void sv_links_close(sv_links *links) {
     *links = (sv_links){0};
 }
 
-sv_link *sv_links_add(sv_links *links, int socket) {
+/* ----------------------------------------------------------------- places */
+
+static size_t *share_of(sv_links *links, const sv_link *link) {
+    return &links->shares[link->address % SV_LINK_SHARES];
+}
+
+/* May it be ended for `newcomer`? Idle ones lose nothing. Of the address that holds more than the newcomer's, also one that has
+ * been sending or reading for long; nobody's answer that is being computed. */
+static bool can_go(sv_links *links, const sv_link *link, const sv_link *newcomer, uint64_t now) {
+    if (link->ended || link->phase == SV_PHASE_WAITING)
+        return false;
+    return link->phase == SV_PHASE_IDLE ||
+           (now - link->since > SLOW_NS && *share_of(links, link) > *share_of(links, newcomer) + 1);
+}
+
+/* Is `a` rather to go than `b`: of the address that has more, idle, or so for longer? */
+static bool goes_before(sv_links *links, const sv_link *a, const sv_link *b) {
+    size_t share_a = *share_of(links, a), share_b = *share_of(links, b);
+    bool idle_a = a->phase == SV_PHASE_IDLE, idle_b = b->phase == SV_PHASE_IDLE;
+    return share_a != share_b ? share_a > share_b : idle_a != idle_b ? idle_a : a->since < b->since;
+}
+
+static sv_link *choose(sv_links *links, bool surplus, const sv_link *newcomer, uint64_t now) {
+    sv_link *chosen = NULL;
+    for (sv_link *link = links->first.next; link != &links->first; link = link->next)
+        if (link->surplus == surplus && can_go(links, link, newcomer, now) && (!chosen || goes_before(links, link, chosen)))
+            chosen = link;
+    return chosen;
+}
+
+/* Ends one with a place, or one without, for `newcomer`. False: none can go. An idle one whose next request has come, and is to
+ * be read, isn't idle any more. */
+static bool displace(sv_links *links, bool surplus, const sv_link *newcomer) {
+    uint64_t now = sv_clock_ns();
+    for (int tries = 0; tries < DISPLACE_TRIES; tries++) {
+        sv_link *link = choose(links, surplus, newcomer, now);
+        if (!link)
+            return false;
+        struct pollfd poll_socket = {.fd = link->socket, .events = POLLIN | POLLRDHUP};
+        if (link->phase == SV_PHASE_IDLE && poll(&poll_socket, 1, 0) > 0 && poll_socket.revents == POLLIN) {
+            link->since = now; /* the last to be tried again */
+            continue;
+        }
+        links->displaced++;
+        end(links, link);
+        return true;
+    }
+    return false;
+}
+
+/* For a link that isn't in the ring yet. */
+static void find_place(sv_links *links, sv_link *newcomer) {
+    size_t places = links->options.places;
+    newcomer->surplus = places && links->placed >= places && !displace(links, false, newcomer);
+    if (newcomer->surplus && links->surplus >= SV_SURPLUS_LINKS / 2)
+        displace(links, true, newcomer);
+    ++*(newcomer->surplus ? &links->surplus : &links->placed);
+}
+
+bool sv_links_has_place(sv_links *links, sv_link *link) {
+    pthread_mutex_lock(&links->lock);
+    if (link->surplus && !link->ended && links->placed < links->options.places) {
+        link->surplus = false;
+        links->surplus--;
+        links->placed++;
+    }
+    bool has = !link->surplus;
+    pthread_mutex_unlock(&links->lock);
+    return has;
+}
+
+/* ------------------------------------------------------------------- life */
+
+sv_link *sv_links_add(sv_links *links, int socket, uint64_t address) {
     sv_link *link = calloc(1, sizeof *link);
     if (!link)
         return NULL;
     link->socket = socket;
+    link->address = address;
     link->since = sv_clock_ns();
     link->next_look = link->since + LOOK_NS;
     pthread_mutex_lock(&links->lock);
+    ++*share_of(links, link);
+    find_place(links, link);
     link->previous = &links->first;
     link->next = links->first.next;
     link->next->previous = links->first.next = link;
@@ -165,6 +258,8 @@ void sv_links_remove(sv_links *links, sv_link *link) {
     link->previous->next = link->next;
     link->next->previous = link->previous;
     links->count--;
+    leave_place(links, link);
+    --*share_of(links, link);
     links->busy -= link->phase != SV_PHASE_IDLE;
     if (links->draining)
         pthread_cond_broadcast(&links->changed);

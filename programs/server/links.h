@@ -1,6 +1,8 @@
 /* The connections: who is connected, in which phase, since when. A thread of its own looks at them many times a second: it
  * closes those that took too long, so that slow or silent clients can't hold their places, and tells which waiting clients have
- * left. */
+ * left. Where there are more connections than places, a new one takes the place of one that waits for nothing, of the address
+ * that has most; if there is none, it is one too many, and may only ask for what costs nothing (/health). Inside of the server.
+ */
 #ifndef SV_SERVER_LINKS_H
 #define SV_SERVER_LINKS_H
 
@@ -14,6 +16,10 @@
 
 struct sv_exchange;
 
+#define SV_LINK_SHARES 1024
+/* Connections over the number of places that are taken: they are answered at once, by 503 or because they cost nothing. */
+#define SV_SURPLUS_LINKS 64
+
 typedef enum sv_phase {
     SV_PHASE_IDLE,    /* no request line yet */
     SV_PHASE_READING, /* headers and body */
@@ -24,6 +30,8 @@ typedef enum sv_phase {
 typedef struct sv_link {
     struct sv_link *previous, *next;
     int socket;
+    uint64_t address; /* any number that tells addresses apart */
+    bool surplus;     /* it has no place */
     sv_phase phase;
     uint64_t since;
     uint64_t left_since;          /* the client has ended its side; 0: not seen */
@@ -36,6 +44,7 @@ typedef struct sv_link {
 
 typedef struct sv_links_options {
     uint64_t idle_ns, read_ns, write_ns;
+    size_t places; /* 0: any number */
     /* A waiting client has left. Called with the table locked, so that the exchange stays; it must not call back. */
     void (*on_left)(struct sv_exchange *exchange);
 } sv_links_options;
@@ -44,9 +53,12 @@ typedef struct sv_links {
     sv_links_options options;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    sv_link first;      /* of a ring */
-    size_t count, busy; /* all; those that aren't idle */
-    uint64_t timed_out; /* closed for taking too long */
+    sv_link first;                 /* of a ring */
+    size_t count, busy;            /* all; those that aren't idle */
+    size_t placed, surplus;        /* those with a place and without one; in neither those that were ended here */
+    size_t shares[SV_LINK_SHARES]; /* connections by address; two that fall together share one */
+    uint64_t timed_out;            /* closed for taking too long */
+    uint64_t displaced;            /* closed for others */
     bool draining, stopping, started;
     pthread_t thread;
 } sv_links;
@@ -57,8 +69,10 @@ senvec_status sv_links_open(sv_links *links, const sv_links_options *options, se
 void sv_links_stop(sv_links *links);
 void sv_links_close(sv_links *links);
 
-/* A new connection; NULL: no memory. */
-sv_link *sv_links_add(sv_links *links, int socket);
+/* A new connection; NULL: no memory. Another one may be ended for it. */
+sv_link *sv_links_add(sv_links *links, int socket, uint64_t address);
+/* Has it a place, or got one since? */
+bool sv_links_has_place(sv_links *links, sv_link *link);
 /* Before its socket is closed. */
 void sv_links_remove(sv_links *links, sv_link *link);
 /* `exchange` is for WAITING, else NULL. When this returns, on_left isn't called for an earlier exchange any more. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "common/hash.h"
 
 #define BACKLOG 1024
 
@@ -93,4 +96,21 @@ senvec_status sv_listen_unix(const char *path, int *out, senvec_error *err) {
         return sv_fail(err, SENVEC_SYSTEM, 0, "listening on %s failed: %s", path, strerror(errno));
     *out = fd;
     return SENVEC_OK;
+}
+
+uint64_t sv_address_hash(uint64_t seed, const struct sockaddr *address) {
+    const void *bytes;
+    size_t length;
+    if (address && address->sa_family == AF_INET) {
+        bytes = &((const struct sockaddr_in *)address)->sin_addr;
+        length = sizeof(struct in_addr);
+    } else if (address && address->sa_family == AF_INET6) {
+        const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+        bool mapped = IN6_IS_ADDR_V4MAPPED(v6);
+        bytes = mapped ? &v6->s6_addr[12] : &v6->s6_addr[0];
+        length = mapped ? 4 : 8;
+    } else {
+        return 0;
+    }
+    return sv_hash(seed, bytes, length);
 }

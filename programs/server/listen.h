@@ -1,8 +1,9 @@
-/* A listening socket. */
+/* Listening sockets, and who connects to them. */
 #ifndef SV_SERVER_LISTEN_H
 #define SV_SERVER_LISTEN_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/status.h"
 
@@ -13,5 +14,11 @@ senvec_status sv_listen_tcp(const char *host, size_t port, int *out, char *addre
 /* Listens on a unix socket. A socket at that path on which nobody listens any more is replaced, anything else isn't.
  * Errors: INVALID_ARGUMENT (path too long), SYSTEM. */
 senvec_status sv_listen_unix(const char *path, int *out, senvec_error *err);
+
+struct sockaddr;
+/* A number that tells addresses apart: IPv4 addresses, and of IPv6 addresses the first 64 bits, which are one customer's
+ * network; 0 for all others, and for NULL. With a secret `seed` nobody can choose an address whose number is close to
+ * another's. */
+uint64_t sv_address_hash(uint64_t seed, const struct sockaddr *address);
 
 #endif

@@ -1,32 +1,10 @@
 /* The head of a request: its path, who sends it, whether it may, and how long it has. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "common/clock.h"
 #include "server/exchange.h"
 #include "server/framing.h"
-
-static uint64_t hash_bytes(const void *data, size_t length) {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ ((const unsigned char *)data)[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-/* A number for the peer's address. */
-static uint64_t client_of(struct MHD_Connection *connection) {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (!info || !info->client_addr)
-        return 0;
-    if (info->client_addr->sa_family == AF_INET)
-        return hash_bytes(&((const struct sockaddr_in *)info->client_addr)->sin_addr, sizeof(struct in_addr));
-    if (info->client_addr->sa_family == AF_INET6)
-        return hash_bytes(&((const struct sockaddr_in6 *)info->client_addr)->sin6_addr, 8); /* the network: 64 bits are one
-                                                                                             * customer's */
-    return 0;
-}
 
 /* The client's own id where it is fit for a header and a log, else a new one. */
 static void choose_id(sv_exchange *exchange) {
@@ -96,6 +74,14 @@ static void judge_headers(sv_exchange *exchange, const char *version) {
         sv_exchange_fail(exchange, 400, "%s; the connection ends here", fault);
         exchange->closes = true;
     }
+    if (exchange->link && !sv_links_has_place(&server->links, exchange->link)) {
+        exchange->closes = true;
+        if (!exchange->status && !(exchange->route->use & SV_ROUTE_OPEN)) {
+            exchange->retry_ns = SV_NS_PER_S;
+            sv_exchange_fail(exchange, 503, "all %zu connections are in use (--max-connections); try again later",
+                             server->options.max_connections);
+        }
+    }
     if (exchange->status)
         return;
     if (!is_authorized(exchange)) {
@@ -151,7 +137,7 @@ static void copy_path(sv_exchange *exchange, const char *url) {
 }
 
 void sv_exchange_read_head(sv_exchange *exchange, const char *url, const char *method, const char *version) {
-    exchange->client = exchange->address = client_of(exchange->connection);
+    exchange->client = exchange->address = exchange->link ? exchange->link->address : 0;
     snprintf(exchange->method, sizeof exchange->method, "%s", method);
     copy_path(exchange, url);
     choose_id(exchange);

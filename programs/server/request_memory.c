@@ -18,8 +18,7 @@ static size_t times_free(sv_memory_use use) {
 
 /* What requests that take `wanted` bytes in all may use together. */
 static size_t usable(const sv_request_memory *memory, sv_memory_use use, size_t wanted) {
-    size_t eighth = memory->most / 8, kept = use == SV_MEMORY_BODY ? eighth : use == SV_MEMORY_WORK ? 2 * eighth : 0;
-    return wanted <= SV_SMALL_REQUEST ? memory->most : memory->most - kept;
+    return wanted <= SV_SMALL_REQUEST || use == SV_MEMORY_ANSWER ? memory->most : memory->most - memory->most / 8;
 }
 
 size_t sv_request_memory_limit(const sv_request_memory *memory, sv_memory_use use, size_t wanted) {

@@ -2,9 +2,8 @@
  *
  * What a request takes is taken here first and given back when it is freed. Nobody can take all:
  *
- * - a request of up to SV_SMALL_REQUEST bytes may use all of the memory, a larger one all but an eighth, so that there is room
- *   for small ones however many large ones there are; vectors are computed only where another eighth is left for the answers,
- *   which would otherwise be refused when their work is done;
+ * - requests of up to SV_SMALL_REQUEST bytes, and answers to what was computed, may use all of the memory, larger requests all
+ *   but an eighth: there is room for small ones however many large ones there are, and work that is done isn't thrown away;
  * - an address may hold a multiple of what is then left to all, so that whoever comes next finds some: bodies, which cost their
  *   sender nothing while they are half sent, as much as is left; work and answers 15 times as much. */
 #ifndef SV_SERVER_REQUEST_MEMORY_H

@@ -128,10 +128,12 @@ static senvec_status listen_somewhere(sv_server *server, senvec_error *err) {
     return SENVEC_OK;
 }
 
-/* The kernel makes a process's table of descriptors larger step by step, and with several threads each step takes some 15 ms,
+/* The soft limit on open files is raised as far as is needed; where the hard one is lower, there are fewer places.
+ *
+ * The kernel makes a process's table of descriptors larger step by step, and with several threads each step takes some 15 ms,
  * in which no new connection is taken. So it gets its size at once, before there are threads. */
-static void make_room_for_connections(const sv_server *server) {
-    rlim_t needed = server->options.max_connections + OTHER_DESCRIPTORS;
+static void make_room_for_connections(sv_server *server) {
+    rlim_t others = OTHER_DESCRIPTORS + SV_SURPLUS_LINKS, needed = server->options.max_connections + others;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
@@ -139,6 +141,8 @@ static void make_room_for_connections(const sv_server *server) {
         limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+    if (limit.rlim_cur < needed)
+        server->options.max_connections = limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 4 + 1;
     int last = fcntl(server->listener, F_DUPFD_CLOEXEC, (int)(needed < limit.rlim_cur ? needed : limit.rlim_cur) - 1);
     if (last >= 0)
         close(last);
@@ -162,6 +166,7 @@ static senvec_status open_server(sv_server *server, const sv_server_options *opt
         .idle_ns = server->options.idle_s * SV_NS_PER_S,
         .read_ns = server->options.read_s * SV_NS_PER_S,
         .write_ns = server->options.write_s * SV_NS_PER_S,
+        .places = server->options.max_connections,
         .on_left = on_left,
     };
     SENVEC_TRY(sv_links_open(&server->links, &links, err));

@@ -182,10 +182,12 @@ void sv_server_metrics_write(struct sv_server *server, sv_bytes *out) {
     write_batcher(out, &stats, atomic_load(&server->refused_memory));
     pthread_mutex_lock(&server->links.lock);
     size_t connections = server->links.count;
-    uint64_t timed_out = server->links.timed_out;
+    uint64_t timed_out = server->links.timed_out, displaced = server->links.displaced;
     pthread_mutex_unlock(&server->links.lock);
     value(out, "connections", "gauge", "Open connections.", (double)connections);
     value(out, "connections_timed_out_total", "counter", "Connections closed for being idle or slow.", (double)timed_out);
+    value(out, "connections_displaced_total", "counter", "Connections closed to give their places to others.",
+          (double)displaced);
     value(out, "request_memory_bytes", "gauge", "Memory reserved by requests, of --max-memory.",
           (double)sv_request_memory_used(&server->memory));
     value(out, "resident_memory_bytes", "gauge", "Resident memory of the process.", resident_bytes());

@@ -3,7 +3,9 @@
 
 Aborts, resets, slow readers and senders, pipelining, half-closed sockets, bad JSON, bad UTF-8, too large bodies, a thousand
 silent connections, all from another address than the good ones. The server must stay up, answer each well-behaved request, lose
-none that it accepted, free what they took, and end with 0 (under a sanitizer: without a report). No time fails the test.
+none that it accepted, free what they took, and end with 0 (under a sanitizer: without a report). Then the limits: more silent
+connections than there are places, half-sent bodies for more than the memory, and large texts to /tokenize, with no time limit
+that would help. No time fails the test.
 
 --measure adds a `senvec load` of 200 single texts a second, which behaves, and prints its p50 and p99 at rest, during the
 attack, and, as a control, during the same attack on another, unrelated `senvec serve`; then the ratios of these p99. The
@@ -30,6 +32,7 @@ import service
 from service import Service
 
 SILENT, SLOW, WORKERS = 1000, 4, 8
+CROWD, LIMITS_SECONDS = 600, 5
 RATE, REST_SECONDS = 200, 6
 TEXTS = ["the quick brown fox", "a", "", "it was the best of times, it was the worst of times"]
 
@@ -218,6 +221,53 @@ def test(count):
     print(f"{count} hostile connections; {good} good requests answered, the slowest in {slowest * 1000:.0f} ms; {freed}")
 
 
+def occupy(port, stop):
+    """Silent connections and half-sent bodies, again and again."""
+    start = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (12 << 20)
+    while not stop.is_set():
+        held = [connect(port) for _ in range(CROWD)]
+        for raw in held[:20]:
+            try:
+                raw.sendall(start + b" " * (8 << 20))
+            except OSError:  # its place was given to another one
+                pass
+        stop.wait(1)
+        for raw in held:
+            raw.close()
+
+
+def tokenize(server, stop):
+    body = json.dumps({"inputs": "it was the best of times " * 400000}).encode()
+    while not stop.is_set():
+        server.call("POST", "/tokenize", body)
+
+
+def test_limits():
+    limits = ("--max-connections", "300", "--max-memory", "64", "--idle-timeout", "3600", "--read-timeout", "3600")
+    slowest, good, stop = {"/health": 0.0, "/embed": 0.0}, 0, threading.Event()
+    with start_server("--target-p99", "60000", *limits) as server:
+        threads = [threading.Thread(target=occupy, args=(server.port, stop)),
+                   threading.Thread(target=tokenize, args=(server, stop))]
+        for thread in threads:
+            thread.start()
+        try:
+            end = time.monotonic() + LIMITS_SECONDS
+            while time.monotonic() < end:
+                for method, path, body in (("GET", "/health", None), ("POST", "/embed", {"inputs": TEXTS})):
+                    start = time.monotonic()
+                    status, _, data = server.call(method, path, body)  # a new connection each time
+                    slowest[path] = max(slowest[path], time.monotonic() - start)
+                    assert status == 200, (path, status, data)
+                good += 1
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        check_all_is_freed(server)
+    print(f"at the limits: {good} good requests answered, " +
+          ", ".join(f"{path} after {seconds * 1000:.0f} ms at most" for path, seconds in slowest.items()))
+
+
 def measure(count):
     with start_server() as server, start_server() as other:
         end = time.monotonic() + REST_SECONDS
@@ -239,6 +289,7 @@ def main():
     service.SENVEC, service.MODEL = sys.argv[1], sys.argv[2]
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 2000
     test(count)
+    test_limits()
     if "--measure" in sys.argv:
         measure(count)
 

@@ -58,7 +58,7 @@ static void counted_once(void **state) {
         assert_int_equal(sv_links_open(&links, &options, NULL), SENVEC_OK);
         int ends[2];
         connect_pair(ends);
-        sv_link *link = sv_links_add(&links, ends[1]);
+        sv_link *link = sv_links_add(&links, ends[1], 0);
         assert_non_null(link);
         size_t length = *starts[i] ? 2 : 0;
         assert_int_equal(write(ends[0], starts[i], length), length);
