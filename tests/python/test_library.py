@@ -13,6 +13,7 @@ HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "i
 
 TYPES = {
     "senvec_status": ctypes.c_int,
+    "senvec_calibration": ctypes.c_int,
     "senvec_precision": ctypes.c_int,
     "int": ctypes.c_int,
     "size_t": ctypes.c_size_t,
