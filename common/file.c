@@ -1,11 +1,18 @@
 /* Files. Atomic writing: the temporary is made with mkstemp in the target's folder (rename only works inside one filesystem),
- * with the permissions that a plain open would have given. */
+ * with the permissions that a plain open would have given.
+ *
+ * A process that is killed leaves its temporary behind. So a writer holds a lock (flock) on its temporary until that is
+ * renamed, and who writes the same file next removes the temporaries of it that nobody holds. The remover unlinks under the
+ * lock, and a writer looks, once it has the lock, whether its file is still there: so no order of the two loses a file that is
+ * in use. Where a filesystem has no such locks, nothing is removed. */
 #include "common/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -110,14 +117,63 @@ static senvec_status open_in_place(sv_atomic_file *file, senvec_error *err) {
     return status;
 }
 
+#define TEMPORARY_TAIL ".tmp.XXXXXX"
+
+static void remove_unheld(const char *path) {
+    int descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (descriptor < 0)
+        return;
+    struct stat facts;
+    if (fstat(descriptor, &facts) == 0 && S_ISREG(facts.st_mode) && flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        unlink(path);
+    close(descriptor);
+}
+
+/* Removes temporaries of `path` whose writers are dead. */
+static void remove_leftovers(const char *path) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    char folder[SV_MAX_PATH], found[SV_MAX_PATH];
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
+    DIR *entries = opendir(folder);
+    if (!entries)
+        return;
+    size_t length = strlen(name), tail = sizeof TEMPORARY_TAIL - 1, fixed = tail - 6;
+    const struct dirent *entry;
+    while ((entry = readdir(entries)))
+        if (strlen(entry->d_name) == length + tail && memcmp(entry->d_name, name, length) == 0 &&
+            memcmp(entry->d_name + length, TEMPORARY_TAIL, fixed) == 0 &&
+            sv_path_join(folder, entry->d_name, found, NULL) == SENVEC_OK)
+            remove_unheld(found);
+    closedir(entries);
+}
+
+/* Makes the temporary, whose name is a pattern for mkstemp, and locks it. Returns its descriptor, -1 with errno on failure. */
+static int make_temporary(sv_atomic_file *file) {
+    char pattern[SV_MAX_PATH];
+    memcpy(pattern, file->temporary, sizeof pattern);
+    for (;;) {
+        memcpy(file->temporary, pattern, sizeof pattern);
+        int descriptor = mkostemp(file->temporary, O_CLOEXEC);
+        if (descriptor < 0)
+            return -1;
+        struct stat facts;
+        while (flock(descriptor, LOCK_EX) != 0 && errno == EINTR)
+            continue;
+        if (fstat(descriptor, &facts) != 0 || facts.st_nlink > 0)
+            return descriptor;
+        close(descriptor); /* it was taken for a leftover before it was locked */
+    }
+}
+
 senvec_status sv_atomic_file_open(sv_atomic_file *file, const char *path, senvec_error *err) {
     *file = (sv_atomic_file){0};
     char *target = realpath(path, NULL); /* through a symbolic link, whose file is replaced, not the link */
     int length = snprintf(file->path, sizeof file->path, "%s", target ? target : path);
     free(target);
-    int temporary_length = snprintf(file->temporary, sizeof file->temporary, "%s.XXXXXX", file->path);
+    int temporary_length = snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_TAIL, file->path);
     if (length < 0 || temporary_length < 0 || (size_t)temporary_length >= sizeof file->temporary)
-        return sv_fail(err, SENVEC_TOO_LARGE, 0, "path of over %u bytes: %.60s...", SV_MAX_PATH - 8, path);
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "path of over %u bytes: %.60s...", SV_MAX_PATH - 12, path);
     struct stat facts;
     bool exists = stat(file->path, &facts) == 0;
     if (exists && S_ISDIR(facts.st_mode))
@@ -126,7 +182,8 @@ senvec_status sv_atomic_file_open(sv_atomic_file *file, const char *path, senvec
         file->temporary[0] = '\0';
         return open_in_place(file, err);
     }
-    int descriptor = mkstemp(file->temporary);
+    remove_leftovers(file->path);
+    int descriptor = make_temporary(file);
     if (descriptor < 0)
         return sv_fail(err, SENVEC_IO, 0, "%s: cannot be written: %s", path, strerror(errno));
     mode_t mask = umask(0);
@@ -146,6 +203,7 @@ senvec_status sv_atomic_file_commit(sv_atomic_file *file, senvec_error *err) {
     errno = 0;
     bool written = fflush(file->stream) == 0 && !ferror(file->stream) && (!replaces || fsync(fileno(file->stream)) == 0);
     int number = errno;
+    int held = fcntl(fileno(file->stream), F_DUPFD_CLOEXEC, 0); /* keeps the lock until the file has its name */
     if (fclose(file->stream) != 0 && written) {
         written = false;
         number = errno;
@@ -155,6 +213,8 @@ senvec_status sv_atomic_file_commit(sv_atomic_file *file, senvec_error *err) {
         written = false;
         number = errno;
     }
+    if (held >= 0)
+        close(held);
     if (written)
         return SENVEC_OK;
     if (replaces)

@@ -69,17 +69,29 @@ static void leave(int signal) {
     _exit(128 + signal);
 }
 
-void sv_cli_catch_signals(void) {
-    const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+
+bool sv_cli_takes_signal(int signal) {
+    struct sigaction inherited;
+    return sigaction(signal, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN;
+}
+
+/* `flags` of sigaction. */
+static void install(void (*handler)(int), int flags) {
     for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++) {
-        struct sigaction action, inherited;
-        sigaction(ending[i], NULL, &inherited);
-        if (inherited.sa_handler == SIG_IGN) /* under nohup */
+        struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+        if (!sv_cli_takes_signal(ending[i]))
             continue;
-        memset(&action, 0, sizeof action);
-        action.sa_handler = leave;
         sigfillset(&action.sa_mask);
         sigaction(ending[i], &action, NULL);
     }
+}
+
+void sv_cli_on_signal(void (*handler)(int)) {
+    install(handler, SA_RESETHAND | SA_RESTART);
+}
+
+void sv_cli_catch_signals(void) {
+    install(leave, 0);
     signal(SIGPIPE, SIG_IGN);
 }

@@ -37,6 +37,11 @@ void sv_cli_set_command(const char *name);
 /* Ctrl-C, SIGTERM and SIGHUP end the program at once with 128 + signal; `path` is removed first. One path at a time; NULL:
  * nothing to remove. */
 void sv_cli_remove_on_signal(const char *path);
+/* Has `handler` called for these three instead; a second one of a kind ends the program. Here as there, a signal that was
+ * ignored when the program began, as under nohup or for a job in the background, stays ignored. */
+void sv_cli_on_signal(void (*handler)(int));
+/* Whether a signal was not ignored when the program began. */
+bool sv_cli_takes_signal(int signal);
 /* Installs the above, and has a closed pipe seen as a failed write. main calls it. */
 void sv_cli_catch_signals(void);
 

@@ -101,6 +101,7 @@ int sv_cmd_embed(int argc, char **argv) {
             sv_cli_say("reading texts from the terminal, one a line; Ctrl-D ends");
     }
     sv_stream stream = {.paths = files.items, .path_count = files.count, .text = &text, .quiet = common.quiet};
+    stream.bare = (!path || strcmp(path, "-") == 0) && isatty(STDOUT_FILENO);
     sv_stream_result result;
     senvec_error err;
     sv_output_format chosen = (sv_output_format)format;

@@ -23,8 +23,8 @@ static volatile sig_atomic_t interrupted;
 
 /* The first Ctrl-C ends the run and keeps what was measured; the second one ends the program. */
 static void interrupt(int number) {
+    (void)number;
     interrupted = 1;
-    signal(number, SIG_DFL);
 }
 
 /* What was typed. */
@@ -320,8 +320,7 @@ static int run_load(choices *g) {
         status = sv_http_target_open(&g->http, &s.pool, &s.target, &err);
     if (status == SENVEC_OK)
         status = sv_http_target_probe(s.target, g->plan.timeout_s, &err);
-    signal(SIGINT, interrupt);
-    signal(SIGTERM, interrupt);
+    sv_cli_on_signal(interrupt);
     if (status == SENVEC_OK)
         status = measure(&s, &best, &err);
     sv_http_target_close(s.target);

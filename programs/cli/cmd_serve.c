@@ -1,6 +1,7 @@
 /* senvec serve: the HTTP server. */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/commands.h"
@@ -164,13 +166,32 @@ static senvec_status clean_prefix(const char **prefix, senvec_error *err) {
 
 /* ---------------------------------------------------------------- serving */
 
-/* Signals that end the server; blocked before any thread is started, so that only the main thread takes them. */
-static void hold_signals(sigset_t *ending) {
-    sigemptyset(ending);
-    sigaddset(ending, SIGTERM);
-    sigaddset(ending, SIGINT);
-    sigaddset(ending, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, ending, NULL);
+/* Signals that the server acts on; blocked before any thread is started, so that only the main thread takes them. One that was
+ * ignored when the program began (nohup) isn't waited for, or it would be taken all the same. */
+typedef struct signals {
+    sigset_t ending; /* SIGTERM, SIGINT, SIGHUP */
+    sigset_t all;    /* and SIGUSR1 */
+} signals;
+
+static void hold_signals(signals *held) {
+    const int ending[] = {SIGTERM, SIGINT, SIGHUP};
+    sigemptyset(&held->ending);
+    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
+        if (sv_cli_takes_signal(ending[i]))
+            sigaddset(&held->ending, ending[i]);
+    held->all = held->ending;
+    sigaddset(&held->all, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &held->all, NULL);
+}
+
+/* Opens the access log anew, under the name that it had at first, and puts it in the place of the open one: what rotates logs
+ * has given that another name. Lines are written whole, so each goes into one of the two. */
+static void reopen_log(const char *path, FILE *log) {
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (descriptor < 0 || dup3(descriptor, fileno(log), O_CLOEXEC) < 0)
+        sv_cli_say("%s: can't be opened again: %s; logging goes on into the old file", path, strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
 }
 
 static void *leave_on_second_signal(void *context) {
@@ -179,13 +200,19 @@ static void *leave_on_second_signal(void *context) {
     _exit(128 + number);
 }
 
-static int serve_until_signal(sv_server *server, const sigset_t *ending, size_t drain_s, bool quiet) {
-    int number = 0;
+/* `log` NULL: there is none, or none that can be opened again. */
+static int serve_until_signal(sv_server *server, const signals *held, const char *log_path, FILE *log, size_t drain_s,
+                              bool quiet) {
+    int number = SIGUSR1;
     pthread_t impatient;
-    sigwait(ending, &number);
+    while (number == SIGUSR1 || (number == SIGHUP && log)) {
+        sigwait(&held->all, &number);
+        if (log && (number == SIGUSR1 || number == SIGHUP))
+            reopen_log(log_path, log);
+    }
     if (!quiet)
         sv_cli_say("%s: finishing what was accepted, at most %zu s; again to leave at once", strsignal(number), drain_s);
-    if (pthread_create(&impatient, NULL, leave_on_second_signal, (void *)ending) == 0)
+    if (pthread_create(&impatient, NULL, leave_on_second_signal, (void *)&held->ending) == 0)
         pthread_detach(impatient);
     bool complete = sv_server_drain(server, drain_s * SV_NS_PER_S);
     if (!complete)
@@ -196,12 +223,12 @@ static int serve_until_signal(sv_server *server, const sigset_t *ending, size_t 
 
 static int serve(job *j) {
     static char key[MAX_KEY];
-    static sigset_t ending; /* outlives the thread that waits for a second signal */
+    static signals held; /* outlives the thread that waits for a second signal */
     senvec_error err;
     senvec_model *model = NULL;
     sv_server *server = NULL;
     FILE *log = NULL;
-    hold_signals(&ending);
+    hold_signals(&held);
     senvec_status status = read_key(j->key_file, key, &err);
     j->server.api_key = key;
     if (status == SENVEC_OK)
@@ -222,7 +249,7 @@ static int serve(job *j) {
     if (status == SENVEC_OK) {
         if (!j->common.quiet)
             sv_cli_say("listening on %s", sv_server_address(server));
-        code = serve_until_signal(server, &ending, j->drain_s, j->common.quiet);
+        code = serve_until_signal(server, &held, j->log_file, log == stdout ? NULL : log, j->drain_s, j->common.quiet);
     } else {
         code = sv_cli_fail(&err);
     }
@@ -290,7 +317,8 @@ int sv_cmd_serve(int argc, char **argv) {
                  "/metrics, all routes in /openapi.json.",
         .options = options,
         .notes = "Each option can be set in the environment: SENVEC_SERVE_MAX_WAIT=2s is --max-wait 2s, a flag is set by 1.\n"
-                 "SIGTERM, SIGINT and SIGHUP end the server: it finishes what it accepted and refuses new requests.\n"
+                 "SIGTERM and SIGINT end the server: it finishes what it accepted and refuses new requests. SIGHUP\n"
+                 "and SIGUSR1 open the access log anew; without one SIGHUP is like SIGTERM.\n"
                  "docs/OPERATIONS.md explains sizing, limits and metrics.",
         .most_operands = 0,
     };

@@ -16,8 +16,8 @@ static volatile sig_atomic_t interrupted;
 
 /* The first Ctrl-C ends the study after the current block and keeps what was measured; the second one ends the program. */
 static void interrupt(int number) {
+    (void)number;
     interrupted = 1;
-    signal(number, SIG_DFL);
 }
 
 static void show_progress(void *context, double fraction, const char *what) {
@@ -42,8 +42,7 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
     options->progress = show_progress;
     options->progress_context = &progress;
     options->seed = given->seed;
-    signal(SIGINT, interrupt);
-    signal(SIGTERM, interrupt);
+    sv_cli_on_signal(interrupt);
     sv_progress_begin(&progress, "study", given->quiet);
     senvec_status status = sv_study_run(options, stages, &results, &err);
     sv_progress_end(&progress);

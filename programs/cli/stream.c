@@ -221,7 +221,7 @@ static void show(sv_progress *progress, const sv_stream_result *result, uint64_t
 static senvec_status compute(pipeline *p, sv_stream_result *result, senvec_error *err) {
     const sv_stream *stream = p->stream;
     sv_progress progress;
-    sv_progress_begin(&progress, "embed", stream->quiet);
+    sv_progress_begin(&progress, "embed", stream->quiet || stream->bare);
     uint64_t total = total_bytes(stream);
     senvec_status status = SENVEC_OK;
     window *w;

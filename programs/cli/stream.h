@@ -16,6 +16,7 @@ typedef struct sv_stream {
     size_t dimensions;
     sv_output *output;
     bool quiet;
+    bool bare; /* no progress: the terminal shows the vectors */
 } sv_stream;
 
 typedef struct sv_stream_result {

@@ -343,7 +343,13 @@ class Interruption(Case):
             self.assertLess(time.monotonic(), until)
             time.sleep(0.02)
 
-    def test_what_is_done_is_kept(self):
+    def test_what_is_done_is_kept_after_ctrl_c(self):
+        self.is_kept(signal.SIGINT)
+
+    def test_what_is_done_is_kept_when_the_terminal_closes(self):
+        self.is_kept(signal.SIGHUP)
+
+    def is_kept(self, number):
         screen, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 500, 0, 0))
         process = self.start("--calls", "4", "--texts", "20", stderr=terminal)
@@ -358,7 +364,7 @@ class Interruption(Case):
         reader = threading.Thread(target=read)
         reader.start()
         self.wait_for(process, lambda: re.search(rb"round ([2-9]|\d\d+)/500", shown))
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers too
+        os.killpg(process.pid, number)  # as a terminal does it: to the workers too
         self.assertEqual(process.wait(PATIENCE), 1)
         reader.join()
         os.close(screen)
