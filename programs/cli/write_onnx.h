@@ -7,9 +7,10 @@
 #include "onnx/onnx_export.h"
 
 #define SV_ONNX_NOTES                                                                                                          \
-    "DIR gets model.onnx, config.json and the tokenizer's files. Inputs are input_ids,\n"                                      \
+    "DIR gets model.onnx, the tokenizer's files and those of sentence-transformers, which\n"                                   \
+    "opens it by SentenceTransformer(DIR, backend=\"onnx\"). Inputs are input_ids,\n"                                          \
     "attention_mask and token_type_ids (int64, batch x sequence, both dynamic); output is\n"                                   \
-    "last_hidden_state. ONNX Runtime, OpenVINO, transformers and optimum read it."
+    "last_hidden_state. ONNX Runtime, OpenVINO, transformers and optimum read it, too."
 
 /* Finds the model by name, writes DIR, and says what it took unless quiet. Returns an exit code. */
 int sv_cli_write_onnx(const char *model, const char *directory, sv_onnx_options options, bool quiet);

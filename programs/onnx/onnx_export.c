@@ -4,41 +4,11 @@
 
 #include "common/file.h"
 #include "onnx/onnx_encoder.h"
-
-static const char *const companions[] = {
-    "config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json",
-};
+#include "onnx/onnx_folder.h"
 
 const char *sv_onnx_precision_name(sv_onnx_precision precision) {
     static const char *const names[] = {"fp32", "int8", "int8 per channel", "int8 per tensor"};
     return names[precision];
-}
-
-static senvec_status copy_file(const char *from, const char *to, senvec_error *err) {
-    sv_file_map map;
-    SENVEC_TRY(sv_file_map_open(from, &map, err));
-    sv_atomic_file file = {0};
-    senvec_status status = sv_atomic_file_open(&file, to, err);
-    if (status == SENVEC_OK) {
-        if (map.size)
-            fwrite(map.data, 1, map.size, file.stream);
-        status = sv_atomic_file_commit(&file, err);
-    }
-    sv_file_map_close(&map);
-    return status;
-}
-
-/* A file of the Transformer module's folder; older directories keep the tokenizer one above. */
-static senvec_status copy_companion(const char *directory, const char *module, const char *out, const char *name,
-                                    senvec_error *err) {
-    char from[SV_MAX_PATH], to[SV_MAX_PATH];
-    SENVEC_TRY(sv_path_join(module, name, from, err));
-    if (!sv_path_is_file(from))
-        SENVEC_TRY(sv_path_join(directory, name, from, err));
-    if (!sv_path_is_file(from))
-        return SENVEC_OK;
-    SENVEC_TRY(sv_path_join(out, name, to, err));
-    return copy_file(from, to, err);
 }
 
 static senvec_status write_model(const sv_config *config, const sv_weights *weights, sv_onnx_options options, const char *out,
@@ -82,7 +52,5 @@ senvec_status sv_onnx_export(const char *directory, const char *out, sv_onnx_opt
         status = write_model(&config, &weights, options, out, &arena, bytes, err);
     sv_weights_close(&weights);
     sv_arena_release(&arena);
-    for (size_t i = 0; status == SENVEC_OK && i < sizeof companions / sizeof *companions; i++)
-        status = copy_companion(directory, module, out, companions[i], err);
-    return status;
+    return status == SENVEC_OK ? sv_onnx_folder_write(&config, directory, out, err) : status;
 }

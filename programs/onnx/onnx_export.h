@@ -1,5 +1,5 @@
-/* `senvec export` and `senvec quantize`: a model directory as a directory that ONNX Runtime, OpenVINO, transformers and optimum
- * read. */
+/* `senvec export` and `senvec quantize`: a model directory as a directory that ONNX Runtime, OpenVINO, sentence-transformers,
+ * transformers and optimum read. */
 #ifndef SV_ONNX_ONNX_EXPORT_H
 #define SV_ONNX_ONNX_EXPORT_H
 
@@ -24,8 +24,8 @@ typedef struct sv_onnx_options {
     bool pooling; /* adds pooling, and normalization if the model has it: output sentence_embedding */
 } sv_onnx_options;
 
-/* Writes model.onnx of the model in `directory` into the folder `out`, which is made, then config.json and what there is of
- * tokenizer.json, vocab.txt, tokenizer_config.json and special_tokens_map.json. Each file appears whole or not at all.
+/* Writes model.onnx of the model in `directory` into the folder `out`, which is made, then the files around it
+ * (onnx_folder.h). Each file appears whole or not at all.
  * *bytes (NULL: not wanted) is the size of model.onnx. Errors: as sv_config_load and sv_weights_open; IO, TOO_LARGE,
  * OUT_OF_MEMORY. */
 senvec_status sv_onnx_export(const char *directory, const char *out, sv_onnx_options options, uint64_t *bytes,

@@ -111,6 +111,40 @@ static void test_folder_is_complete(void **state) {
     }
 }
 
+/* The member of a JSON file in the exported folder, as text. */
+static void expect_member(const char *name, const char *text) {
+    char path[SV_MAX_PATH];
+    snprintf(path, sizeof path, "%s/%s", test_path("out/onnx"), name);
+    size_t size;
+    char *data = test_read(path, &size);
+    if (!strstr(data, text))
+        fail_msg("%s lacks %s:\n%s", name, text, data);
+    free(data);
+}
+
+/* What sentence-transformers needs to give the same vectors, from a model with all of it and from one with nothing. */
+static void test_folder_opens_in_sentence_transformers(void **state) {
+    (void)state;
+    const sv_onnx_options options = {.precision = SV_ONNX_FP32};
+    onnx__model_proto__free_unpacked(export_tiny(TEST_TINY_MODEL, options), NULL);
+    expect_member("modules.json", "Transformer\"");
+    expect_member("modules.json", "\"1_Pooling\"");
+    expect_member("modules.json", "Normalize\"");
+    expect_member("1_Pooling/config.json", "\"word_embedding_dimension\": 32");
+    expect_member("sentence_bert_config.json", "\"max_seq_length\": 48");
+    expect_member("config_sentence_transformers.json", "\"prompts\": {}");
+
+    char directory[SV_MAX_PATH];
+    strcpy(directory, test_copy_tiny("bare"));
+    assert_int_equal(remove(test_path("bare/modules.json")), 0);
+    test_write_text(test_path("bare/config_sentence_transformers.json"), "{\"prompts\": {\"query\": \"query: \"}}");
+    onnx__model_proto__free_unpacked(export_tiny(directory, options), NULL);
+    expect_member("modules.json", "\"sentence_transformers.models.Transformer\"");
+    expect_member("modules.json", "\"1_Pooling\"");
+    expect_member("1_Pooling/config.json", "\"pooling_mode_mean_tokens\": true");
+    expect_member("config_sentence_transformers.json", "\"query: \"");
+}
+
 static void test_failures_leave_nothing(void **state) {
     (void)state;
     senvec_error err;
@@ -126,8 +160,11 @@ static void test_failures_leave_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fp32_keeps_the_parameters), cmocka_unit_test(test_int8_quantizes_every_matrix),
-        cmocka_unit_test(test_pooling_follows_the_model), cmocka_unit_test(test_folder_is_complete),
+        cmocka_unit_test(test_fp32_keeps_the_parameters),
+        cmocka_unit_test(test_int8_quantizes_every_matrix),
+        cmocka_unit_test(test_pooling_follows_the_model),
+        cmocka_unit_test(test_folder_is_complete),
+        cmocka_unit_test(test_folder_opens_in_sentence_transformers),
         cmocka_unit_test(test_failures_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@ Runs on the tiny model and, where it is there, on the real one (SENVEC_TEST_MODE
 checks. `--bench` also times the int8 models beside the file of onnxruntime's quantize_dynamic.
 """
 import argparse
+import json
 import os
 import random
 import statistics
@@ -138,6 +139,40 @@ def check_fp32(check, arguments, model, folder):
           f"ONNX Runtime fuses {fused.get('SkipLayerNormalization')} SkipLayerNormalization, {fused.get('BiasGelu')} BiasGelu")
 
 
+def check_sentence_transformers(check, model, folder):
+    """The folder in sentence-transformers: its modules as they are, or, where optimum is here, all of it by backend="onnx"."""
+    import sentence_transformers
+    from sentence_transformers.models import Normalize, Pooling
+    texts = [*SKILLS, "", "THE END", "word " * 400]
+    expected = sentence_transformers.SentenceTransformer(model.directory, device="cpu").encode(texts)
+    version = sentence_transformers.__version__
+    listed = json.loads((folder / "modules.json").read_text())
+    classes = {item["type"].rsplit(".", 1)[1]: folder / item["path"] for item in listed}
+    check([*classes][:2] == ["Transformer", "Pooling"], f"modules.json: {', '.join(classes)}")
+    options = json.loads((folder / "sentence_bert_config.json").read_text())
+    session = open_session(folder / "model.onnx")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    feed = tokenizer(texts, padding=True, truncation=True, max_length=options["max_seq_length"], return_tensors="np")
+    feed = {name: feed[name].astype(np.int64) if name in feed else np.zeros_like(feed["input_ids"], dtype=np.int64)
+            for name in ("input_ids", "attention_mask", "token_type_ids")}
+    features = {"token_embeddings": torch.from_numpy(session.run(["last_hidden_state"], feed)[0]),
+                "attention_mask": torch.from_numpy(feed["attention_mask"])}
+    features = Pooling.load(str(classes["Pooling"]))(features)
+    if "Normalize" in classes:
+        features = Normalize()(features)
+    worst = float(np.abs(features["sentence_embedding"].numpy() - expected).max())
+    check(worst <= 1e-5, f"the modules of the folder in sentence-transformers {version}: {worst:.2e} at most (1e-5)")
+    try:
+        import optimum.onnxruntime  # noqa: F401
+    except Exception as error:  # it wants an older transformers than the one that is here
+        print(f'     backend="onnx" not tried: {str(error).splitlines()[0]}')
+        return
+    opened = sentence_transformers.SentenceTransformer(str(folder), backend="onnx", device="cpu")
+    worst = float(np.abs(opened.encode(texts) - expected).max())
+    check(worst <= 1e-5 and opened.max_seq_length == options["max_seq_length"],
+          f'SentenceTransformer(DIR, backend="onnx") {version}: {worst:.2e} at most (1e-5), {opened.max_seq_length} tokens')
+
+
 def optimized_ops(path):
     """How often each operator stands in the graph that ONNX Runtime makes of a file."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -249,6 +284,7 @@ def main():
         with tempfile.TemporaryDirectory() as scratch:
             scratch = Path(scratch)
             check_fp32(check, arguments, model, scratch / "fp32")
+            check_sentence_transformers(check, model, scratch / "fp32")
             paths = check_int8(check, arguments, model, scratch, name == "real")
             check_openvino(check, model, scratch, paths)
             if arguments.bench and name == "real":

@@ -1,0 +1,158 @@
+/* The modules after the transformer go along as they are; the transformer itself comes to lie in the folder, whatever the
+ * layout of the model. The number of tokens that are kept is written as this engine reads it from several files, which other
+ * programs read in another order. A model without modules gets those that stand for it: mean pooling. */
+#include "onnx/onnx_folder.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/file.h"
+
+static const char *const copied[] = {
+    "config.json",       "tokenizer.json", "vocab.txt",  "tokenizer_config.json",   "special_tokens_map.json",
+    "added_tokens.json", "vocab.json",     "merges.txt", "sentencepiece.bpe.model", "spiece.model",
+};
+
+/* The path of a file of the Transformer module; older directories keep the tokenizer one above. False: there is none. */
+static bool find(const char *directory, const char *module, const char *name, char out[SV_MAX_PATH]) {
+    return (sv_path_join(module, name, out, NULL) == SENVEC_OK && sv_path_is_file(out)) ||
+           (sv_path_join(directory, name, out, NULL) == SENVEC_OK && sv_path_is_file(out));
+}
+
+static senvec_status copy_file(const char *from, const char *to, senvec_error *err) {
+    sv_file_map map;
+    SENVEC_TRY(sv_file_map_open(from, &map, err));
+    sv_atomic_file file = {0};
+    senvec_status status = sv_atomic_file_open(&file, to, err);
+    if (status == SENVEC_OK) {
+        if (map.size)
+            fwrite(map.data, 1, map.size, file.stream);
+        status = sv_atomic_file_commit(&file, err);
+    }
+    sv_file_map_close(&map);
+    return status;
+}
+
+/* Writes `value`, which is taken; NULL stands for memory that ran out. */
+static senvec_status write_json(const char *folder, const char *name, json_t *value, senvec_error *err) {
+    char path[SV_MAX_PATH];
+    sv_atomic_file file = {0};
+    senvec_status status = value ? SENVEC_OK : sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory to write it", name);
+    if (status == SENVEC_OK)
+        status = sv_path_join(folder, name, path, err);
+    if (status == SENVEC_OK)
+        status = sv_atomic_file_open(&file, path, err);
+    if (status == SENVEC_OK) {
+        json_dumpf(value, file.stream, JSON_INDENT(2));
+        fputc('\n', file.stream);
+        status = sv_atomic_file_commit(&file, err);
+    }
+    json_decref(value);
+    return status;
+}
+
+/* The object in a file of the model; an empty one where there is no such file. */
+static senvec_status read_object(const char *directory, const char *module, const char *name, json_t **out, senvec_error *err) {
+    char path[SV_MAX_PATH];
+    json_error_t problem;
+    if (!find(directory, module, name, path)) {
+        *out = json_object();
+        return SENVEC_OK;
+    }
+    *out = json_load_file(path, 0, &problem);
+    if (json_is_object(*out))
+        return SENVEC_OK;
+    json_decref(*out);
+    return sv_fail(err, SENVEC_FORMAT, 0, "%s: no JSON object", path);
+}
+
+static json_t *module_entry(int index, const char *path, const char *class_name) {
+    char name[4], type[64];
+    snprintf(name, sizeof name, "%d", index);
+    snprintf(type, sizeof type, "sentence_transformers.models.%s", class_name);
+    return json_pack("{s:i, s:s, s:s, s:s}", "idx", index, "name", name, "path", path, "type", type);
+}
+
+/* For a model that is a transformer alone. */
+static senvec_status make_modules(const sv_config *config, const char *out, senvec_error *err) {
+    char folder[SV_MAX_PATH];
+    SENVEC_TRY(sv_path_join(out, "1_Pooling", folder, err));
+    SENVEC_TRY(sv_make_directories(folder, err));
+    SENVEC_TRY(write_json(folder, "config.json",
+                          json_pack("{s:I, s:b, s:b, s:b, s:b}", "word_embedding_dimension", (json_int_t)config->hidden,
+                                    "pooling_mode_cls_token", 0, "pooling_mode_mean_tokens", 1, "pooling_mode_max_tokens", 0,
+                                    "pooling_mode_mean_sqrt_len_tokens", 0),
+                          err));
+    json_t *modules = json_array();
+    json_array_append_new(modules, module_entry(0, "", "Transformer"));
+    json_array_append_new(modules, module_entry(1, "1_Pooling", "Pooling"));
+    return write_json(out, "modules.json", modules, err);
+}
+
+/* The files of a module; Normalize has none. sv_config_load has seen that `name` is a folder inside the model's. */
+static senvec_status copy_module(const char *directory, const char *name, const char *out, senvec_error *err) {
+    static const char *const files[] = {"config.json", "model.safetensors", "pytorch_model.bin"};
+    char source[SV_MAX_PATH], target[SV_MAX_PATH], from[SV_MAX_PATH], to[SV_MAX_PATH];
+    SENVEC_TRY(sv_path_join(directory, name, source, err));
+    SENVEC_TRY(sv_path_join(out, name, target, err));
+    for (size_t i = 0; *name && i < sizeof files / sizeof *files; i++) {
+        SENVEC_TRY(sv_path_join(source, files[i], from, err));
+        SENVEC_TRY(sv_path_join(target, files[i], to, err));
+        if (!sv_path_is_file(from))
+            continue;
+        SENVEC_TRY(sv_make_directories(target, err));
+        SENVEC_TRY(copy_file(from, to, err));
+    }
+    return SENVEC_OK;
+}
+
+static senvec_status write_modules(const sv_config *config, const char *directory, const char *out, senvec_error *err) {
+    char path[SV_MAX_PATH];
+    json_error_t problem;
+    SENVEC_TRY(sv_path_join(directory, "modules.json", path, err));
+    if (!sv_path_is_file(path))
+        return make_modules(config, out, err);
+    json_t *modules = json_load_file(path, 0, &problem);
+    senvec_status status = json_is_array(modules) ? SENVEC_OK : sv_fail(err, SENVEC_FORMAT, 0, "%s: no JSON array", path);
+    for (size_t i = 1; status == SENVEC_OK && i < json_array_size(modules); i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(modules, i), "path"));
+        status = name ? copy_module(directory, name, out, err)
+                      : sv_fail(err, SENVEC_FORMAT, 0, "%s: module %zu has no \"path\"", path, i);
+    }
+    if (status != SENVEC_OK) {
+        json_decref(modules);
+        return status;
+    }
+    json_object_set_new(json_array_get(modules, 0), "path", json_string(""));
+    return write_json(out, "modules.json", modules, err);
+}
+
+static senvec_status write_options(const sv_config *config, const char *directory, const char *module, const char *out,
+                                   senvec_error *err) {
+    json_t *options;
+    SENVEC_TRY(read_object(directory, module, "sentence_bert_config.json", &options, err));
+    json_object_set_new(options, "max_seq_length", json_integer((json_int_t)config->max_seq_length));
+    if (!json_object_get(options, "do_lower_case"))
+        json_object_set_new(options, "do_lower_case", json_false());
+    SENVEC_TRY(write_json(out, "sentence_bert_config.json", options, err));
+    SENVEC_TRY(read_object(directory, directory, "config_sentence_transformers.json", &options, err));
+    if (!json_object_get(options, "prompts"))
+        json_object_set_new(options, "prompts", json_object());
+    if (!json_object_get(options, "default_prompt_name"))
+        json_object_set_new(options, "default_prompt_name", json_null());
+    return write_json(out, "config_sentence_transformers.json", options, err);
+}
+
+senvec_status sv_onnx_folder_write(const sv_config *config, const char *directory, const char *out, senvec_error *err) {
+    char module[SV_MAX_PATH], from[SV_MAX_PATH], to[SV_MAX_PATH];
+    SENVEC_TRY(sv_path_join(directory, config->transformer_directory, module, err));
+    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
+        if (!find(directory, module, copied[i], from))
+            continue;
+        SENVEC_TRY(sv_path_join(out, copied[i], to, err));
+        SENVEC_TRY(copy_file(from, to, err));
+    }
+    SENVEC_TRY(write_modules(config, directory, out, err));
+    return write_options(config, directory, module, out, err);
+}

@@ -1,0 +1,13 @@
+/* The files around an exported model.onnx that make its folder one for sentence-transformers, transformers and optimum. */
+#ifndef SV_ONNX_ONNX_FOLDER_H
+#define SV_ONNX_ONNX_FOLDER_H
+
+#include "model/config.h"
+
+/* Writes into `out`, which exists: config.json and the tokenizer's files as they are in `directory`; the
+ * modules after the transformer; modules.json, sentence_bert_config.json and config_sentence_transformers.json so that
+ * sentence-transformers makes the same vectors, whatever the layout of `directory`, which `config` was read from. Each appears
+ * whole or not at all. Errors: IO, FORMAT (a companion that isn't JSON), TOO_LARGE, OUT_OF_MEMORY. */
+senvec_status sv_onnx_folder_write(const sv_config *config, const char *directory, const char *out, senvec_error *err);
+
+#endif
