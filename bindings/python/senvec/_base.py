@@ -8,11 +8,31 @@ import os
 import warnings
 from typing import Any
 
+import numpy as np
+
 from . import _library
 from ._engine import Engine, open_engine
+from ._inputs import strings, surrogate
 from ._names import resolve
 
+_CLASSES = {
+    "embedding": "SentenceTransformer",
+    "reranker": "CrossEncoder",
+    "classifier": "CrossEncoder",
+    "sparse": "SparseEncoder",
+}
 _HARMLESS_MODEL_KWARGS = {"torch_dtype", "dtype", "attn_implementation", "low_cpu_mem_usage", "provider", "export"}
+
+
+def token_ids(engine: Engine, texts: Any) -> list[list[int]]:
+    """Ids of texts, cut to max_seq_length. Raises TypeError and ValueError as encode() does."""
+    rows = []
+    for index, text in enumerate(strings(texts)):
+        try:
+            rows.append(engine.token_ids(text.encode()))
+        except UnicodeEncodeError:
+            raise surrogate([text], index) from None
+    return rows
 
 
 class Device(str):
@@ -84,8 +104,50 @@ def read_json(folder: str, name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+class Tokenizer:
+    """What programs ask of a model's tokenizer: ids and tokens of texts."""
+
+    def __init__(self, model: Model):
+        self._model = model
+
+    @property
+    def model_max_length(self) -> int:
+        return self._model.max_seq_length
+
+    @property
+    def vocab_size(self) -> int:
+        return self._model._ready().info.vocabulary
+
+    def __len__(self) -> int:
+        return self.vocab_size
+
+    def encode(self, text: str, **_: Any) -> list[int]:
+        """Ids of a text, special ones included, cut to max_seq_length."""
+        return token_ids(self._model._ready(), [text])[0]
+
+    def convert_ids_to_tokens(self, ids: Any) -> Any:
+        """The vocabulary's text of an id, or of each of several."""
+        engine = self._model._ready()
+        if isinstance(ids, (int, np.integer)):
+            return engine.token_text(int(ids))
+        return [engine.token_text(int(one)) for one in ids]
+
+    def tokenize(self, text: str, **_: Any) -> list[str]:
+        """Tokens of a text, without the special ones at its ends."""
+        return self.convert_ids_to_tokens(self.encode(text)[1:-1])
+
+    def __call__(self, texts: Any, **_: Any) -> dict[str, Any]:
+        """{"input_ids", "attention_mask"}, lists; of one text without the outer list."""
+        single = isinstance(texts, str)
+        rows = token_ids(self._model._ready(), [texts] if single else texts)
+        made = {"input_ids": rows, "attention_mask": [[1] * len(row) for row in rows]}
+        return {name: value[0] for name, value in made.items()} if single else made
+
+
 class Model:
     """Base of SentenceTransformer, CrossEncoder and SparseEncoder."""
+
+    TASKS: tuple[str, ...] = ()  # what its models are for
 
     def __init__(
         self,
@@ -94,6 +156,7 @@ class Model:
         precision: str,
         threads: int | None,
         cpu: str | None,
+        calibration: str,
         max_seq_length: int | None,
         cache_folder: str | None,
         local_files_only: bool,
@@ -111,6 +174,8 @@ class Model:
             raise TypeError(f"{kind}: the model's path is bytes; give a str")
         if precision not in _library.PRECISIONS:
             raise ValueError(f"precision={precision!r}: give one of {', '.join(_library.PRECISIONS)}")
+        if calibration not in _library.CALIBRATIONS:
+            raise ValueError(f"calibration={calibration!r}: give one of {', '.join(_library.CALIBRATIONS)}")
         for label, value, most in (("threads", threads, 256), ("max_seq_length", max_seq_length, 1 << 30)):
             if value is None:
                 continue
@@ -130,11 +195,46 @@ class Model:
         self._precision = precision
         self._threads = threads
         self._cpu = cpu
+        self._calibration = calibration
         self._max_seq_length = max_seq_length
-        self._engine = self._open()
+        engine = self._open()
+        self._engine = engine
 
     def _open(self) -> Engine:
-        return open_engine(self._path, self._precision, self._max_seq_length or 0, self._cpu, self._threads or 0)
+        return open_engine(
+            self._path, self._precision, self._max_seq_length or 0, self._cpu, self._threads or 0, self._calibration
+        )
+
+    def _take_prompts(self, given: Any, default_name: str | None, always: bool) -> None:
+        """Sets `prompts` and `default_prompt_name` from the model's and the constructor's."""
+        engine = self._ready()
+        if given is not None and not isinstance(given, dict):
+            raise TypeError(f"prompts is of type {type(given).__name__}; give a dict of name and text")
+        self.prompts: dict[str, str] = {"query": "", "document": ""} if always else {}
+        self.prompts.update(engine.prompts)
+        for name, text in (given or {}).items():
+            if not isinstance(name, str) or not isinstance(text, (str, type(None))):
+                raise TypeError("prompts holds something else than str; give a dict of name and text")
+            self.prompts[name] = text or ""
+        model_default = engine.info.default_prompt_name
+        self.default_prompt_name = default_name or (model_default.decode("utf-8", "replace") if model_default else None)
+        if self.default_prompt_name is not None and self.default_prompt_name not in self.prompts:
+            raise ValueError(f"default_prompt_name={self.default_prompt_name!r}: the prompts are {sorted(self.prompts)}")
+
+    def _prompt(self, prompt: str | None, prompt_name: str | None) -> str | None:
+        """The prompt of a call."""
+        if prompt is not None:
+            if not isinstance(prompt, str):
+                raise TypeError(f"prompt is of type {type(prompt).__name__}; give a str")
+            return prompt
+        if prompt_name is None:
+            prompt_name = self.default_prompt_name
+            if prompt_name is None:
+                return None
+        try:
+            return self.prompts[prompt_name]
+        except (KeyError, TypeError):
+            raise ValueError(f"prompt_name={prompt_name!r}: the model's prompts are {sorted(self.prompts)}") from None
 
     def _ready(self) -> Engine:
         engine = self._engine
@@ -168,12 +268,12 @@ class Model:
 
     @property
     def info(self) -> dict[str, Any]:
-        """Facts about the model: path, tier, precision, pooling, normalized, dimensions, max_seq_length, layers, heads,
-        inner, vocabulary, parameters, memory_bytes, mapped_bytes."""
+        """Facts about the model, by the names of senvec.h: its name, space_id, tier, precision, pooling, dimensions, ..., and
+        its path."""
         raw = self._ready().info
         facts: dict[str, Any] = {"path": self._path}
         for name in ("tier", "precision", "pooling", "normalized", "dimensions", "max_seq_length", "layers", "heads", "inner",
-                     "vocabulary", "parameters", "memory_bytes", "mapped_bytes"):
+                     "vocabulary", "parameters", "memory_bytes", "mapped_bytes", "weights_bytes", "name", "space_id"):
             value = getattr(raw, name)
             facts[name] = value.decode() if isinstance(value, bytes) else value
         facts["precision"] = _library.PRECISION_NAMES.get(raw.precision, "unknown")
@@ -203,6 +303,11 @@ class Model:
     def get_max_seq_length(self) -> int:
         """As the property."""
         return self.max_seq_length
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Ids and tokens of texts: a small part of what transformers' tokenizers do."""
+        return Tokenizer(self)
 
     @property
     def device(self) -> Device:

@@ -20,7 +20,19 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from . import _library
-from ._library import ErrorRecord, LogFunction, ModelInfo, ModelOptions, SessionOptions, Text, byref, failure, library
+from ._library import (
+    NORMALIZE_ON,
+    EmbedOptions,
+    ErrorRecord,
+    LogFunction,
+    ModelInfo,
+    ModelOptions,
+    SessionOptions,
+    Text,
+    byref,
+    failure,
+    library,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +45,10 @@ _WINDOW = 512  # texts that the engine plans at a time: pieces are multiples of 
 _PIECE_SECONDS = 0.25
 _FIRST_PIECE_BYTES = 1 << 16
 _NARROW_TEXTS = 8  # a call of so few texts takes a narrow session rather than wait
+
+def embed_options(normalize: bool, dimensions: int, prompt: bytes) -> EmbedOptions:
+    return EmbedOptions(normalize=NORMALIZE_ON if normalize else 0, dimensions=dimensions, prompt=prompt)
+
 
 _FILES = (
     "config.json",
@@ -117,11 +133,12 @@ _log = LogFunction(_log_line)
 class Engine:
     """An open model. Made by `open_engine` only."""
 
-    def __init__(self, path: str, precision: int, max_seq_length: int, cpu: str | None, threads: int):
+    def __init__(self, path: str, precision: int, max_seq_length: int, cpu: str | None, threads: int, calibration: str):
         self.handle = None
         error = ErrorRecord()
         options = ModelOptions(
-            precision=precision, cpu=cpu.encode() if cpu else None, max_seq_length=max_seq_length, log=_log
+            precision=precision, cpu=cpu.encode() if cpu else None, max_seq_length=max_seq_length, log=_log,
+            calibration=_library.CALIBRATIONS[calibration],
         )
         handle = ctypes.c_void_p()
         status = library.senvec_model_open(os.fsencode(path), byref(options), byref(handle), byref(error))
@@ -131,7 +148,11 @@ class Engine:
         info = ModelInfo()
         library.senvec_model_describe(handle, byref(info))
         self.info = info
-        self.dimensions: int = info.dimensions
+        self.dimensions: int = info.most_dimensions or info.dimensions  # that a call may ask for
+        self.prompts = {
+            info.prompts[i].name.decode("utf-8", "replace"): info.prompts[i].text.decode("utf-8", "replace")
+            for i in range(info.prompt_count)
+        }
         self._wanted_threads = threads
         self._rate = 0.0  # bytes of text a second, once known
         self._forget_sessions()
@@ -200,40 +221,42 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------------------ computing
 
-    def embed_one(self, text: bytes, out: int) -> None:
+    def embed_one(self, text: bytes, options: Any, out: int, dimensions: int) -> None:
         """One text's vector to the address `out`."""
         record = Text(text, len(text))
         session = self.take(1)
         try:
-            status = library.senvec_embed(
-                session.handle, byref(record), 1, out, self.dimensions, None, session.error_address
+            status = library.senvec_embed_with(
+                session.handle, byref(record), 1, options, out, dimensions, None, session.error_address
             )
             if status:
                 raise failure(session.error, status)
         finally:
             self.give(session)
 
-    def embed(self, batch: Batch, out: np.ndarray, advance: Callable[[int], None] | None = None) -> None:
-        """All vectors of a batch to `out`, (count, dimensions) float32 whose rows are whole. `advance` gets the number of
-        texts that are done, after each piece."""
+    def each_piece(
+        self,
+        batch: Batch,
+        work: Callable[[_Session, int, int, int], int],
+        advance: Callable[[int], None] | None = None,
+        pieces_of: int | None = None,
+    ) -> None:
+        """Calls work(session, address, first, count) for pieces of a batch, `address` being that of the piece's array for the
+        library; it returns a status. `advance` gets the number of texts that are done, after each piece; a piece has at
+        most `pieces_of` texts."""
         first, count = 0, batch.count
-        address = out.__array_interface__["data"][0]
-        row = out.strides[0]
         average = max(batch.size / count, 1.0) if count else 1.0
         while first < count:
             budget = self._rate * _PIECE_SECONDS if self._rate else _FIRST_PIECE_BYTES
             piece = max(int(budget / average), 1)
             if piece > _WINDOW:
                 piece -= piece % _WINDOW
-            end = min(first + piece, count)
+            end = min(first + min(piece, pieces_of or piece), count)
             pairs, owner = batch.pointers(first, end)
             session = self.take(end - first)
             try:
                 begin = time.perf_counter()
-                status = library.senvec_embed(
-                    session.handle, pairs.__array_interface__["data"][0], end - first, address + first * row,
-                    row // 4, None, session.error_address,
-                )
+                status = work(session, pairs.__array_interface__["data"][0], first, end - first)
                 seconds = time.perf_counter() - begin
                 if status:
                     raise failure(session.error, status)
@@ -246,6 +269,17 @@ class Engine:
             if advance:
                 advance(first)
 
+    def embed(self, batch: Batch, options: Any, out: np.ndarray, advance: Callable[[int], None] | None = None) -> None:
+        """All vectors of a batch to `out`, (count, dimensions that the options ask for) float32, whose rows are whole."""
+        address, row = out.__array_interface__["data"][0], out.strides[0]
+
+        def work(session: _Session, texts: int, first: int, count: int) -> int:
+            return library.senvec_embed_with(
+                session.handle, texts, count, options, address + first * row, row // 4, None, session.error_address
+            )
+
+        self.each_piece(batch, work, advance)
+
     def token_ids(self, text: bytes) -> list[int]:
         """Ids of a text, cut to max_seq_length."""
         capacity = self.info.max_seq_length
@@ -256,6 +290,14 @@ class Engine:
         if status:
             raise failure(error, status)
         return ids[: count.value]
+
+    def token_text(self, index: int) -> str | None:
+        """The text of a token as the vocabulary has it; None if there is no such token."""
+        length = ctypes.c_size_t()
+        if not 0 <= index < 1 << 32:
+            return None
+        address = library.senvec_token_text(self.handle, index, byref(length))
+        return ctypes.string_at(address, length.value).decode("utf-8", "replace") if address else None
 
 
 # -------------------------------------------------------------------------------------------------------------- registry
@@ -276,14 +318,14 @@ def _signature(path: str) -> tuple:
     return tuple(found)
 
 
-def open_engine(path: str, precision: str, max_seq_length: int, cpu: str | None, threads: int) -> Engine:
+def open_engine(path: str, precision: str, max_seq_length: int, cpu: str | None, threads: int, calibration: str) -> Engine:
     """The engine of a model and options: the one that this process has already, else a new one."""
     real = os.path.realpath(path)
     key = (real, _signature(real), precision, max_seq_length, cpu, threads)
     with _lock:
         engine = _engines.get(key)
         if engine is None:
-            engine = Engine(path, _library.PRECISIONS[precision], max_seq_length, cpu, threads)
+            engine = Engine(path, _library.PRECISIONS[precision], max_seq_length, cpu, threads, calibration)
             _engines[key] = engine
         return engine
 

@@ -51,7 +51,7 @@ class StringBatch(Batch):
         try:
             encoded = [text.encode() for text in texts]
         except UnicodeEncodeError:
-            raise _surrogate(texts, first) from None
+            raise surrogate(texts, first) from None
         lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
         prompt = self.prompt
         if prompt:
@@ -61,6 +61,20 @@ class StringBatch(Batch):
             block = b"".join(encoded)
         ends = np.cumsum(lengths)
         return _pairs(address_of(block), ends - lengths, lengths), block
+
+
+class PairBatch(Batch):
+    """Pairs of texts: the first ones and the second ones."""
+
+    def __init__(self, first: Batch, second: Batch):
+        self.first, self.second = first, second
+        self.count = first.count
+        self.size = first.size + second.size
+
+    def pointers(self, first: int, end: int) -> tuple[np.ndarray, Any]:
+        ones, one_owner = self.first.pointers(first, end)
+        others, other_owner = self.second.pointers(first, end)
+        return np.hstack((ones, others)), (one_owner, other_owner)
 
 
 class ArrowBatch(Batch):
@@ -76,7 +90,8 @@ class ArrowBatch(Batch):
         return self.pairs[first:end], self.owners
 
 
-def _surrogate(texts: Sequence[str], first: int) -> ValueError:
+def surrogate(texts: Sequence[str], first: int) -> ValueError:
+    """The error for texts from index `first` on, one of which isn't Unicode."""
     for index, text in enumerate(texts):
         try:
             text.encode()
@@ -138,6 +153,28 @@ def _materialize(inputs: Any) -> list:
         return list(inputs)
     except TypeError:
         raise TypeError(f"the input is {_kind(inputs)}; give a str or a list of str") from None
+
+
+def pairs_of(inputs: Any) -> tuple[list[str], list[str]]:
+    """The first and the second texts of pairs. Raises TypeError or ValueError with the index of what isn't one."""
+    if isinstance(inputs, np.ndarray):
+        inputs = inputs.tolist()
+    elif not isinstance(inputs, (list, tuple)):
+        inputs = _materialize(inputs)
+    firsts, seconds = [], []
+    for index, pair in enumerate(inputs):
+        if isinstance(pair, np.ndarray):
+            pair = pair.tolist()
+        if not isinstance(pair, (list, tuple)):
+            raise TypeError(f"pair {index} is {_kind(pair)}; give a list or tuple of two str")
+        if len(pair) != 2:
+            raise ValueError(f"pair {index} has {len(pair)} items; give two str")
+        for text in pair:
+            if not isinstance(text, str):
+                raise TypeError(f"pair {index} holds an item that is {_kind(text)}, not str")
+        firsts.append(str(pair[0]))
+        seconds.append(str(pair[1]))
+    return firsts, seconds
 
 
 def is_single(inputs: Any) -> bool:

@@ -13,6 +13,10 @@ from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char, c_char_p, c_int
 SPARE = 256
 
 PRECISIONS = {"auto": 0, "fp32": 1, "bf16": 2, "int8": 3}
+TASKS = ("embedding", "reranker", "classifier", "sparse")
+ACTIVATIONS = {"auto": 0, "none": 1, "sigmoid": 2, "softmax": 3}
+CALIBRATIONS = {"cache": 0, "beside": 1, "memory": 2, "never": 3}
+NORMALIZE_ON = 1
 PRECISION_NAMES = {value: name for name, value in PRECISIONS.items()}
 
 
@@ -35,6 +39,9 @@ class ModelOptions(Structure):
         ("allocator", c_void_p),
         ("log", LogFunction),
         ("log_context", c_void_p),
+        ("calibration", c_int),
+        ("cache_folder", c_char_p),
+        ("tokenizer_only", c_int),
         ("spare", c_char * SPARE),
     ]
 
@@ -49,6 +56,10 @@ class QuantizeOptions(Structure):
         ("log_context", c_void_p),
         ("spare", c_char * SPARE),
     ]
+
+
+class Prompt(Structure):
+    _fields_ = [("name", c_char_p), ("text", c_char_p)]
 
 
 class ModelInfo(Structure):
@@ -68,6 +79,13 @@ class ModelInfo(Structure):
         ("linear_macs", c_uint64),
         ("memory_bytes", c_uint64),
         ("mapped_bytes", c_uint64),
+        ("name", c_char_p),
+        ("weights_bytes", c_uint64),
+        ("most_dimensions", c_size_t),
+        ("prompts", POINTER(Prompt)),
+        ("prompt_count", c_size_t),
+        ("default_prompt_name", c_char_p),
+        ("space_id", c_char_p),
         ("spare", c_char * SPARE),
     ]
 
@@ -80,6 +98,16 @@ class EmbedStats(Structure):
     _fields_ = [("tokens", c_uint64), ("truncated", c_uint64), ("invalid_utf8", c_uint64), ("spare", c_char * SPARE)]
 
 
+class EmbedOptions(Structure):
+    _fields_ = [
+        ("normalize", c_int),
+        ("dimensions", c_size_t),
+        ("prompt_name", c_char_p),
+        ("prompt", c_char_p),
+        ("spare", c_char * SPARE),
+    ]
+
+
 # What the header calls these structures.
 STRUCTURES = {
     "senvec_error": ErrorRecord,
@@ -87,8 +115,10 @@ STRUCTURES = {
     "senvec_model_options": ModelOptions,
     "senvec_quantize_options": QuantizeOptions,
     "senvec_model_info": ModelInfo,
+    "senvec_prompt": Prompt,
     "senvec_session_options": SessionOptions,
     "senvec_embed_stats": EmbedStats,
+    "senvec_embed_options": EmbedOptions,
 }
 
 # ---------------------------------------------------------------------------------------------------------------- errors
@@ -194,7 +224,12 @@ def _load():
         ("senvec_session_open", c_int, (c_void_p, POINTER(SessionOptions), POINTER(c_void_p), POINTER(ErrorRecord))),
         ("senvec_session_free", None, (c_void_p,)),
         ("senvec_session_threads", c_size_t, (c_void_p,)),
-        ("senvec_embed", c_int, (c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p)),
+        (
+            "senvec_embed_with",
+            c_int,
+            (c_void_p, c_void_p, c_size_t, POINTER(EmbedOptions), c_void_p, c_size_t, c_void_p, c_void_p),
+        ),
+        ("senvec_token_text", c_void_p, (c_void_p, c_uint32, POINTER(c_size_t))),
         (
             "senvec_tokenize",
             c_int,

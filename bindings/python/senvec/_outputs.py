@@ -20,13 +20,6 @@ def int8_ranges(dimensions: int) -> np.ndarray:
     return np.stack([np.full(dimensions, -edge, np.float32), np.full(dimensions, edge, np.float32)])
 
 
-def normalize(vectors: np.ndarray) -> None:
-    """Gives every row length 1, in place; a row of zeros stays as it is."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    np.maximum(lengths, 1e-12, out=lengths)
-    vectors /= lengths[:, None]
-
-
 def quantize(vectors: np.ndarray, precision: str, ranges: Any = None) -> np.ndarray:
     """(count, dimensions) float32 as int8, uint8 or packed bits, in the arithmetic of
     sentence_transformers.quantize_embeddings; int8 and uint8 take the fixed ranges unless others are given."""

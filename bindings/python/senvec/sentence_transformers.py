@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ._base import Model, check_device, read_json
-from ._inputs import address_of, batch_of, is_single, refuse, strings
-from ._outputs import PRECISIONS, as_tensor, check_out, normalize, quantize, similarity, torch_module
+from ._base import Model, check_device, read_json, token_ids
+from ._engine import embed_options
+from ._inputs import batch_of, is_single, surrogate
+from ._library import library
+from ._outputs import PRECISIONS, as_tensor, check_out, quantize, similarity, torch_module
 from ._progress import Progress
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     Texts = str | Iterable[str]
     Vectors = np.ndarray | torch.Tensor | list[torch.Tensor]
 
+_TOKEN_PIECE = 64  # texts whose tokens' vectors are made at a time: room for the longest is taken for each
 SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 
 
@@ -35,6 +39,8 @@ class SentenceTransformer(Model):
             vectors' accuracy (docs/CALIBRATION.md).
         threads: threads of a call, 1 to 256; default: what the CPU quota and the affinity mask allow.
         cpu: instruction sets to use at most, e.g. "avx2"; default: $SENVEC_CPU, else all that there are.
+        calibration: what int8 takes the seconds of calibration for, once for each model: "cache" keeps the result in senvec's
+            cache folder, "beside" beside the model, "memory" nowhere, "never" raises FileNotFoundError where there is none.
         max_seq_length: tokens to keep of a text; default: the model's.
         prompts, default_prompt_name, similarity_fn_name, truncate_dim, cache_folder, local_files_only, token: as in
             sentence-transformers.
@@ -52,6 +58,8 @@ class SentenceTransformer(Model):
         MemoryError, OSError, senvec.Error: as they say.
     """
 
+    TASKS = ("embedding",)
+
     def __init__(
         self,
         model_name_or_path: str | os.PathLike[str],
@@ -59,6 +67,7 @@ class SentenceTransformer(Model):
         precision: Literal["auto", "fp32", "bf16", "int8"] = "auto",
         threads: int | None = None,
         cpu: str | None = None,
+        calibration: Literal["cache", "beside", "memory", "never"] = "cache",
         max_seq_length: int | None = None,
         prompts: dict[str, str] | None = None,
         default_prompt_name: str | None = None,
@@ -70,20 +79,17 @@ class SentenceTransformer(Model):
         **arguments: Any,
     ):
         super().__init__(
-            model_name_or_path, precision=precision, threads=threads, cpu=cpu, max_seq_length=max_seq_length,
-            cache_folder=cache_folder, local_files_only=local_files_only, token=token, arguments=arguments,
+            model_name_or_path, precision=precision, threads=threads, cpu=cpu, calibration=calibration,
+            max_seq_length=max_seq_length, cache_folder=cache_folder, local_files_only=local_files_only, token=token,
+            arguments=arguments,
         )
-        config = read_json(self._path, "config_sentence_transformers.json")
-        saved = config.get("prompts")
-        self.prompts: dict[str, str] = {"query": "", "document": ""}
-        for source in (saved if isinstance(saved, dict) else {}, prompts or {}):
-            self.prompts.update({name: text or "" for name, text in source.items()})
-        self.default_prompt_name: str | None = default_prompt_name or config.get("default_prompt_name")
-        if self.default_prompt_name is not None and self.default_prompt_name not in self.prompts:
-            raise ValueError(f"default_prompt_name={self.default_prompt_name!r}: the prompts are {sorted(self.prompts)}")
-        chosen = similarity_fn_name or config.get("similarity_fn_name") or "cosine"
-        self.similarity_fn_name = getattr(chosen, "value", chosen)
-        self.truncate_dim = self._dimensions(truncate_dim if truncate_dim is not None else config.get("truncate_dim"))
+        engine = self._ready()
+        self._take_prompts(prompts, default_prompt_name, always=True)
+        saved = read_json(self._path, "config_sentence_transformers.json").get("similarity_fn_name")
+        self.similarity_fn_name = similarity_fn_name or (saved if saved in SIMILARITIES else "cosine")
+        if truncate_dim is None and engine.info.dimensions < engine.dimensions:
+            truncate_dim = engine.info.dimensions  # the model's own
+        self.truncate_dim = self._dimensions(truncate_dim)
 
     # --------------------------------------------------------------------------------------------------------- encode
 
@@ -118,7 +124,8 @@ class SentenceTransformer(Model):
             prompt_name, prompt: the prompt that is put before every text, by its name in `prompts` or as it is.
             batch_size: accepted; what is computed together is decided by the texts' lengths.
             show_progress_bar: draws one on standard error, if that is a terminal.
-            output_value: "sentence_embedding"; token embeddings are not there yet.
+            output_value: "sentence_embedding"; "token_embeddings" for a list with the vectors of each text's tokens, (tokens,
+                dimensions); None for a list of dicts with both.
             precision: what to return: float32; int8 or uint8, in 255 steps over fixed ranges (senvec.int8_ranges) or over
                 `ranges`; binary or ubinary, one bit for each dimension, 1 where it is above 0.
             convert_to_numpy, convert_to_tensor: an array; a tensor; with both False a list of tensors.
@@ -148,32 +155,39 @@ class SentenceTransformer(Model):
             check_device(device)
         if precision != "float32" and precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r}: give one of {', '.join(PRECISIONS)}")
-        if output_value != "sentence_embedding":
-            raise _no_output(output_value)
+        if output_value not in ("sentence_embedding", "token_embeddings", None):
+            raise ValueError(f"output_value={output_value!r}: give 'sentence_embedding', 'token_embeddings' or None")
         if out is not None and (precision != "float32" or convert_to_tensor or not convert_to_numpy):
             raise ValueError("out takes float32 vectors as a numpy array; leave precision and convert_to_* as they are")
         prompt = self._prompt(prompt, prompt_name)
         engine = self._ready()
-        dimensions = engine.dimensions
-        kept = self._dimensions(truncate_dim) or self.truncate_dim or dimensions
+        kept = self._dimensions(truncate_dim) or self.truncate_dim or engine.dimensions
+        if output_value != "sentence_embedding":
+            if not hasattr(library, "senvec_embed_tokens"):
+                raise NotImplementedError(f"output_value={output_value!r}: this libsenvec has sentence embeddings only")
+            if out is not None or precision != "float32":
+                raise ValueError(f"output_value={output_value!r} gives float32 of varying length; leave out and precision")
+            made = self._tokens(engine, [str(inputs)] if single else inputs, prompt, output_value is None)
+            return made[0] if single else made
 
+        before = ""
+        if prompt and "\0" in prompt:  # the library's prompts end at a NUL
+            prompt, before = None, prompt
+        try:
+            options = embed_options(normalize_embeddings, kept, prompt.encode() if prompt else b"")
+        except UnicodeEncodeError:
+            raise ValueError("the prompt has a lone surrogate, which is no character") from None
         if single:
-            vectors = self._encode_one(engine, inputs, prompt, kept, out)
+            vectors = np.empty((1, kept), np.float32) if out is None else check_out(out, (kept,))
+            try:
+                data = (before + inputs if before else str(inputs)).encode()
+            except UnicodeEncodeError:
+                raise surrogate([str(inputs)], 0) from None
+            engine.embed_one(data, options, vectors.__array_interface__["data"][0], kept)
         else:
-            batch = batch_of(inputs, prompt)
-            given = None if out is None else check_out(out, (batch.count, kept))
-            whole = given is not None and kept == dimensions
-            vectors = given if whole else np.empty((batch.count, dimensions), np.float32)
-            engine.embed(batch, vectors, Progress(batch.count, show_progress_bar) if show_progress_bar else None)
-            if kept < dimensions:
-                vectors = vectors[:, :kept]
-                if given is not None:
-                    given[:] = vectors
-                    vectors = given
-                else:
-                    vectors = np.ascontiguousarray(vectors)
-        if normalize_embeddings:
-            normalize(vectors)
+            batch = batch_of(inputs, before)
+            vectors = np.empty((batch.count, kept), np.float32) if out is None else check_out(out, (batch.count, kept))
+            engine.embed(batch, options, vectors, Progress(batch.count, show_progress_bar) if show_progress_bar else None)
         if out is not None:
             return out
         if precision != "float32":
@@ -186,24 +200,34 @@ class SentenceTransformer(Model):
             return vectors
         return as_tensor(vectors) if single else list(as_tensor(vectors))
 
-    def _encode_one(self, engine: Any, text: Any, prompt: str | None, kept: int, out: np.ndarray | None) -> np.ndarray:
-        """(1, kept): one text's vector, without the ways of many."""
-        text = str(text)
-        try:
-            data = (prompt + text if prompt else text).encode()
-        except UnicodeEncodeError:
-            batch_of([text]).pointers(0, 1)  # raises the error that says where
-            raise
-        given = None if out is None else check_out(out, (kept,))
-        whole = given is not None and kept == engine.dimensions
-        vectors = given if whole else np.empty((1, engine.dimensions), np.float32)
-        engine.embed_one(data, vectors.__array_interface__["data"][0])
-        if kept == engine.dimensions:
-            return vectors
-        if given is None:
-            return np.ascontiguousarray(vectors[:, :kept])
-        given[:] = vectors[:, :kept]
-        return given
+    def _tokens(self, engine: Any, inputs: Any, prompt: str | None, everything: bool) -> list[Any]:
+        """For each text its tokens' vectors, (tokens, dimensions), or a dict of all that is known of it. Tensors where the
+        program has imported PyTorch, else numpy arrays."""
+        batch = batch_of(inputs, prompt)
+        longest = engine.info.max_seq_length
+        made: list[Any] = []
+
+        def work(session: Any, texts: int, first: int, count: int) -> int:
+            counts = np.empty(count, np.uintp)
+            room = np.empty((count * longest, engine.dimensions), np.float32)
+            status = library.senvec_embed_tokens(
+                session.handle, texts, count, room.__array_interface__["data"][0], count * longest,
+                counts.__array_interface__["data"][0], None, session.error_address,
+            )
+            if status == 0:
+                made.extend(part.copy() for part in np.split(room[: int(counts.sum())], np.cumsum(counts[:-1]).astype(int)))
+            return status
+
+        engine.each_piece(batch, work, pieces_of=_TOKEN_PIECE)
+        wrap = as_tensor if "torch" in sys.modules else (lambda value: value)
+        if not everything:
+            return [wrap(part) for part in made]
+        vectors = np.empty((batch.count, engine.dimensions), np.float32)
+        engine.embed(batch, embed_options(False, engine.dimensions, b""), vectors)
+        return [
+            {"token_embeddings": wrap(part), "sentence_embedding": wrap(row), "attention_mask": wrap(np.ones(len(part), int))}
+            for part, row in zip(made, vectors)
+        ]
 
     def encode_query(self, inputs: Texts | None = None, prompt_name: str | None = None, prompt: str | None = None,
                      *rest: Any, **arguments: Any) -> Vectors:
@@ -244,20 +268,6 @@ class SentenceTransformer(Model):
     __call__ = encode
 
     # ------------------------------------------------------------------------------------------------------ arguments
-
-    def _prompt(self, prompt: str | None, prompt_name: str | None) -> str | None:
-        if prompt is not None:
-            if not isinstance(prompt, str):
-                raise TypeError(f"prompt is of type {type(prompt).__name__}; give a str")
-            return prompt
-        if prompt_name is None:
-            prompt_name = self.default_prompt_name
-            if prompt_name is None:
-                return None
-        try:
-            return self.prompts[prompt_name]
-        except (KeyError, TypeError):
-            raise ValueError(f"prompt_name={prompt_name!r}: the model's prompts are {sorted(self.prompts)}") from None
 
     def _dimensions(self, value: Any) -> int | None:
         if value is None:
@@ -313,15 +323,7 @@ class SentenceTransformer(Model):
     def tokenize(self, texts: list[str], **_: Any) -> dict[str, Any]:
         """Token ids of texts, cut to max_seq_length and padded: {"input_ids", "token_type_ids", "attention_mask"}, each
         (texts, longest) int64; tensors where the program has imported PyTorch, else numpy arrays."""
-        import sys
-
-        engine = self._ready()
-        rows = []
-        for index, text in enumerate(strings([texts] if isinstance(texts, str) else texts)):
-            try:
-                rows.append(engine.token_ids(text.encode()))
-            except UnicodeEncodeError:
-                refuse_surrogate(text, index)
+        rows = token_ids(self._ready(), [texts] if isinstance(texts, str) else texts)
         longest = max(map(len, rows), default=0)
         ids = np.zeros((len(rows), longest), np.int64)
         mask = np.zeros_like(ids)
@@ -351,23 +353,8 @@ class SentenceTransformer(Model):
                 f"dimensions={self.get_embedding_dimension()})")
 
 
-def refuse_surrogate(text: str, index: int) -> None:
-    """Raises the error for a text that isn't Unicode."""
-    refuse([text])
-    try:
-        batch_of([text]).pointers(0, 1)
-    except ValueError as cause:
-        raise ValueError(str(cause).replace("text 0", f"text {index}", 1)) from None
-
-
 def _check_batch_size(value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"batch_size is of type {type(value).__name__}; give an int")
     if value < 1:
         raise ValueError(f"batch_size must be a positive integer, got {value}")
-
-
-def _no_output(value: Any) -> Exception:
-    if value is None or value == "token_embeddings":
-        return NotImplementedError(f"output_value={value!r}: senvec gives sentence embeddings only so far")
-    return ValueError(f"output_value={value!r}: give 'sentence_embedding'")
