@@ -151,8 +151,42 @@ typedef struct senvec_model_options {
 
 typedef struct senvec_model senvec_model;
 
-/* Opens a native file, which senvec_quantize wrote and which computes in int8, or a sentence-transformers directory with a BERT
- * encoder (modules.json, config.json, model.safetensors, tokenizer.json or vocab.txt, ...). `options` may be NULL. Weights are
+/* What a model is for. Every task: name, value, text. */
+#define SENVEC_TASK_MAP(X)                                                                                                     \
+    X(SENVEC_TASK_EMBEDDING, 0, "embedding")   /* a vector of a text: senvec_embed */                                          \
+    X(SENVEC_TASK_RERANKER, 1, "reranker")     /* one score of a pair of texts: senvec_score_pairs */                          \
+    X(SENVEC_TASK_CLASSIFIER, 2, "classifier") /* scores of several labels, of a text or a pair: senvec_score_pairs */         \
+    X(SENVEC_TASK_SPARSE, 3, "sparse")         /* weights of the vocabulary's words: senvec_embed_sparse */
+
+typedef enum senvec_task {
+#define SENVEC_TASK_ENUM(name, value, text) name = value,
+    SENVEC_TASK_MAP(SENVEC_TASK_ENUM)
+#undef SENVEC_TASK_ENUM
+} senvec_task;
+
+/* The text of a task ("reranker"); "unknown task" for any other value. A static string. */
+SENVEC_API const char *senvec_task_name(senvec_task task);
+
+/* What is done to a classifier's logits. Every choice: name, value, text. */
+#define SENVEC_ACTIVATION_MAP(X)                                                                                               \
+    X(SENVEC_ACTIVATION_AUTO, 0, "auto") /* as the model says; where it doesn't: sigmoid of one label, none of several */      \
+    X(SENVEC_ACTIVATION_NONE, 1, "none") /* logits */                                                                          \
+    X(SENVEC_ACTIVATION_SIGMOID, 2, "sigmoid")                                                                                 \
+    X(SENVEC_ACTIVATION_SOFTMAX, 3, "softmax") /* over the labels */
+
+typedef enum senvec_activation {
+#define SENVEC_ACTIVATION_ENUM(name, value, text) name = value,
+    SENVEC_ACTIVATION_MAP(SENVEC_ACTIVATION_ENUM)
+#undef SENVEC_ACTIVATION_ENUM
+} senvec_activation;
+
+/* The text of an activation ("sigmoid"); "unknown activation" for any other value. A static string. */
+SENVEC_API const char *senvec_activation_name(senvec_activation activation);
+
+/* Opens a native file, which senvec_quantize wrote and which computes in int8, or a sentence-transformers directory with an
+ * encoder of BERT's kind (modules.json, config.json, model.safetensors, tokenizer.json or vocab.txt, ...), as what it is:
+ * senvec_model_info.task. A checkpoint without modules.json whose class is ...ForSequenceClassification is a reranker or
+ * classifier, one of ...ForMaskedLM a sparse embedder. `options` may be NULL. Weights are
  * mapped from the file where they can be, so it must not change while the model is open. In int8, which AUTO means where the
  * CPU is fast at it, a directory that is opened for the first time is calibrated, which takes seconds, starts threads and
  * writes a file: see senvec_calibration. A session doesn't survive fork: open the model before and sessions after it. Errors:
@@ -204,6 +238,10 @@ typedef struct senvec_model_info {
     size_t prompt_count;
     const char *default_prompt_name; /* the prompt that each text gets unless a call says otherwise; NULL: none */
     const char *space_id;            /* see senvec_model_space_id; NULL while it isn't known */
+    senvec_task task;
+    const char *architecture;     /* "bert", "xlm-roberta", "mpnet", ...: config.json's model_type */
+    size_t labels;                /* scores of a pair: of a reranker 1, of a classifier more, of others 0 */
+    senvec_activation activation; /* of a reranker or classifier: what AUTO means */
 } senvec_model_info;
 
 SENVEC_API void senvec_model_describe(const senvec_model *model, senvec_model_info *out);
@@ -274,6 +312,55 @@ SENVEC_API senvec_status senvec_embed_with(senvec_session *session, const senvec
 SENVEC_API senvec_status senvec_embed_each(senvec_session *session, const senvec_text *texts, size_t count,
                                            const senvec_embed_options *const *options, float *out, size_t stride,
                                            senvec_embed_stats *stats, senvec_error *err);
+
+/* ---------------------------------------------------------------- scores */
+
+/* A query and a passage, a premise and a hypothesis, ... */
+typedef struct senvec_pair {
+    senvec_text first, second;
+} senvec_pair;
+
+/* Zero means "the default" in every field. */
+typedef struct senvec_score_options {
+    senvec_activation activation; /* default: SENVEC_ACTIVATION_AUTO */
+    int single;                   /* 1: `second` isn't looked at, `first` is scored as a text of its own */
+} senvec_score_options;
+
+/* Scores `count` pairs with a reranker or classifier: the scores of pair i go to out[i * stride], one float for each label;
+ * stride is in floats and at least the number of labels. A pair that is too long loses tokens of its longer text first, as in
+ * transformers ("longest_first"). `options` and `stats` may be NULL; a pair counts as one text. Same bits for a pair alone and
+ * in any batch. A warm call allocates nothing. Errors: UNSUPPORTED (the model isn't one, or its tokenizer takes no pairs),
+ * INVALID_ARGUMENT (a NULL pointer, a stride too small, an option that isn't one). */
+SENVEC_API senvec_status senvec_score_pairs(senvec_session *session, const senvec_pair *pairs, size_t count,
+                                            const senvec_score_options *options, float *out, size_t stride,
+                                            senvec_embed_stats *stats, senvec_error *err);
+
+/* The name of label `index` of a reranker or classifier ("LABEL_0", "entailment"), NUL-terminated, for as long as the model
+ * lives; NULL if there is no such label. Thread safe. */
+SENVEC_API const char *senvec_label_name(const senvec_model *model, size_t index);
+
+/* ----------------------------------------------------- words and tokens */
+
+/* A word of the vocabulary and its weight, which isn't 0. */
+typedef struct senvec_weight {
+    uint32_t id; /* senvec_token_text has its text */
+    float value;
+} senvec_weight;
+
+/* Embeds `count` texts with a sparse embedder (SPLADE): text i's words go to out[i * capacity], counts[i] of them, ids
+ * ascending. Of more than `capacity` words the heaviest are kept, of equal ones those of lower ids; a capacity of the model's
+ * vocabulary keeps all. `stats` may be NULL. Same bits for a text alone and in any batch. Errors: UNSUPPORTED (the model isn't
+ * one), INVALID_ARGUMENT (a NULL pointer, a capacity of 0). */
+SENVEC_API senvec_status senvec_embed_sparse(senvec_session *session, const senvec_text *texts, size_t count,
+                                             senvec_weight *out, size_t capacity, size_t *counts, senvec_embed_stats *stats,
+                                             senvec_error *err);
+
+/* The vectors of all tokens of each text, [CLS] and [SEP] included, as the encoder's last layer gives them: before pooling,
+ * not normalised. Text i has counts[i] vectors of `dimensions` floats; they follow those of text i - 1, from `out` on.
+ * `capacity` is the room there, in vectors; count * max_seq_length always suffices. An embedder's only. `stats` may be NULL.
+ * Errors: TOO_LARGE (more tokens than `capacity`), UNSUPPORTED (not an embedder), INVALID_ARGUMENT. */
+SENVEC_API senvec_status senvec_embed_tokens(senvec_session *session, const senvec_text *texts, size_t count, float *out,
+                                             size_t capacity, size_t *counts, senvec_embed_stats *stats, senvec_error *err);
 
 /* Tokenizes one text to ids, [CLS] and [SEP] included, cut to max_seq_length. `ids` has room for `capacity` ids; *count gets
  * the number that was written. `stats` as above. Thread safe. Errors: TOO_LARGE (capacity below the number of ids;

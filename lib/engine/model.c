@@ -10,6 +10,7 @@
 #include "int8/quantize.h"
 #include "int8/quantized_cache.h"
 #include "model/model_layout.h"
+#include "model/task_config.h"
 
 /* Where int8 is so much faster than fp32 that AUTO takes it: the CPU sums products of bytes in one instruction. */
 #define FAST_INT8 (SV_ISA_AVX512VNNI | SV_ISA_AVXVNNI)
@@ -82,6 +83,8 @@ static senvec_status check_vocabulary(const senvec_model *model, const char *pat
 
 senvec_status sv_model_read(senvec_model *model, const char *directory, char transformer[SV_MAX_PATH], senvec_error *err) {
     SENVEC_TRY(sv_config_load(directory, &model->config, err));
+    if (model->config.task == SENVEC_TASK_RERANKER || model->config.task == SENVEC_TASK_CLASSIFIER)
+        SENVEC_TRY(sv_task_labels(directory, &model->config, &model->arena, &model->labels, err));
     SENVEC_TRY(sv_path_join(directory, model->config.transformer_directory, transformer, err));
     SENVEC_TRY(sv_tokenizer_load(transformer, &model->allocator, &model->tokenizer, err));
     SENVEC_TRY(check_vocabulary(model, directory, err));
@@ -226,6 +229,10 @@ void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
         .prompts = model->prompts.list,
         .prompt_count = model->prompts.count,
         .default_prompt_name = model->prompts.usual ? model->prompts.usual->name : NULL,
+        .task = config->task,
+        .architecture = config->model_type,
+        .labels = model->labels ? config->labels : 0,
+        .activation = model->labels ? config->score_activation : SENVEC_ACTIVATION_AUTO,
     };
 }
 

@@ -21,6 +21,7 @@ struct senvec_model {
     sv_weights weights;
     sv_tokenizer *tokenizer;
     sv_encoder encoder;
+    const char *const *labels; /* (config.labels): their names; NULL: no classifier */
 };
 
 /* Floats of a vector, unless a call says otherwise. */

@@ -34,6 +34,28 @@ const char *senvec_precision_name(senvec_precision precision) {
     return "unknown precision";
 }
 
+const char *senvec_task_name(senvec_task task) {
+    switch (task) {
+#define TASK_TEXT(name, value, text)                                                                                           \
+    case name:                                                                                                                 \
+        return text;
+        SENVEC_TASK_MAP(TASK_TEXT)
+#undef TASK_TEXT
+    }
+    return "unknown task";
+}
+
+const char *senvec_activation_name(senvec_activation activation) {
+    switch (activation) {
+#define ACTIVATION_TEXT(name, value, text)                                                                                     \
+    case name:                                                                                                                 \
+        return text;
+        SENVEC_ACTIVATION_MAP(ACTIVATION_TEXT)
+#undef ACTIVATION_TEXT
+    }
+    return "unknown activation";
+}
+
 const char *senvec_version(void) {
     return SENVEC_VERSION;
 }

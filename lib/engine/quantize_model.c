@@ -10,6 +10,9 @@ static senvec_status quantize(senvec_model *model, const char *directory, const 
     SENVEC_TRY(sv_isa_choose(options->cpu, &flags, err));
     const sv_kernels kernels = sv_kernels_choose(flags);
     SENVEC_TRY(sv_model_read(model, directory, transformer, err));
+    if (model->config.task != SENVEC_TASK_EMBEDDING)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: a native file of a %s is not supported; its folder opens in int8",
+                       directory, senvec_task_name(model->config.task));
     sv_quantized quantized;
     if (options->count)
         SENVEC_TRY(sv_quantized_calibrate(&model->config, &model->weights, model->tokenizer, &kernels, options->texts,

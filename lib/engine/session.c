@@ -3,62 +3,24 @@
  * senvec_embed works through the texts in windows of SV_WINDOW_TEXTS. In each, the team tokenizes (texts handed out in small
  * chunks by an atomic counter), member 0 plans, and the team computes: each member takes panels from an atomic counter, or all
  * work on every panel together where the plan says so. One sv_team_run serves the whole call. */
+#include "engine/session.h"
+
 #include <assert.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/cpu/machine.h"
 #include "common/limits.h"
-#include "common/thread.h"
-#include "engine/model.h"
-#include "engine/plan.h"
 
 /* Texts that a member takes at a time for tokenizing: some 10 us of work. */
 #define TOKENIZE_CHUNK 8
 
-/* Room for a prompt and the text after it. */
-typedef struct joined {
-    char *bytes;
-    size_t capacity;
-} joined;
-
-struct senvec_session {
-    const senvec_model *model;
-    pid_t process; /* that opened it: no other one has its threads */
-    senvec_allocator allocator;
-    sv_team *team;
-    size_t threads;
-    sv_workspace *workspaces; /* (threads) */
-    uint32_t *ids;            /* (SV_WINDOW_TEXTS, max_seq_length) */
-    joined *joined;           /* (threads) */
-    sv_planning planning;
-
-    /* The call in progress. */
-    const senvec_text *texts;
-    size_t count;
-    float *out;
-    size_t stride;
-    const senvec_embed_options *same;        /* for all texts, if `each` is NULL; never NULL itself */
-    const senvec_embed_options *const *each; /* (count) */
-    senvec_embed_stats done;
-    atomic_bool out_of_memory;
-    atomic_size_t not_finite; /* the first text whose vector isn't; `count`: none */
-    /* Its current window. */
-    sv_tokens tokens[SV_WINDOW_TEXTS];
-    sv_sequence sequences[SV_WINDOW_TEXTS];
-    sv_plan plan;
-    _Alignas(SV_CACHE_LINE) atomic_size_t next_chunk;
-    _Alignas(SV_CACHE_LINE) atomic_size_t next_panel;
-};
-
 /* ------------------------------------------------------------------------------------------------------ the members' work */
 
-static const senvec_embed_options *options_of(const senvec_session *session, size_t i) {
+const senvec_embed_options *sv_job_options(const sv_job *job, size_t text) {
     static const senvec_embed_options defaults = {0};
-    if (!session->each)
-        return session->same;
-    return session->each[i] ? session->each[i] : &defaults;
+    const senvec_embed_options *options = job->each ? job->each[text] : job->same;
+    return options ? options : &defaults;
 }
 
 /* The text that goes before a text; "" for none. The name is one of the model's. */
@@ -75,7 +37,7 @@ static const char *prompt_of(const senvec_model *model, const senvec_embed_optio
 
 /* *text <- the prompt and the text, in the member's own memory. */
 static bool join(senvec_session *session, size_t member, const char *prompt, senvec_text *text) {
-    joined *room = &session->joined[member];
+    sv_joined *room = &session->joined[member];
     size_t length = strlen(prompt), needed = length + text->length;
     if (needed > room->capacity) {
         void *bytes;
@@ -83,7 +45,7 @@ static bool join(senvec_session *session, size_t member, const char *prompt, sen
         if (sv_alloc(&session->allocator, capacity, 1, "a text with its prompt", &bytes, NULL) != SENVEC_OK)
             return false;
         sv_free(&session->allocator, room->bytes, room->capacity, 1);
-        *room = (joined){bytes, capacity};
+        *room = (sv_joined){bytes, capacity};
     }
     memcpy(room->bytes, prompt, length);
     if (text->length)
@@ -99,25 +61,48 @@ static size_t prompt_tokens(const senvec_model *model, const char *prompt, uint3
     return sv_tokenizer_encode(model->tokenizer, prompt, strlen(prompt), ids, longest).count - 1;
 }
 
-static void tokenize_text(senvec_session *session, size_t member, size_t text_index, size_t i) {
+/* A text with its prompt. */
+static sv_tokens tokenize_text(senvec_session *session, size_t member, senvec_text text, const senvec_embed_options *options,
+                               uint32_t *ids, sv_sequence *out) {
     const senvec_model *model = session->model;
-    const senvec_embed_options *options = options_of(session, text_index);
     const char *prompt = prompt_of(model, options);
-    size_t longest = model->config.max_seq_length;
-    uint32_t *ids = session->ids + i * longest;
-    senvec_text text = session->texts[text_index];
-    size_t skip = prompt_tokens(model, prompt, ids, longest);
+    const size_t longest = model->config.max_seq_length, skip = prompt_tokens(model, prompt, ids, longest);
     if (*prompt && !join(session, member, prompt, &text))
-        atomic_store(&session->out_of_memory, true);
-    session->tokens[i] = sv_tokenizer_encode(model->tokenizer, text.data, text.length, ids, longest);
-    size_t count = session->tokens[i].count;
-    session->sequences[i] = (sv_sequence){
-        .text = {.ids = ids, .length = count},
-        .ending = {.skip = skip < count ? skip : count - 1,
-                   .dimensions = options->dimensions ? options->dimensions : sv_model_dimensions(model),
-                   .normalize = options->normalize},
-        .out = session->out + text_index * session->stride,
-    };
+        atomic_store(&session->no_memory, true);
+    const sv_tokens tokens = sv_tokenizer_encode(model->tokenizer, text.data, text.length, ids, longest);
+    out->ending = (sv_ending){.skip = skip < tokens.count ? skip : tokens.count - 1,
+                              .dimensions = options->dimensions ? options->dimensions : sv_model_dimensions(model),
+                              .normalize = options->normalize};
+    return tokens;
+}
+
+static sv_tokens tokenize_pair(senvec_session *session, size_t member, const senvec_pair *pair, uint32_t *ids,
+                               sv_sequence *out) {
+    const sv_tokenizer *tokenizer = session->model->tokenizer;
+    const size_t longest = session->model->config.max_seq_length;
+    if (session->job.single)
+        return sv_tokenizer_encode(tokenizer, pair->first.data, pair->first.length, ids, longest);
+    uint32_t *types = session->types + member * longest;
+    const sv_tokens tokens = sv_tokenizer_encode_pair(tokenizer, pair->first, pair->second, ids, types, longest);
+    size_t second = 0;
+    while (second < tokens.count && types[second] == 0)
+        second++;
+    out->text.second = second < tokens.count ? second : 0; /* 0: this tokenizer tells no types */
+    return tokens;
+}
+
+/* Text or pair `index` of the call becomes sequence i of the window. */
+static void tokenize(senvec_session *session, size_t member, size_t index, size_t i) {
+    const sv_job *job = &session->job;
+    uint32_t *ids = session->ids + i * session->model->config.max_seq_length;
+    sv_sequence *out = &session->sequences[i];
+    *out = (sv_sequence){.out = job->out + index * job->stride};
+    session->tokens[i] = job->texts ? tokenize_text(session, member, job->texts[index], sv_job_options(job, index), ids, out)
+                                    : tokenize_pair(session, member, &job->pairs[index], ids, out);
+    out->text.ids = ids;
+    out->text.length = session->tokens[i].count;
+    if (session->tokens[i].no_memory)
+        atomic_store(&session->no_memory, true);
 }
 
 static void tokenize_window(senvec_session *session, size_t member, size_t first, size_t count) {
@@ -127,14 +112,19 @@ static void tokenize_window(senvec_session *session, size_t member, size_t first
             return;
         size_t end = begin + TOKENIZE_CHUNK < count ? begin + TOKENIZE_CHUNK : count;
         for (size_t i = begin; i < end; i++)
-            tokenize_text(session, member, first + i, i);
+            tokenize(session, member, first + i, i);
     }
 }
 
-static void plan_window(senvec_session *session, size_t count) {
+static void plan_window(senvec_session *session, size_t first, size_t count) {
+    const sv_job *job = &session->job;
     size_t lengths[SV_WINDOW_TEXTS];
     for (size_t i = 0; i < count; i++) {
         lengths[i] = session->tokens[i].count;
+        if (job->wanted == SV_WANTED_TOKENS)
+            session->sequences[i].out = job->out + session->done.tokens * session->model->config.hidden;
+        if (job->counts)
+            job->counts[first + i] = lengths[i];
         session->done.tokens += session->tokens[i].count;
         session->done.truncated += session->tokens[i].truncated;
         session->done.invalid_utf8 += session->tokens[i].invalid_utf8;
@@ -151,7 +141,7 @@ static void compute_window(senvec_session *session, size_t member) {
         sv_share share = {session->team, member, session->threads};
         for (size_t p = 0; p < plan->count; p++) {
             sv_encoder_run(encoder, session->workspaces, session->sequences + plan->panels[p].first, plan->panels[p].count,
-                           share);
+                           session->job.wanted, share);
             sv_team_barrier(session->team); /* the next panel overwrites what pooling reads */
         }
         return;
@@ -162,7 +152,7 @@ static void compute_window(senvec_session *session, size_t member) {
         if (p >= plan->count)
             return;
         sv_encoder_run(encoder, &session->workspaces[member], session->sequences + plan->panels[p].first, plan->panels[p].count,
-                       alone);
+                       session->job.wanted, alone);
     }
 }
 
@@ -176,13 +166,27 @@ static bool is_finite(const float *values, size_t count) {
     return !(bad >> 31);
 }
 
-/* Looks at the member's share of the window's vectors, by what holds for the whole call: other members may already have filled
- * `sequences` for the next window, whose vectors aren't there yet. */
+/* Floats of a sequence's result. */
+static size_t result_size(const senvec_session *session, const sv_sequence *sequence) {
+    const sv_config *config = &session->model->config;
+    switch (session->job.wanted) {
+    case SV_WANTED_VECTOR:
+        return sequence->ending.dimensions;
+    case SV_WANTED_TOKENS:
+        return sequence->text.length * config->hidden;
+    case SV_WANTED_SCORES:
+        return config->labels;
+    case SV_WANTED_WORDS:
+        return config->vocabulary;
+    }
+    return 0;
+}
+
+/* Looks at the member's share of the window's results. */
 static void check_window(senvec_session *session, size_t member, size_t first, size_t count) {
     for (size_t i = member; i < count; i += session->threads) {
-        size_t dimensions = options_of(session, first + i)->dimensions;
-        if (is_finite(session->out + (first + i) * session->stride,
-                      dimensions ? dimensions : sv_model_dimensions(session->model)))
+        const sv_sequence *sequence = &session->sequences[i];
+        if (is_finite(sequence->out, result_size(session, sequence)))
             continue;
         size_t before = atomic_load(&session->not_finite);
         while (first + i < before && !atomic_compare_exchange_weak(&session->not_finite, &before, first + i))
@@ -192,76 +196,47 @@ static void check_window(senvec_session *session, size_t member, size_t first, s
 
 /* The whole call, on every member. Tokenizing a window ends at a barrier, after which member 0 plans; computing it ends at one,
  * after which its buffers may be filled again. */
-static void embed_on_member(void *context, size_t member) {
+static void run_on_member(void *context, size_t member) {
     senvec_session *session = context;
-    for (size_t first = 0; first < session->count; first += SV_WINDOW_TEXTS) {
-        size_t left = session->count - first;
+    for (size_t first = 0; first < session->job.count; first += SV_WINDOW_TEXTS) {
+        size_t left = session->job.count - first;
         size_t count = left < SV_WINDOW_TEXTS ? left : SV_WINDOW_TEXTS;
         tokenize_window(session, member, first, count);
         sv_team_barrier(session->team);
         if (member == 0)
-            plan_window(session, count);
+            plan_window(session, first, count);
         sv_team_barrier(session->team);
+        if (session->job.count_only)
+            continue;
         compute_window(session, member);
         sv_team_barrier(session->team);
         check_window(session, member, first, count);
+        if (count < left)
+            sv_team_barrier(session->team); /* the next window overwrites `sequences`, which say where the results are */
     }
 }
 
-static senvec_status check_options(const senvec_model *model, const senvec_embed_options *options, size_t stride,
-                                   senvec_error *err) {
-    size_t dimensions = options->dimensions ? options->dimensions : sv_model_dimensions(model);
-    if ((unsigned)options->normalize > SENVEC_NORMALIZE_OFF)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: normalize %u isn't a senvec_normalize",
-                       (unsigned)options->normalize);
-    if (dimensions > model->config.dimensions)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "dimensions %zu: this model's vectors have %zu", dimensions,
-                       model->config.dimensions);
-    if (stride < dimensions)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: stride %zu is below the %zu floats of a vector", stride,
-                       dimensions);
-    const char *text;
-    if (!options->prompt && options->prompt_name)
-        return sv_prompts_find(&model->prompts, options->prompt_name, &text, err);
-    return SENVEC_OK;
-}
-
-/* All that can be wrong is found before anything is computed. */
-static senvec_status check_call(const senvec_session *session, senvec_error *err) {
-    for (size_t i = 0; i < session->count; i++)
-        if (!session->texts[i].data && session->texts[i].length)
-            return sv_fail(err, SENVEC_INVALID_ARGUMENT, i, "senvec_embed: text %zu has %zu bytes at NULL", i,
-                           session->texts[i].length);
-    const senvec_embed_options *checked = NULL;
-    for (size_t i = 0; i < (session->each ? session->count : 1); i++) {
-        const senvec_embed_options *options = options_of(session, i);
-        if (options != checked)
-            SENVEC_TRY(check_options(session->model, options, session->stride, err));
-        checked = options;
-    }
+senvec_status sv_session_run(senvec_session *session, const sv_job *job, senvec_embed_stats *stats, senvec_error *err) {
     if (session->process != getpid())
         return sv_fail(err, SENVEC_UNSUPPORTED, 0,
                        "this session was opened by another process: its threads don't exist after fork; open a session of the "
                        "model in this process");
-    return SENVEC_OK;
-}
-
-static senvec_status embed(senvec_session *session, senvec_embed_stats *stats, senvec_error *err) {
-    SENVEC_TRY(check_call(session, err));
-    if (session->count == 0)
+    if (job->count == 0)
         return SENVEC_OK;
+    session->job = *job;
     session->done = (senvec_embed_stats){0};
-    atomic_store(&session->out_of_memory, false);
-    atomic_store(&session->not_finite, session->count);
-    sv_team_run(session->team, embed_on_member, session);
-    if (atomic_load(&session->out_of_memory))
-        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "senvec_embed: no memory for a text with its prompt");
+    atomic_store(&session->no_memory, false);
+    atomic_store(&session->not_finite, job->count);
+    sv_team_run(session->team, run_on_member, session);
+    if (atomic_load(&session->no_memory))
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a text with its prompt, or with a very long word");
     size_t bad = atomic_load(&session->not_finite);
-    if (bad < session->count)
+    if (bad < job->count)
         return sv_fail(err, SENVEC_FORMAT, bad,
-                       "%s: the vector of text %zu isn't finite: the model's weights overflow in %s; use another model, or "
+                       "%s: the %s of text %zu isn't finite: the model's weights overflow in %s; use another model, or "
                        "another precision",
-                       session->model->directory, bad, senvec_precision_name(session->model->encoder.math.precision));
+                       session->model->directory, job->wanted == SV_WANTED_SCORES ? "score" : "vector", bad,
+                       senvec_precision_name(session->model->encoder.math.precision));
     if (stats) {
         stats->tokens += session->done.tokens;
         stats->truncated += session->done.truncated;
@@ -270,44 +245,16 @@ static senvec_status embed(senvec_session *session, senvec_embed_stats *stats, s
     return SENVEC_OK;
 }
 
-static senvec_status check_pointers(const senvec_session *session, const senvec_text *texts, size_t count, const float *out,
-                                    senvec_error *err) {
-    if (!session || (count && (!texts || !out)))
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: a pointer is NULL");
+bool sv_session_scores(const senvec_session *session) {
+    const senvec_task task = session->model->config.task;
+    return task == SENVEC_TASK_RERANKER || task == SENVEC_TASK_CLASSIFIER;
+}
+
+senvec_status sv_session_check_texts(const senvec_text *texts, size_t count, const char *call, senvec_error *err) {
+    for (size_t i = 0; i < count; i++)
+        if (!texts[i].data && texts[i].length)
+            return sv_fail(err, SENVEC_INVALID_ARGUMENT, i, "%s: text %zu has %zu bytes at NULL", call, i, texts[i].length);
     return SENVEC_OK;
-}
-
-senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, size_t count, float *out, size_t stride,
-                           senvec_embed_stats *stats, senvec_error *err) {
-    return senvec_embed_with(session, texts, count, NULL, out, stride, stats, err);
-}
-
-senvec_status senvec_embed_with(senvec_session *session, const senvec_text *texts, size_t count,
-                                const senvec_embed_options *options, float *out, size_t stride, senvec_embed_stats *stats,
-                                senvec_error *err) {
-    static const senvec_embed_options defaults = {0};
-    SENVEC_TRY(check_pointers(session, texts, count, out, err));
-    session->texts = texts;
-    session->count = count;
-    session->same = options ? options : &defaults;
-    session->each = NULL;
-    session->out = out;
-    session->stride = stride;
-    return embed(session, stats, err);
-}
-
-senvec_status senvec_embed_each(senvec_session *session, const senvec_text *texts, size_t count,
-                                const senvec_embed_options *const *options, float *out, size_t stride,
-                                senvec_embed_stats *stats, senvec_error *err) {
-    SENVEC_TRY(check_pointers(session, texts, count, out, err));
-    if (count && !options)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_each: options is NULL");
-    session->texts = texts;
-    session->count = count;
-    session->each = options;
-    session->out = out;
-    session->stride = stride;
-    return count ? embed(session, stats, err) : SENVEC_OK;
 }
 
 /* --------------------------------------------------------------------------------------------------------------- life cycle */
@@ -320,8 +267,16 @@ static senvec_status session_init(senvec_session *session, senvec_error *err) {
     void *block;
     SENVEC_TRY(sv_alloc(allocator, SV_WINDOW_TEXTS * longest, sizeof(uint32_t), "token ids", &block, err));
     session->ids = block;
-    SENVEC_TRY(sv_alloc(allocator, threads, sizeof(joined), "texts with prompts", &block, err));
-    session->joined = memset(block, 0, threads * sizeof(joined));
+    SENVEC_TRY(sv_alloc(allocator, threads, sizeof(sv_joined), "texts with prompts", &block, err));
+    session->joined = memset(block, 0, threads * sizeof(sv_joined));
+    if (sv_session_scores(session)) {
+        SENVEC_TRY(sv_alloc(allocator, threads * longest, sizeof(uint32_t), "token types", &block, err));
+        session->types = block;
+    }
+    if (config->task == SENVEC_TASK_SPARSE) {
+        SENVEC_TRY(sv_alloc(allocator, SV_SPARSE_TEXTS * config->vocabulary, sizeof(float), "words' weights", &block, err));
+        session->words = block;
+    }
     SENVEC_TRY(sv_alloc(allocator, threads, sizeof(sv_workspace), "workspaces", &block, err));
     session->workspaces = memset(block, 0, threads * sizeof(sv_workspace));
     for (size_t i = 0; i < threads; i++)
@@ -374,8 +329,10 @@ void senvec_session_free(senvec_session *session) {
             sv_workspace_release(&session->workspaces[i], &allocator);
     for (size_t i = 0; session->joined && i < session->threads; i++)
         sv_free(&allocator, session->joined[i].bytes, session->joined[i].capacity, 1);
-    sv_free(&allocator, session->joined, session->threads, sizeof(joined));
+    sv_free(&allocator, session->joined, session->threads, sizeof(sv_joined));
     sv_free(&allocator, session->workspaces, session->threads, sizeof(sv_workspace));
+    sv_free(&allocator, session->types, session->threads * model->config.max_seq_length, sizeof(uint32_t));
+    sv_free(&allocator, session->words, SV_SPARSE_TEXTS * model->config.vocabulary, sizeof(float));
     sv_free(&allocator, session->ids, SV_WINDOW_TEXTS * model->config.max_seq_length, sizeof(uint32_t));
     sv_free(&allocator, session, 1, sizeof *session);
 }

@@ -10,6 +10,7 @@
 
 #include "int8/native_modules.h"
 #include "int8/quantized_file.h"
+#include "model/transformer_config.h"
 
 #define KIND "native int8 model 3" /* with the version of this format */
 #define MAX_NAME 96
@@ -48,8 +49,8 @@ static char *config_text(const sv_config *from, const sv_prompts *prompts) {
     sv_config config = *from;
     size_field fields[SIZES];
     sizes_of(&config, fields);
-    json_t *object = json_pack("{s:f, s:s}", "layernorm_eps", (double)config.layernorm_eps, "activation",
-                               sv_activation_name(config.activation));
+    json_t *object = json_pack("{s:s, s:f, s:s}", "model_type", config.model_type, "layernorm_eps",
+                               (double)config.layernorm_eps, "activation", sv_activation_name(config.activation));
     bool made = object && sv_native_modules_write(&config, object) && sv_prompts_write(prompts, object);
     for (size_t i = 0; i < SIZES; i++)
         made = made && json_object_set_new(object, fields[i].name, json_integer((json_int_t)*fields[i].value)) == 0;
@@ -76,8 +77,10 @@ static bool read_config(const json_t *object, sv_config *out) {
             config.activation = (sv_activation)i;
             activates = true;
         }
+    const char *type = json_string_value(json_object_get(object, "model_type"));
+    config.model_type = type ? sv_model_type(type) : NULL;
     config.layernorm_eps = (float)json_number_value(json_object_get(object, "layernorm_eps"));
-    if (!activates || (config.buckets && config.buckets < SV_LEAST_BUCKETS) ||
+    if (!activates || !config.model_type || (config.buckets && config.buckets < SV_LEAST_BUCKETS) ||
         !(config.layernorm_eps > 0 && config.layernorm_eps < 1) || config.hidden % config.heads != 0 ||
         config.max_seq_length > config.positions || !sv_native_modules_read(object, &config))
         return false;

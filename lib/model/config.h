@@ -86,13 +86,17 @@ typedef struct sv_config {
     float layernorm_eps;
     sv_activation activation;
     sv_head head;
-    size_t labels; /* of a classifier */
+    size_t labels;          /* of a classifier */
+    const char *model_type; /* "bert", "mpnet", ...: a static string */
 
-    /* What sentence-transformers adds (modules_config.c). */
-    size_t max_seq_length;            /* tokens kept of a text, [CLS] and [SEP] included: 2 .. positions */
-    sv_pooling poolings[SV_POOLINGS]; /* their vectors are joined, in this order */
-    size_t pooling_count;             /* 1 .. SV_POOLINGS */
-    bool include_prompt;              /* false: a prompt's tokens are left out of pooling */
+    /* What sentence-transformers adds (modules_config.c; for other tasks than embedding task_config.c). */
+    senvec_task task;
+    senvec_activation score_activation; /* of a classifier: never AUTO */
+    bool log_twice;                     /* of a sparse embedder: log(1 + log(1 + relu(x))) */
+    size_t max_seq_length;              /* tokens kept of a text, [CLS] and [SEP] included: 2 .. positions */
+    sv_pooling poolings[SV_POOLINGS];   /* their vectors are joined, in this order */
+    size_t pooling_count;               /* 1 .. SV_POOLINGS */
+    bool include_prompt;                /* false: a prompt's tokens are left out of pooling */
     sv_module modules[SV_MAX_MODULES];
     size_t module_count;
     bool normalize;                 /* at the end of all modules a vector is divided by its length */

@@ -8,7 +8,12 @@
  * member only (a short text alone takes as long as reading the weights does); attention is cut by heads, and a member projects
  * the queries, keys and values of its own heads. These results lie in the first member's workspace, and a barrier ends each
  * such step. Work on whole rows (LayerNorm, the conversion to integers) is cut by rows where there are many. Where there are
- * few, each member does all of it, in its own workspace: that costs less than the barrier which it saves. */
+ * few, each member does all of it, in its own workspace: that costs less than the barrier which it saves.
+ *
+ * Where only the first token of each text is wanted (CLS pooling, a classifier), the last layer computes keys and values for
+ * all tokens, and the rest for these alone: they take the place of all rows. A row's bits don't depend on the other rows, so
+ * the result has the same bits. Attention in int8 is the exception, as it rounds queries by the largest one of the text; so in
+ * that layer it is bf16's, with the shortcut or without. */
 #include "model/encoder.h"
 
 #include "model/modules.h"
@@ -109,9 +114,28 @@ senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, cons
     if (config->embedding)
         encoder->projection =
             sv_linear_pack(&plain, weights->projection, weights->projection_bias, h, config->embedding, projection);
-    pack_layers(encoder, quantized, &(packer){math, block, scratch, quantized ? NULL : (float *)scratch + 3 * h * h});
+    senvec_status status = sv_head_init(&encoder->head, config, weights, &math->kernels, arena, err);
+    if (status == SENVEC_OK)
+        pack_layers(encoder, quantized, &(packer){math, block, scratch, quantized ? NULL : (float *)scratch + 3 * h * h});
     sv_free(&arena->allocator, scratch, joined, sizeof(float));
-    return SENVEC_OK;
+    return status;
+}
+
+/* Whether what is wanted of a text is made of its first token alone. */
+static bool needs_first_only(const sv_encoder *encoder, sv_wanted wanted) {
+    const sv_config *config = &encoder->config;
+    return wanted == SV_WANTED_SCORES ||
+           (wanted == SV_WANTED_VECTOR && config->pooling_count == 1 && config->poolings[0] == SV_POOLING_CLS);
+}
+
+static bool ever_needs_first_only(const sv_encoder *encoder) {
+    return needs_first_only(encoder, SV_WANTED_VECTOR) || encoder->head.dense.n;
+}
+
+/* Attention of the last layer where it answers the first token: of the same elements as the other layers'. */
+static const sv_attention *first_attention(const sv_math *math) {
+    const sv_attention *usual = sv_math_attention(math), *bf16 = &math->kernels.attention_bf16;
+    return math->precision == SENVEC_PRECISION_INT8 && bf16->bf16 == usual->bf16 ? bf16 : usual;
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- workspace */
@@ -122,6 +146,7 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
     const size_t h = config->hidden, widest = config->inner > h ? config->inner : h;
     const size_t e = sv_weights_embedding(config);
     const sv_attention *attention = sv_math_attention(&encoder->math);
+    const bool first = ever_needs_first_only(encoder);
     /* Nothing of it overflows: a text has at most SV_MAX_POSITIONS tokens of SV_MAX_INNER. */
     const size_t sizes[] = {
         tokens * h * sizeof(float),
@@ -133,6 +158,10 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
         tokens * sizeof(sv_row_range),
         attention->scratch_size(longest, h / config->heads),
         2 * sv_config_widest(config) * sizeof(float),
+        first ? tokens * h * sizeof(float) : 0,
+        first ? sv_operand_size(&encoder->math, tokens, widest) : 0,
+        first ? tokens * sizeof(sv_row_range) : 0,
+        config->task == SENVEC_TASK_SPARSE ? tokens * SV_HEAD_WORDS * sizeof(float) : 0,
     };
     enum { PIECES = sizeof sizes / sizeof *sizes };
     size_t offsets[PIECES], bytes = 0;
@@ -156,6 +185,9 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
         .operand = {pieces[5], pieces[6]},
         .scratch = pieces[7],
         .vectors = pieces[8],
+        .first = pieces[9],
+        .first_operand = {pieces[10], pieces[11]},
+        .logits = pieces[12],
         .block = block,
         .bytes = bytes,
     };
@@ -181,8 +213,11 @@ typedef struct pass {
     size_t count, t; /* texts and tokens */
     sv_share share;
     const sv_workspace *shared; /* what is cut by columns or heads: y, z, qkv, inner */
-    const sv_workspace *own;    /* what is worked on by rows: x, operand. Its own, or the shared one if rows are cut */
+    const sv_workspace *own;    /* what is worked on by rows. Its own, or the shared one if rows are cut */
+    float *x;                   /* of `own`, as is: */
+    sv_operand_buffer operand;
     bool cut_rows;
+    bool all_tokens; /* no shortcut: the first token isn't what counts of some text, whose prompt's tokens pooling leaves out */
     range rows;
     float *scratch;
 } pass;
@@ -213,7 +248,7 @@ static void embed_tokens(const pass *p) {
     const sv_config *config = &encoder->config;
     const sv_weights *weights = encoder->weights;
     const size_t h = config->hidden, e = sv_weights_embedding(config), rows = p->rows.end - p->rows.begin;
-    float *x = p->own->x + p->rows.begin * h, *sums = config->embedding ? p->own->z + p->rows.begin * e : x;
+    float *x = p->x + p->rows.begin * h, *sums = config->embedding ? p->own->z + p->rows.begin * e : x;
     size_t row = 0;
     for (size_t s = 0; s < p->count; s++) {
         const sv_text_ids *text = &p->texts[s].text;
@@ -235,7 +270,7 @@ static void embed_tokens(const pass *p) {
 
 /* The rows of x (T, k) become an input of the layer. */
 static void prepare(const pass *p, const sv_linear *layer, const float *x, range rows) {
-    sv_operand_prepare(&p->encoder->math, layer, &p->own->operand, x, layer->k, rows.begin, rows.end);
+    sv_operand_prepare(&p->encoder->math, layer, &p->operand, x, layer->k, rows.begin, rows.end);
 }
 
 /* x (T, H) = LayerNorm(z), and an input of the layer `next`, unless it is NULL: a few rows at a time, which are in L1 then. */
@@ -243,11 +278,11 @@ static void normalize(const pass *p, const float *gamma, const float *beta, cons
     const size_t h = p->encoder->config.hidden;
     for (size_t begin = p->rows.begin; begin < p->rows.end; begin += ROWS_IN_L1) {
         const size_t left = p->rows.end - begin, rows = left < ROWS_IN_L1 ? left : ROWS_IN_L1;
-        float *x = p->own->x + begin * h;
+        float *x = p->x + begin * h;
         p->encoder->math.kernels.layernorm_f32(x, h, p->shared->z + begin * h, h, gamma, beta, p->encoder->config.layernorm_eps,
                                                rows, h);
         if (next)
-            prepare(p, next, p->own->x, (range){begin, begin + rows});
+            prepare(p, next, p->x, (range){begin, begin + rows});
     }
 }
 
@@ -263,7 +298,7 @@ static void prepare_shared(const pass *p, const sv_linear *layer, const float *x
 static void prepare_activated(const pass *p, const sv_linear *layer, const sv_linear *from, const void *x) {
     if (p->encoder->math.precision == SENVEC_PRECISION_FP32)
         return;
-    sv_operand_prepare_activated(&p->encoder->math, layer, from, &p->own->operand, x, p->rows.begin, p->rows.end);
+    sv_operand_prepare_activated(&p->encoder->math, layer, from, &p->operand, x, p->rows.begin, p->rows.end);
     end_rows(p);
 }
 
@@ -271,7 +306,7 @@ static void prepare_activated(const pass *p, const sv_linear *layer, const sv_li
 static void multiply(const pass *p, const sv_linear *layer, const void *x, void *y, sv_linear_output output,
                      const float *residual, size_t first, size_t last) {
     const sv_math *math = &p->encoder->math;
-    const sv_operand operand = sv_operand_of(math, layer, &p->own->operand, x, layer->k);
+    const sv_operand operand = sv_operand_of(math, layer, &p->operand, x, layer->k);
     sv_linear_run(math, layer, operand, p->t, first, last, output, residual, y, layer->n);
 }
 
@@ -294,80 +329,186 @@ static range heads_of(const pass *p) {
     return part_of(config->heads, unit, p->share);
 }
 
-/* y (T, H) = self-attention within each text, for the member's heads: first their queries, keys and values. */
-static void attend(const pass *p, const sv_linear *projection) {
-    const sv_workspace *shared = p->shared;
-    size_t h = p->encoder->config.hidden, d = h / p->encoder->config.heads;
-    range heads = heads_of(p);
-    size_t column = heads.begin * d;
+/* Queries, keys and values (T, 3H) of the member's heads. */
+static void project(const pass *p, const sv_linear *projection, range heads) {
+    const size_t h = p->encoder->config.hidden, d = h / p->encoder->config.heads;
     if (heads.end - heads.begin == p->encoder->config.heads)
-        multiply(p, projection, p->own->x, shared->qkv, SV_LINEAR_ATTENTION, NULL, 0, 3 * h);
+        multiply(p, projection, p->x, p->shared->qkv, SV_LINEAR_ATTENTION, NULL, 0, 3 * h);
     else
         for (size_t i = 0; i < 3; i++)
-            multiply(p, projection, p->own->x, shared->qkv, SV_LINEAR_ATTENTION, NULL, i * h + column, i * h + heads.end * d);
-    const sv_attention *attention = sv_math_attention(&p->encoder->math);
+            multiply(p, projection, p->x, p->shared->qkv, SV_LINEAR_ATTENTION, NULL, i * h + heads.begin * d,
+                     i * h + heads.end * d);
+}
+
+/* y (T, H) = self-attention within each text, for the member's heads. `firsts`: y (count, H), for the texts' first tokens,
+ * whose queries are in the first rows if `packed`. */
+static void attend_texts(const pass *p, const sv_attention *attention, range heads, bool firsts, bool packed) {
+    const sv_workspace *shared = p->shared;
+    const size_t h = p->encoder->config.hidden, column = heads.begin * (h / p->encoder->config.heads);
     const size_t element = sv_attention_element(attention);
     size_t row = 0;
     for (size_t s = 0; s < p->count; s++) {
-        const char *q = (const char *)shared->qkv + (row * 3 * h + column) * element;
         const size_t n = p->texts[s].text.length;
+        const char *qkv = (const char *)shared->qkv + column * element, *keys = qkv + row * 3 * h * element;
         sv_attend(attention, &p->encoder->config, &p->encoder->bias,
                   &(sv_attending){
-                      .q = q,
-                      .k = q + h * element,
-                      .v = q + 2 * h * element,
+                      .q = packed ? qkv + s * 3 * h * element : keys,
+                      .k = keys + h * element,
+                      .v = keys + 2 * h * element,
                       .n = n,
-                      .queries = n,
+                      .queries = firsts ? 1 : n,
                       .first = heads.begin,
                       .heads = heads.end - heads.begin,
-                      .out = shared->y + row * h + column,
+                      .out = shared->y + (firsts ? s : row) * h + column,
                       .scratch = p->scratch,
                   });
         row += n;
     }
 }
 
+/* The rows of the texts' first tokens, in x and in the operand made of it, one after the other. */
+static void gather_firsts(const pass *p, const sv_linear *projection) {
+    const sv_math *math = &p->encoder->math;
+    const size_t h = p->encoder->config.hidden, size = sv_operand_size(math, 1, projection->k);
+    const range texts = p->cut_rows ? part_of(p->count, 1, p->share) : (range){0, p->count};
+    size_t row = 0;
+    for (size_t s = 0; s < texts.end; row += p->texts[s].text.length, s++) {
+        if (s < texts.begin)
+            continue;
+        memcpy(p->own->first + s * h, p->x + row * h, h * sizeof(float));
+        if (size)
+            memcpy((char *)p->own->first_operand.rows + s * size, (const char *)p->operand.rows + row * size, size);
+        if (math->precision == SENVEC_PRECISION_INT8)
+            p->own->first_operand.range[s] = p->operand.range[row];
+    }
+    end_rows(p);
+}
+
+/* From here on the rows are the texts' first tokens. */
+static void keep_firsts(pass *p) {
+    p->t = p->count;
+    p->rows = p->cut_rows ? part_of(p->count, 1, p->share) : (range){0, p->count};
+    p->x = p->own->first;
+    p->operand = p->own->first_operand;
+}
+
+/* Attention of a layer whose rest is wanted for the texts' first tokens. */
+static void attend_firsts(pass *p, const sv_linear *projection) {
+    const sv_attention *attention = first_attention(&p->encoder->math);
+    const size_t h = p->encoder->config.hidden, d = h / p->encoder->config.heads;
+    const range heads = heads_of(p);
+    if (p->all_tokens) {
+        project(p, projection, heads);
+        attend_texts(p, attention, heads, false, false);
+        return;
+    }
+    const bool apart = h % sv_linear_columns(&p->encoder->math) == 0; /* queries can be computed without keys */
+    gather_firsts(p, projection);
+    if (apart)
+        for (size_t i = 1; i < 3; i++)
+            multiply(p, projection, p->x, p->shared->qkv, SV_LINEAR_ATTENTION, NULL, i * h + heads.begin * d,
+                     i * h + heads.end * d);
+    else
+        project(p, projection, heads);
+    keep_firsts(p);
+    if (apart)
+        multiply(p, projection, p->x, p->shared->qkv, SV_LINEAR_ATTENTION, NULL, heads.begin * d, heads.end * d);
+    attend_texts(p, attention, heads, true, apart);
+}
+
+static void attend(pass *p, const sv_linear *projection, bool firsts) {
+    if (firsts) {
+        attend_firsts(p, projection);
+        return;
+    }
+    const range heads = heads_of(p);
+    project(p, projection, heads);
+    attend_texts(p, sv_math_attention(&p->encoder->math), heads, false, false);
+}
+
+/* What is wanted of the texts, from x. `firsts`: it has their first tokens only. */
+static void finish_texts(const pass *p, sv_wanted wanted, bool firsts, float *scratch, float *vectors) {
+    const size_t h = p->encoder->config.hidden;
+    size_t row = 0;
+    for (size_t s = 0; s < p->count; s++) {
+        const sv_sequence *text = &p->texts[s];
+        const size_t n = firsts ? 1 : text->text.length;
+        const float *x = p->x + row * h;
+        row += n;
+        if (s % p->share.count != p->share.index)
+            continue;
+        if (wanted == SV_WANTED_TOKENS)
+            memcpy(text->out, x, n * h * sizeof(float));
+        else if (wanted == SV_WANTED_SCORES)
+            sv_head_score(&p->encoder->head, x, scratch, text->out);
+        else
+            sv_modules_run(p->encoder->modules, x, n, &text->ending, vectors, text->out);
+    }
+}
+
+/* A masked model's weights. y (T, H) is free. */
+static void finish_words(const pass *p, float *logits) {
+    const sv_head_layers *head = &p->encoder->head;
+    const size_t h = p->encoder->config.hidden;
+    float *t = p->own->y;
+    sv_head_transform(head, p->x + p->rows.begin * h, p->rows.end - p->rows.begin, t + p->rows.begin * h);
+    end_rows(p);
+    const range words = part_of(head->out.n, sv_linear_columns(&head->math), p->share);
+    for (size_t first = words.begin; first < words.end; first += SV_HEAD_WORDS) {
+        const size_t last = words.end - first < SV_HEAD_WORDS ? words.end : first + SV_HEAD_WORDS;
+        sv_head_logits(head, t, p->t, first, last, logits);
+        size_t row = 0;
+        for (size_t s = 0; s < p->count; s++) {
+            sv_head_weigh(head, logits + row * SV_HEAD_WORDS, p->texts[s].text.length, last - first, p->texts[s].out + first);
+            row += p->texts[s].text.length;
+        }
+    }
+}
+
 void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const sv_sequence *texts, size_t count,
-                    sv_share share) {
+                    sv_wanted wanted, sv_share share) {
     const sv_config *config = &encoder->config;
     assert(share.index < share.count);
     pass p = {.encoder = encoder, .texts = texts, .count = count, .share = share, .shared = &workspaces[0]};
-    for (size_t s = 0; s < count; s++)
+    p.all_tokens = encoder->all_tokens;
+    for (size_t s = 0; s < count; s++) {
         p.t += texts[s].text.length;
+        p.all_tokens |= wanted == SV_WANTED_VECTOR && texts[s].ending.skip;
+    }
     assert(p.t <= workspaces[share.index].tokens);
     p.cut_rows = p.t > FEW_ROWS;
     p.own = p.cut_rows ? p.shared : &workspaces[share.index];
     p.rows = p.cut_rows ? part_of(p.t, 1, share) : (range){0, p.t};
     p.scratch = workspaces[share.index].scratch;
+    p.x = p.own->x;
+    p.operand = p.own->operand;
     const sv_workspace *shared = p.shared;
-    float *x = p.own->x;
 
     embed_tokens(&p);
-    prepare(&p, &encoder->layers[0].qkv, x, p.rows);
+    prepare(&p, &encoder->layers[0].qkv, p.x, p.rows);
     for (size_t i = 0; i < config->layers; i++) {
         const sv_encoder_layer *layer = &encoder->layers[i];
         const sv_linear *next = i + 1 < config->layers ? &encoder->layers[i + 1].qkv : NULL;
+        const bool firsts = !next && needs_first_only(encoder, wanted);
         end_rows(&p);
-        attend(&p, &layer->qkv);
+        attend(&p, &layer->qkv, firsts);
         end_step(&p);
         prepare_shared(&p, &layer->attention_out, shared->y);
-        linear(&p, &layer->attention_out, shared->y, shared->z, SV_LINEAR_FLOAT, x);
+        linear(&p, &layer->attention_out, shared->y, shared->z, SV_LINEAR_FLOAT, p.x);
         end_step(&p);
         normalize(&p, layer->attention_gamma, layer->attention_beta, &layer->up);
         end_rows(&p);
-        linear(&p, &layer->up, x, shared->inner, SV_LINEAR_ACTIVATED, NULL);
+        linear(&p, &layer->up, p.x, shared->inner, SV_LINEAR_ACTIVATED, NULL);
         end_step(&p);
         prepare_activated(&p, &layer->down, &layer->up, shared->inner);
-        linear(&p, &layer->down, shared->inner, shared->z, SV_LINEAR_FLOAT, x);
+        linear(&p, &layer->down, shared->inner, shared->z, SV_LINEAR_FLOAT, p.x);
         end_step(&p);
         normalize(&p, layer->output_gamma, layer->output_beta, next);
     }
     end_rows(&p);
-    size_t row = 0;
-    for (size_t s = 0; s < count; s++) {
-        if (s % share.count == share.index)
-            sv_modules_run(encoder->modules, x + row * config->hidden, texts[s].text.length, &texts[s].ending,
-                           workspaces[share.index].vectors, texts[s].out);
-        row += texts[s].text.length;
-    }
+    if (wanted == SV_WANTED_WORDS)
+        finish_words(&p, workspaces[share.index].logits);
+    else
+        finish_texts(&p, wanted, needs_first_only(encoder, wanted) && !p.all_tokens, workspaces[share.index].y,
+                     workspaces[share.index].vectors);
 }

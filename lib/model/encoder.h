@@ -8,6 +8,7 @@
 #include "common/memory.h"
 #include "common/thread.h"
 #include "model/config.h"
+#include "model/heads.h"
 #include "model/linear.h"
 #include "model/modules.h"
 #include "model/steps.h"
@@ -29,6 +30,8 @@ typedef struct sv_encoder {
     sv_encoder_layer *layers;  /* (L) */
     sv_linear projection;      /* (H, E), in fp32, if the configuration has an `embedding` */
     sv_position_bias bias;
+    sv_head_layers head;
+    bool all_tokens;      /* for tests: never the shortcut for a text's first token (encoder.c) */
     uint64_t linear_macs; /* for one token, all layers */
 } sv_encoder;
 
@@ -48,7 +51,10 @@ typedef struct sv_workspace {
     sv_operand_buffer operand; /* (T, max(H, I)): the input of a linear layer */
     float *scratch;            /* attention's */
     float *vectors;            /* (2, sv_config_widest): a text's vector between two modules */
-    void *block;               /* all of it */
+    float *first; /* (T, H): the residual stream of the texts' first tokens, where these may be all that is wanted */
+    sv_operand_buffer first_operand; /* (T, max(H, I)): operands of theirs */
+    float *logits;                   /* (T, SV_HEAD_WORDS), of a masked model */
+    void *block;                     /* all of it */
     size_t bytes;
 } sv_workspace;
 
@@ -57,11 +63,19 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
                                 const senvec_allocator *allocator, senvec_error *err);
 void sv_workspace_release(sv_workspace *workspace, const senvec_allocator *allocator);
 
-/* One text of a batch: its ids in, its vector out. */
+/* What is made of a text. */
+typedef enum sv_wanted {
+    SV_WANTED_VECTOR, /* its vector (H) */
+    SV_WANTED_TOKENS, /* its tokens' vectors (n, H), as the last layer gives them */
+    SV_WANTED_SCORES, /* a classifier's logits (labels) */
+    SV_WANTED_WORDS,  /* a masked model's weights (V) */
+} sv_wanted;
+
+/* One text of a batch, or a pair of texts: its ids in, what is wanted out. */
 typedef struct sv_sequence {
     sv_text_ids text;
-    sv_ending ending; /* what is made of the vectors of its tokens */
-    float *out;       /* (ending.dimensions) */
+    sv_ending ending; /* what is made of the vectors of its tokens, if a vector is wanted */
+    float *out;
 } sv_sequence;
 
 /* Who does a forward pass: one thread alone (team NULL, 0 of 1), or every member of a team inside of one sv_team_run, each of
@@ -71,9 +85,9 @@ typedef struct sv_share {
     size_t index, count;
 } sv_share;
 
-/* Embeds `count` sequences, whose lengths sum up to at most workspace->tokens. `workspaces` has one for each of share.count
+/* Computes `count` sequences, whose lengths sum up to at most workspace->tokens. `workspaces` has one for each of share.count
  * members; all of them make the same call but for share.index. Same bits whoever does it. */
 void sv_encoder_run(const sv_encoder *encoder, sv_workspace *workspaces, const sv_sequence *texts, size_t count,
-                    sv_share share);
+                    sv_wanted wanted, sv_share share);
 
 #endif

@@ -119,6 +119,16 @@ sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linea
     };
 }
 
+sv_linear sv_linear_part(const sv_math *math, const sv_linear *layer, size_t first, size_t last) {
+    const size_t columns = sv_linear_columns(math);
+    assert(math->precision != SENVEC_PRECISION_INT8 && first % columns == 0 && first <= last && last <= layer->n);
+    sv_linear part = *layer;
+    part.packed += first / columns * packed_size(math, columns, layer->k);
+    part.bias += first;
+    part.n = last - first;
+    return part;
+}
+
 size_t sv_operand_size(const sv_math *math, size_t rows, size_t k) {
     switch (math->precision) {
     case SENVEC_PRECISION_INT8:

@@ -43,6 +43,9 @@ sv_linear sv_linear_pack(const sv_math *math, const float *w, const float *bias,
 /* The same for int8. */
 sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linear *from, void *block);
 
+/* The columns [first, last) of a layer in fp32 or bf16 as a layer of their own. `first` is a multiple of sv_linear_columns. */
+sv_linear sv_linear_part(const sv_math *math, const sv_linear *layer, size_t first, size_t last);
+
 typedef struct sv_operand {
     const void *rows;
     size_t ld;                 /* elements */

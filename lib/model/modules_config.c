@@ -16,6 +16,8 @@
 
 #include "common/limits.h"
 #include "model/document.h"
+#include "model/modules_config.h"
+#include "model/task_config.h"
 #include "model/transformer_config.h"
 
 /* The modules of modules.json. */
@@ -26,16 +28,12 @@ typedef struct module_list {
 
 /* ----------------------------------------------------------------------------------------------------------------- modules */
 
-/* The class at the end of a module's type, if sentence-transformers is its home: "sentence_transformers.models.Pooling" and
- * "sentence_transformers.sentence_transformer.modules.pooling.Pooling" are both "Pooling". "" for a module of somebody else's.
- */
-static const char *module_class(const char *type) {
+const char *sv_module_class(const char *type) {
     const char *dot = strrchr(type, '.');
     return dot && strncmp(type, "sentence_transformers.", strlen("sentence_transformers.")) == 0 ? dot + 1 : "";
 }
 
-/* Copies a module's folder; it has to lie inside the model's. */
-static senvec_status read_folder(const sv_document *modules, const json_t *module, char out[64], senvec_error *err) {
+senvec_status sv_module_folder(const sv_document *modules, const json_t *module, char out[64], senvec_error *err) {
     const json_t *path = json_object_get(module, "path");
     const char *text = json_string_value(path);
     if (!text || *text == '/' || strchr(text, '\\') || strstr(text, ".."))
@@ -59,7 +57,7 @@ static senvec_status refuse_module(const sv_document *modules, size_t index, con
 static senvec_status read_later_module(const sv_document *modules, const json_t *module, size_t index, const char *type,
                                        sv_config *out, senvec_error *err) {
     static const char *const classes[SV_MODULE_KINDS] = {"Dense", "LayerNorm", "Normalize"};
-    const char *class = module_class(type);
+    const char *class = sv_module_class(type);
     if (strcmp(class, "Dropout") == 0) /* drops nothing outside of training */
         return SENVEC_OK;
     size_t kind = 0;
@@ -71,7 +69,7 @@ static senvec_status read_later_module(const sv_document *modules, const json_t 
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: over %u modules after Pooling", modules->path, SV_MAX_MODULES);
     sv_module *next = &out->modules[out->module_count++];
     next->kind = (sv_module_kind)kind;
-    return read_folder(modules, module, next->folder, err);
+    return sv_module_folder(modules, module, next->folder, err);
 }
 
 static senvec_status read_module_list(const sv_document *modules, module_list *list, sv_config *out, senvec_error *err) {
@@ -85,9 +83,9 @@ static senvec_status read_module_list(const sv_document *modules, module_list *l
             SENVEC_TRY(read_later_module(modules, module, i, type, out, err));
             continue;
         }
-        if (strcmp(module_class(type), i == 0 ? "Transformer" : "Pooling") != 0)
+        if (strcmp(sv_module_class(type), i == 0 ? "Transformer" : "Pooling") != 0)
             return refuse_module(modules, i, type, err);
-        SENVEC_TRY(read_folder(modules, module, i == 0 ? list->transformer : list->pooling, err));
+        SENVEC_TRY(sv_module_folder(modules, module, i == 0 ? list->transformer : list->pooling, err));
     }
     if (count < 2)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: %zu modules; a Transformer and a Pooling are needed", modules->path,
@@ -152,16 +150,16 @@ static senvec_status check_lower_case(const char *directory, const char *folder,
 }
 
 /* Everything of the Transformer module that isn't in config.json. */
-static senvec_status read_options(const char *directory, const char *folder, const sv_document *options, sv_config *out,
-                                  senvec_error *err) {
+static senvec_status read_options(const char *directory, const char *folder, const sv_document *options, const char *task,
+                                  const char *output, sv_config *out, senvec_error *err) {
     static const char *const unset[] = {
         "model_args",   "tokenizer_args",  "config_args",       "model_kwargs",    "processor_kwargs",       "config_kwargs",
         "query_length", "document_length", "processing_kwargs", "query_expansion", "tokenizer_name_or_path",
     };
     for (size_t i = 0; i < sizeof unset / sizeof *unset; i++)
         SENVEC_TRY(sv_document_expect_unset(options, unset[i], err));
-    SENVEC_TRY(sv_document_expect_string(options, "transformer_task", "feature-extraction", err));
-    SENVEC_TRY(sv_document_expect_string(options, "module_output_name", "token_embeddings", err));
+    SENVEC_TRY(sv_document_expect_string(options, "transformer_task", task, err));
+    SENVEC_TRY(sv_document_expect_string(options, "module_output_name", output, err));
     SENVEC_TRY(check_lower_case(directory, folder, options, err));
     if (!sv_document_get(options, "max_seq_length"))
         return default_length(directory, folder, out->positions, &out->max_seq_length, err);
@@ -171,20 +169,20 @@ static senvec_status read_options(const char *directory, const char *folder, con
     return SENVEC_OK;
 }
 
-static senvec_status read_length(const char *directory, const module_list *list, sv_config *out, senvec_error *err) {
+senvec_status sv_length_read(const char *directory, const char *folder, bool has_modules, const char *task, const char *output,
+                             sv_config *out, senvec_error *err) {
     /* sentence-transformers tries these names in this order and stops at the first with content. */
     static const char *const names[] = {
         "sentence_bert_config.json",      "sentence_roberta_config.json", "sentence_distilbert_config.json",
         "sentence_camembert_config.json", "sentence_albert_config.json",  "sentence_xlm-roberta_config.json",
         "sentence_xlnet_config.json",
     };
-    const char *folder = list->transformer;
     sv_document options = {0};
-    for (size_t i = 0; list->present && i < sizeof names / sizeof *names && json_object_size(options.root) == 0; i++) {
+    for (size_t i = 0; has_modules && i < sizeof names / sizeof *names && json_object_size(options.root) == 0; i++) {
         sv_document_close(&options);
         SENVEC_TRY(sv_document_open(directory, folder, names[i], false, &options, err));
     }
-    senvec_status status = read_options(directory, folder, &options, out, err);
+    senvec_status status = read_options(directory, folder, &options, task, output, out, err);
     sv_document_close(&options);
     return status;
 }
@@ -373,11 +371,16 @@ static senvec_status read_later_modules(const char *directory, sv_config *out, s
 senvec_status sv_config_load(const char *directory, sv_config *out, senvec_error *err) {
     sv_config config = {0};
     module_list list;
+    bool found;
+    SENVEC_TRY(sv_task_config_load(directory, out, &found, err));
+    if (found)
+        return SENVEC_OK;
     SENVEC_TRY(read_modules(directory, &list, &config, err));
     if (list.present)
         SENVEC_TRY(read_whole(directory, &config, err));
     SENVEC_TRY(sv_transformer_config_read(directory, list.transformer, &config, err));
-    SENVEC_TRY(read_length(directory, &list, &config, err));
+    SENVEC_TRY(
+        sv_length_read(directory, list.transformer, list.present, "feature-extraction", "token_embeddings", &config, err));
     SENVEC_TRY(read_pooling(directory, &list, &config, err));
     SENVEC_TRY(read_later_modules(directory, &config, err));
     memcpy(config.transformer_directory, list.transformer, sizeof config.transformer_directory);

@@ -44,6 +44,13 @@ static bool begins(const char *text, const char *with) {
     return strncmp(text, with, strlen(with)) == 0;
 }
 
+const char *sv_model_type(const char *name) {
+    for (size_t i = 0; i < TYPES; i++)
+        if (strcmp(name, types[i].name) == 0)
+            return types[i].name;
+    return NULL;
+}
+
 /* The type, and the class unless it is somebody else's ("JinaBertModel" also says that its type is bert). Of older files
  * without a type the class alone. */
 static senvec_status find_type(const sv_document *file, const model_type **out, senvec_error *err) {
@@ -182,6 +189,7 @@ static senvec_status read_encoder_config(const sv_document *file, sv_config *out
     const model_type *type = NULL;
     SENVEC_TRY(find_type(file, &type, err));
     out->family = type->family;
+    out->model_type = type->name;
     SENVEC_TRY(read_activation(file, type->keys->activation, &out->activation, err));
     SENVEC_TRY(sv_document_expect_string(file, "position_embedding_type", "absolute", err));
     for (size_t i = 0; i < sizeof unset / sizeof *unset; i++)

@@ -8,4 +8,7 @@
  * Errors: as sv_config_load. */
 senvec_status sv_transformer_config_read(const char *directory, const char *folder, sv_config *out, senvec_error *err);
 
+/* The static string of a model type that is supported, or NULL. */
+const char *sv_model_type(const char *name);
+
 #endif

@@ -19,17 +19,17 @@
 #define MAX_NAME 128 /* the longest that is put together here has under 80 bytes */
 
 /* What a family calls its tensors. */
-typedef struct names {
+typedef struct layer_names {
     const char *prefix; /* in a checkpoint with a head */
     const char *layer;  /* before the number of a layer; behind it and a dot come the rest: */
     const char *query, *key, *value, *attention_out, *attention_norm, *up, *down, *output_norm;
-} names;
+} layer_names;
 
 #define BERT_LAYER                                                                                                             \
     "encoder.layer.", "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",          \
         "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"
 
-static const names names_of[SV_FAMILIES] = {
+static const layer_names names_of[SV_FAMILIES] = {
     [SV_FAMILY_BERT] = {"bert.", BERT_LAYER},
     [SV_FAMILY_ROBERTA] = {"roberta.", BERT_LAYER},
     [SV_FAMILY_ELECTRA] = {"electra.", BERT_LAYER},
@@ -39,11 +39,33 @@ static const names names_of[SV_FAMILIES] = {
                               "attention.out_lin", "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"},
 };
 
+/* What it calls those of a head. */
+typedef struct head_names {
+    const char *dense, *norm, *out, *bias; /* of a masked model `bias` has a name of its own, and `out` may be the word table */
+    bool prefixed;                         /* `dense` belongs to the encoder: the family's prefix is before it */
+} head_names;
+
+static const head_names classifiers[SV_FAMILIES] = {
+    [SV_FAMILY_BERT] = {"pooler.dense", NULL, "classifier", NULL, true},
+    [SV_FAMILY_ROBERTA] = {"classifier.dense", NULL, "classifier.out_proj", NULL, false},
+    [SV_FAMILY_MPNET] = {"classifier.dense", NULL, "classifier.out_proj", NULL, false},
+    [SV_FAMILY_ELECTRA] = {"classifier.dense", NULL, "classifier.out_proj", NULL, false},
+    [SV_FAMILY_DISTILBERT] = {"pre_classifier", NULL, "classifier", NULL, false},
+};
+
+static const head_names masked_models[SV_FAMILIES] = {
+    [SV_FAMILY_BERT] = {"cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.decoder",
+                        "cls.predictions.bias", false},
+    [SV_FAMILY_ROBERTA] = {"lm_head.dense", "lm_head.layer_norm", "lm_head.decoder", "lm_head.bias", false},
+    [SV_FAMILY_MPNET] = {"lm_head.dense", "lm_head.layer_norm", "lm_head.decoder", "lm_head.bias", false},
+    [SV_FAMILY_DISTILBERT] = {"vocab_transform", "vocab_layer_norm", "vocab_projector", "vocab_projector.bias", false},
+};
+
 /* What open needs at every step. */
 typedef struct binder {
     const char *path;   /* of the file at hand, for messages */
     const char *prefix; /* "" or the family's */
-    const names *names;
+    const layer_names *names;
     bool no_linears; /* the file has the linear layers in another form */
     sv_weights *weights;
     sv_arena *arena;
@@ -193,7 +215,7 @@ static senvec_status bind_layernorm(binder *b, const char *module, size_t h, con
 }
 
 static senvec_status bind_layer(binder *b, size_t index, size_t h, size_t inner, sv_layer_weights *layer) {
-    const names *family = b->names;
+    const layer_names *family = b->names;
     char name[MAX_NAME];
 #define MODULE(role) (snprintf(name, sizeof name, "%s%zu.%s", family->layer, index, family->role), name)
     SENVEC_TRY(bind_linear(b, MODULE(query), h, h, &layer->query, &layer->query_bias));
@@ -227,6 +249,52 @@ static senvec_status bind_embeddings(binder *b, const sv_config *config) {
     return SENVEC_OK;
 }
 
+static senvec_status bind_classifier(binder *b, const sv_config *config) {
+    const head_names *names = &classifiers[config->family];
+    sv_head_weights *head = &b->weights->head;
+    const char *prefix = b->prefix;
+    b->prefix = names->prefixed ? prefix : "";
+    SENVEC_TRY(bind_projection(b, names->dense, config->hidden, config->hidden, &head->dense, &head->dense_bias));
+    b->prefix = "";
+    SENVEC_TRY(bind_projection(b, names->out, config->labels, config->hidden, &head->out, &head->out_bias));
+    b->prefix = prefix;
+    return SENVEC_OK;
+}
+
+static senvec_status bind_masked_model(binder *b, const sv_config *config) {
+    const head_names *names = &masked_models[config->family];
+    sv_head_weights *head = &b->weights->head;
+    if (!names->dense || config->embedding)
+        return sv_fail(b->err, SENVEC_UNSUPPORTED, 0, "%s: the masked language model of a \"%s\" is not supported", b->path,
+                       config->model_type);
+    const char *prefix = b->prefix;
+    char name[MAX_NAME], alias[MAX_NAME];
+    b->prefix = "";
+    SENVEC_TRY(bind_projection(b, names->dense, config->hidden, config->hidden, &head->dense, &head->dense_bias));
+    SENVEC_TRY(bind_layernorm(b, names->norm, config->hidden, &head->gamma, &head->beta));
+    snprintf(name, sizeof name, "%s.weight", names->out);
+    head->out = b->weights->word; /* tied, as it nearly always is */
+    if (find(b, name))
+        SENVEC_TRY(bind_table(b, name, config->vocabulary, config->hidden, &head->out));
+    snprintf(alias, sizeof alias, "%s.bias", names->out);
+    SENVEC_TRY(bind(b, b->arena, names->bias, alias, 0, config->vocabulary, false, &head->out_bias));
+    b->prefix = prefix;
+    return SENVEC_OK;
+}
+
+static senvec_status bind_head(binder *b, const sv_config *config) {
+    switch (config->task) {
+    case SENVEC_TASK_RERANKER:
+    case SENVEC_TASK_CLASSIFIER:
+        return bind_classifier(b, config);
+    case SENVEC_TASK_SPARSE:
+        return bind_masked_model(b, config);
+    case SENVEC_TASK_EMBEDDING:
+        break;
+    }
+    return SENVEC_OK;
+}
+
 static senvec_status bind_all(binder *b, const sv_config *config) {
     sv_weights *weights = b->weights;
     SENVEC_TRY(bind_embeddings(b, config));
@@ -235,6 +303,7 @@ static senvec_status bind_all(binder *b, const sv_config *config) {
     weights->layers = layers;
     for (size_t i = 0; i < config->layers; i++)
         SENVEC_TRY(bind_layer(b, i, config->hidden, config->inner, &weights->layers[i]));
+    SENVEC_TRY(bind_head(b, config));
     char beyond[MAX_NAME];
     snprintf(beyond, sizeof beyond, "%s%zu.%s.weight", b->names->layer, config->layers, b->names->query);
     if (find(b, beyond))

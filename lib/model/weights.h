@@ -17,6 +17,13 @@ typedef struct sv_layer_weights {
     const float *output_gamma, *output_beta;         /* (H): LayerNorm after the feed-forward */
 } sv_layer_weights;
 
+/* The layers of a head (heads.h): a classifier's, or a masked language model's. */
+typedef struct sv_head_weights {
+    const float *dense, *dense_bias; /* (H, H), (H); NULL: the task needs no head */
+    const float *gamma, *beta;       /* (H): a masked model's LayerNorm; NULL for a classifier */
+    const float *out, *out_bias;     /* (labels, H) and (labels), or (V, H) and (V) */
+} sv_head_weights;
+
 typedef struct sv_weights {
     /* E is the configuration's `embedding`, or H. */
     const float *word, *position;                  /* (V, E), (first_position + positions, E) */
@@ -25,11 +32,12 @@ typedef struct sv_weights {
     const float *projection, *projection_bias;     /* (H, E), (H): E to H; NULL: E is H */
     const float *relative;                         /* (buckets, A): bias by relative position; NULL: there is none */
     sv_layer_weights *layers;                      /* (L) */
-    uint64_t parameters;                           /* of everything above; a pooler in the file is not used and not counted */
-    uint64_t mapped_bytes;                         /* the files' size if any view points into them, else 0 */
-    uint64_t fingerprint;                          /* sv_hash of all of it, as floats */
-    sv_weight_files files;                         /* kept open for the views; none if there are no views */
-    sv_arena matrices;                             /* the layers' matrices, where they are copies */
+    sv_head_weights head;
+    uint64_t parameters;   /* of everything above; a pooler in the file is not used and not counted */
+    uint64_t mapped_bytes; /* the files' size if any view points into them, else 0 */
+    uint64_t fingerprint;  /* sv_hash of all of it, as floats */
+    sv_weight_files files; /* kept open for the views; none if there are no views */
+    sv_arena matrices;     /* the layers' matrices, where they are copies */
 } sv_weights;
 
 /* The columns of the embedding tables: E. */

@@ -1,5 +1,6 @@
 /* Every architecture on its tiny random model (tests/golden/families, made by tools/make_tiny_families.py), through senvec.h:
- * against transformers' vectors on each tier and in each precision, and the same bits alone and in a batch. */
+ * against transformers' vectors, scores and weights of words on each tier and in each precision, and the same bits alone, in a
+ * batch, and with or without the shortcut for a text's first token. */
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
@@ -8,14 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/limits.h"
+#include "engine/model.h"
 #include "senvec.h"
 #include "support/model_files.h"
 
-enum { H = 32, MAX_TEXTS = 16, BATCH = 61 };
+enum { H = 32, MAX_TEXTS = 16, BATCH = 61, LABELS = 3, MAX_WORDS = 256 };
 
 static const char *const families[] = {"bert",       "roberta", "xlm-roberta", "camembert", "mpnet",
                                        "distilbert", "electra", "bert-tanh",   "bert-relu", "distilbert-masked"};
@@ -185,17 +188,280 @@ static void test_first(void **state) {
                 if (precisions[p].precision == SENVEC_PRECISION_FP32)
                     assert_true(largest <= 5e-6);
                 check_same_bits(model, &g, vectors);
+                model->encoder.all_tokens = true; /* without the shortcut */
+                check_same_bits(model, &g, vectors);
                 senvec_model_free(model);
             }
         json_decref(g.root);
     }
 }
 
+/* ------------------------------------------------------------------------------------------------------- scores and words */
+
+/* A family's model without the modules of an embedder. */
+static const char *bare_checkpoint(const char *family, char directory[SV_MAX_PATH]) {
+    char path[SV_MAX_PATH + 32];
+    snprintf(directory, SV_MAX_PATH, "%.500s", test_copy_family(family, "bare"));
+    snprintf(path, sizeof path, "%s/modules.json", directory);
+    assert_int_equal(unlink(path), 0);
+    return directory;
+}
+
+static void score(const senvec_model *model, size_t threads, const senvec_pair *pairs, size_t count,
+                  senvec_activation activation, float *out) {
+    senvec_session *session;
+    senvec_error err;
+    senvec_score_options options = {.activation = activation};
+    if (senvec_session_open(model, &(senvec_session_options){.threads = threads}, &session, &err) != SENVEC_OK ||
+        senvec_score_pairs(session, pairs, count, &options, out, LABELS, NULL, &err) != SENVEC_OK)
+        fail_msg("%s", err.message);
+    senvec_session_free(session);
+}
+
+/* Alone and among others; `wanted` (count, LABELS). */
+static void check_same_scores(const senvec_model *model, const senvec_pair *pairs, size_t count, size_t labels,
+                              const float *wanted) {
+    senvec_pair batch[BATCH];
+    float scores[BATCH * LABELS];
+    for (size_t i = 0; i < BATCH; i++)
+        batch[i] = pairs[(BATCH - i) % count];
+    for (size_t threads = 1; threads <= 3; threads++) {
+        for (size_t i = 0; i < count; i++) {
+            score(model, threads, &pairs[i], 1, SENVEC_ACTIVATION_NONE, scores);
+            assert_memory_equal(scores, wanted + i * LABELS, labels * sizeof(float));
+        }
+        score(model, threads, batch, BATCH, SENVEC_ACTIVATION_NONE, scores);
+        for (size_t i = 0; i < BATCH; i++)
+            assert_memory_equal(scores + i * LABELS, wanted + (BATCH - i) % count * LABELS, labels * sizeof(float));
+    }
+}
+
+static size_t read_pairs(const golden *g, senvec_pair pairs[MAX_TEXTS]) {
+    const json_t *list = json_object_get(g->root, "pairs");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *a = json_array_get(json_array_get(list, i), 0), *b = json_array_get(json_array_get(list, i), 1);
+        pairs[i] = (senvec_pair){{json_string_value(a), json_string_length(a)}, {json_string_value(b), json_string_length(b)}};
+    }
+    return json_array_size(list);
+}
+
+static void test_scores(void **state) {
+    (void)state;
+    static const double bounds[] = {1e-5, 0.15, 0.5}; /* of a logit, by precision */
+    for (size_t f = 0; f < FAMILIES; f++) {
+        golden g = golden_open(families[f]);
+        senvec_pair pairs[MAX_TEXTS];
+        const size_t count = read_pairs(&g, pairs);
+        const json_t *logits = json_object_get(g.root, "logits");
+        const size_t labels = json_array_size(json_array_get(logits, 0));
+        char directory[SV_MAX_PATH];
+        bare_checkpoint(families[f], directory);
+        for (size_t p = 0; count && p < sizeof precisions / sizeof *precisions; p++)
+            for (size_t t = 0; t < TIERS; t++) {
+                senvec_model *model = open_model(directory, tiers[t], precisions[p].precision);
+                if (!model)
+                    continue;
+                senvec_model_info info;
+                senvec_model_describe(model, &info);
+                assert_int_equal(info.task, labels == 1 ? SENVEC_TASK_RERANKER : SENVEC_TASK_CLASSIFIER);
+                assert_int_equal(info.labels, labels);
+                assert_int_equal(info.activation, labels == 1 ? SENVEC_ACTIVATION_SIGMOID : SENVEC_ACTIVATION_NONE);
+                assert_string_equal(senvec_label_name(model, 0), "LABEL_0");
+                assert_null(senvec_label_name(model, labels));
+                float scores[MAX_TEXTS * LABELS], activated[MAX_TEXTS * LABELS];
+                score(model, 2, pairs, count, SENVEC_ACTIVATION_NONE, scores);
+                double largest = 0;
+                for (size_t i = 0; i < count; i++)
+                    for (size_t j = 0; j < labels; j++)
+                        largest = fmax(largest, fabs(scores[i * LABELS + j] -
+                                                     json_real_value(json_array_get(json_array_get(logits, i), j))));
+                print_message("%s %s on %s: largest difference of a logit %.2g\n", families[f],
+                              senvec_precision_name(precisions[p].precision), tiers[t], largest);
+                assert_true(largest <= bounds[p]);
+                score(model, 1, pairs, count, SENVEC_ACTIVATION_SIGMOID, activated);
+                for (size_t i = 0; i < count; i++)
+                    assert_true(fabs(activated[i * LABELS] - 1 / (1 + exp(-scores[i * LABELS]))) < 1e-6);
+                score(model, 1, pairs, count, SENVEC_ACTIVATION_SOFTMAX, activated);
+                for (size_t i = 0; i < count; i++) {
+                    double sum = 0;
+                    for (size_t j = 0; j < labels; j++)
+                        sum += activated[i * LABELS + j];
+                    assert_true(fabs(sum - 1) < 1e-6);
+                }
+                check_same_scores(model, pairs, count, labels, scores);
+                model->encoder.all_tokens = true;
+                check_same_scores(model, pairs, count, labels, scores);
+                senvec_model_free(model);
+            }
+        json_decref(g.root);
+    }
+}
+
+/* The ids and token types of pairs, through the tokenizer. */
+static void test_pair_ids(void **state) {
+    (void)state;
+    for (size_t f = 0; f < FAMILIES; f++) {
+        golden g = golden_open(families[f]);
+        senvec_pair pairs[MAX_TEXTS];
+        const size_t count = read_pairs(&g, pairs);
+        char directory[SV_MAX_PATH];
+        snprintf(directory, sizeof directory, TEST_FAMILIES "/%s", families[f]);
+        senvec_model *model = open_model(directory, "ref", SENVEC_PRECISION_FP32);
+        for (size_t i = 0; i < count; i++) {
+            const json_t *wanted = json_array_get(json_object_get(g.root, "pair_ids"), i);
+            const json_int_t second = json_integer_value(json_array_get(json_object_get(g.root, "second"), i));
+            uint32_t ids[64], types[64];
+            const sv_tokens tokens =
+                sv_tokenizer_encode_pair(model->tokenizer, pairs[i].first, pairs[i].second, ids, types, 48);
+            assert_int_equal(tokens.count, json_array_size(wanted));
+            for (size_t j = 0; j < tokens.count; j++) {
+                assert_int_equal(ids[j], json_integer_value(json_array_get(wanted, j)));
+                assert_int_equal(types[j], (json_int_t)j >= second);
+            }
+        }
+        senvec_model_free(model);
+        json_decref(g.root);
+    }
+}
+
+static void test_words(void **state) {
+    (void)state;
+    static const double bounds[] = {1e-5, 0.1, 0.35}; /* of a weight, by precision */
+    for (size_t f = 0; f < FAMILIES; f++) {
+        golden g = golden_open(families[f]);
+        const json_t *sparse = json_object_get(g.root, "sparse");
+        char directory[SV_MAX_PATH];
+        bare_checkpoint(families[f], directory);
+        for (size_t p = 0; sparse && p < sizeof precisions / sizeof *precisions; p++)
+            for (size_t t = 0; t < TIERS; t++) {
+                senvec_model *model = open_model(directory, tiers[t], precisions[p].precision);
+                if (!model)
+                    continue;
+                senvec_model_info info;
+                senvec_model_describe(model, &info);
+                assert_int_equal(info.task, SENVEC_TASK_SPARSE);
+                static senvec_weight words[MAX_TEXTS * MAX_WORDS], some[MAX_WORDS];
+                size_t counts[MAX_TEXTS];
+                double largest = 0;
+                for (size_t threads = 1; threads <= 3; threads++) {
+                    senvec_session *session;
+                    assert_int_equal(senvec_session_open(model, &(senvec_session_options){.threads = threads}, &session, NULL),
+                                     SENVEC_OK);
+                    if (threads == 1)
+                        assert_int_equal(senvec_embed_sparse(session, g.texts, g.count, words, MAX_WORDS, counts, NULL, NULL),
+                                         SENVEC_OK);
+                    for (size_t i = 0; i < g.count; i++) {
+                        size_t one;
+                        assert_int_equal(senvec_embed_sparse(session, &g.texts[i], 1, some, MAX_WORDS, &one, NULL, NULL),
+                                         SENVEC_OK);
+                        assert_int_equal(one, counts[i]);
+                        assert_memory_equal(some, words + i * MAX_WORDS, one * sizeof *some);
+                        /* The three heaviest are among all, in the order of their ids, and none is left out for a lighter one.
+                         */
+                        assert_int_equal(senvec_embed_sparse(session, &g.texts[i], 1, some, 3, &one, NULL, NULL), SENVEC_OK);
+                        assert_int_equal(one, counts[i] < 3 ? counts[i] : 3);
+                        float least = INFINITY;
+                        for (size_t j = 0; j < one; j++) {
+                            least = fminf(least, some[j].value);
+                            assert_true(j == 0 || some[j].id > some[j - 1].id);
+                        }
+                        size_t heavier = 0;
+                        for (size_t j = 0; j < counts[i]; j++)
+                            heavier += words[i * MAX_WORDS + j].value > least;
+                        assert_true(heavier < 3);
+                    }
+                    senvec_session_free(session);
+                }
+                for (size_t i = 0; i < g.count; i++) {
+                    double dense[MAX_WORDS] = {0};
+                    for (size_t j = 0; j < counts[i]; j++)
+                        dense[words[i * MAX_WORDS + j].id] = words[i * MAX_WORDS + j].value;
+                    const json_t *wanted = json_array_get(sparse, i);
+                    for (size_t j = 0; j < json_array_size(wanted); j++)
+                        dense[json_integer_value(json_array_get(json_array_get(wanted, j), 0))] -=
+                            json_real_value(json_array_get(json_array_get(wanted, j), 1));
+                    for (size_t j = 0; j < MAX_WORDS; j++)
+                        largest = fmax(largest, fabs(dense[j]));
+                }
+                print_message("%s %s on %s: largest difference of a word's weight %.2g\n", families[f],
+                              senvec_precision_name(precisions[p].precision), tiers[t], largest);
+                assert_true(largest <= bounds[p]);
+                senvec_model_free(model);
+            }
+        json_decref(g.root);
+    }
+}
+
+/* The mean of a text's token vectors is its vector; their number is that of its ids; too little room is an error. */
+static void test_tokens(void **state) {
+    (void)state;
+    golden g = golden_open("mpnet");
+    senvec_model *model = open_model(TEST_FAMILIES "/mpnet", "ref", SENVEC_PRECISION_FP32);
+    senvec_session *session;
+    senvec_error err;
+    assert_int_equal(senvec_session_open(model, &(senvec_session_options){.threads = 2}, &session, &err), SENVEC_OK);
+    static float tokens[MAX_TEXTS * 48 * H], vectors[MAX_TEXTS * H];
+    size_t counts[MAX_TEXTS], total = 0, at = 0;
+    assert_int_equal(senvec_embed(session, g.texts, g.count, vectors, H, NULL, &err), SENVEC_OK);
+    assert_int_equal(senvec_embed_tokens(session, g.texts, g.count, tokens, MAX_TEXTS * 48, counts, NULL, &err), SENVEC_OK);
+    for (size_t i = 0; i < g.count; i++) {
+        assert_int_equal(counts[i], json_array_size(json_array_get(json_object_get(g.root, "ids"), i)));
+        double mean[H] = {0}, squares = 0;
+        for (size_t row = 0; row < counts[i]; row++, at++)
+            for (size_t j = 0; j < H; j++)
+                mean[j] += tokens[at * H + j];
+        for (size_t j = 0; j < H; j++)
+            squares += mean[j] * mean[j];
+        for (size_t j = 0; j < H; j++)
+            assert_true(fabs(mean[j] / sqrt(squares) - vectors[i * H + j]) < 1e-6);
+        total += counts[i];
+    }
+    assert_int_equal(senvec_embed_tokens(session, g.texts, g.count, tokens, total, counts, NULL, &err), SENVEC_OK);
+    counts[0] = 77;
+    assert_int_equal(senvec_embed_tokens(session, g.texts, g.count, tokens, total - 1, counts, NULL, &err), SENVEC_TOO_LARGE);
+    assert_int_equal(counts[0], 77);
+    senvec_session_free(session);
+    senvec_model_free(model);
+    json_decref(g.root);
+}
+
+/* A model that is opened as what it is doesn't do another's work. */
+static void test_wrong_task(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"tiny", "roberta", "bert-relu"};
+    for (size_t k = 0; k < 3; k++) {
+        char directory[SV_MAX_PATH];
+        senvec_model *model =
+            open_model(k ? bare_checkpoint(kinds[k], directory) : TEST_TINY_MODEL, "ref", SENVEC_PRECISION_FP32);
+        senvec_session *session;
+        senvec_error err = {0};
+        assert_int_equal(senvec_session_open(model, &(senvec_session_options){.threads = 1}, &session, NULL), SENVEC_OK);
+        const senvec_text text = {"the river", 9};
+        float out[H];
+        senvec_weight word;
+        size_t n;
+        if (k != 0) {
+            assert_int_equal(senvec_embed(session, &text, 1, out, H, NULL, &err), SENVEC_UNSUPPORTED);
+            assert_int_equal(senvec_embed_tokens(session, &text, 1, out, 99, &n, NULL, &err), SENVEC_UNSUPPORTED);
+        }
+        if (k != 1) {
+            assert_int_equal(senvec_score_pairs(session, &(senvec_pair){text, text}, 1, NULL, out, 1, NULL, &err),
+                             SENVEC_UNSUPPORTED);
+            assert_null(senvec_label_name(model, 0));
+        }
+        if (k != 2)
+            assert_int_equal(senvec_embed_sparse(session, &text, 1, &word, 1, &n, NULL, &err), SENVEC_UNSUPPORTED);
+        assert_true(strlen(err.message) > 20);
+        senvec_session_free(session);
+        senvec_model_free(model);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_mean),
-        cmocka_unit_test(test_first),
+        cmocka_unit_test(test_ids),      cmocka_unit_test(test_mean),       cmocka_unit_test(test_first),
+        cmocka_unit_test(test_pair_ids), cmocka_unit_test(test_scores),     cmocka_unit_test(test_words),
+        cmocka_unit_test(test_tokens),   cmocka_unit_test(test_wrong_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
