@@ -56,13 +56,20 @@ static void finish(sv_exchange *exchange) {
     }
 }
 
+/* A thread has done its part of a suspended exchange. Once the loop has it, it may be gone. True: this was the last one. */
+static bool let_go(sv_exchange *exchange) {
+    bool last = atomic_fetch_sub(&exchange->holders, 1) == 1;
+    if (last)
+        sv_http_loop_add(exchange->loop, exchange);
+    return last;
+}
+
 /* Whatever thread: the vectors are there, or the request was cancelled. The answer is written here rather than by the HTTP
- * thread, which all other clients would have to wait for: a hundred vectors as text take a millisecond. Once the loop has the
- * exchange, it may be gone. */
+ * thread, which all other clients would have to wait for: a hundred vectors as text take a millisecond. */
 static void on_done(sv_request *request) {
     sv_exchange *exchange = request->context;
     finish(exchange);
-    sv_http_loop_add(exchange->loop, exchange);
+    let_go(exchange);
 }
 
 static void on_refused(sv_exchange *exchange, sv_admission why) {
@@ -95,15 +102,14 @@ static void on_refused(sv_exchange *exchange, sv_admission why) {
     }
 }
 
-/* The texts are known: into the queue with them, and the connection waits. `done` may come before it is suspended, but it is
- * this thread that resumes it, later. */
-static void submit(sv_exchange *exchange) {
+/* The texts are known: into the queue with them; the batcher becomes one of the holders. False: an answer stands. */
+static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
     sv_server *server = exchange->server;
     size_t dimensions = server->info.dimensions;
     exchange->vectors = sv_exchange_alloc(exchange, exchange->count, dimensions * sizeof(float), "the vectors");
     exchange->lengths = exchange->vectors ? sv_exchange_alloc(exchange, exchange->count, sizeof(uint32_t), "the texts") : NULL;
     if (!exchange->lengths || !sv_exchange_may_answer(exchange))
-        return;
+        return false;
     exchange->request = (sv_request){
         .texts = exchange->texts,
         .count = exchange->count,
@@ -113,18 +119,23 @@ static void submit(sv_exchange *exchange) {
         .normalize = exchange->normalize,
         .client = exchange->client,
         .deadline_ns = exchange->deadline_ns,
-        .outside_ns = sv_http_loop_outside_ns(exchange->loop, sv_clock_ns()),
+        .outside_ns = outside_ns,
         .done = on_done,
         .context = exchange,
     };
+    atomic_fetch_add(&exchange->holders, 1);
     sv_admission admission = sv_batcher_submit(server->batcher, &exchange->request, &exchange->retry_ns);
-    if (admission != SV_ADMITTED) {
-        on_refused(exchange, admission);
-        return;
-    }
+    if (admission == SV_ADMITTED)
+        return true;
+    atomic_fetch_sub(&exchange->holders, 1);
+    on_refused(exchange, admission);
+    return false;
+}
+
+static void suspend(sv_exchange *exchange, sv_exchange *waiting) {
     exchange->suspended = true;
     MHD_suspend_connection(exchange->connection);
-    sv_links_enter(&server->links, exchange->link, SV_PHASE_WAITING, exchange);
+    sv_links_enter(&exchange->server->links, exchange->link, SV_PHASE_WAITING, waiting);
 }
 
 static void begin(sv_exchange *exchange) {
@@ -141,9 +152,33 @@ static void begin(sv_exchange *exchange) {
             return;
         }
     }
+    uint64_t now = sv_clock_ns();
+    exchange->outside_ns = sv_http_loop_outside_ns(exchange->loop, now);
+    exchange->handed_ns = now;
+    if (exchange->body.length > SV_LARGE_BODY) {
+        atomic_store(&exchange->holders, 1);
+        suspend(exchange, NULL);
+        sv_large_bodies_add(&server->large_bodies, exchange);
+        return;
+    }
     exchange->route->begin(exchange);
-    if (!exchange->status)
-        submit(exchange);
+    if (exchange->status)
+        return;
+    /* `done` may come before the connection is suspended, but it is this thread that resumes it, later. */
+    if (submit(exchange, exchange->outside_ns))
+        suspend(exchange, exchange);
+}
+
+void sv_exchange_read_large(sv_exchange *exchange) {
+    sv_server *server = exchange->server;
+    if (atomic_load(&server->draining))
+        on_refused(exchange, SV_REFUSED_CLOSING);
+    else
+        exchange->route->begin(exchange);
+    if (!exchange->status && submit(exchange, exchange->outside_ns + (sv_clock_ns() - exchange->handed_ns)))
+        sv_links_enter(&server->links, exchange->link, SV_PHASE_WAITING, exchange);
+    if (let_go(exchange))
+        sv_http_loops_ring(server);
 }
 
 /* -------------------------------------------------------------- callbacks */
@@ -174,7 +209,7 @@ enum MHD_Result sv_exchange_handle(void *loop, struct MHD_Connection *connection
     }
     if (exchange->suspended) {
         exchange->suspended = false;
-        if (exchange->request.status == SENVEC_OK)
+        if (exchange->request.finished_ns && exchange->request.status == SENVEC_OK)
             sv_http_loop_delivered(exchange->loop, exchange->request.finished_ns, sv_clock_ns());
     } else if (!exchange->status) {
         begin(exchange);

@@ -8,6 +8,7 @@
 #define SV_SERVER_EXCHANGE_H
 
 #include <microhttpd.h>
+#include <stdatomic.h>
 
 #include "common/json.h"
 #include "io/vector_type.h"
@@ -61,9 +62,11 @@ struct sv_exchange {
 
     /* The vectors. */
     sv_request request;
-    float *vectors;                /* (count, H) */
-    void (*finish)(sv_exchange *); /* they are there, on a thread of the batcher: writes the answer */
-    sv_exchange *next_done;        /* the loop's list */
+    float *vectors;                 /* (count, H) */
+    void (*finish)(sv_exchange *);  /* they are there, on a thread of the batcher: writes the answer */
+    atomic_int holders;             /* threads that still work on it while it is suspended; the last gives it to its loop */
+    uint64_t handed_ns, outside_ns; /* when the body was complete; what its loop then added to the time */
+    sv_exchange *next_done;         /* a list of its loop, or of the large bodies */
 
     /* The answer. */
     unsigned status;          /* 0: none yet */
@@ -108,6 +111,9 @@ void sv_exchange_read_head(sv_exchange *exchange, const char *url, const char *m
 
 /* answer.c: hands the answer to the HTTP library, which then owns its bytes. */
 enum MHD_Result sv_exchange_send(sv_exchange *exchange);
+
+/* Reads a large body, on the thread for them. */
+void sv_exchange_read_large(sv_exchange *exchange);
 
 /* The callbacks of the HTTP library. */
 enum MHD_Result sv_exchange_handle(void *loop, struct MHD_Connection *connection, const char *url, const char *method,

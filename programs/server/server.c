@@ -170,6 +170,7 @@ static senvec_status open_server(sv_server *server, const sv_server_options *opt
         .on_left = on_left,
     };
     SENVEC_TRY(sv_links_open(&server->links, &links, err));
+    SENVEC_TRY(sv_large_bodies_open(&server->large_bodies, sv_exchange_read_large, err));
     return sv_http_loops_open(server, err);
 }
 
@@ -232,6 +233,7 @@ void sv_server_close(sv_server *server) {
     stop_listening(server);
     sv_links_stop(&server->links);
     /* No connection may be suspended when the HTTP library stops; it may still ask the batcher until then. */
+    sv_large_bodies_close(&server->large_bodies);
     if (server->batcher)
         sv_batcher_stop(server->batcher);
     sv_http_loops_close(server);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "server/http_loop.h"
+#include "server/large_bodies.h"
 #include "server/links.h"
 #include "server/request_memory.h"
 #include "server/server.h"
@@ -30,6 +31,7 @@ struct sv_server {
     size_t loop_count;
     int listener; /* -1: none */
     sv_links links;
+    sv_large_bodies large_bodies;
     sv_server_metrics metrics;
     sv_request_memory memory;
     atomic_ullong refused_memory;
