@@ -2,8 +2,10 @@
 #include "server/access_log.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "server/exchange.h"
 
@@ -15,6 +17,14 @@ static void put_peer(const sv_exchange *exchange, char *out, size_t size) {
         inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, out, (socklen_t)size);
     else if (address && address->sa_family == AF_INET6)
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, out, (socklen_t)size);
+}
+
+/* In one call, so that lines of several processes don't mix. A pipe that nobody empties would stop the server, so a line for
+ * which there is no room is lost. The flag for that, O_NONBLOCK, would be the other users' of the pipe, too; where poll says
+ * that there is room, a line of less than PIPE_BUF fits. */
+static bool write_line(int file, const char *line, size_t length) {
+    struct pollfd room = {.fd = file, .events = POLLOUT};
+    return poll(&room, 1, 0) == 1 && room.revents & POLLOUT && write(file, line, length) == (ssize_t)length;
 }
 
 void sv_access_log_write(const struct sv_exchange *exchange, bool taken, uint64_t now) {
@@ -39,11 +49,10 @@ void sv_access_log_write(const struct sv_exchange *exchange, bool taken, uint64_
     sv_bytes_print(&line, ",\"total_ms\":%.3f,\"queue_ms\":%.3f,\"compute_ms\":%.3f}\n",
                    (double)(now - exchange->begin_ns) / 1e6, (double)request->queue_ns / 1e6,
                    (double)request->compute_ns / 1e6);
+    int file = fileno(server->options.access_log);
     pthread_mutex_lock(&server->log_lock);
-    if (!line.failed) {
-        fwrite(line.data, line.length, 1, server->options.access_log);
-        fflush(server->options.access_log);
-    }
+    if (line.failed || !write_line(file, line.data, line.length))
+        atomic_fetch_add(&server->log_lines_lost, 1);
     pthread_mutex_unlock(&server->log_lock);
     sv_bytes_release(&line);
 }

@@ -62,6 +62,12 @@ static void add_headers(const sv_exchange *exchange, struct MHD_Response *respon
     MHD_add_response_header(response, "X-Request-Id", exchange->id);
     if (exchange->status != 204)
         MHD_add_response_header(response, "Content-Type", exchange->content_type);
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (strncmp(exchange->content_type, "text/html", 9) == 0)
+        MHD_add_response_header(
+            response, "Content-Security-Policy",
+            "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
+            "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     if (exchange->request.finished_ns && exchange->status == 200)
         add_times(exchange, response);
     if (exchange->retry_ns) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/utf8.h"
 #include "io/decimal.h"
 
 void sv_bytes_release(sv_bytes *bytes) {
@@ -62,16 +63,33 @@ void sv_bytes_print(sv_bytes *bytes, const char *format, ...) {
         sv_bytes_put(bytes, line, (size_t)length);
 }
 
+static bool is_plain(unsigned char c) {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 void sv_bytes_string(sv_bytes *bytes, const char *text, size_t length) {
+    const char *at = text, *end = text + length;
     sv_bytes_put(bytes, "\"", 1);
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '"' || c == '\\')
-            sv_bytes_put(bytes, (char[]){'\\', (char)c}, 2);
-        else if (c < 0x20)
-            sv_bytes_print(bytes, "\\u%04x", c);
-        else
-            sv_bytes_put(bytes, &text[i], 1);
+    while (at < end) {
+        const char *plain = at;
+        while (at < end && is_plain((unsigned char)*at))
+            at++;
+        sv_bytes_put(bytes, plain, (size_t)(at - plain));
+        if (at == end)
+            break;
+        if ((unsigned char)*at < 0x80) {
+            if (*at == '"' || *at == '\\')
+                sv_bytes_put(bytes, (char[]){'\\', *at}, 2);
+            else
+                sv_bytes_print(bytes, "\\u%04x", (unsigned)*at);
+            at++;
+            continue;
+        }
+        uint32_t code;
+        uint8_t utf8[SV_MAX_UTF8];
+        bool invalid = false;
+        at += sv_utf8_decode((const uint8_t *)at, (const uint8_t *)end, &code, &invalid);
+        sv_bytes_put(bytes, utf8, sv_utf8_encode(code, utf8));
     }
     sv_bytes_put(bytes, "\"", 1);
 }

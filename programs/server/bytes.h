@@ -22,7 +22,7 @@ void sv_bytes_put(sv_bytes *bytes, const void *data, size_t length);
 void sv_bytes_text(sv_bytes *bytes, const char *text);
 __attribute__((format(printf, 2, 3))) void sv_bytes_print(sv_bytes *bytes, const char *format, ...);
 
-/* A JSON string with its quotes, of valid UTF-8. */
+/* A JSON string with its quotes; bytes that aren't UTF-8 become U+FFFD. */
 void sv_bytes_string(sv_bytes *bytes, const char *text, size_t length);
 /* A JSON array of numbers that read back as the same floats. */
 void sv_bytes_floats(sv_bytes *bytes, const float *values, size_t count);

@@ -34,6 +34,12 @@ static const char *fault_of_host(const framing *seen, const char *value, size_t 
                : "Host must be a name or an address, with or without a port";
 }
 
+/* libmicrohttpd 0.9.75 joins a line that continues the one before it to that one's name: "Content-Length:", and on the next
+ * line " 57", is the header "Content-Length57" without a value, and the request seems to have no body. */
+static bool is_longer(const char *name, const char *known) {
+    return strncasecmp(name, known, strlen(known)) == 0 && name[strlen(known)];
+}
+
 static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_length,
                                       const char *value, size_t length) {
     (void)kind;
@@ -43,6 +49,8 @@ static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, co
         seen->fault = "a header's name has a character that isn't allowed in it";
     else if (strcspn(value, "\r\n") != length)
         seen->fault = "a header's value has a character that isn't allowed in it";
+    else if (is_longer(name, "Content-Length") || is_longer(name, "Transfer-Encoding"))
+        seen->fault = "a header's name begins like one that says where the request ends (a folded header?)";
     else if (strcasecmp(name, "Content-Length") == 0 && ++seen->lengths > 1)
         seen->fault = "there is more than one Content-Length";
     else if (strcasecmp(name, "Transfer-Encoding") == 0 && ++seen->encodings)

@@ -124,6 +124,13 @@ static const char *skip_prefix(const char *url, const char *prefix) {
     return url[length] ? url + length : "/";
 }
 
+/* Cut, and fit for a log. */
+static void copy_method(sv_exchange *exchange, const char *method) {
+    size_t length = strnlen(method, sizeof exchange->method - 1);
+    for (size_t i = 0; i < length; i++)
+        exchange->method[i] = (char)(method[i] >= 'A' && method[i] <= 'Z' ? method[i] : '?');
+}
+
 /* Without origin, prefix and a slash at its end; cut, and fit for a log. */
 static void copy_path(sv_exchange *exchange, const char *url) {
     url = skip_prefix(skip_origin(url), exchange->server->options.prefix);
@@ -138,7 +145,7 @@ static void copy_path(sv_exchange *exchange, const char *url) {
 
 void sv_exchange_read_head(sv_exchange *exchange, const char *url, const char *method, const char *version) {
     exchange->client = exchange->address = exchange->link ? exchange->link->address : 0;
-    snprintf(exchange->method, sizeof exchange->method, "%s", method);
+    copy_method(exchange, method);
     copy_path(exchange, url);
     choose_id(exchange);
     judge_headers(exchange, version);

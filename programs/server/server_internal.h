@@ -40,6 +40,7 @@ struct sv_server {
     uint64_t opened_ns, id_seed;
     double opened_at; /* seconds since 1970 */
     pthread_mutex_t log_lock;
+    atomic_ullong log_lines_lost;
 };
 
 /* The name of the model that `asked` is, with or without ":latest" as Ollama's clients add it; NULL: none is. */

@@ -188,6 +188,8 @@ void sv_server_metrics_write(struct sv_server *server, sv_bytes *out) {
     value(out, "connections_timed_out_total", "counter", "Connections closed for being idle or slow.", (double)timed_out);
     value(out, "connections_displaced_total", "counter", "Connections closed to give their places to others.",
           (double)displaced);
+    value(out, "log_lines_lost_total", "counter", "Lines for which the access log had no room, or that failed.",
+          (double)atomic_load(&server->log_lines_lost));
     value(out, "request_memory_bytes", "gauge", "Memory reserved by requests, of --max-memory.",
           (double)sv_request_memory_used(&server->memory));
     value(out, "resident_memory_bytes", "gauge", "Resident memory of the process.", resident_bytes());

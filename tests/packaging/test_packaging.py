@@ -105,7 +105,8 @@ class Packaging(unittest.TestCase):
                 for i in range(10):
                     status, body = get(f"http://127.0.0.1:{port}/v1/embeddings", {"input": [f"text {i}", "b"]})
                     self.assertEqual((status, len(json.loads(body)["data"])), (200, 2))
-                self.assertEqual(get(f"http://127.0.0.1:{port}/metrics")[0], 404)
+                for spelling in ("metrics", "metrics/", "metrics%2f", "%6detrics", "metrics?a=b", "/metrics", "./metrics"):
+                    self.assertEqual(get(f"http://127.0.0.1:{port}/{spelling}")[0], 404, spelling)
                 answered = [re.search(rb"^senvec_answered_total (\d+)", get(f"http://127.0.0.1:{replica}/metrics")[1], re.M)
                             for replica in replicas]
                 self.assertEqual(sum(int(match[1]) for match in answered), 10)

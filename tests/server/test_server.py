@@ -67,6 +67,58 @@ class Access(unittest.TestCase):
             self.assertEqual([(line["method"], line["path"], line["status"]) for line in lines],
                              [("GET", "/v1/models", 200)] * 2)
 
+    def test_odd_bytes_in_log_and_errors(self):
+        """A line of the log is JSON that a terminal survives, and an answer is UTF-8, whatever came."""
+        requests = [b'GE"T,"x":"\x1b[31m\xff / HTTP/1.1\r\nHost: x\r\n\r\n', b"get /health HTTP/1.1\r\nHost: x\r\n\r\n",
+                    b"GET /\xff\x1b\"a HTTP/1.1\r\nHost: x\r\n\r\n",
+                    b"POST /embed HTTP/1.1\r\nHost: x\r\nX-Timeout-Ms: \xff\xc3(\r\nContent-Length: 0\r\n\r\n",
+                    b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Encoding: \xc3\xa9\xff\r\nContent-Length: 0\r\n\r\n"]
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder, "log")
+            with Service("--access-log", log) as s:
+                for request in requests:
+                    with s.socket() as raw:
+                        raw.sendall(request)
+                        raw.shutdown(socket.SHUT_WR)
+                        data = b""
+                        while chunk := raw.recv(65536):
+                            data += chunk
+                    if data.startswith(b"HTTP/1.1 4"):
+                        data.decode()
+            for line in log.read_bytes().splitlines():
+                self.assertRegex(line, b"^[ -~]*$")
+                entry = json.loads(line)
+                self.assertRegex(entry["method"], "^[A-Z?]+$")
+                self.assertEqual(list(entry)[:6], ["time", "id", "client", "method", "path", "status"])
+
+    def test_log_that_nobody_reads(self):
+        """Lines are lost and counted; requests are not."""
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder, "fifo")
+            os.mkfifo(log)
+            reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+            with Service("--access-log", log) as s:
+                connection = s.connect()
+                for _ in range(1000):
+                    self.assertEqual(s.call("GET", "/health", connection=connection)[0], 200)
+                connection.close()
+                self.assertGreater(s.metrics()["senvec_log_lines_lost_total"], 0)
+                lines = os.read(reader, 1 << 20).splitlines()
+                self.assertGreater(len(lines), 100)
+                for line in lines:
+                    self.assertEqual(json.loads(line)["status"], 200)
+                lost = s.metrics()["senvec_log_lines_lost_total"]
+                self.assertEqual(s.call("GET", "/health")[0], 200)
+                self.assertEqual(s.metrics()["senvec_log_lines_lost_total"], lost)  # there is room again
+            os.close(reader)
+
+    def test_the_page_is_shut(self):
+        with Service() as s:
+            headers = s.call("GET", "/")[1]
+            self.assertIn("default-src 'none'", headers["content-security-policy"])
+            for path in ("/", "/info", "/nothing"):
+                self.assertEqual(s.call("GET", path)[1]["x-content-type-options"], "nosniff")
+
     def test_tls(self):
         with tempfile.TemporaryDirectory() as folder:
             key, certificate = Path(folder, "key.pem"), Path(folder, "cert.pem")
@@ -199,6 +251,9 @@ class Framing(unittest.TestCase):
         (b"1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked", CHUNKED),
         (b"1.1\r\nHost: x\r\nTransfer-Encoding: identity", BODY),
         (b"1.1\r\nHost: x\r\nTransfer-Encoding: \x0bchunked", CHUNKED),
+        (b"1.1\r\nHost: x\r\nContent-Length:\r\n 14", BODY),  # continued on the next line
+        (b"1.1\r\nHost: x\r\nContent-Length: 0\r\n\t14", BODY),
+        (b"1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding:\r\n chunked", CHUNKED),
     ]
     FINE = [
         (b"1.1\r\nHost: x:80\r\nContent-Length: 14", BODY),
