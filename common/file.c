@@ -1,5 +1,5 @@
 /* Files. Atomic writing: the temporary is made with mkstemp in the target's folder (rename only works inside one filesystem),
- * with the permissions that a plain open would have given.
+ * with the permissions and the owner of the file that it replaces, or those that a plain open would have given.
  *
  * A process that is killed leaves its temporary behind. So a writer holds a lock (flock) on its temporary until that is
  * renamed, and who writes the same file next removes the temporaries of it that nobody holds. The remover unlinks under the
@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define MAX_LINKS 40
 
 /* NOT_FOUND for a missing file, IO for everything else the system may say. */
 static senvec_status fail_errno(senvec_error *err, const char *path, const char *doing) {
@@ -166,13 +168,70 @@ static int make_temporary(sv_atomic_file *file) {
     }
 }
 
+/* Follows symbolic links, as long as they are ours or root's: what a link of somebody else's leads to isn't what the caller
+ * meant. (The kernel looks at that where a file is opened, not where one is replaced.) A device or pipe is left as it is named.
+ */
+static senvec_status follow_links(const char *path, char out[SV_MAX_PATH], senvec_error *err) {
+    struct stat facts;
+    SENVEC_TRY(sv_path_join("", path, out, err));
+    bool special = stat(path, &facts) == 0 && !S_ISREG(facts.st_mode);
+    for (int links = 0; !special && lstat(out, &facts) == 0 && S_ISLNK(facts.st_mode); links++) {
+        char target[SV_MAX_PATH], next[SV_MAX_PATH];
+        ssize_t length = links < MAX_LINKS ? readlink(out, target, sizeof target - 1) : -1;
+        if (facts.st_uid != 0 && facts.st_uid != geteuid())
+            return sv_fail(err, SENVEC_IO, 0, "%s: a symbolic link that belongs to another user isn't followed; name its file",
+                           out);
+        if (length < 0)
+            return sv_fail(err, SENVEC_IO, 0, "%s: a symbolic link that leads nowhere", path);
+        target[length] = '\0';
+        const char *slash = strrchr(out, '/');
+        int folder = target[0] == '/' || !slash ? 0 : (int)(slash - out) + 1;
+        int written = snprintf(next, sizeof next, "%.*s%s", folder, out, target);
+        if (written < 0 || (size_t)written >= sizeof next)
+            return sv_fail(err, SENVEC_TOO_LARGE, 0, "path of over %u bytes: %.60s...", SV_MAX_PATH - 1, path);
+        memcpy(out, next, (size_t)written + 1);
+    }
+    return SENVEC_OK;
+}
+
+/* The process's mask. It is asked of the kernel: umask() could only be read by changing it, which other threads would notice.
+ */
+static mode_t file_mask(void) {
+    char text[4096];
+    mode_t mask = 077;
+    int descriptor = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t length = descriptor < 0 ? -1 : read(descriptor, text, sizeof text - 1);
+    if (descriptor >= 0)
+        close(descriptor);
+    if (length > 0) {
+        text[length] = '\0';
+        const char *found = strstr(text, "\nUmask:");
+        if (found)
+            mask = (mode_t)strtoul(found + 7, NULL, 8);
+    }
+    return mask;
+}
+
+/* As a plain open would make a new file, or as the file is that it replaces; what only root may give stays ours. */
+static bool set_permissions(int descriptor, const struct stat *replaced) {
+    if (!replaced)
+        return fchmod(descriptor, 0666 & ~file_mask()) == 0;
+    struct stat own;
+    mode_t mode = replaced->st_mode & 07777;
+    if (fstat(descriptor, &own) != 0)
+        return false;
+    bool other = own.st_uid != replaced->st_uid || own.st_gid != replaced->st_gid;
+    if (other && fchown(descriptor, replaced->st_uid, replaced->st_gid) != 0 &&
+        fchown(descriptor, (uid_t)-1, replaced->st_gid) != 0)
+        mode &= ~(mode_t)06000;
+    return fchmod(descriptor, mode) == 0;
+}
+
 senvec_status sv_atomic_file_open(sv_atomic_file *file, const char *path, senvec_error *err) {
     *file = (sv_atomic_file){0};
-    char *target = realpath(path, NULL); /* through a symbolic link, whose file is replaced, not the link */
-    int length = snprintf(file->path, sizeof file->path, "%s", target ? target : path);
-    free(target);
-    int temporary_length = snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_TAIL, file->path);
-    if (length < 0 || temporary_length < 0 || (size_t)temporary_length >= sizeof file->temporary)
+    SENVEC_TRY(follow_links(path, file->path, err));
+    int length = snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_TAIL, file->path);
+    if (length < 0 || (size_t)length >= sizeof file->temporary)
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "path of over %u bytes: %.60s...", SV_MAX_PATH - 12, path);
     struct stat facts;
     bool exists = stat(file->path, &facts) == 0;
@@ -186,9 +245,7 @@ senvec_status sv_atomic_file_open(sv_atomic_file *file, const char *path, senvec
     int descriptor = make_temporary(file);
     if (descriptor < 0)
         return sv_fail(err, SENVEC_IO, 0, "%s: cannot be written: %s", path, strerror(errno));
-    mode_t mask = umask(0);
-    umask(mask);
-    file->stream = fchmod(descriptor, 0666 & ~mask) == 0 ? fdopen(descriptor, "w") : NULL;
+    file->stream = set_permissions(descriptor, exists ? &facts : NULL) ? fdopen(descriptor, "w") : NULL;
     if (!file->stream) {
         senvec_status status = sv_fail(err, SENVEC_IO, 0, "%s: cannot be written: %s", path, strerror(errno));
         close(descriptor);
@@ -201,7 +258,12 @@ senvec_status sv_atomic_file_open(sv_atomic_file *file, const char *path, senvec
 senvec_status sv_atomic_file_commit(sv_atomic_file *file, senvec_error *err) {
     bool replaces = file->temporary[0];
     errno = 0;
-    bool written = fflush(file->stream) == 0 && !ferror(file->stream) && (!replaces || fsync(fileno(file->stream)) == 0);
+    bool written = fflush(file->stream) == 0 && !ferror(file->stream);
+    if (!written && errno == 0 && replaces) { /* it failed earlier, and errno has changed since: now it fails as then */
+        ssize_t again = write(fileno(file->stream), "", 1);
+        (void)again;
+    }
+    written = written && (!replaces || fsync(fileno(file->stream)) == 0);
     int number = errno;
     int held = fcntl(fileno(file->stream), F_DUPFD_CLOEXEC, 0); /* keeps the lock until the file has its name */
     if (fclose(file->stream) != 0 && written) {

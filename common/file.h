@@ -36,8 +36,9 @@ senvec_status sv_cache_path(const char *below, char out[SV_MAX_PATH], senvec_err
 
 /* A file that replaces `path` on commit and leaves no trace otherwise: it is written beside it under a temporary name, then
  * flushed to the disk and renamed. What a killed writer of the same file left is removed. Write to `stream` with stdio; write
- * errors are noticed at commit. A path that is a device or a pipe is written into as it is; of a symbolic link the file that it
- * names is replaced. */
+ * errors are noticed at commit. A file that is replaced keeps its mode and, where the process may give it, its owner. A path
+ * that is a device or a pipe is written into as it is; of a symbolic link the file that it names is replaced, unless the link
+ * belongs to another user than the process's and root. */
 typedef struct sv_atomic_file {
     FILE *stream;
     char path[SV_MAX_PATH];

@@ -1,12 +1,14 @@
 /* Status texts, error lines, memory, files. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -159,6 +161,99 @@ static void an_atomic_file_appears_whole_or_not_at_all(void **state) {
     assert_int_equal(facts.st_mode & 0777, 0666 & ~mask);
 }
 
+static mode_t mode_of(const char *path) {
+    struct stat facts;
+    assert_int_equal(stat(path, &facts), 0);
+    return facts.st_mode & 07777;
+}
+
+static void replace(const char *path, const char *text) {
+    sv_atomic_file file;
+    assert_int_equal(sv_atomic_file_open(&file, path, NULL), SENVEC_OK);
+    fputs(text, file.stream);
+    assert_int_equal(sv_atomic_file_commit(&file, NULL), SENVEC_OK);
+    assert_content(path, text);
+}
+
+static void a_replaced_file_keeps_mode_and_owner(void **state) {
+    (void)state;
+    char path[SV_MAX_PATH];
+    sv_path_join(folder, "kept", path, NULL);
+    const mode_t modes[] = {0600, 0640, 0400, 0664};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        write_text(path, "old");
+        assert_int_equal(chmod(path, modes[i]), 0);
+        replace(path, "new");
+        assert_int_equal(mode_of(path), modes[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    if (geteuid() != 0)
+        return;
+    struct stat facts;
+    write_text(path, "old");
+    assert_int_equal(chown(path, 12345, 23456), 0);
+    assert_int_equal(chmod(path, 0640), 0);
+    replace(path, "new");
+    assert_int_equal(stat(path, &facts), 0);
+    assert_true(facts.st_uid == 12345 && facts.st_gid == 23456);
+    assert_int_equal(mode_of(path), 0640);
+}
+
+static void links_are_followed_unless_they_are_others(void **state) {
+    (void)state;
+    char target[SV_MAX_PATH], near[SV_MAX_PATH], far[SV_MAX_PATH], dangling[SV_MAX_PATH];
+    sv_path_join(folder, "target", target, NULL);
+    sv_path_join(folder, "near", near, NULL);
+    sv_path_join(folder, "far", far, NULL);
+    sv_path_join(folder, "dangling", dangling, NULL);
+    write_text(target, "old");
+    assert_int_equal(symlink("target", near), 0);
+    assert_int_equal(symlink(near, far), 0);
+    assert_int_equal(symlink("not-there", dangling), 0);
+    struct stat facts;
+    replace(far, "new");
+    assert_content(target, "new");
+    assert_int_equal(lstat(far, &facts), 0);
+    assert_true(S_ISLNK(facts.st_mode));
+    replace(dangling, "made");
+    sv_path_join(folder, "not-there", near, NULL);
+    assert_content(near, "made");
+    sv_atomic_file file;
+    senvec_error err;
+    char round[SV_MAX_PATH];
+    sv_path_join(folder, "round", round, NULL);
+    assert_int_equal(symlink("round", round), 0);
+    assert_int_equal(sv_atomic_file_open(&file, round, &err), SENVEC_IO);
+    if (geteuid() != 0)
+        return;
+    assert_int_equal(lchown(far, 12345, 12345), 0);
+    assert_int_equal(sv_atomic_file_open(&file, far, &err), SENVEC_IO);
+    assert_non_null(strstr(err.message, "another user"));
+    assert_content(target, "new");
+}
+
+/* As `write` said when the disk was full, whatever happened since. */
+static void an_error_from_long_before_is_told(void **state) {
+    (void)state;
+    char path[SV_MAX_PATH];
+    sv_path_join(folder, "large", path, NULL);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    sv_atomic_file file;
+    senvec_error err;
+    assert_int_equal(sv_atomic_file_open(&file, path, NULL), SENVEC_OK);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){100000, before.rlim_max});
+    for (size_t i = 0; i < 300000; i++)
+        putc('x', file.stream);
+    errno = 0;
+    senvec_status status = sv_atomic_file_commit(&file, &err);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(status, SENVEC_IO);
+    assert_non_null(strstr(err.message, strerror(EFBIG)));
+    assert_false(sv_path_is_file(path));
+}
+
 static void atomic_file_errors(void **state) {
     (void)state;
     sv_atomic_file file;
@@ -239,6 +334,9 @@ int main(void) {
         cmocka_unit_test(allocation_overflow_is_refused),
         cmocka_unit_test(an_arena_gives_all_back),
         cmocka_unit_test(an_atomic_file_appears_whole_or_not_at_all),
+        cmocka_unit_test(a_replaced_file_keeps_mode_and_owner),
+        cmocka_unit_test(links_are_followed_unless_they_are_others),
+        cmocka_unit_test(an_error_from_long_before_is_told),
         cmocka_unit_test(atomic_file_errors),
         cmocka_unit_test(a_failed_write_is_noticed_and_removed),
         cmocka_unit_test(mapping_errors),
