@@ -77,7 +77,7 @@ static bool ends_with(const char *text, const char *end) {
  * made here, and a repository that brings one would have it believed. */
 bool sv_hub_file_is_wanted(const char *name) {
     const char *slash = strchr(name, '/'), *file = slash ? slash + 1 : name;
-    if (strlen(name) >= SV_HUB_FILE_NAME_SIZE || !is_plain_part(file, strlen(file)) ||
+    if (strlen(name) >= SV_HUB_FILE_NAME_SIZE || strstr(name, "..") || !is_plain_part(file, strlen(file)) ||
         (slash && !is_plain_part(name, (size_t)(slash - name))) || strncasecmp(file, "senvec", 6) == 0)
         return false;
     if (!slash)

@@ -9,6 +9,8 @@
 
 #include "common/limits.h"
 
+#define MAX_INTERIM 32 /* answers before the one that counts; servers send one or two */
+
 static bool is_token(char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
@@ -89,7 +91,7 @@ static sv_http_state read_head(sv_http_answer *answer, const char *data, size_t 
     if (!end)
         return SV_HTTP_MORE;
     size_t head_end = (size_t)(end - data) + 2, length = line_length(data, begin, head_end);
-    *answer = (sv_http_answer){0};
+    *answer = (sv_http_answer){.interim = answer->interim};
     if (!read_status_line(answer, data + begin, length))
         return SV_HTTP_BAD;
     for (size_t at = begin + length + 2; at < head_end; at += length + 2) {
@@ -101,7 +103,7 @@ static sv_http_state read_head(sv_http_answer *answer, const char *data, size_t 
     if (answer->chunked && answer->has_length)
         return SV_HTTP_BAD;
     if (answer->status < 200) /* interim: the head of the next follows */
-        return answer->status == 101 ? SV_HTTP_BAD : read_head(answer, data, filled);
+        return answer->status == 101 || answer->interim++ == MAX_INTERIM ? SV_HTTP_BAD : SV_HTTP_COMPLETE;
     if (answer->status == 204 || answer->status == 304)
         answer->has_length = true, answer->chunked = false, answer->expected = 0;
     answer->until_end = !answer->chunked && !answer->has_length;
@@ -161,7 +163,7 @@ static sv_http_state read_chunks(sv_http_answer *answer, char *data, size_t fill
 }
 
 sv_http_state sv_http_answer_read(sv_http_answer *answer, char *data, size_t filled, bool ended) {
-    if (!answer->head_done) {
+    while (!answer->head_done) {
         sv_http_state state = read_head(answer, data, filled);
         if (state != SV_HTTP_COMPLETE)
             return state;

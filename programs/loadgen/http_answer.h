@@ -20,6 +20,7 @@ typedef struct sv_http_answer {
     size_t position; /* bytes that were understood; all of the answer when it is complete */
     size_t expected; /* of the body, or of the current chunk with its line end */
     bool last_chunk;
+    unsigned interim; /* answers that were skipped */
 } sv_http_answer;
 
 /* data[0 .. filled) is everything that came since the answer began, and stays as it was between calls, but for a chunked body,

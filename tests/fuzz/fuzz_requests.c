@@ -1,0 +1,90 @@
+/* Bodies of requests: the first line is a route's path, the rest the body. Whatever it holds, the route answers with an error,
+ * or takes texts and writes its answer of made-up vectors; an answer is JSON, and all memory is given back. Neither the HTTP
+ * library nor the batcher takes part. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/exchange.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+const char *MHD_lookup_connection_value(struct MHD_Connection *connection, enum MHD_ValueKind kind, const char *key) {
+    (void)connection, (void)kind, (void)key;
+    return NULL;
+}
+
+static sv_server server;
+
+static void require(int kept) {
+    if (!kept)
+        abort();
+}
+
+static void set_up(void) {
+    senvec_error err;
+    if (senvec_model_open(TEST_TINY_MODEL, &(senvec_model_options){.precision = SENVEC_PRECISION_FP32, .cpu = "ref"},
+                          &server.model, &err) != SENVEC_OK) {
+        fprintf(stderr, "%s\n", err.message);
+        abort();
+    }
+    senvec_model_describe(server.model, &server.info);
+    require(sv_token_text_open(server.model, &server.tokens, &err) == SENVEC_OK);
+    server.options.batcher.max_texts = 1000;
+    server.options.max_body = (size_t)1 << 20;
+    snprintf(server.names.items[0], sizeof server.names.items[0], "tiny");
+    server.names.count = 1;
+    sv_request_memory_init(&server.memory, (size_t)64 << 20);
+}
+
+static void finish(sv_exchange *exchange) {
+    size_t dimensions = server.info.dimensions;
+    exchange->vectors = calloc(exchange->count, dimensions * sizeof(float));
+    require(exchange->count > 0 && exchange->vectors != NULL);
+    for (size_t i = 0; i < exchange->count * dimensions; i++)
+        exchange->vectors[i] = i % 7 ? 0.1f : -1.0f;
+    for (size_t i = 0; i < exchange->count; i++)
+        require(exchange->texts[i].data != NULL);
+    exchange->status = 200;
+    exchange->finish(exchange);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (!server.model)
+        set_up();
+    const char *allowed, *end = size ? memchr(data, '\n', size) : NULL;
+    char path[64];
+    if (!end || (size_t)(end - (const char *)data) >= sizeof path)
+        return 0;
+    size_t length = (size_t)(end - (const char *)data);
+    memcpy(path, data, length);
+    path[length] = '\0';
+    const sv_route *route = sv_route_find("POST", path, &allowed);
+    if (!route || (!(route->use & SV_ROUTE_EMBEDS) && strcmp(path, "/tokenize") != 0))
+        return 0;
+    sv_exchange *exchange = calloc(1, sizeof *exchange);
+    require(exchange != NULL);
+    exchange->server = &server;
+    exchange->route = route;
+    exchange->content_type = "application/json";
+    exchange->dimensions = server.info.dimensions;
+    exchange->model = server.names.items[0];
+    snprintf(exchange->path, sizeof exchange->path, "%s", path);
+    sv_bytes_put(&exchange->body, end + 1, size - length - 1);
+    route->begin(exchange);
+    if (!exchange->status)
+        finish(exchange);
+    require(exchange->status >= 200 && exchange->status < 600 && !exchange->answer.failed);
+    sv_json root;
+    if (strcmp(exchange->content_type, "application/json") == 0 &&
+        sv_json_read(exchange->answer.data, exchange->answer.length, NULL, &root, NULL) != SENVEC_OK) {
+        fprintf(stderr, "no JSON: %.*s\n", (int)exchange->answer.length, exchange->answer.data);
+        abort();
+    }
+    sv_bytes_release(&exchange->answer);
+    sv_exchange_drop_request(exchange);
+    free(exchange);
+    require(sv_request_memory_used(&server.memory) == 0);
+    return 0;
+}
