@@ -28,7 +28,8 @@ typedef struct worker {
     bool started;
     sv_batch batch;
     senvec_text texts[SV_MAX_BATCH_TEXTS];
-    float *out; /* (SV_MAX_BATCH_TEXTS, dimensions) */
+    senvec_status statuses[SV_MAX_BATCH_TEXTS]; /* of the batch's texts */
+    float *out;                                 /* (SV_MAX_BATCH_TEXTS, dimensions) */
 } worker;
 
 struct sv_batcher {
@@ -54,16 +55,23 @@ static sv_request *request_of(sv_job *job) {
     return (sv_request *)((char *)job - offsetof(sv_request, job));
 }
 
+static bool may_start(void *context, sv_job *job) {
+    (void)context;
+    sv_request *request = request_of(job);
+    return !request->start || request->start(request);
+}
+
 /* ---------------------------------------------------------------- workers */
 
 /* Tells the callers. Called without the lock. */
-static void end_requests(sv_batcher *batcher, sv_job *list, senvec_status computed) {
+static void end_requests(sv_batcher *batcher, sv_job *list) {
     size_t count = 0;
     uint64_t now = sv_clock_ns();
     for (sv_job *job = list, *next; job; job = next, count++) {
         next = job->next;
         sv_request *request = request_of(job);
-        request->status = job->cancelled ? SENVEC_CANCELLED : computed;
+        if (job->cancelled)
+            request->status = SENVEC_CANCELLED;
         request->expired = job->expired;
         request->finished_ns = now;
         uint64_t start = job->start ? job->start : now;
@@ -81,33 +89,48 @@ static void end_requests(sv_batcher *batcher, sv_job *list, senvec_status comput
     pthread_mutex_unlock(&batcher->lock);
 }
 
-/* Those texts of the batch whose requests want their vectors finished in this way. */
-static senvec_status compute_finished(worker *w, senvec_normalize normalize) {
+/* Computes those texts of the batch whose requests want their vectors finished in this way. If the call fails, each text is
+ * tried alone, so that one client's text doesn't spoil another's answer. */
+static void compute_finished(worker *w, senvec_normalize normalize) {
     const sv_batch *batch = &w->batch;
-    size_t dimensions = w->batcher->dimensions, count = 0;
-    float *outs[SV_MAX_BATCH_TEXTS];
+    const senvec_embed_options options = {.normalize = normalize};
+    size_t dimensions = w->batcher->dimensions, count = 0, items[SV_MAX_BATCH_TEXTS];
     for (size_t i = 0; i < batch->count; i++) {
         const sv_request *request = request_of(batch->items[i].job);
-        if (request->normalize != normalize)
+        if (!request->out || request->normalize != normalize)
             continue;
         w->texts[count] = request->texts[batch->items[i].text];
-        outs[count++] = request->out + batch->items[i].text * request->stride;
+        items[count++] = i;
     }
     if (count == 0)
-        return SENVEC_OK;
-    const senvec_embed_options options = {.normalize = normalize};
-    senvec_status status = senvec_embed_with(w->session, w->texts, count, &options, w->out, dimensions, NULL, NULL);
-    for (size_t i = 0; i < count && status == SENVEC_OK; i++)
-        memcpy(outs[i], w->out + i * dimensions, dimensions * sizeof(float));
-    return status;
+        return;
+    senvec_status all = senvec_embed_with(w->session, w->texts, count, &options, w->out, dimensions, NULL, NULL);
+    for (size_t i = 0; i < count; i++) {
+        const sv_batch_item *item = &batch->items[items[i]];
+        const sv_request *request = request_of(item->job);
+        float *vector = w->out + i * dimensions;
+        senvec_status status = all;
+        if (all != SENVEC_OK)
+            status = senvec_embed_with(w->session, &w->texts[i], 1, &options, vector, dimensions, NULL, NULL);
+        w->statuses[items[i]] = status;
+        if (status == SENVEC_OK)
+            memcpy(request->out + item->text * request->stride, vector, dimensions * sizeof(float));
+    }
 }
 
 /* A call of the engine finishes all its vectors alike; a batch of requests that differ in this takes a call for each way. */
-static senvec_status compute(worker *w) {
-    senvec_status status = SENVEC_OK;
-    for (unsigned way = SENVEC_NORMALIZE_AUTO; way <= SENVEC_NORMALIZE_OFF && status == SENVEC_OK; way++)
-        status = compute_finished(w, (senvec_normalize)way);
-    return status;
+static void compute(worker *w) {
+    for (size_t i = 0; i < w->batch.count; i++)
+        w->statuses[i] = SENVEC_OUT_OF_MEMORY; /* until it is computed, which it isn't without a place for the vector */
+    for (unsigned way = SENVEC_NORMALIZE_AUTO; way <= SENVEC_NORMALIZE_OFF; way++)
+        compute_finished(w, (senvec_normalize)way);
+}
+
+/* An error of one text is the request's, whichever of its batches comes last. With the lock held. */
+static void note_errors(const worker *w) {
+    for (size_t i = 0; i < w->batch.count; i++)
+        if (w->statuses[i] != SENVEC_OK)
+            request_of(w->batch.items[i].job)->status = w->statuses[i];
 }
 
 static void wait_for_work(sv_batcher *batcher, uint64_t until) {
@@ -137,7 +160,7 @@ static void *run_worker(void *context) {
         sv_job *list = sv_queue_expire(&batcher->queue, now);
         if (list) {
             pthread_mutex_unlock(&batcher->lock);
-            end_requests(batcher, list, SENVEC_OK);
+            end_requests(batcher, list);
             pthread_mutex_lock(&batcher->lock);
             continue;
         }
@@ -150,13 +173,14 @@ static void *run_worker(void *context) {
         if (batcher->queue.counts.texts > 0)
             pthread_cond_signal(&batcher->work);
         pthread_mutex_unlock(&batcher->lock);
-        senvec_status status = compute(w);
+        compute(w);
         pthread_mutex_lock(&batcher->lock);
+        note_errors(w);
         now = sv_clock_ns();
         batcher->compute_ns += now - w->batch.start;
         list = sv_queue_return(&batcher->queue, &w->batch, now);
         pthread_mutex_unlock(&batcher->lock);
-        end_requests(batcher, list, status);
+        end_requests(batcher, list);
         pthread_mutex_lock(&batcher->lock);
     }
     pthread_mutex_unlock(&batcher->lock);
@@ -180,6 +204,7 @@ sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_
     assert(request->count >= 1 && request->stride >= batcher->dimensions);
     uint64_t begin = sv_clock_ns();
     count_tokens(batcher, request);
+    request->status = SENVEC_OK;
     request->job = (sv_job){
         .lengths = request->lengths,
         .count = request->count,
@@ -227,7 +252,7 @@ void sv_batcher_cancel(sv_batcher *batcher, sv_request *request) {
     bool ended = sv_queue_cancel(&batcher->queue, &request->job);
     pthread_mutex_unlock(&batcher->lock);
     if (ended)
-        end_requests(batcher, &request->job, SENVEC_OK);
+        end_requests(batcher, &request->job);
 }
 
 bool sv_batcher_drain(sv_batcher *batcher, uint64_t timeout_ns) {
@@ -330,6 +355,7 @@ static senvec_status open_batcher(sv_batcher *batcher, const sv_batcher_options 
         .max_jobs = options->max_requests ? options->max_requests : SV_DEFAULT_QUEUE_REQUESTS,
         .max_texts = options->max_texts ? options->max_texts : SV_DEFAULT_QUEUE_TEXTS,
         .seed = sv_clock_ns(),
+        .may_start = may_start,
         .square_cost = 2.0 * (double)(info.dimensions * info.layers) / (double)info.linear_macs,
     };
     guess_cost(&batcher->workers[0], queue.square_cost, &queue.fixed_ns, &queue.per_work_ns);
@@ -401,7 +427,7 @@ void sv_batcher_stop(sv_batcher *batcher) {
     batcher->draining = true;
     sv_job *list = withdraw_all(&batcher->queue);
     pthread_mutex_unlock(&batcher->lock);
-    end_requests(batcher, list, SENVEC_OK);
+    end_requests(batcher, list);
     pthread_mutex_lock(&batcher->lock);
     while (batcher->pending > 0)
         pthread_cond_wait(&batcher->ended, &batcher->lock);

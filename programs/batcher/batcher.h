@@ -29,18 +29,22 @@ struct sv_request {
     const senvec_text *texts; /* (count) */
     size_t count;             /* at least 1 */
     uint32_t *lengths;        /* (count): gets the tokens of each text, as far as they are read */
-    float *out;               /* (count, stride): gets the vectors */
+    float *out;               /* (count, stride): gets the vectors; NULL where `start` will set it */
     size_t stride;            /* in floats, at least the model's dimensions */
     senvec_normalize normalize;
     uint64_t client;      /* any number that tells clients apart, for fairness */
     uint64_t deadline_ns; /* on sv_clock_ns: the answer is worthless after it; 0: none */
     uint64_t outside_ns;  /* of the target is spent by the caller: from the request's arrival to sv_batcher_submit, and
                              from `done` to the answer */
+    /* NULL, or: its first text would be computed now. Sets `out` and returns true; or returns false, if there is no memory yet,
+     * and is called again later. A true without `out` ends the request with OUT_OF_MEMORY. Not called where the request ends
+     * before. With the batcher locked: it must not call it. */
+    bool (*start)(sv_request *request);
     sv_request_done *done;
     void *context;
 
     /* For the caller: `stats` and `tokenize_ns` after sv_batcher_submit, the rest in `done`. */
-    senvec_status status; /* OK; CANCELLED, by sv_batcher_cancel or by its deadline: `out` is undefined */
+    senvec_status status; /* OK; CANCELLED, by sv_batcher_cancel or by its deadline, or another error: `out` is undefined */
     bool expired;         /* it was the deadline */
     senvec_embed_stats stats;
     uint64_t tokenize_ns;               /* counting the tokens took this long */

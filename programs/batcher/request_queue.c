@@ -11,9 +11,9 @@
  * is the due time, and there is one class.
  *
  * Batch size (slo). A batch blocks its worker, so what arrives meanwhile waits for it: a quarter of the target at most. It
- * needn't be larger than what makes the fixed cost of a call small either, smaller for bulk than for interactive batches.
- * Below that, the waiting work is shared by the workers that are free. A text too long to go with the ones before it is passed
- * over and comes first next time.
+ * needn't be larger than what makes the fixed cost of a call small either. Bulk takes larger batches than that needs, an eighth
+ * of the target, since more texts fill the kernels better, too. Below that, the waiting work is shared by the workers that are
+ * free. A text too long to go with the ones before it is passed over and comes first next time.
  *
  * Admission (slo). The work that is due before the new job and what is being computed give the time at which it would be
  * complete; for interactive jobs the queue adds how late the latest percent of them has been (late_ns) and what the caller
@@ -31,20 +31,22 @@ const char *const sv_class_names[] = {[SV_CLASS_INTERACTIVE] = "interactive", [S
 
 #define QUANTUM_OF_TARGET 0.25
 #define QUANTUM_LEAST_NS 1e6
-static const double quantum_fixed_costs[SV_CLASSES] = {16,
-                                                       64}; /* times the fixed cost, which is then 6 % and 1.5 % of a batch */
+#define FIXED_COSTS 16.0 /* an interactive batch takes this many times the fixed cost, which is then 6 % of it, ... */
+#define BULK_FIXED_COSTS 64.0
+#define BULK_OF_TARGET 0.125 /* ... and a bulk batch at least so much of the target */
 #define BULK_SHARE 0.25
 #define LATE_STEP 0.0002 /* of the target */
 #define LATE_MOST 0.8    /* of the target */
 #define SMALLEST_TEXT 3  /* tokens: [CLS], one, [SEP] */
 #define HEADROOM 0.85    /* of max_wait is promised */
 #define MAX_PASSED_OVER 16
-#define CLIENT_PLACES 8      /* a client may have this many times as many requests as there are free places in the queue */
-#define CLASS_PLACES 16      /* and a class this many */
-#define LOOK_AT 256          /* waiting jobs, to sum up what comes before a new one */
-#define RETRY_OF_WAIT 0.1    /* of max_wait is the soonest time to come back, ... */
-#define RETRY_SOONEST_NS 1e9 /* ... and at most a second: many clients try only twice */
-#define RETRY_MOST_NS 45e9   /* before jitter: openai-python doesn't wait for more than a minute */
+#define START_AGAIN_NS 2000000 /* from a start that wasn't allowed to the next try */
+#define CLIENT_PLACES 8        /* a client may have this many times as many requests as there are free places in the queue */
+#define CLASS_PLACES 16        /* and a class this many */
+#define LOOK_AT 256            /* waiting jobs, to sum up what comes before a new one */
+#define RETRY_OF_WAIT 0.1      /* of max_wait is the soonest time to come back, ... */
+#define RETRY_SOONEST_NS 1e9   /* ... and at most a second: many clients try only twice */
+#define RETRY_MOST_NS 45e9     /* before jitter: openai-python doesn't wait for more than a minute */
 #define RETRY_JITTER 0.25
 #define NOWHERE SIZE_MAX
 
@@ -125,9 +127,10 @@ static double work_of(const sv_queue *queue, const sv_job *job, size_t text) {
 
 /* How long a batch may take. */
 static double quantum_ns(const sv_queue *queue, sv_class class) {
-    double most = QUANTUM_OF_TARGET * (double)queue->options.target_ns;
-    double useful = quantum_fixed_costs[class] * queue->counts.cost.fixed_ns;
-    return smaller(larger(useful, QUANTUM_LEAST_NS), most);
+    double target = (double)queue->options.target_ns, fixed = queue->counts.cost.fixed_ns;
+    double least = class == SV_CLASS_BULK ? BULK_OF_TARGET * target : QUANTUM_LEAST_NS;
+    double useful = (class == SV_CLASS_BULK ? BULK_FIXED_COSTS : FIXED_COSTS) * fixed;
+    return smaller(larger(useful, least), QUANTUM_OF_TARGET * target);
 }
 
 /* Nanoseconds of one worker for a unit of work under load, its part of the fixed cost included. */
@@ -407,6 +410,45 @@ static void take_text(sv_queue *queue, sv_job *job, sv_batch *batch) {
         heap_remove(queue, job);
 }
 
+static bool may_start(const sv_queue *queue, sv_job *job) {
+    return job->taken > 0 || !queue->options.may_start || queue->options.may_start(queue->options.context, job);
+}
+
+/* Of the jobs that were begun, the one that is due first; NULL: there is none. */
+static sv_job *first_begun(const sv_queue *queue, sv_class class) {
+    sv_job *first = NULL;
+    for (size_t i = 0; i < queue->counts.waiting_jobs[class]; i++) {
+        sv_job *job = queue->heaps[class][i];
+        if (job->taken > 0 && (!first || before(job, first)))
+            first = job;
+    }
+    return first;
+}
+
+/* Takes texts of `class` into an empty batch; false: none can be taken. */
+static bool fill(sv_queue *queue, sv_class class, share most, sv_batch *batch) {
+    const sv_cost_model *cost = &queue->counts.cost;
+    sv_job *aside[MAX_PASSED_OVER], *job;
+    size_t passed = 0;
+    while ((job = first_of(queue, class)) && batch->count < most.texts && passed < MAX_PASSED_OVER) {
+        if (batch->count > 0 && job->large && !batch->items[0].job->large)
+            break; /* a small request doesn't wait for company that isn't due before it */
+        double with = sv_cost_predict(cost, batch->work + work_of(queue, job, job->taken));
+        bool fits = batch->count == 0 || with <= most.ns;
+        if (fits && may_start(queue, job))
+            take_text(queue, job, batch);
+        else if (fits || sv_cost_predict(cost, batch->work + SMALLEST_TEXT) <= most.ns)
+            heap_remove(queue, aside[passed++] = job);
+        else
+            break;
+    }
+    while (passed > 0)
+        heap_add(queue, aside[--passed]);
+    if (batch->count == 0 && (job = first_begun(queue, class)))
+        take_text(queue, job, batch);
+    return batch->count > 0;
+}
+
 bool sv_queue_take(sv_queue *queue, uint64_t now, sv_batch *batch, uint64_t *look_again) {
     *look_again = UINT64_MAX;
     if (queue->counts.texts == 0)
@@ -416,26 +458,18 @@ bool sv_queue_take(sv_queue *queue, uint64_t now, sv_batch *batch, uint64_t *loo
     share most = share_of_worker(queue, class, now, look_again);
     if (most.texts == 0)
         return false;
-    const sv_cost_model *cost = &queue->counts.cost;
     *batch = (sv_batch){.start = now};
-    sv_job *aside[MAX_PASSED_OVER], *job;
-    size_t passed = 0;
-    while ((job = first_of(queue, class)) && batch->count < most.texts && passed < MAX_PASSED_OVER) {
-        if (batch->count > 0 && job->large && !batch->items[0].job->large)
-            break; /* a small request doesn't wait for company that isn't due before it */
-        double with = sv_cost_predict(cost, batch->work + work_of(queue, job, job->taken));
-        if (batch->count == 0 || with <= most.ns)
-            take_text(queue, job, batch);
-        else if (sv_cost_predict(cost, batch->work + SMALLEST_TEXT) <= most.ns)
-            heap_remove(queue, aside[passed++] = job);
-        else
-            break;
+    if (!fill(queue, class, most, batch)) { /* what waits for a start doesn't keep the other class */
+        class = class == SV_CLASS_BULK ? SV_CLASS_INTERACTIVE : SV_CLASS_BULK;
+        if (queue->counts.waiting_jobs[class] == 0 ||
+            !fill(queue, class, share_of_worker(queue, class, now, look_again), batch)) {
+            *look_again = now + START_AGAIN_NS;
+            return false;
+        }
     }
-    while (passed > 0)
-        heap_add(queue, aside[--passed]);
     while (queue->running_until[batch->slot] != 0)
         batch->slot++;
-    double ns = sv_cost_predict(cost, batch->work);
+    double ns = sv_cost_predict(&queue->counts.cost, batch->work);
     keep_account(queue, class, ns);
     batch->expected_end = later(now, ns);
     queue->running_until[batch->slot] = batch->expected_end;

@@ -111,6 +111,10 @@ typedef struct sv_queue_options {
     double square_cost;   /* see sv_work_of_text */
     double fixed_ns, per_work_ns; /* first guess of the cost of a batch on one worker */
     uint64_t seed;                /* of the jitter in retry_ns */
+    /* Called with `context` in sv_queue_take before the first text of a job is taken. False: not now; it is asked again. NULL:
+     * always. A job that was begun always goes on. */
+    bool (*may_start)(void *context, sv_job *job);
+    void *context;
 } sv_queue_options;
 
 #define SV_QUEUE_CLIENTS 4096 /* clients are told apart by a hash of this many values */

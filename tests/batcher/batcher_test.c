@@ -45,7 +45,7 @@ typedef struct waited {
     sv_request request;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int done;
+    int done, starts;
     bool held;            /* on_done doesn't return yet, so that the batcher's thread doesn't get on */
     struct waited *frees; /* on_done lets this one's return */
     senvec_text texts[MOST_TEXTS];
@@ -276,11 +276,56 @@ static void limits(void **state) {
     sv_batcher_close(NULL);
 }
 
+/* Starts that are allowed at the third call, and one that finds no memory at all. */
+static bool start_late(sv_request *request) {
+    waited *w = request->context;
+    if (++w->starts >= 3)
+        request->out = w->out;
+    return request->out != NULL;
+}
+
+static bool start_without_memory(sv_request *request) {
+    ((waited *)request->context)->starts++;
+    return true;
+}
+
+static void a_request_starts_when_it_has_memory(void **state) {
+    (void)state;
+    sv_batcher *batcher = open_batcher((sv_batcher_options){.threads = 2});
+    const senvec_session_options one = {1};
+    senvec_session *session;
+    assert_int_equal(senvec_session_open(model, &one, &session, NULL), SENVEC_OK);
+    for (size_t count = 1; count <= MOST_TEXTS; count += MOST_TEXTS - 1) {
+        waited *late = new_request(count), *never = new_request(count), *other = new_request(1);
+        uint64_t retry;
+        late->request.start = start_late;
+        late->request.out = NULL;
+        never->request.start = start_without_memory;
+        never->request.out = NULL;
+        assert_int_equal(sv_batcher_submit(batcher, &late->request, &retry), SV_ADMITTED);
+        assert_int_equal(sv_batcher_submit(batcher, &never->request, &retry), SV_ADMITTED);
+        assert_int_equal(sv_batcher_submit(batcher, &other->request, &retry), SV_ADMITTED);
+        wait_until_done(late), wait_until_done(never), wait_until_done(other);
+        check_vectors(late, session);
+        check_vectors(other, session);
+        assert_int_equal(late->starts, 3);
+        assert_int_equal(never->starts, 1);
+        assert_int_equal(never->request.status, SENVEC_OUT_OF_MEMORY);
+        free_request(late), free_request(never), free_request(other);
+    }
+    senvec_session_free(session);
+    sv_batcher_close(batcher);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bits_as_embed),         cmocka_unit_test(cancelling_loses_nothing),
-        cmocka_unit_test(a_deadline_ends_a_request),  cmocka_unit_test(draining_refuses_and_finishes),
-        cmocka_unit_test(closing_cancels_what_waits), cmocka_unit_test(limits),
+        cmocka_unit_test(same_bits_as_embed),
+        cmocka_unit_test(cancelling_loses_nothing),
+        cmocka_unit_test(a_deadline_ends_a_request),
+        cmocka_unit_test(draining_refuses_and_finishes),
+        cmocka_unit_test(closing_cancels_what_waits),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(a_request_starts_when_it_has_memory),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }
