@@ -1,11 +1,20 @@
 #!/usr/bin/env python3
-"""serve_rates MODEL_DIR [BUILD] [OVERLOAD_SECONDS]: what senvec serve reaches over HTTP, the generator on the same machine.
+"""What senvec serve reaches over HTTP with its defaults, the generator on the same CPUs, and whether that is what it should be.
 
-Percent is of `senvec embed` on texts of the same kind, measured before and after. Run it on a machine that does nothing else.
-Takes about two minutes with an overload of 60 s.
+    serve_rates.py MODEL_DIR [--build DIR] [--quick] [--parts grid,many,beside,overload,openai,start] [--json FILE]
+
+grid: closed loops of 1 to 256 clients with 1 to 1,000 texts a request. many: 2,000 clients. beside: single texts beside bulk.
+overload: three times the capacity, with defaults and with --max-wait 50ms. openai: the real client with its defaults, where
+.venv/clients has it. start: starting, and starting again after a kill.
+
+Percent is of `senvec embed`, which is measured again every few rows; a row is compared with the mean of the runs before and
+after it. Run it on a machine that does nothing else: about twelve minutes, with --quick under two.
 """
+import argparse
+import concurrent.futures
 import json
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,107 +26,280 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/server"))
 import service  # noqa: E402
 
-SECONDS = "6"
+CLIENTS, TEXTS = (1, 4, 16, 64, 256), (1, 10, 32, 128, 1000)
+QUICK = ((1, 1), (64, 1), (1, 32), (16, 10), (16, 32), (256, 32), (16, 1000))
+PARTS = ("grid", "many", "beside", "overload", "openai", "start")
+FAILED = ("refused", "timeout", "error_status", "no_connection", "connection_closed", "malformed_answer", "wrong_answer")
+OPENAI = """
+import asyncio, sys, time, openai
+async def main(url, requests, texts):
+    client = openai.AsyncOpenAI(base_url=url + "/v1", api_key="none")
+    begin = time.monotonic()
+    answers = await asyncio.gather(*[client.embeddings.create(model="m", input=["a few words of text"] * texts)
+                                     for _ in range(requests)], return_exceptions=True)
+    errors = [answer for answer in answers if isinstance(answer, Exception)]
+    print(len(errors), time.monotonic() - begin, *{type(error).__name__ for error in errors})
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+"""
 
 
 class Bench:
-    def __init__(self, folder):
-        self.folder = folder
-        self.server = None  # once it was started
+    def __init__(self, folder, quick):
+        self.folder, self.quick = folder, quick
+        self.server = None
+        self.rows, self.missed = [], []
 
-    def start(self):
+    def start(self, *arguments):
         """Seconds until it is ready."""
+        self.stop()
         begin = time.monotonic()
-        self.server = service.Service()
+        self.server = service.Service(*arguments)
         assert self.server.call("GET", "/health")[0] == 200
         return time.monotonic() - begin
 
-    def load(self, *arguments, seconds=SECONDS):
+    def stop(self):
+        if self.server:
+            self.server.process.kill()
+            self.server.stop()
+            self.server = None
+
+    def begin_load(self, name, *arguments):
+        command = [service.SENVEC, "load", self.server.address, "-q", "--timeout", "600", "--samples", "1", "--json",
+                   self.folder / name, *map(str, arguments)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def end_load(self, name, process):
         """The last run of `senvec load`."""
-        path = self.folder / "load.json"
-        command = [service.SENVEC, "load", self.server.address, "-q", "-d", str(seconds), "--json", path, *map(str, arguments)]
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-        return json.loads(path.read_text())
+        process.wait()
+        return json.loads((self.folder / name).read_text())["runs"][-1]
+
+    def load(self, *arguments):
+        return self.end_load("load.json", self.begin_load("load.json", *arguments))
 
     def embed(self):
         """Texts a second of the command, without its start."""
         texts = re.findall(r'^    "(.*)",$', (ROOT / "programs/io/default_corpus.c").read_text(), re.M)
-        source = self.folder / "texts.txt"
-        times = []
-        for copies in (50, 1050):
-            source.write_text("\n".join(texts * copies) + "\n")
+        source, times = self.folder / "texts.txt", []
+        copies = (20, 220) if self.quick else (50, 650)
+        for n in copies:
+            source.write_text("\n".join(texts * n) + "\n")
             begin = time.monotonic()
             command = [service.SENVEC, "embed", "-q", "-m", service.MODEL, source, "-o", self.folder / "x.npy"]
             subprocess.run(command, check=True)
             times.append(time.monotonic() - begin)
-        return 1000 * len(texts) / (times[1] - times[0])
+        return (copies[1] - copies[0]) * len(texts) / (times[1] - times[0])
 
     def memory(self):
         """MB that the server has in memory."""
         return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.server.process.pid}/status").read_text())[1]) / 1024
 
+    def judge(self, part, what, fine):
+        """Notes a result; `fine`: it is as it should be."""
+        print(f"{'ok  ' if fine else 'MISS'} {what}", flush=True)
+        self.rows.append({"part": part, "what": what, "ok": bool(fine)})
+        if not fine:
+            self.missed.append(what)
+
+
+def failures(run):
+    return {name: run["outcomes"][name] for name in FAILED if run["outcomes"].get(name)}
+
 
 def p99(run):
-    return run["latency_ms"]["p99"] or float("nan")
+    return run["latency_ms"]["p99"] or run["latency_ms"]["max"] or float("nan")
 
 
-def search(bench, bound, first):
-    return bench.load("--p99", bound, "--rate", first, seconds=4)["search"]["best_rate"]
+# ------------------------------------------------------------------------------------------------------------ closed loops
+
+def seconds_for(bench, clients, texts):
+    """Long enough that all clients get an answer, and for a rate."""
+    round_s = clients * texts / bench.offline
+    return max(1.2 if bench.quick else 4.0, (1.2 if bench.quick else 1.5) * round_s)
 
 
-def overload(bench, rate, seconds):
-    """Three times `rate` for a while, and what comes in the second after."""
-    sizes, going = [], True
+def closed_loops(bench, part, cells, memory=False):
+    """Each cell between two runs of `senvec embed`, which neighbours share."""
+    done, group = [], []
 
-    def watch():
-        while going:
+    def judge(before, after):
+        offline = (before + after) / 2
+        for clients, texts, run, size in group:
+            percent = 100 * run["texts_per_s"] / offline
+            least = 70 if texts == 1 else 90
+            judged = clients * texts >= 2 and clients > 1 or texts >= 32  # a client alone with a text uses one CPU
+            failed = failures(run)
+            bench.judge(part, f"{clients:5} clients x {texts:4} texts: {run['texts_per_s']:6.0f} texts/s, {percent:5.1f} % of "
+                        f"{offline:.0f} (least {least if judged else '-'}), p99 {p99(run):8.1f} ms"
+                        f"{f', {size:.0f} MB' if memory else ''}{f', {failed}' if failed else ''}",
+                        not failed and (not judged or percent >= least))
+            done.append(percent)
+        group.clear()
+
+    before = bench.offline
+    spent = 0.0
+    for clients, texts in cells:
+        seconds = seconds_for(bench, clients, texts)
+        run = bench.load("--clients", clients, "--batch", texts, "--connections", max(1024, clients), "--warmup",
+                         min(2.0, seconds / 4), "-d", seconds)
+        group.append((clients, texts, run, bench.memory()))
+        spent += seconds
+        if spent > (4 if bench.quick else 15):
+            bench.offline = bench.embed()
+            judge(before, bench.offline)
+            before, spent = bench.offline, 0.0
+    if group:
+        bench.offline = bench.embed()
+        judge(before, bench.offline)
+    return done
+
+
+def grid(bench):
+    cells = QUICK if bench.quick else [(c, t) for t in TEXTS for c in CLIENTS]
+    bench.start()
+    closed_loops(bench, "grid", cells)
+    refused = {k: v for k, v in bench.server.metrics().items() if k.startswith("senvec_refused_total") and v}
+    bench.judge("grid", f"refused in all: {refused or 0}", not refused)
+
+
+def many(bench):
+    bench.start()
+    closed_loops(bench, "many", [(2000, 1)] if bench.quick else [(2000, 1), (2000, 32)], memory=True)
+
+
+def beside(bench):
+    seconds = 5 if bench.quick else 20
+    bench.start()
+    bulk = ("--clients", 4, "--batch", 32, "-d", seconds)
+    before = bench.load(*bulk)["texts_per_s"]
+    loader = bench.begin_load("bulk.json", *bulk)
+    single = bench.load("--rate", 50, "--seed", 2, "-d", seconds - 1)
+    with_singles = bench.end_load("bulk.json", loader)
+    alone = (before + bench.load(*bulk)["texts_per_s"]) / 2
+    share = 100 * with_singles["texts_per_s"] / alone
+    failed = {**failures(single), **failures(with_singles)}
+    bench.judge("beside", f"50 single texts a second beside 4 clients x 32: p50 {single['latency_ms']['p50']:.1f}, "
+                f"p99 {p99(single):.1f} ms (most 50){f', {failed}' if failed else ''}", p99(single) <= 50 and not failed)
+    bench.judge("beside", f"bulk meanwhile {with_singles['texts_per_s']:.0f} texts/s, {share:.1f} % of {alone:.0f} (least 85)",
+                share >= 85)
+
+
+# ---------------------------------------------------------------------------------------------------------------- overload
+
+class Prober(threading.Thread):
+    """Single texts from another address; one that is refused comes back as it was told."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.server, self.going = server, True
+        self.told, self.served, self.again, self.wrong = [], 0, 0, []
+
+    def ask(self, tries):
+        status, headers, data = self.server.call("POST", "/v1/embeddings", {"input": "a few words"})
+        if status == 200:
+            self.served += tries > 0
+            return
+        if status != 429:
+            self.wrong.append(f"status {status}")
+            return
+        seconds, ms = int(headers["retry-after"]), int(headers["retry-after-ms"])
+        if not (seconds - 1) * 1000 < ms <= seconds * 1000 or f"{ms / 1000:.3f} s" not in json.loads(data)["error"]["message"]:
+            self.wrong.append(f"{seconds} s, {ms} ms, {data}")
+        if tries > 0:
+            self.again += 1
+        else:
+            self.told.append(ms / 1000)
+            time.sleep(ms / 1000)
+            self.ask(1)
+
+    def run(self):
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            while self.going:
+                pool.submit(self.ask, 0)
+                time.sleep(0.5)
+
+
+def overload(bench):
+    for arguments, bound in (((), None), (("--max-wait", "50ms"), 50)):
+        seconds = 10 if bench.quick else 60
+        bench.start(*arguments)
+        closed = ("--clients", 16 if bound else 64, "-d", 2 if bench.quick else 5)
+        before = bench.load(*closed)["texts_per_s"]
+        sizes, prober = [bench.memory()], Prober(bench.server)
+        prober.start()
+        loader = bench.begin_load("over.json", "--rate", 3 * before, "--connections", 20000, "--warmup", 3, "-d", seconds)
+        while loader.poll() is None:
             sizes.append(bench.memory())
-            time.sleep(1)
-    thread = threading.Thread(target=watch)
-    thread.start()
-    run = bench.load("--rate", 3 * rate, "--samples", 1, seconds=seconds)["runs"][-1]
-    after = bench.load("--clients", 32, "--warmup", 0, "--samples", 1, seconds=1)["runs"][-1]
-    going = False
-    thread.join()
-    outcomes = run["outcomes"]
-    print(f"overload, {3 * rate:.0f}/s for {seconds:g} s: {run['texts_per_s']:.0f} answered a second, p99 {p99(run):.1f} ms; "
-          f"{outcomes}")
-    thirds = [max(sizes[len(sizes) * i // 3:len(sizes) * (i + 1) // 3]) for i in range(3)]
-    print(f"  memory {sizes[0]:.1f} MB before, by thirds of the time at most {', '.join(f'{size:.1f}' for size in thirds)}")
-    print(f"  the second after: {after['texts_per_s']:.0f} texts/s of 32 clients, p99 {p99(after):.1f} ms")
+            time.sleep(0.5)
+        run = bench.end_load("over.json", loader)
+        prober.going = False
+        prober.join()
+        after = bench.load(*closed)["texts_per_s"]
+        capacity, outcomes = (before + after) / 2, run["outcomes"]
+        percent, name = 100 * run["texts_per_s"] / capacity, " ".join(("overload", *arguments))
+        failed = {k: v for k, v in failures(run).items() if k != "refused"}
+        bench.judge("overload", f"{name}, {3 * before:.0f}/s for {seconds} s: {run['texts_per_s']:.0f} answered a second, "
+                    f"{percent:.1f} % of {capacity:.0f} (least 95), p99 {p99(run):.0f} ms"
+                    f"{f' (most {bound})' if bound else ''}, refused {outcomes.get('refused', 0)}"
+                    f"{f', {failed}' if failed else ''}",
+                    percent >= 95 and not failed and (not bound or p99(run) <= bound))
+        settled = sizes[len(sizes) // 3:]
+        bench.judge("overload",
+                    f"{name}: memory {sizes[0]:.0f} MB before, then {min(settled):.0f} to {max(settled):.0f} MB (within 5 %)",
+                    max(settled) <= 1.05 * min(settled) + 1)
+        told = f"{min(prober.told):.2f} to {max(prober.told):.2f} s" if prober.told else "never"
+        bench.judge("overload", f"{name}: told to come back in {told}; then {prober.served} of {prober.served + prober.again} "
+                    f"answered{f'; {prober.wrong[:2]}' if prober.wrong else ''}", not prober.wrong)
 
 
-def measure(bench, seconds):
-    embed = bench.embed()
-    print(f"ready after {bench.start():.3f} s")
-    batch = bench.load("--clients", 4, "--batch", 32)["runs"][-1]
-    single = bench.load("--clients", 32)["runs"][-1]
-    embed = (embed + bench.embed()) / 2
-    print(f"senvec embed: {embed:.0f} texts/s")
-    for what, run in (("4 clients, 32 texts a request", batch), ("32 clients, a text each", single)):
-        print(f"{what}: {run['texts_per_s']:.0f} texts/s, {100 * run['texts_per_s'] / embed:.0f} %, p99 {p99(run):.1f} ms")
-    rate = search(bench, 50, 0.6 * embed)
-    print(f"highest Poisson rate, p99 within 50 ms: {rate:.0f}/s; within 10 ms: {search(bench, 10, 0.4 * embed):.0f}/s")
-    print(f"open loop at 70 % of the first: p99 {p99(bench.load('--rate', 0.7 * rate)['runs'][-1]):.1f} ms")
-    overload(bench, rate, seconds)
-    bench.server.process.kill()
-    bench.server.stop()
-    print(f"killed (-9) and started again: ready after {bench.start():.3f} s")
-    print(f"SIGTERM: exit code {bench.server.stop()}")
+# ------------------------------------------------------------------------------------------------------------------ others
+
+def openai(bench):
+    python = ROOT / ".venv/clients/bin/python"
+    there = ["test", "-x", python], [python, "-c", "import openai"]
+    if any(subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode for command in there):
+        print("SKIP openai: .venv/clients hasn't got it")
+        return
+    bench.start()
+    for requests, texts in ((16, 32), (64, 32)) if bench.quick else ((16, 32), (64, 1), (256, 1), (100, 100), (64, 1000)):
+        done = subprocess.run([python, "-c", OPENAI, bench.server.address, str(requests), str(texts)], capture_output=True,
+                              text=True, check=True)
+        errors, seconds, *kinds = done.stdout.split()
+        bench.judge("openai", f"openai-python {requests} x {texts} at once: {errors} exceptions{' '.join(['', *kinds])} in "
+                    f"{float(seconds):.1f} s", errors == "0")
+
+
+def start(bench):
+    times = [bench.start() for _ in range(3)]  # each but the first after a kill -9
+    code = bench.server.stop()
+    bench.server = None
+    bench.judge("start", f"ready after {statistics.median(times):.3f} s; SIGTERM: exit code {code}", code == 0)
 
 
 def main():
-    service.MODEL = sys.argv[1]
-    service.SENVEC = Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "build/release") / "senvec"
-    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 60
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model")
+    parser.add_argument("--build", type=Path, default=ROOT / "build/release")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    service.MODEL, service.SENVEC = options.model, options.build / "senvec"
+    parts = options.parts.split(",")
+    assert set(parts) <= set(PARTS), f"parts are {','.join(PARTS)}"
     with tempfile.TemporaryDirectory() as name:
-        bench = Bench(Path(name))
+        bench = Bench(Path(name), options.quick)
         try:
-            measure(bench, seconds)
+            bench.offline = bench.embed()
+            print(f"senvec embed: {bench.offline:.0f} texts/s", flush=True)
+            for part in parts:
+                globals()[part](bench)
         finally:
-            if bench.server:
-                bench.server.process.kill()
+            bench.stop()
+    if options.json:
+        options.json.write_text(json.dumps(bench.rows, indent=1))
+    print(f"{len(bench.rows) - len(bench.missed)} of {len(bench.rows)} as they should be")
+    return bool(bench.missed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
