@@ -42,7 +42,35 @@ static void print_summary(const sv_stream_result *result) {
     sv_cli_say("%s", line);
 }
 
-static senvec_status embed(const sv_common *common, sv_stream *stream, const char *path, sv_output_format format,
+/* "2/8": the second of eight. */
+static senvec_status parse_shard(const char *text, sv_stream *stream, senvec_error *err) {
+    char number[32];
+    const char *slash = text ? strchr(text, '/') : NULL;
+    stream->shard = 0;
+    stream->shards = 1;
+    if (!text)
+        return SENVEC_OK;
+    snprintf(number, sizeof number, "%.*s", slash ? (int)(slash - text) : 0, text);
+    if (!slash || slash - text >= (ptrdiff_t)sizeof number || !sv_parse_count(number, &stream->shard) ||
+        !sv_parse_count(slash + 1, &stream->shards) || stream->shard < 1 || stream->shard > stream->shards)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "'--shard' takes I/N with I from 1 to N, not '%s'", text);
+    stream->shard--;
+    return SENVEC_OK;
+}
+
+/* What goes with what among the options of the output. */
+static senvec_status check_output(const char *path, int format, int type, sv_output_options *output, senvec_error *err) {
+    output->format = (sv_output_format)format;
+    output->type = (sv_output_type)type;
+    if (format < 0)
+        SENVEC_TRY(sv_output_format_of(path, &output->format, err));
+    if (output->format == SV_OUTPUT_F32 && output->type != SV_TYPE_FLOAT32)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "format f32 is of float32 only; for %s give -f raw, npy, jsonl or csv",
+                       sv_output_type_choices[type]);
+    return SENVEC_OK;
+}
+
+static senvec_status embed(const sv_common *common, sv_stream *stream, const char *path, sv_output_options output,
                            sv_stream_result *result, senvec_error *err) {
     senvec_model *model = NULL;
     SENVEC_TRY(sv_common_check_output(common, path, err));
@@ -50,9 +78,16 @@ static senvec_status embed(const sv_common *common, sv_stream *stream, const cha
     senvec_model_info info;
     senvec_model_describe(model, &info);
     stream->dimensions = info.dimensions;
+    if (output.dimensions > info.dimensions) {
+        senvec_model_free(model);
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "'--dimensions %zu': the model's vectors have %zu", output.dimensions,
+                       info.dimensions);
+    }
+    if (!output.dimensions)
+        output.dimensions = info.dimensions;
     senvec_status status = sv_common_open_session(common, model, &stream->session, err);
     if (status == SENVEC_OK)
-        status = sv_output_open(path, format, info.dimensions, &stream->output, err);
+        status = sv_output_open(path, &output, &stream->output, err);
     if (status == SENVEC_OK) {
         status = sv_stream_run(stream, result, err);
         if (status == SENVEC_OK)
@@ -68,12 +103,21 @@ static senvec_status embed(const sv_common *common, sv_stream *stream, const cha
 int sv_cmd_embed(int argc, char **argv) {
     sv_common common = SV_COMMON_DEFAULTS;
     sv_text_options text = {0};
-    const char *path = NULL;
-    int format = -1;
+    const char *path = NULL, *kept = NULL, *shard = NULL;
+    int format = -1, type = SV_TYPE_FLOAT32;
+    sv_output_options output = {0};
+    static sv_keep keep;
     const sv_option options[] = {
         SV_OPTION_TEXT('o', "output", "FILE", &path, "write here, whole or not at all; else to stdout"),
         SV_OPTION_CHOICE('f', "format", &format, sv_output_choices, "format of the vectors; else by FILE's name, else jsonl"),
+        SV_OPTION_CHOICE(0, "output-type", &type, sv_output_type_choices,
+                         "numbers of the vectors; int8 and uint8 have fixed ranges\n(docs/EMBED.md), binary is a bit a number"),
+        SV_OPTION_COUNT(0, "dimensions", "N", &output.dimensions, 1, SV_MAX_HIDDEN,
+                        "the first N numbers of each vector, not normalised again"),
+        SV_OPTION_TEXT(0, "keep", "NAMES", &kept, "write these members or columns beside the vector:\nid,title"),
         SV_TEXT_OPTIONS(&text),
+        SV_OPTION_FLAG(0, "skip-bad", &text.skip_bad, "leave out records that can't be read, and count them"),
+        SV_OPTION_TEXT(0, "shard", "I/N", &shard, "every Nth record, from the Ith on: a part of a larger job"),
         SV_COMMON_OPTIONS(&common),
         SV_OPTIONS_END,
     };
@@ -100,13 +144,19 @@ int sv_cmd_embed(int argc, char **argv) {
         if (isatty(STDIN_FILENO) && !common.quiet)
             sv_cli_say("reading texts from the terminal, one a line; Ctrl-D ends");
     }
-    sv_stream stream = {.paths = files.items, .path_count = files.count, .text = &text, .quiet = common.quiet};
+    sv_stream stream = {.paths = files.items, .path_count = files.count, .text = &text, .keep = &keep, .quiet = common.quiet};
     stream.bare = (!path || strcmp(path, "-") == 0) && isatty(STDOUT_FILENO);
     sv_stream_result result;
     senvec_error err;
-    sv_output_format chosen = (sv_output_format)format;
     sv_corpus_options unused;
-    senvec_status status = format < 0 ? sv_output_format_of(path, &chosen, &err) : SENVEC_OK;
+    senvec_status status = check_output(path, format, type, &output, &err);
+    if (status == SENVEC_OK)
+        status = sv_keep_parse(&keep, kept, output.format, &err);
+    if (status == SENVEC_OK)
+        status = parse_shard(shard, &stream, &err);
+    text.keep = keep.names;
+    text.keep_count = keep.count;
+    stream.format = output.format;
     if (status == SENVEC_OK)
         status = sv_text_corpus(&text, &unused, &err);
     if (status == SENVEC_OK)
@@ -114,9 +164,12 @@ int sv_cmd_embed(int argc, char **argv) {
     if (status == SENVEC_OK)
         status = sv_target_input(&files, path, &err);
     if (status == SENVEC_OK)
-        status = embed(&common, &stream, path, chosen, &result, &err);
+        status = embed(&common, &stream, path, output, &result, &err);
     if (status != SENVEC_OK)
         return sv_cli_fail(&err);
+    if (!common.quiet && result.skipped)
+        sv_cli_say("%s bad record%s left out; the first: %s", sv_human_count((char[SV_HUMAN]){0}, result.skipped),
+                   result.skipped == 1 ? "" : "s", result.first_skipped);
     if (!common.quiet)
         print_summary(&result);
     return SV_EXIT_DONE;

@@ -61,6 +61,9 @@ senvec_status sv_text_corpus(const sv_text_options *options, sv_corpus_options *
         .separator = separator ? *separator : '\0',
         .quoting = (sv_quoting)options->quoting,
         .header = options->header,
+        .keep = options->keep,
+        .keep_count = options->keep_count,
+        .skip_bad = options->skip_bad,
     };
     return SENVEC_OK;
 }

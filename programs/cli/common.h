@@ -54,6 +54,9 @@ typedef struct sv_text_options {
     const char *separator; /* one character, or "tab" */
     int quoting;           /* a sv_quoting */
     bool header;
+    bool skip_bad;
+    const char *const *keep; /* as in sv_corpus_options; set by the command */
+    size_t keep_count;
 } sv_text_options;
 
 extern const char *const sv_quoting_choices[]; /* by sv_quoting */

@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,15 +27,19 @@
 
 enum { WINDOWS = 3, WINDOW_TEXTS = 512 };
 #define WINDOW_BYTES ((size_t)64 << 10) /* about 15,000 tokens: long texts must not keep the progress bar waiting */
+#define WINDOW_KEPT_BYTES ((size_t)1 << 20)
 #define MAX_WAITING ((size_t)4 << 20)
 
 typedef struct window {
     char *bytes; /* the texts end to end */
     size_t used, capacity;
     size_t count;
-    size_t ends[WINDOW_TEXTS]; /* of each text in `bytes` */
-    uint64_t position;         /* bytes of input up to here */
-    float *vectors;            /* (WINDOW_TEXTS, dimensions) */
+    size_t ends[WINDOW_TEXTS];      /* of each text in `bytes` */
+    uint64_t indices[WINDOW_TEXTS]; /* numbers of the records, from 0, over all files */
+    sv_keep_buffer kept;            /* kept fields end to end; the writer empties it */
+    size_t kept_ends[WINDOW_TEXTS]; /* of each text's in it */
+    uint64_t position;              /* bytes of input up to here */
+    float *vectors;                 /* (WINDOW_TEXTS, dimensions) */
 } window;
 
 typedef struct pipeline {
@@ -48,6 +53,7 @@ typedef struct pipeline {
     atomic_bool stopped;                 /* something failed: everybody leaves */
     senvec_status read_status, write_status;
     senvec_error read_error, write_error;
+    sv_stream_result *result;        /* the reader adds what it skipped */
     senvec_text texts[WINDOW_TEXTS]; /* of the window that is being computed */
 } pipeline;
 
@@ -58,12 +64,36 @@ static bool no_room(const pipeline *p, size_t length) {
     return p->filling >= p->written + WINDOWS || (p->waiting > 0 && p->waiting + length > MAX_WAITING);
 }
 
-static senvec_status append(pipeline *p, senvec_text text, uint64_t position, senvec_error *err) {
+/* A text and what goes with its vector. */
+typedef struct item {
+    senvec_text text;
+    senvec_text kept;
+    uint64_t index, position;
+} item;
+
+/* Appends bytes to a window's buffer. */
+static bool add_kept(sv_keep_buffer *buffer, senvec_text bytes) {
+    if (bytes.length > buffer->capacity - buffer->length) {
+        size_t capacity = 2 * (buffer->length + bytes.length);
+        char *data = realloc(buffer->data, capacity);
+        if (!data)
+            return false;
+        buffer->data = data;
+        buffer->capacity = capacity;
+    }
+    if (bytes.length)
+        memcpy(buffer->data + buffer->length, bytes.data, bytes.length);
+    buffer->length += bytes.length;
+    return true;
+}
+
+static senvec_status append(pipeline *p, const item *it, senvec_error *err) {
     senvec_status status = SENVEC_OK;
+    senvec_text text = it->text;
     pthread_mutex_lock(&p->lock);
     const window *last = &p->windows[p->filling % WINDOWS];
     if (p->filling < p->written + WINDOWS && last->count > 0 &&
-        (last->count == WINDOW_TEXTS || last->used + text.length > WINDOW_BYTES))
+        (last->count == WINDOW_TEXTS || last->used + text.length > WINDOW_BYTES || last->kept.length > WINDOW_KEPT_BYTES))
         p->filling++;
     while (!p->stopped && no_room(p, text.length))
         pthread_cond_wait(&p->changed, &p->lock);
@@ -78,12 +108,16 @@ static senvec_status append(pipeline *p, senvec_text text, uint64_t position, se
             status = sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a text of %zu bytes", text.length);
         }
     }
+    if (status == SENVEC_OK && !add_kept(&w->kept, it->kept))
+        status = sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for kept fields of %zu bytes", it->kept.length);
     if (status == SENVEC_OK && !p->stopped) {
         if (text.length > 0)
             memcpy(w->bytes + w->used, text.data, text.length);
         w->used += text.length;
+        w->kept_ends[w->count] = w->kept.length;
+        w->indices[w->count] = it->index;
         w->ends[w->count++] = w->used;
-        w->position = position;
+        w->position = it->position;
         p->waiting += text.length;
         pthread_cond_broadcast(&p->changed);
     }
@@ -100,20 +134,45 @@ static senvec_status next_text(sv_corpus *corpus, senvec_text *text, bool *more,
     return status;
 }
 
-static senvec_status read_file(pipeline *p, const char *path, uint64_t *position, senvec_error *err) {
+/* Where the reader is in all of the files, and what it has of the current record's kept fields. */
+typedef struct reading {
+    uint64_t position, records; /* bytes and records of the files before */
+    sv_keep_buffer kept;
+} reading;
+
+static void count_skipped(sv_stream_result *result, const sv_corpus *corpus) {
+    const char *first;
+    uint64_t skipped = sv_corpus_skipped(corpus, &first);
+    if (skipped && result->skipped == 0)
+        snprintf(result->first_skipped, sizeof result->first_skipped, "%s", first);
+    result->skipped += skipped;
+}
+
+static senvec_status read_file(pipeline *p, const char *path, reading *r, senvec_error *err) {
+    const sv_stream *stream = p->stream;
     sv_corpus *corpus;
-    SENVEC_TRY(sv_text_open(path, p->stream->text, &corpus, err));
+    SENVEC_TRY(sv_text_open(path, stream->text, &corpus, err));
     senvec_status status;
-    senvec_text text;
+    item it = {0};
     bool more;
     uint64_t done = 0, total;
-    while ((status = next_text(corpus, &text, &more, err)) == SENVEC_OK && more && !p->stopped) {
+    while ((status = next_text(corpus, &it.text, &more, err)) == SENVEC_OK && more && !p->stopped) {
         sv_corpus_progress(corpus, &done, &total);
-        status = append(p, text, *position + done, err);
+        it.index = r->records + sv_corpus_records(corpus) - 1;
+        it.position = r->position + done;
+        if (it.index % stream->shards != stream->shard)
+            continue;
+        r->kept.length = 0;
+        status = sv_keep_append(stream->keep, stream->format, corpus, &r->kept, err);
+        it.kept = (senvec_text){r->kept.data, r->kept.length};
+        if (status == SENVEC_OK)
+            status = append(p, &it, err);
         if (status != SENVEC_OK)
             break;
     }
-    *position += done;
+    r->position += done;
+    r->records += sv_corpus_records(corpus);
+    count_skipped(p->result, corpus);
     sv_corpus_close(corpus);
     return status;
 }
@@ -123,9 +182,10 @@ static void *run_reader(void *context) {
     int before;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     senvec_status status = SENVEC_OK;
-    uint64_t position = 0;
+    reading r = {0};
     for (size_t i = 0; i < p->stream->path_count && status == SENVEC_OK; i++)
-        status = read_file(p, p->stream->paths[i], &position, &p->read_error);
+        status = read_file(p, p->stream->paths[i], &r, &p->read_error);
+    free(r.kept.data);
     pthread_mutex_lock(&p->lock);
     p->read_status = status;
     p->ended = true;
@@ -147,11 +207,20 @@ static void *run_writer(void *context) {
         window *w = &p->windows[p->written % WINDOWS];
         bool last = p->written + 1 == p->computed;
         pthread_mutex_unlock(&p->lock);
-        senvec_status status = sv_output_write(p->stream->output, w->vectors, w->count, &p->write_error);
+        const sv_output_rows rows = {
+            .vectors = w->vectors,
+            .count = w->count,
+            .stride = p->stream->dimensions,
+            .indices = w->indices,
+            .kept = w->kept.data,
+            .kept_ends = p->stream->keep->count ? w->kept_ends : NULL,
+        };
+        senvec_status status = sv_output_write(p->stream->output, &rows, &p->write_error);
         if (status == SENVEC_OK && last)
             status = sv_output_flush(p->stream->output, &p->write_error);
         pthread_mutex_lock(&p->lock);
         w->count = 0;
+        w->kept.length = 0;
         p->written++;
         if (status != SENVEC_OK) {
             p->write_status = status;
@@ -251,6 +320,7 @@ static void release(pipeline *p) {
     for (size_t i = 0; i < WINDOWS; i++) {
         free(p->windows[i].bytes);
         free(p->windows[i].vectors);
+        free(p->windows[i].kept.data);
     }
     free(p);
 }
@@ -292,6 +362,7 @@ senvec_status sv_stream_run(const sv_stream *stream, sv_stream_result *result, s
     pthread_t reader, writer;
     SENVEC_TRY(prepare(stream, &p, err));
     *result = (sv_stream_result){0};
+    p->result = result;
     if (pthread_create(&writer, NULL, run_writer, p) != 0) {
         release(p);
         return sv_fail(err, SENVEC_SYSTEM, 0, "no thread to write with");

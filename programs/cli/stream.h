@@ -6,21 +6,27 @@
 #include <stdint.h>
 
 #include "cli/common.h"
+#include "cli/keep.h"
 #include "cli/output.h"
 
 typedef struct sv_stream {
     char **paths; /* "-" is standard input */
     size_t path_count;
     const sv_text_options *text;
+    const sv_keep *keep;
+    size_t shard, shards; /* of each `shards` records the one numbered `shard`, from 0; shards 1: all */
     senvec_session *session;
-    size_t dimensions;
+    size_t dimensions; /* of the model */
     sv_output *output;
+    sv_output_format format; /* of the output */
     bool quiet;
     bool bare; /* no progress: the terminal shows the vectors */
 } sv_stream;
 
 typedef struct sv_stream_result {
     uint64_t texts;
+    uint64_t skipped;         /* broken records */
+    char first_skipped[1000]; /* what was wrong with the first */
     senvec_embed_stats stats;
     double seconds;   /* in all */
     double computing; /* of those, inside of senvec_embed */

@@ -117,8 +117,8 @@ void sv_corpus_progress(const sv_corpus *corpus, uint64_t *done, uint64_t *total
     *total = corpus->reader.size;
 }
 
-uint64_t sv_corpus_record(const sv_corpus *corpus) {
-    return corpus->records - 1;
+uint64_t sv_corpus_records(const sv_corpus *corpus) {
+    return corpus->records;
 }
 
 sv_corpus_value sv_corpus_kept(const sv_corpus *corpus, size_t index) {

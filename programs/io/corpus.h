@@ -53,8 +53,8 @@ senvec_status sv_corpus_next(sv_corpus *corpus, senvec_text *text, bool *more, s
 /* Bytes read so far and, for a regular file, its size (else 0): for a progress bar. Of a packed file, packed bytes. */
 void sv_corpus_progress(const sv_corpus *corpus, uint64_t *done, uint64_t *total);
 
-/* The number of the current text's record in the file, from 0; records that were skipped count. */
-uint64_t sv_corpus_record(const sv_corpus *corpus);
+/* Records of the file so far, that of the current text and those that were skipped included: its number is one less. */
+uint64_t sv_corpus_records(const sv_corpus *corpus);
 
 typedef struct sv_corpus_value {
     enum { SV_VALUE_MISSING, SV_VALUE_STRING, SV_VALUE_JSON } kind;

@@ -7,12 +7,12 @@
 
 static const char MAGIC[] = "\x93NUMPY\x01"; /* and the minor version, 0, which is the terminator */
 
-void sv_npy_header(uint64_t rows, uint64_t columns, char out[SV_NPY_HEADER_BYTES]) {
-    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats are written as they lie in memory");
+void sv_npy_header(const char *type, uint64_t rows, uint64_t columns, char out[SV_NPY_HEADER_BYTES]) {
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are written as they lie in memory");
     enum { PREFIX = sizeof MAGIC + 2, TEXT = SV_NPY_HEADER_BYTES - PREFIX };
     char text[TEXT];
-    int length = snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%" PRIu64 ", %" PRIu64 "), }",
-                          rows, columns);
+    int length = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (%" PRIu64 ", %" PRIu64 "), }",
+                          type, rows, columns);
     memset(out, ' ', SV_NPY_HEADER_BYTES);
     memcpy(out, MAGIC, sizeof MAGIC);
     out[sizeof MAGIC] = TEXT;

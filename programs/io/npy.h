@@ -1,4 +1,4 @@
-/* The header of a NumPy .npy file that holds one matrix of little-endian floats in row order; the floats follow it.
+/* The header of a NumPy .npy file that holds one matrix in row order; its numbers, little-endian, follow it.
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0. */
 #ifndef SV_IO_NPY_H
 #define SV_IO_NPY_H
@@ -8,6 +8,7 @@
 /* Always as long, so that it can be written again in place once the number of rows is known. */
 #define SV_NPY_HEADER_BYTES 128
 
-void sv_npy_header(uint64_t rows, uint64_t columns, char out[SV_NPY_HEADER_BYTES]);
+/* `type` is NumPy's name of a number's type: "<f4", "|i1", ... */
+void sv_npy_header(const char *type, uint64_t rows, uint64_t columns, char out[SV_NPY_HEADER_BYTES]);
 
 #endif

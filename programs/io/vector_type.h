@@ -12,6 +12,7 @@
 #define SV_IO_VECTOR_TYPE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 typedef enum sv_vector_type {
     SV_VECTOR_FLOAT,
@@ -31,5 +32,9 @@ double sv_vector_range(size_t dimensions);
 size_t sv_vector_bytes(sv_vector_type type, size_t dimensions);
 /* `out` gets sv_vector_bytes(type, dimensions) bytes. */
 void sv_vector_convert(sv_vector_type type, const float *vector, size_t dimensions, void *out);
+
+/* IEEE 754's binary16, rounded to the nearest, ties to even. */
+void sv_vector_float16(const float *vector, size_t dimensions, uint16_t *out);
+float sv_vector_half_to_float(uint16_t half);
 
 #endif

@@ -39,7 +39,7 @@ class Usage(Case):
             (["embed", "--format"], ["'--format' needs a value"]),
             (["embed", "-t"], ["'-t' needs a value"]),
             (["embed", "--quiet=yes"], ["takes no value"]),
-            (["embed", "--format", "xml"], ["npy, jsonl, f32 or csv", "'xml'"]),
+            (["embed", "--format", "xml"], ["npy, jsonl, f32, csv or raw", "'xml'"]),
             (["embed", "-p", "fp64"], ["auto, fp32, bf16 or int8"]),
             (["embed", "--cpu", "z80", "-m", MODEL], ["z80"]),
             (["embed", "--key", "a", "--column", "b"], ["--key", "--column"]),

@@ -125,7 +125,7 @@ static void test_npy_header(void **state) {
     const uint64_t rows[] = {0, 1000, UINT64_MAX};
     for (size_t i = 0; i < 3; i++) {
         char header[SV_NPY_HEADER_BYTES], expected[SV_NPY_HEADER_BYTES];
-        sv_npy_header(rows[i], 384, header);
+        sv_npy_header("<f4", rows[i], 384, header);
         assert_memory_equal(header, "\x93NUMPY\x01\x00\x76\x00", 10);
         snprintf(expected, sizeof expected, "{'descr': '<f4', 'fortran_order': False, 'shape': (%llu, 384), } ",
                  (unsigned long long)rows[i]);
