@@ -1,7 +1,7 @@
 #!/bin/bash
 # check_headers: the public header compiles alone as C11 and C++17, pedantically, with each compiler that is here; each internal
-# header compiles alone as C11. (Headers of one instruction set, and *_vec.h that are written once for several, compile with the
-# sources of the set only.)
+# header compiles alone as C11. (Headers of one instruction set, and *_tmpl.h that are written once for several, compile with
+# the sources of the set only.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 count=0 status=0
@@ -21,6 +21,6 @@ done
 while read -r header; do
     try gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-function -fsyntax-only -Iinclude -I. \
         -Ilib -Iprograms -x c "$header"
-done < <(find common lib programs -name '*.h' -not -path 'lib/kernels/*/*' -not -name '*_vec.h')
+done < <(find common lib programs -name '*.h' -not -path 'lib/kernels/*/*' -not -name '*_tmpl.h')
 echo "$count compilations"
 exit $status

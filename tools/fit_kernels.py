@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The coefficients of exp2_each and v_gelu in lib/kernels/kernels_vec.h, exp2_coarse in lib/kernels/x86/attention_avx512bf16.c,
-the corrections in lib/kernels/x86/attention_avx512vnni.c, and gelu_int8 in lib/kernels/gelu_int8.h: fits them again and prints
-them with their errors.
+"""The coefficients of exp2_each and v_gelu in lib/kernels/float_tmpl.h, exp2_coarse in
+lib/kernels/x86/attention_bf16_avx512bf16.c, the corrections in lib/kernels/x86/attention_int8_avx512vnni.c, and gelu_int8 in
+lib/kernels/gelu_int8.h: fits them again and prints them with their errors.
 
 Needs numpy and mpmath. All fits minimise the largest error (relative, for gelu_int8 absolute) by weighted linear least squares
 whose weights grow where the error is large (Lawson), on Chebyshev nodes. Errors are those of the exact formula, before any

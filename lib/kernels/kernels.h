@@ -138,7 +138,7 @@ typedef struct sv_gemm_bf16_args {
 } sv_gemm_bf16_args;
 
 typedef struct sv_gemm_bf16 {
-    const char *name; /* "gemm_bf16_avx512bf16_12x32"; NULL: the tier has none */
+    const char *name; /* "gemm_bf16_avx512bf16_14x32"; NULL: the tier has none */
     size_t mr, nr, panel_rows;
     size_t (*stride)(size_t k);
     size_t (*packed_size)(size_t n, size_t k);

@@ -1,4 +1,4 @@
-/* The tables and records of the tiers, for the ladder in kernels.c. */
+/* The tables and records of the tiers, for the ladder in choose.c. */
 #ifndef SV_KERNELS_TIERS_H
 #define SV_KERNELS_TIERS_H
 

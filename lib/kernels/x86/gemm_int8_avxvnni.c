@@ -1,7 +1,7 @@
 /* The avxvnni tier: the int8 product by vpdpbusd in its VEX form, for CPUs that have it without AVX-512. It adds 4 products of
  * an unsigned and a signed byte to each of 8 sums, exactly. 12 of 16 registers hold sums, 2 a row of W, 1 the broadcast. A step
  * of k, 4 columns of it, is 12 multiply-adds on two pipes and 8 loads. */
-#include "kernels/x86/vec_avx2.h"
+#include "kernels/x86/words_avx2.h"
 
 /* sum[0] += a . w0, sum[1] += a . w1, the 4 bytes of a with each lane's 4 bytes. */
 static inline __attribute__((always_inline)) void vi_add_quads(vi sum[2], const char *a, vi w0, vi w1) {
@@ -23,4 +23,4 @@ static inline __attribute__((always_inline)) void vi_add_quads(vi sum[2], const 
 #define v_store_integers v_store_uint8
 #define vs_store_integers vs_store_uint8
 
-#include "kernels/int8_tile_vec.h"
+#include "kernels/gemm_int8_tmpl.h"

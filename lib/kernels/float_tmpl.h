@@ -1,9 +1,14 @@
-/* The float kernels of every vector tier, written once over the words of a small vector header (x86/vec_avx2.h, ...). A tier's
- * .c file includes its vector header, sets MR (rows of the GEMM tile), TILE_NAME, TABLE and TIER, and then includes this file,
- * which defines the table. Everything else in here is static, so no code of one tier can be linked into another.
+/* The float kernels of every vector tier, written once over the words of a small vector header. Everything but the table that
+ * this file defines is static, so no code of one tier can be linked into another.
+ *
+ * Parameters, beside a words_*.h header that is included before:
+ *   MR         rows of the GEMM tile
+ *   TILE_NAME  the product's name, as text
+ *   TABLE      the table that this file defines
+ *   TIER       the tier's name, as text
  *
  * GEMM, and why it is laid out so:
- * - A tile is MR rows x NR = 2 * LANES columns of C, held in registers. The rows are split into equal chunks (tile_vec.h),
+ * - A tile is MR rows x NR = 2 * LANES columns of C, held in registers. The rows are split into equal chunks (tile_tmpl.h),
  *   and each chunk height is compiled by itself from the one body `tile`.
  * - Packed W is walked once, panel by panel, since it is what comes from far away; all rows are multiplied by a block of a
  * panel while that block sits in L1. A block is at most K_BLOCK steps of k, so that it leaves room there for the rows of A
@@ -19,17 +24,21 @@
  * Queries and columns of V beyond the end are zeros in the packed forms. K and V of a head are copied once, since rows of qkv
  * lie whole pages apart and would share a few sets of L1; the next head's are prefetched meanwhile. The first GEMM also keeps
  * the largest score of each column, in registers. */
-#ifndef SV_KERNELS_KERNELS_VEC_H
-#define SV_KERNELS_KERNELS_VEC_H
+#ifndef SV_KERNELS_FLOAT_TMPL_H
+#define SV_KERNELS_FLOAT_TMPL_H
+
+#if !defined(LANES) || !defined(MR) || !defined(TILE_NAME) || !defined(TABLE) || !defined(TIER)
+#error "float_tmpl.h: a words_*.h header, MR, TILE_NAME, TABLE and TIER come before it"
+#endif
 
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
-#include "kernels/gelu_vec.h"
+#include "kernels/gelu_tmpl.h"
 #include "kernels/tiers.h"
-#include "kernels/tile_vec.h"
+#include "kernels/tile_tmpl.h"
 #include "kernels/unroll.h"
 
 #define NR (2 * LANES)

@@ -5,10 +5,9 @@
  * Packed W is that of avx512bf16, [ceil(n / 32)][ceil(k / 32) * 16][32][2]. */
 #define DOT "tdpbf16ps"
 #define DOT_EMULATED emulated_tdpbf16ps
-#include "kernels/x86/amx_tile.h"
+#include "kernels/x86/amx_tile_tmpl.h"
 
-#define K_STEP STEP
-#include "kernels/x86/bf16_epilogue.h"
+#include "kernels/x86/bf16_epilogue_tmpl.h"
 
 #if !defined(RECORD) /* the emulated copy has a name of its own */
 #define RECORD sv_gemm_bf16_amx
@@ -42,7 +41,7 @@ static void run_tile(const void *context, const tile_args *t, size_t row, size_t
 
 static void run(const sv_gemm_bf16_args *g) {
     assert(g->panel >= packed_size(NR, g->k) && g->lda >= stride(g->k));
-    const product p = {(const char *)g->a, g->lda * sizeof *g->a, g->w, g->panel, g->m, g->n, (2 * g->k + STEP - 1) / STEP};
+    const product p = {(const char *)g->a, g->lda * sizeof *g->a, g->w, g->panel, g->m, g->n, (2 * g->k + K_STEP - 1) / K_STEP};
     waiting last;
     last.args = g;
     last.row = last.rows = last.column = last.done = 0;

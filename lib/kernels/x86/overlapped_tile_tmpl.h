@@ -1,14 +1,14 @@
-/* A tile of tile_asm.h, and meanwhile the epilogue of the one before, of which a row comes after every few steps. While the
- * multiply-adds keep two of the CPU's vector pipes busy, the others idle, and so does half of the decoder; so additions,
- * conversions, shifts and shuffles are free there, and only multiplications count. An epilogue behind its own tile stops the
- * multiply-adds for as long as its instructions fill the reorder buffer. On a Zen 5 this took a layer of 48 rows from 92.1 to
- * 94.9 % of the peak (docs/SPEED.md). */
-#ifndef SV_KERNELS_OVERLAPPED_TILE_H
-#define SV_KERNELS_OVERLAPPED_TILE_H
+/* A tile of asm_tile_tmpl.h, whose parameters it has, and meanwhile the epilogue of the one before, of which a row comes after
+ * every few steps. While the multiply-adds keep two of the CPU's vector pipes busy, the others idle, and so does half of the
+ * decoder; so additions, conversions, shifts and shuffles are free there, and only multiplications count. An epilogue behind
+ * its own tile stops the multiply-adds for as long as its instructions fill the reorder buffer. On a Zen 5 this took a layer of
+ * 48 rows from 92.1 to 94.9 % of the peak (docs/SPEED.md). */
+#ifndef SV_KERNELS_OVERLAPPED_TILE_TMPL_H
+#define SV_KERNELS_OVERLAPPED_TILE_TMPL_H
 
-#include "kernels/x86/tile_asm.h"
+#include "kernels/x86/asm_tile_tmpl.h"
 
-#include "kernels/x86/waiting_tile.h"
+#include "kernels/x86/waiting_tile_tmpl.h"
 
 typedef void overlapped_tile_fn(const tile_args *, waiting_tile *);
 
@@ -34,15 +34,15 @@ _Static_assert(UNIT == 4, "DEFINE_OVERLAPPED has this number, as gcc allows no m
                               "1:\n\t"                                                                                         \
                               "mov %[few], %[steps]\n\t"                                                                       \
                               ".p2align 4\n"                                                                                   \
-                              "2:\n\t" STEP(height, KIND, "$4") "jnz 2b\n\t"                                                   \
-                                                                "cmpq $0, %[left]\n\t"                                         \
-                                                                "je 3f\n\t" ROW "decq %[left]\n\t"                             \
-                                                                "jnz 1b\n\t"                                                   \
-                                                                "mov %[rest], %[steps]\n\t"                                    \
-                                                                "test %[steps], %[steps]\n\t"                                  \
-                                                                "jnz 2b\n"                                                     \
-                                                                "3:\n\t"                                                       \
-                                                                "mov %[sums], %[end]\n\t" EACH_ROW_##height(STORE_WIDE)        \
+                              "2:\n\t" ONE_STEP(height, KIND, "$4") "jnz 2b\n\t"                                               \
+                                                                    "cmpq $0, %[left]\n\t"                                     \
+                                                                    "je 3f\n\t" ROW "decq %[left]\n\t"                         \
+                                                                    "jnz 1b\n\t"                                               \
+                                                                    "mov %[rest], %[steps]\n\t"                                \
+                                                                    "test %[steps], %[steps]\n\t"                              \
+                                                                    "jnz 2b\n"                                                 \
+                                                                    "3:\n\t"                                                   \
+                                                                    "mov %[sums], %[end]\n\t" EACH_ROW_##height(STORE_WIDE)    \
             : [a0] "+&r"(a0), [a4] "+&r"(a4), [a8] "+&r"(a8), [a12] "+&r"(a12), [w] "+&r"(w), [steps] "=&r"(steps),            \
               [prefetch] "+&r"(prefetch), [end] "+&r"(end), [range] "+&r"(range), [c] "+&r"(c), [left] "+m"(left)              \
             : [row] "r"(t->row), [row3] "r"(3 * t->row), [vectors] "r"(last->vectors), [few] "m"(few), [rest] "m"(rest),       \

@@ -1,6 +1,6 @@
 /* The amx tier: attention in bfloat16, by tdpbf16ps, for 16 queries of a head at a time:
  *     S (16, n) = Q (16, d) x K'      K by pairs of its columns, 16 keys in the lanes
- *     O (16, d) = P (16, n) x V       V by pairs of keys, as attention_avx512.h packs it
+ *     O (16, d) = P (16, n) x V       V by pairs of keys, as attention_lines.h packs it
  * Q and P are read row by row as they lie. The sums of P's rows, which O is divided by, are one more product, with ones: so
  * they are sums of what was rounded, and come in all lanes. Keys beyond the last are zeros in K and V, and weigh nothing.
  *
@@ -12,9 +12,9 @@
 
 #define DOT "tdpbf16ps"
 #define DOT_EMULATED emulated_tdpbf16ps
-#include "kernels/x86/amx_tile.h"
+#include "kernels/x86/amx_tile_tmpl.h"
 
-#include "kernels/x86/attention_avx512.h"
+#include "kernels/x86/attention_lines.h"
 
 #if !defined(RECORD) /* the emulated copy has a name of its own */
 #define RECORD sv_attention_bf16_amx

@@ -1,7 +1,13 @@
-/* What the products of the vector tiers share, over the words of a vector header, which is to be included before: rows of C in
- * vectors, and one copy of a tile's body for each height. */
-#ifndef SV_KERNELS_TILE_VEC_H
-#define SV_KERNELS_TILE_VEC_H
+/* What the products of the vector tiers share, over the words of a vector header: rows of C in vectors, and one copy of a
+ * tile's body for each height.
+ *
+ * Parameters, beside a words_*.h header that is included before: MR, the rows of a tile. */
+#ifndef SV_KERNELS_TILE_TMPL_H
+#define SV_KERNELS_TILE_TMPL_H
+
+#if !defined(LANES) || !defined(MR)
+#error "tile_tmpl.h: a words_*.h header and MR come before it"
+#endif
 
 #include <stddef.h>
 

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/ref/kernels_ref.h"
+#include "kernels/ref/float_ref.h"
 #include "kernels/tiers.h"
 
 enum { MR = 1, NR = 8 };

@@ -1,7 +1,12 @@
 /* What the products of AMX and of overlapped tiles have in common: the epilogue of a tile runs while the next one is
- * multiplied. To be included where MR and NR are those of a tile. */
-#ifndef SV_KERNELS_WAITING_TILE_H
-#define SV_KERNELS_WAITING_TILE_H
+ * multiplied. Parameters: MR and NR (a tile template
+ * defines them). */
+#ifndef SV_KERNELS_WAITING_TILE_TMPL_H
+#define SV_KERNELS_WAITING_TILE_TMPL_H
+
+#if !defined(MR) || !defined(NR)
+#error "waiting_tile_tmpl.h: include a tile template before, which defines MR and NR"
+#endif
 
 #include <stddef.h>
 #include <stdint.h>

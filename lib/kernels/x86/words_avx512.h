@@ -1,9 +1,9 @@
-/* The vector words that kernels_vec.h is written in, in AVX-512 (F, BW, DQ, VL): 16 lanes of float.
+/* The vector words that float_tmpl.h is written in, in AVX-512 (F, BW, DQ, VL): 16 lanes of float.
  *
  * tests/kernels compiles the same text with SENVEC_SIMDE against SIMDe, which emulates each instruction: that is how this tier
  * is tested on a CPU that lacks it. */
-#ifndef SV_KERNELS_VEC_AVX512_H
-#define SV_KERNELS_VEC_AVX512_H
+#ifndef SV_KERNELS_WORDS_AVX512_H
+#define SV_KERNELS_WORDS_AVX512_H
 
 #ifndef SENVEC_SIMDE
 #include <immintrin.h>
@@ -14,6 +14,7 @@
 #include "kernels/unroll.h"
 
 #define LANES 16
+#define LINE (2 * LANES) /* bfloat16 in a register, and in a cache line */
 
 typedef __m512 vf;
 

@@ -2,7 +2,12 @@
  * All of K is done in one go and the sums never leave their registers meanwhile. A unit is 4 bytes along k: 4 bytes or 2
  * bfloat16 of A, which are broadcast, times one unit of each lane of W, by one instruction:
  *     sums[row][lane] += unit(row, i) . w[i][lane]
- * A .c file defines DOT, that instruction ("vpdpbusd", ...), and includes this file.
+ *
+ * Parameters:
+ *   DOT           that instruction, as text ("vpdpbusd", ...)
+ *   DOT_EMULATED  its intrinsic, for SENVEC_SIMDE
+ *   WIDE_TILES, NARROW_TILES  defined where a file needs tables of tiles without an epilogue of their own
+ * Defines MR, NR, UNIT and K_STEP.
  *
  * Why inline assembly: 28 of 32 registers are sums, and gcc 12 spills some of them in the inner loop when the same is written
  * with intrinsics, which costs a quarter of the speed. Here the compiler sees one opaque block: register names are fixed, and
@@ -19,19 +24,25 @@
  *
  * With SENVEC_SIMDE the blocks become a loop over DOT_EMULATED, an intrinsic that SIMDe emulates: so the packing, the indexing
  * and the epilogues are tested anywhere, and the assembly where the instructions are. */
-#ifndef SV_KERNELS_TILE_ASM_H
-#define SV_KERNELS_TILE_ASM_H
+#ifndef SV_KERNELS_ASM_TILE_TMPL_H
+#define SV_KERNELS_ASM_TILE_TMPL_H
+
+#if !defined(DOT) || !defined(DOT_EMULATED)
+#error "asm_tile_tmpl.h: DOT and DOT_EMULATED, the instruction, come before it"
+#endif
 
 #include <string.h>
 
-#include "kernels/x86/vec_avx512.h"
+#include "kernels/x86/product.h"
+#include "kernels/x86/words_avx512.h"
 
 #define MR 14
 #define NR (2 * LANES)
 #define UNIT 4        /* bytes */
+#define K_STEP UNIT   /* bytes of k that a row of W is filled up to */
 #define ROW_BLOCK 280 /* rows of A that stay near while W passes by */
 
-#include "kernels/tile_vec.h"
+#include "kernels/tile_tmpl.h"
 
 typedef struct tile_args {
     const char *a;    /* unit (r, i) of A is at a + r * row + i * step */
@@ -67,9 +78,10 @@ typedef void tile_fn(const tile_args *);
 #define CLEAR_WIDE(address, x, first, second, wide, narrow)                                                                    \
     "vpxord %%zmm" first ", %%zmm" first ", %%zmm" first "\n\t"                                                                \
     "vpxord %%zmm" second ", %%zmm" second ", %%zmm" second "\n\t"
-#define STEP_WIDE(address, x, first, second, wide, narrow)                                                                     \
-    "vpbroadcastd " address ", %%zmm" x "\n\t" DOT " %%zmm30, %%zmm" x ", %%zmm" first "\n\t" DOT " %%zmm31, %%zmm" x          \
-    ", %%zmm" second "\n\t"
+#define STEP_BY(INSTRUCTION, address, x, first, second)                                                                        \
+    "vpbroadcastd " address ", %%zmm" x "\n\t" INSTRUCTION " %%zmm30, %%zmm" x ", %%zmm" first "\n\t" INSTRUCTION              \
+    " %%zmm31, %%zmm" x ", %%zmm" second "\n\t"
+#define STEP_WIDE(address, x, first, second, wide, narrow) STEP_BY(DOT, address, x, first, second)
 #define STORE_WIDE(address, x, first, second, wide, narrow)                                                                    \
     "vmovups %%zmm" first ", " wide "(%[end])\n\t"                                                                             \
     "vmovups %%zmm" second ", 64+" wide "(%[end])\n\t"
@@ -97,7 +109,7 @@ typedef void tile_fn(const tile_args *);
                *a12 = rows > 12 ? a0 + 12 * t->row : a0
 
 /* All of a step, counted down in `steps`, up to the branch back. `bytes`: of A, an operand of the block or a number. */
-#define STEP(rows, KIND, bytes)                                                                                                \
+#define ONE_STEP(rows, KIND, bytes)                                                                                            \
     LOAD_##KIND EACH_ROW_##rows(STEP_##KIND) "add " bytes ", %[a0]\n\t"                                                        \
                                              "add " bytes ", %[a4]\n\t"                                                        \
                                              "add " bytes ", %[a8]\n\t"                                                        \
@@ -113,16 +125,17 @@ typedef void tile_fn(const tile_args *);
     ROW_POINTERS(rows);                                                                                                        \
     const char *w = t->w, *prefetch = t->prefetch;                                                                             \
     size_t steps = t->steps;                                                                                                   \
-    __asm__ volatile(EACH_ROW_##rows(CLEAR_##KIND) "test %[steps], %[steps]\n\t"                                               \
-                                                   "jz 2f\n\t"                                                                 \
-                                                   ".p2align 4\n"                                                              \
-                                                   "1:\n\t" STEP(rows, KIND, "%[step]") "jnz 1b\n"                             \
-                                                                                        "2:\n\t" EACH_ROW_##rows(STORE_##KIND) \
-                     : [a0] "+r"(a0), [a4] "+r"(a4), [a8] "+r"(a8), [a12] "+r"(a12), [w] "+r"(w), [steps] "+r"(steps),         \
-                       [prefetch] "+r"(prefetch)                                                                               \
-                     : [row] "r"(t->row), [row3] "r"(3 * t->row), [step] "r"(t->step), [end] "r"(t->end),                      \
-                       [prefetch_step] "r"(t->prefetch_step)                                                                   \
-                     : CLOBBERED)
+    __asm__ volatile(                                                                                                          \
+        EACH_ROW_##rows(CLEAR_##KIND) "test %[steps], %[steps]\n\t"                                                            \
+                                      "jz 2f\n\t"                                                                              \
+                                      ".p2align 4\n"                                                                           \
+                                      "1:\n\t" ONE_STEP(rows, KIND, "%[step]") "jnz 1b\n"                                      \
+                                                                               "2:\n\t" EACH_ROW_##rows(STORE_##KIND)          \
+        : [a0] "+r"(a0), [a4] "+r"(a4), [a8] "+r"(a8), [a12] "+r"(a12), [w] "+r"(w), [steps] "+r"(steps),                      \
+          [prefetch] "+r"(prefetch)                                                                                            \
+        : [row] "r"(t->row), [row3] "r"(3 * t->row), [step] "r"(t->step), [end] "r"(t->end),                                   \
+          [prefetch_step] "r"(t->prefetch_step)                                                                                \
+        : CLOBBERED)
 
 #else
 
@@ -168,15 +181,6 @@ EACH_HEIGHT(DEFINE_NARROW)
 static tile_fn *const narrow[MR] = {EACH_HEIGHT(NARROW_TILE)};
 /* clang-format on */
 #endif
-
-/* A product in units, tile by tile. */
-typedef struct product {
-    const char *a;
-    size_t lda; /* bytes */
-    const char *w;
-    size_t panel; /* bytes */
-    size_t m, n, steps;
-} product;
 
 /* Runs the tile `t` of `rows` rows and makes C of it, from row `row` and column `column` on. */
 typedef void tile_of_c(const void *args, tile_args *t, size_t row, size_t rows, size_t column);

@@ -1,6 +1,10 @@
-/* The exact GELU over the words of a vector header, which is to be included before. */
-#ifndef SV_KERNELS_GELU_VEC_H
-#define SV_KERNELS_GELU_VEC_H
+/* The exact GELU over the words of a vector header. Parameters: a words_*.h header that is included before. */
+#ifndef SV_KERNELS_GELU_TMPL_H
+#define SV_KERNELS_GELU_TMPL_H
+
+#if !defined(LANES)
+#error "gelu_tmpl.h: a words_*.h header comes before it"
+#endif
 
 /* x/2 (1 + erf(x/sqrt 2)) as x E + x/2, E = erf(x/sqrt 2)/2 = x P(x^2)/Q(x^2) on [-5.4, 5.4]. */
 static inline vf v_gelu(vf x) {

@@ -1,12 +1,12 @@
 /* The avx512bf16 tier: the bfloat16 product by vdpbf16ps, which adds the 2 products of a pair to each of 16 float sums.
  *
- * Packed W is [ceil(n / 32)][ceil(k / 2)][32][2], and tile_asm.h has the tile of 14 x 32, the same as for int8. */
+ * Packed W is [ceil(n / 32)][ceil(k / 2)][32][2], and asm_tile_tmpl.h has the tile of 14 x 32, the same as for int8. */
 #define DOT "vdpbf16ps"
 #define DOT_EMULATED emulated_dpbf16
 #define WIDE_TILES
-#include "kernels/x86/tile_asm.h"
+#include "kernels/x86/asm_tile_tmpl.h"
 
-#include "kernels/x86/bf16_epilogue.h"
+#include "kernels/x86/bf16_epilogue_tmpl.h"
 
 #if !defined(RECORD) /* the emulated copy has a name of its own */
 #define RECORD sv_gemm_bf16_avx512bf16

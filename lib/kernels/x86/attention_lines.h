@@ -1,13 +1,11 @@
 /* What the attentions of AVX-512 and AMX have in common: how they read q, k and v, which are bfloat16, in which form the values
- * are multiplied, and 2^x. To be included after vec_avx512.h and tile_vec.h. */
-#ifndef SV_KERNELS_ATTENTION_AVX512_H
-#define SV_KERNELS_ATTENTION_AVX512_H
+ * are multiplied, and 2^x. To be included after words_avx512.h and tile_tmpl.h. */
+#ifndef SV_KERNELS_ATTENTION_LINES_H
+#define SV_KERNELS_ATTENTION_LINES_H
 
 #include <string.h>
 
 #include "kernels/kernels.h"
-
-#define LINE 32 /* bfloat16 in a register */
 
 /* In whole lines: a head's columns, and with AMX keys. */
 static inline size_t padded(size_t count) {

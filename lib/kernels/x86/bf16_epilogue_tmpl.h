@@ -1,22 +1,24 @@
-/* What the bf16 products of AVX-512 and AMX share: all of the contract but the product. To be included where MR, NR and UNIT
- * are those of the tile, which leaves its sums in memory. */
-#ifndef SV_KERNELS_BF16_EPILOGUE_H
-#define SV_KERNELS_BF16_EPILOGUE_H
+/* Implements everything of a bfloat16 product of AVX-512 or AMX but the product itself: convert, pack and the epilogues, which
+ * read sums that a tile left in memory.
+ *
+ * Parameters: MR, NR, UNIT, K_STEP (a tile template defines them). The file that includes this one defines `run`, and its
+ * record by BF16_RECORD. */
+#ifndef SV_KERNELS_BF16_EPILOGUE_TMPL_H
+#define SV_KERNELS_BF16_EPILOGUE_TMPL_H
+
+#if !defined(MR) || !defined(NR) || !defined(UNIT) || !defined(K_STEP)
+#error "bf16_epilogue_tmpl.h: include a tile template before, which defines MR, NR, UNIT and K_STEP"
+#endif
 
 #include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "kernels/tiers.h"
-#include "kernels/x86/vec_avx512.h"
+#include "kernels/x86/product.h"
+#include "kernels/x86/words_avx512.h"
 
-#include "kernels/gelu_vec.h"
-
-#if !defined(K_STEP)
-#define K_STEP UNIT /* bytes of k that a row of W is filled up to */
-#endif
-
-#define LINE 32 /* bfloat16 in a cache line, and in a register */
+#include "kernels/gelu_tmpl.h"
 
 static size_t stride(size_t k) {
     return (k + LINE - 1) / LINE * LINE;
@@ -58,9 +60,6 @@ static void pack(void *packed, const float *w, size_t ldw, size_t n, size_t k) {
                     out[step * NR + j] = pairs[step - i / 2];
             }
 }
-
-/* What C gets. */
-typedef enum output { FLOATS, SUMS, BFLOATS, GELU } output; /* SUMS: floats, with the residual */
 
 ALWAYS_INLINE void finish_as(const sv_gemm_bf16_args *g, size_t row, size_t rows, size_t column, const float *sums,
                              const bool whole, const output kind) {

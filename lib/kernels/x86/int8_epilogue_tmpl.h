@@ -1,27 +1,31 @@
 /* The epilogues of the int8 products of AVX-512 and AMX, whose tiles leave their sums in memory: what they read, and each of
- * them in C. They keep to the contract's order of operations. To be included where MR, NR and UNIT are those of the tile. */
-#ifndef SV_KERNELS_INT8_EPILOGUE_H
-#define SV_KERNELS_INT8_EPILOGUE_H
+ * them in C. They keep to the contract's order of operations.
+ *
+ * Parameters: MR, NR, UNIT, K_STEP (a tile template defines them). */
+#ifndef SV_KERNELS_INT8_EPILOGUE_TMPL_H
+#define SV_KERNELS_INT8_EPILOGUE_TMPL_H
 
-#include "kernels/x86/vec_avx512.h"
+#if !defined(MR) || !defined(NR) || !defined(UNIT) || !defined(K_STEP)
+#error "int8_epilogue_tmpl.h: include a tile template before, which defines MR, NR, UNIT and K_STEP"
+#endif
+
+#include "kernels/x86/words_avx512.h"
 
 #define INT8_ELEMENT 1
 #define v_store_integers v_store_uint8
 #define vs_store_integers vs_store_uint8
-#include "kernels/int8_vec.h"
+#include "kernels/int8_tmpl.h"
 
-#include "kernels/x86/waiting_tile.h"
+#include "kernels/x86/product.h"
+#include "kernels/x86/waiting_tile_tmpl.h"
 
-/* What the epilogues of a panel read: kernels_avx512vnni.c knows where each is. */
+/* What the epilogues of a panel read: gemm_int8_avx512vnni.c knows where each is. */
 typedef struct panel_vectors {
     vf bias[2], w_sum[2], w_scale[2];
     gelu_constants gelu;
     vs up, down, order; /* its shifts, and pack_order */
     size_t column;      /* the panel's first */
 } panel_vectors;
-
-/* What C gets. */
-typedef enum output { FLOATS, SUMS, BFLOATS, GELU, OUTPUTS } output; /* SUMS: floats, with the residual */
 
 static output output_of(const sv_gemm_int8_args *g) {
     return g->gelu ? GELU : g->bf16 ? BFLOATS : g->residual ? SUMS : FLOATS;

@@ -4,14 +4,21 @@
  * written in C: between multiplications of registers there is room for all of their instructions. */
 #define DOT "tdpbusd"
 #define DOT_EMULATED emulated_tdpbusd
-#include "kernels/x86/amx_tile.h"
+#include "kernels/x86/amx_tile_tmpl.h"
 
-#define K_STEP STEP
-#include "kernels/x86/int8_epilogue.h"
+#include "kernels/x86/int8_epilogue_tmpl.h"
 
 #if !defined(RECORD) /* the emulated copy has a name of its own */
 #define RECORD sv_gemm_int8_amx
 #endif
+
+/* Finishes the rows from `row` to `until`, which it returns. */
+ALWAYS_INLINE size_t finish_until(const waiting_tile *last, const panel_vectors *vectors, size_t row, size_t until,
+                                  const output kind) {
+    for (; row < until; row++)
+        finish_row(last, vectors, row, kind, true);
+    return row;
+}
 
 /* What waits is finished row by row while `t` is multiplied. Its vectors stay in registers: the tile's loads leave few to
  * others. */
@@ -20,8 +27,7 @@ ALWAYS_INLINE void run_tile_as(waiting_tile *last, const tile_args *t, const boo
     const size_t rows = last->rows;
     size_t row = 0;
 #define FINISH_PART(step, steps)                                                                                               \
-    for (const size_t until = smaller(rows, (rows * (step) + (steps)-1) / (steps)); row < until; row++)                        \
-    finish_row(last, &vectors, row, kind, true)
+    row = finish_until(last, &vectors, row, smaller(rows, (rows * (step) + (steps)-1) / (steps)), kind)
     MULTIPLY_TILE(t, last->sums, high, FINISH_PART);
 #undef FINISH_PART
 }
@@ -53,7 +59,7 @@ static void run_tile(const void *context, const tile_args *t, size_t row, size_t
 
 static void run(const sv_gemm_int8_args *g) {
     assert(g->k <= SV_GEMM_INT8_MAX_K && g->panel >= packed_size(NR, g->k) && g->lda >= int8_stride(g->k));
-    const product p = {g->a, g->lda, g->w, g->panel, g->m, g->n, (g->k + STEP - 1) / STEP};
+    const product p = {g->a, g->lda, g->w, g->panel, g->m, g->n, (g->k + K_STEP - 1) / K_STEP};
     waiting_tile last;
     panel_vectors vectors[2];
     const epilogue e = epilogue_of(g, &last, vectors);

@@ -1,4 +1,4 @@
-/* The ref tier's products in int8 and in bfloat16: the definition of right for the other tiers. Like kernels_ref.c, this file
+/* The ref tier's products in int8 and in bfloat16: the definition of right for the other tiers. Like float_ref.c, this file
  * is compiled without contraction and without the auto-vectoriser: what is rounded, and when, is what is written.
  *
  * int8: integers are exact, and each step from floats to integers and back is one IEEE operation in an order that vector code
@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "kernels/gelu_int8.h"
-#include "kernels/ref/kernels_ref.h"
+#include "kernels/ref/float_ref.h"
 #include "kernels/tiers.h"
 
 enum { NR = 8, LINE = 64 };

@@ -1,12 +1,23 @@
-/* What the int8 products of all vector tiers share: all of the contract but the product, over the words of a vector header. To
- * be included after that header; the tier's file says before, by INT8_ELEMENT, v_store_integers and vs_store_integers, how it
- * keeps a q, and by NR and UNIT how W is packed: [ceil(n / NR)][k / UNIT, rounded up][NR][UNIT] bytes, up to a multiple of
- * K_STEP bytes of k where that isn't UNIT. */
-#ifndef SV_KERNELS_INT8_VEC_H
-#define SV_KERNELS_INT8_VEC_H
+/* Implements quantize, quantize_gelu, pack and the arithmetic of the epilogues of an int8 product, for any vector width: all of
+ * the contract but the product. W is packed as [ceil(n / NR)][k / UNIT, rounded up][NR][UNIT] bytes, up to a multiple of K_STEP
+ * bytes of k.
+ *
+ * Parameters, beside a words_*.h header that is included before:
+ *   MR, NR             rows and columns of a tile
+ *   UNIT               bytes of W along k that are multiplied together
+ *   K_STEP             bytes along k that a row of W is filled up to
+ *   INT8_ELEMENT       bytes of a q: 1 or 2
+ *   v_store_integers   words that store a vector of q from int32 lanes
+ *   vs_store_integers  and from int16 lanes
+ * The file that includes this one defines `run`, and its record by INT8_RECORD. */
+#ifndef SV_KERNELS_INT8_TMPL_H
+#define SV_KERNELS_INT8_TMPL_H
 
-#if !defined(K_STEP)
-#define K_STEP UNIT
+#if !defined(LANES) || !defined(MR) || !defined(NR) || !defined(UNIT) || !defined(K_STEP) || !defined(INT8_ELEMENT)
+#error "int8_tmpl.h: a words_*.h header, MR, NR, UNIT, K_STEP and INT8_ELEMENT come before it"
+#endif
+#if !defined(v_store_integers) || !defined(vs_store_integers)
+#error "int8_tmpl.h: v_store_integers and vs_store_integers say how a q is kept"
 #endif
 
 #include <assert.h>
@@ -16,7 +27,7 @@
 
 #include "kernels/gelu_int8.h"
 #include "kernels/tiers.h"
-#include "kernels/tile_vec.h"
+#include "kernels/tile_tmpl.h"
 #include "kernels/unroll.h"
 
 /* gelu_int8.h for one exponent, whose rounding is in the table. */

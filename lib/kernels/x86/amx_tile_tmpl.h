@@ -1,34 +1,44 @@
 /* What the products of AMX share. A tile register holds 16 rows of 64 bytes, and one instruction multiplies two of them: with
- * units of 4 bytes along k as in tile_asm.h (4 bytes, or 2 bfloat16),
+ * units of 4 bytes along k as in asm_tile_tmpl.h (4 bytes, or 2 bfloat16),
  *     sums[r][c] += unit(r, i) . w[i][c]      for 16 rows of A, 16 units i, 16 columns of W
  * in 16 cycles whatever the number of rows is, which is 1,024 products of bytes a cycle. So a tile of C is two by two
- * registers: 32 rows x 32 columns, four loads for four multiplications. W is packed as in tile_asm.h, where each half of its
- * 128-byte rows of units is a register, k rounded up to whole registers.
+ * registers: 32 rows x 32 columns, four loads for four multiplications. W is packed as in asm_tile_tmpl.h, where each half of
+ * its 128-byte rows of units is a register, k rounded up to whole registers.
  *
  * The first pass goes through whole tiles of 32 rows, the second one through what is left, as registers of fewer rows need
  * another configuration, which takes some 200 cycles to load. Panels are the outer loop, rows the inner one. The epilogue of a
  * tile runs between the multiplications of the next one, which leave nearly all of the core to it.
  *
- * A .c file defines DOT, the instruction ("tdpbusd", ...), and includes this file. With SENVEC_SIMDE a loop over DOT_EMULATED,
- * unit by unit, takes its place: so packing, indexing and epilogues are tested on any CPU. */
-#ifndef SV_KERNELS_AMX_TILE_H
-#define SV_KERNELS_AMX_TILE_H
+ * With SENVEC_SIMDE a loop over DOT_EMULATED, unit by unit, takes the place of DOT: so packing, indexing and epilogues are
+ * tested on any CPU.
+ *
+ * Parameters:
+ *   DOT           the instruction, as text ("tdpbusd", ...)
+ *   DOT_EMULATED  a function that does the same for one unit
+ * Defines MR, NR, UNIT and K_STEP. */
+#ifndef SV_KERNELS_AMX_TILE_TMPL_H
+#define SV_KERNELS_AMX_TILE_TMPL_H
+
+#if !defined(DOT) || !defined(DOT_EMULATED)
+#error "amx_tile_tmpl.h: DOT and DOT_EMULATED, the instruction, come before it"
+#endif
 
 #include <stdbool.h>
 #include <string.h>
 
-#include "kernels/x86/vec_avx512.h"
+#include "kernels/x86/product.h"
+#include "kernels/x86/words_avx512.h"
 
 #define MR 32
 #define NR (2 * LANES)
 #define UNIT 4
-#define STEP 64         /* bytes of a row of A that are multiplied together */
+#define K_STEP 64       /* bytes of a row of A that are multiplied together */
 #define ROW_BLOCK 256   /* rows of A that stay near while W passes by */
 #define TILE_ROWS 16    /* of a register */
 #define UNITS_ROW 128   /* bytes from a unit of W to the next one along k */
 #define PANEL_STEP 2048 /* bytes of W in a step: two registers */
 
-#include "kernels/tile_vec.h"
+#include "kernels/tile_tmpl.h"
 
 /* ------------------------------------------------------------------------------------------------------------ instructions */
 
@@ -119,15 +129,6 @@ static void configure(size_t upper, size_t lower) {
 
 /* ----------------------------------------------------------------------------------------------------------------- product */
 
-/* A product in steps. */
-typedef struct product {
-    const char *a;
-    size_t lda; /* bytes */
-    const char *w;
-    size_t panel; /* bytes */
-    size_t m, n, steps;
-} product;
-
 typedef struct tile_args {
     const char *a;
     size_t lda;
@@ -161,7 +162,7 @@ typedef struct tile_args {
             }                                                                                                                  \
             for (size_t line = 0; line < (t)->prefetch_step; line++, tile_prefetch += 64)                                      \
                 __builtin_prefetch(tile_prefetch, 0, 2);                                                                       \
-            tile_a += STEP;                                                                                                    \
+            tile_a += K_STEP;                                                                                                  \
             tile_w += PANEL_STEP;                                                                                              \
             BETWEEN(step + 1, (t)->steps);                                                                                     \
         }                                                                                                                      \

@@ -1,11 +1,17 @@
 /* The second product of the attentions of AVX-512,
  *     O (queries, d) = P (queries, n) x V
- * P is there by columns: pairs of keys, each query's in its lane, which is a unit of tile_asm.h's A; V is packed like its W.
- * A .c file includes tile_asm.h with vdpbf16ps as DOT and WIDE_TILES, and then this file. */
-#ifndef SV_KERNELS_ATTENTION_VALUES_H
-#define SV_KERNELS_ATTENTION_VALUES_H
+ * P is there by columns: pairs of keys, each query's in its lane, which is a unit of asm_tile_tmpl.h's A; V is packed like its
+ * W.
+ *
+ * Parameters: asm_tile_tmpl.h is included before, with vdpbf16ps as DOT and WIDE_TILES. */
+#ifndef SV_KERNELS_ATTENTION_VALUES_TMPL_H
+#define SV_KERNELS_ATTENTION_VALUES_TMPL_H
 
-#include "kernels/x86/attention_avx512.h"
+#if !defined(WIDE_TILES)
+#error "attention_values_tmpl.h: asm_tile_tmpl.h comes before it, with WIDE_TILES"
+#endif
+
+#include "kernels/x86/attention_lines.h"
 
 #define QUERIES NR /* of a block */
 

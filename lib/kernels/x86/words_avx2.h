@@ -1,6 +1,6 @@
-/* The vector words that kernels_vec.h is written in, in AVX2 and FMA: 8 lanes of float. */
-#ifndef SV_KERNELS_VEC_AVX2_H
-#define SV_KERNELS_VEC_AVX2_H
+/* The vector words that float_tmpl.h is written in, in AVX2 and FMA: 8 lanes of float. */
+#ifndef SV_KERNELS_WORDS_AVX2_H
+#define SV_KERNELS_WORDS_AVX2_H
 
 #include <immintrin.h>
 #include <stddef.h>

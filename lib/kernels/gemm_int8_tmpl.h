@@ -1,24 +1,35 @@
 /* The int8 product of tiers whose tile is written in C. A step of k takes UNIT columns, which are 4 bytes of A that are
  * broadcast: 4 bytes where the CPU multiplies bytes without saturating (vpdpbusd), else a pair of 16 bits (vpmaddwd), which is
- * exact for any u8 x s8. A tier's .c file includes its vector header, sets MR, NAME, RECORD, UNIT (4 or 2), and the words
- * vi_add_units, v_store_integers and vs_store_integers for it, and then includes this file, which defines the record.
+ * exact for any u8 x s8.
+ *
+ * Parameters, beside a words_*.h header that is included before:
+ *   MR                 rows of a tile
+ *   UNIT               4 or 2
+ *   NAME, RECORD       the record that this file defines: its name as text, and as a symbol
+ *   vi_add_units       the word that multiplies and adds a unit
+ *   v_store_integers, vs_store_integers  as in int8_tmpl.h
  *
  * - Weights are bytes in memory either way, [ceil(n / NR)][ceil(k / UNIT)][NR][UNIT], since they come from far away. Where 16
  *   bits are multiplied, the first chunk of rows that meets a block of a panel widens it on the way and leaves a copy for the
  *   other chunks.
- * - Otherwise as in kernels_vec.h: a tile is MR rows x NR = 2 * LANES columns in registers, rows in equal chunks of at most MR,
+ * - Otherwise as in float_tmpl.h: a tile is MR rows x NR = 2 * LANES columns in registers, rows in equal chunks of at most MR,
  *   the panel outside, the chunks inside, the next panel prefetched meanwhile. All of k goes in one, up to STEPS_BLOCK steps: a
  *   tile begins and ends slowly (some 60 cycles), and a panel that streams from L2 keeps up with it. */
-#ifndef SV_KERNELS_INT8_TILE_VEC_H
-#define SV_KERNELS_INT8_TILE_VEC_H
+#ifndef SV_KERNELS_GEMM_INT8_TMPL_H
+#define SV_KERNELS_GEMM_INT8_TMPL_H
+
+#if !defined(LANES) || !defined(MR) || !defined(UNIT) || !defined(NAME) || !defined(RECORD) || !defined(vi_add_units)
+#error "gemm_int8_tmpl.h: a words_*.h header, MR, UNIT, NAME, RECORD and vi_add_units come before it"
+#endif
 
 #include <string.h>
 
 #define NR (2 * LANES)
+#define K_STEP UNIT
 #define INT8_ELEMENT (4 / UNIT)
 
-#include "kernels/int8_vec.h"
-#include "kernels/tile_vec.h"
+#include "kernels/int8_tmpl.h"
+#include "kernels/tile_tmpl.h"
 
 #define WIDENED (UNIT == 2)
 #define STEPS_BLOCK (WIDENED ? 768 : SV_GEMM_INT8_MAX_K) /* the copy has to fit L2; without one there is no need to cut k */

@@ -1,13 +1,13 @@
 /* The avx512vnni tier: the int8 product by vpdpbusd, which adds 4 products of an unsigned and a signed byte to each of 16 sums.
  * They are exact: no sum overflows below SV_GEMM_INT8_MAX_K columns.
  *
- * Packed W is [ceil(n / 32)][ceil(k / 4)][32][4] bytes, and tile_asm.h has the tile of 14 x 32. The epilogues keep to the
+ * Packed W is [ceil(n / 32)][ceil(k / 4)][32][4] bytes, and asm_tile_tmpl.h has the tile of 14 x 32. The epilogues keep to the
  * contract's order of operations. */
 #define DOT "vpdpbusd"
 #define DOT_EMULATED _mm512_dpbusd_epi32
-#include "kernels/x86/overlapped_tile.h"
+#include "kernels/x86/overlapped_tile_tmpl.h"
 
-#include "kernels/x86/int8_epilogue.h"
+#include "kernels/x86/int8_epilogue_tmpl.h"
 
 #if !defined(RECORD) /* the emulated copy has a name of its own */
 #define RECORD sv_gemm_int8_avx512vnni

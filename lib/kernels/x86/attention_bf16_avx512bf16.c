@@ -1,9 +1,9 @@
 /* The avx512bf16 tier: attention in bfloat16, by vdpbf16ps.
  *
- * Two products for a block of up to 32 queries of one head, both by the tiles of tile_asm.h, whose unit is a pair here:
+ * Two products for a block of up to 32 queries of one head, both by the tiles of asm_tile_tmpl.h, whose unit is a pair here:
  *     S' (n, queries) = K (n, d) x Q'     keys are rows and queries are lanes, so that softmax goes down the rows: no sums
  *                                         across lanes, no masks for missing keys
- *     O (queries, d) = P (queries, n) x V where P is S' read by columns, in pairs of keys: attention_values.h
+ *     O (queries, d) = P (queries, n) x V where P is S' read by columns, in pairs of keys: attention_values_tmpl.h
  * Beyond the last query, key or column there are zeros in the packed forms. */
 #include <assert.h>
 #include <math.h>
@@ -15,9 +15,9 @@
 #define DOT_EMULATED emulated_dpbf16
 #define WIDE_TILES
 #define NARROW_TILES
-#include "kernels/x86/tile_asm.h"
+#include "kernels/x86/asm_tile_tmpl.h"
 
-#include "kernels/x86/attention_values.h"
+#include "kernels/x86/attention_values_tmpl.h"
 
 #if !defined(RECORD) /* the emulated copy has a name of its own */
 #define RECORD sv_attention_bf16_avx512bf16

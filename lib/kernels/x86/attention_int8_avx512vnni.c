@@ -2,7 +2,7 @@
  * in bfloat16.
  *
  *     S' (n, queries) = K (n, d) x Q'     in bytes: K as u8, Q as s8
- *     O (queries, d) = P (queries, n) x V attention_values.h
+ *     O (queries, d) = P (queries, n) x V attention_values_tmpl.h
  *
  * Each column of K becomes bytes from its least to its largest value over the text, and Q from its largest value, after the
  * columns' scales have moved to it.
@@ -25,9 +25,9 @@
 #define DOT "vdpbf16ps"
 #define DOT_EMULATED emulated_dpbf16
 #define WIDE_TILES
-#include "kernels/x86/overlapped_tile.h"
+#include "kernels/x86/overlapped_tile_tmpl.h"
 
-#include "kernels/x86/attention_values.h"
+#include "kernels/x86/attention_values_tmpl.h"
 
 #if !defined(RECORD) /* the emulated copy has names of its own */
 #define RECORD sv_attention_int8_avx512vnni
@@ -282,10 +282,6 @@ static void finish(waiting_tile *tile, size_t nv) {
 /* Heights of whole pairs. */
 #define EACH_PAIRS(X) X(2) X(4) X(6) X(8) X(10) X(12) X(14)
 
-#undef DOT
-#undef DOT_EMULATED
-#define DOT "vpdpbusd"
-
 #if !defined(SENVEC_SIMDE)
 
 #define WEIGHTS(j)                                                                                                             \
@@ -318,7 +314,7 @@ static void finish(waiting_tile *tile, size_t nv) {
     "vmovups (%[w]), %%zmm30\n\t"                                                                                              \
     "vmovups 64(%[w]), %%zmm31\n\t"                                                                                            \
     "sub $-128, %[w]\n\t"
-#define STEP_SCORES STEP_WIDE
+#define STEP_SCORES(address, x, first, second, wide, narrow) STEP_BY("vpdpbusd", address, x, first, second)
 
 /* clang-format off */
 #define DEFINE_SCORES(rows) DEFINE_OVERLAPPED(rows, scores, SCORES, WEIGHTS_ROW)
