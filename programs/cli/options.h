@@ -6,7 +6,7 @@
  *         SV_OPTIONS_END,
  *     };
  *     const sv_usage usage = {.synopsis = "bench [OPTION]... [FILE]...", .about = "Times ...", .options = options,
- *                             .max_operands = SIZE_MAX};
+ *                             .most_operands = SIZE_MAX};
  *     sv_operands operands;
  *     int code = sv_options_parse(&usage, argc, argv, &operands);
  *     if (code != SV_RUN)
