@@ -322,7 +322,7 @@ class Vectors(unittest.TestCase):
             steps = [[(x + 1) / (2 / 255) for x in vector] for vector in vectors]  # 8 / sqrt(32) > 1: the range is -1 to 1
             bits = [[int("".join("1" if x > 0 else "0" for x in vector[i:i + 8]), 2) for i in range(0, 32, 8)]
                     for vector in vectors]
-            types = {"int8": ("b", [[int(x - 128) for x in vector] for vector in steps]),
+            types = {"int8": ("b", [[int(x) - 128 for x in vector] for vector in steps]),
                      "uint8": ("B", [[int(x) for x in vector] for vector in steps]),
                      "binary": ("b", [[x - 128 for x in vector] for vector in bits]), "ubinary": ("B", bits)}
             for member in "output_dtype", "embedding_type":
