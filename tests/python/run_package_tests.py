@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""run_package_tests TINY_MODEL [LIBRARY]: the tests of the Python package in this folder. With LIBRARY, a libsenvec.so, they
-are of the package in these sources with that library; without, of the package that is installed. numpy is needed; tests that
-take more (pyarrow, pandas, polars, torch, sentence-transformers) are skipped where it isn't there."""
+"""run_package_tests [--quick] TINY_MODEL [LIBRARY]: the tests of the Python package in this folder. With LIBRARY, a
+libsenvec.so, they are of the package in these sources with that library; without, of the package that is installed. numpy is
+needed; tests that take more are skipped where it isn't there, and with --quick those of libraries that are slow to load."""
 
 import os
 import sys
@@ -11,6 +11,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def main() -> int:
+    if sys.argv[1] == "--quick":
+        del sys.argv[1]
+        os.environ["SENVEC_TEST_QUICK"] = "1"
     os.environ["SENVEC_TEST_TINY"] = os.path.abspath(sys.argv[1])
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"

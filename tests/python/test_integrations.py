@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-import importlib
 import json
 import pickle
 import tempfile
@@ -11,17 +10,9 @@ import unittest
 import numpy as np
 
 from senvec import SentenceTransformer
-from tiny_model import TEXTS, TINY, copy_of
+from tiny_model import TEXTS, copy_of, needs
 
 FP32 = {"precision": "fp32"}
-
-
-def needs(*names):
-    """The modules, or a skipped test."""
-    try:
-        return [importlib.import_module(name) for name in names]
-    except ImportError as cause:
-        raise unittest.SkipTest(str(cause)) from None
 
 
 class Base(unittest.TestCase):

@@ -1,11 +1,13 @@
 """What the package's tests share: the tiny model, its texts, and vectors that PyTorch computed."""
 
+import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import unittest
 
 TINY = os.environ["SENVEC_TEST_TINY"]
 
@@ -13,6 +15,17 @@ with open(os.path.join(TINY, "golden.json"), encoding="utf-8") as _file:
     GOLDEN = json.load(_file)
 
 TEXTS = GOLDEN["texts"]
+
+
+def needs(*names: str) -> list:
+    """Modules of other packages, which take their time; where they aren't installed, or the run is to be quick, the test is
+    skipped."""
+    if os.environ.get("SENVEC_TEST_QUICK"):
+        raise unittest.SkipTest(f"quick: without {names[0]}")
+    try:
+        return [importlib.import_module(name) for name in names]
+    except ImportError as cause:
+        raise unittest.SkipTest(str(cause)) from None
 
 
 def copy_of(folder: str, **config: object) -> str:

@@ -28,11 +28,20 @@ from .sentence_transformers import SentenceTransformer
 
 if TYPE_CHECKING:
     from ._fetch import pull as pull
+    from .cross_encoder import CrossEncoder as CrossEncoder
+    from .sparse_encoder import SparseEncoder as SparseEncoder
+    from .sparse_encoder import SparseVectors as SparseVectors
 
-_LAZY = {"pull": "_fetch"}
+_LAZY = {
+    "CrossEncoder": "cross_encoder",
+    "SparseEncoder": "sparse_encoder",
+    "SparseVectors": "sparse_encoder",
+    "pull": "_fetch",
+}
 
 __all__ = [
     "ArgumentError",
+    "CrossEncoder",
     "Error",
     "FileError",
     "FormatError",
@@ -40,6 +49,8 @@ __all__ = [
     "NetworkError",
     "OutOfMemoryError",
     "SentenceTransformer",
+    "SparseEncoder",
+    "SparseVectors",
     "UnsupportedError",
     "__version__",
     "int8_ranges",

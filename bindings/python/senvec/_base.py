@@ -198,6 +198,9 @@ class Model:
         self._calibration = calibration
         self._max_seq_length = max_seq_length
         engine = self._open()
+        task = _library.TASKS[engine.info.task]
+        if task not in self.TASKS:
+            raise ValueError(f"{name}: a model for the task '{task}'; open it with {_CLASSES[task]}, not {kind}")
         self._engine = engine
 
     def _open(self) -> Engine:
@@ -273,11 +276,13 @@ class Model:
         raw = self._ready().info
         facts: dict[str, Any] = {"path": self._path}
         for name in ("tier", "precision", "pooling", "normalized", "dimensions", "max_seq_length", "layers", "heads", "inner",
-                     "vocabulary", "parameters", "memory_bytes", "mapped_bytes", "weights_bytes", "name", "space_id"):
+                     "vocabulary", "parameters", "memory_bytes", "mapped_bytes", "weights_bytes", "name", "space_id",
+                     "architecture", "labels"):
             value = getattr(raw, name)
             facts[name] = value.decode() if isinstance(value, bytes) else value
         facts["precision"] = _library.PRECISION_NAMES.get(raw.precision, "unknown")
         facts["normalized"] = bool(raw.normalized)
+        facts["task"] = _library.TASKS[raw.task]
         return facts
 
     @property

@@ -86,6 +86,10 @@ class ModelInfo(Structure):
         ("prompt_count", c_size_t),
         ("default_prompt_name", c_char_p),
         ("space_id", c_char_p),
+        ("task", c_int),
+        ("architecture", c_char_p),
+        ("labels", c_size_t),
+        ("activation", c_int),
         ("spare", c_char * SPARE),
     ]
 
@@ -108,6 +112,10 @@ class EmbedOptions(Structure):
     ]
 
 
+class ScoreOptions(Structure):
+    _fields_ = [("activation", c_int), ("single", c_int), ("spare", c_char * SPARE)]
+
+
 # What the header calls these structures.
 STRUCTURES = {
     "senvec_error": ErrorRecord,
@@ -119,6 +127,7 @@ STRUCTURES = {
     "senvec_session_options": SessionOptions,
     "senvec_embed_stats": EmbedStats,
     "senvec_embed_options": EmbedOptions,
+    "senvec_score_options": ScoreOptions,
 }
 
 # ---------------------------------------------------------------------------------------------------------------- errors
@@ -229,6 +238,22 @@ def _load():
             c_int,
             (c_void_p, c_void_p, c_size_t, POINTER(EmbedOptions), c_void_p, c_size_t, c_void_p, c_void_p),
         ),
+        (
+            "senvec_score_pairs",
+            c_int,
+            (c_void_p, c_void_p, c_size_t, POINTER(ScoreOptions), c_void_p, c_size_t, c_void_p, c_void_p),
+        ),
+        (
+            "senvec_embed_sparse",
+            c_int,
+            (c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p),
+        ),
+        (
+            "senvec_embed_tokens",
+            c_int,
+            (c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p),
+        ),
+        ("senvec_label_name", c_char_p, (c_void_p, c_size_t)),
         ("senvec_token_text", c_void_p, (c_void_p, c_uint32, POINTER(c_size_t))),
         (
             "senvec_tokenize",

@@ -25,7 +25,7 @@ class Scorer:
 
     def __init__(self, name: str, **options: Any):
         probe = _AnyModel(name, **options)
-        if probe.info.get("task", "embedding") == "embedding":
+        if probe.info["task"] == "embedding":
             self.model: Any = SentenceTransformer(name, **options)
         else:
             from .cross_encoder import CrossEncoder

@@ -163,8 +163,6 @@ class SentenceTransformer(Model):
         engine = self._ready()
         kept = self._dimensions(truncate_dim) or self.truncate_dim or engine.dimensions
         if output_value != "sentence_embedding":
-            if not hasattr(library, "senvec_embed_tokens"):
-                raise NotImplementedError(f"output_value={output_value!r}: this libsenvec has sentence embeddings only")
             if out is not None or precision != "float32":
                 raise ValueError(f"output_value={output_value!r} gives float32 of varying length; leave out and precision")
             made = self._tokens(engine, [str(inputs)] if single else inputs, prompt, output_value is None)
