@@ -28,6 +28,7 @@ from .sentence_transformers import SentenceTransformer
 
 if TYPE_CHECKING:
     from ._fetch import pull as pull
+    from ._study import study as study
     from .cross_encoder import CrossEncoder as CrossEncoder
     from .sparse_encoder import SparseEncoder as SparseEncoder
     from .sparse_encoder import SparseVectors as SparseVectors
@@ -37,6 +38,7 @@ _LAZY = {
     "SparseEncoder": "sparse_encoder",
     "SparseVectors": "sparse_encoder",
     "pull": "_fetch",
+    "study": "_study",
 }
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "__version__",
     "int8_ranges",
     "pull",
+    "study",
 ]
 
 
