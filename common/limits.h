@@ -23,6 +23,7 @@
 #define SV_MAX_TOKEN_BYTES 1024u      /* one entry of a vocabulary */
 #define SV_MAX_WORD_CHARS 1024u       /* max_input_chars_per_word of a tokenizer; BERT has 100 */
 #define SV_MAX_ADDED_TOKENS 65536u    /* in tokenizer.json and tokenizer_config.json together */
+#define SV_MAX_STEPS 32u              /* normalizers, or pre-tokenizers, of a tokenizer */
 #define SV_MAX_TEMPLATE 16u           /* pieces of what surrounds a text: [CLS] a [SEP] b [SEP] has 5 */
 #define SV_MAX_LINE_BYTES (64u << 20) /* one line of input to `embed` */
 

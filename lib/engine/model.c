@@ -245,6 +245,8 @@ senvec_status senvec_tokenize(const senvec_model *model, senvec_text text, uint3
     sv_tokens tokens = {0};
     if (room >= 2)
         tokens = sv_tokenizer_encode(model->tokenizer, text.data, text.length, ids, room);
+    if (tokens.no_memory)
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "senvec_tokenize: no memory for a very long word");
     if (room < longest && (room < 2 || tokens.truncated))
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "senvec_tokenize: the text has over %zu tokens; give room for %zu", capacity,
                        longest);

@@ -9,10 +9,11 @@
  * ASCII, most of what is tokenized, goes through two byte tables (tokenizer_load.c) and never meets the Unicode functions. */
 #include "common/utf8.h"
 #include "text/charclass.h"
-#include "text/tokenizer_internal.h"
+#include "text/normalizer.h"
 
 typedef struct encoder {
     const sv_tokenizer *tokenizer;
+    const sv_normalizer *normalizer;
     sv_id_sink *sink;
     /* The word that is being built, normalised. */
     size_t chars; /* code points; above max_word_chars they are counted only */
@@ -71,7 +72,7 @@ static void take_normalised(encoder *e, uint32_t c, sv_char_class class, unsigne
         end_word(e);
     } else {
         uint32_t lower[SV_MAX_LOWER] = {c};
-        size_t count = e->tokenizer->lowercase ? sv_char_lower(c, lower) : 1;
+        size_t count = e->normalizer->lowercase ? sv_char_lower(c, lower) : 1;
         for (size_t i = 0; i < count; i++)
             word_append(e, lower[i], combining_class);
     }
@@ -79,14 +80,14 @@ static void take_normalised(encoder *e, uint32_t c, sv_char_class class, unsigne
 
 /* A code point of the raw text. */
 static void take_char(encoder *e, uint32_t c) {
-    const sv_tokenizer *tokenizer = e->tokenizer;
+    const sv_normalizer *normalizer = e->normalizer;
     sv_char_class class = sv_char_classify(c);
-    if (tokenizer->clean_text && (class == SV_CHAR_CONTROL || class == SV_CHAR_BREAK))
+    if (normalizer->clean_text && (class == SV_CHAR_CONTROL || class == SV_CHAR_BREAK))
         return;
-    bool alone = tokenizer->pad_cjk && sv_char_is_cjk(c);
+    bool alone = normalizer->pad_cjk && sv_char_is_cjk(c);
     if (alone)
         end_word(e);
-    if (tokenizer->strip_accents) {
+    if (normalizer->strip_accents) {
         uint32_t parts[SV_MAX_DECOMPOSITION];
         size_t count = sv_char_decompose(c, parts);
         for (size_t i = 0; i < count; i++) {
@@ -107,7 +108,7 @@ static void take_char(encoder *e, uint32_t c) {
 
 /* An added token or a code point; returns what is behind it. */
 static const uint8_t *take_slow(encoder *e, const uint8_t *at, const uint8_t *end) {
-    const sv_added_token *added = sv_added_token_at(e->tokenizer, at, end);
+    const sv_added_token *added = sv_added_token_at(&e->tokenizer->added, at, end);
     if (added) {
         end_word(e);
         sv_put_id(e->sink, added->id);
@@ -146,6 +147,7 @@ static const uint8_t *take_ascii_word(encoder *e, const uint8_t *at, const uint8
 void sv_bert_encode(const sv_tokenizer *tokenizer, const uint8_t *text, size_t length, sv_id_sink *sink) {
     encoder e; /* not cleared: `word` is large */
     e.tokenizer = tokenizer;
+    e.normalizer = tokenizer->normalizers;
     e.sink = sink;
     e.chars = e.bytes = e.run = 0;
 

@@ -13,6 +13,8 @@
 
 #include <utf8proc.h>
 
+#include "text/char_tables.h"
+
 typedef struct range {
     uint32_t first, last;
 } range;
@@ -132,12 +134,11 @@ bool sv_char_is_cjk(uint32_t c) {
            (c >= 0x2a700 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
-size_t sv_char_decompose(uint32_t c, uint32_t out[SV_MAX_DECOMPOSITION]) {
-    utf8proc_int32_t parts[SV_MAX_DECOMPOSITION];
+static size_t decompose(uint32_t c, utf8proc_option_t options, uint32_t *out, size_t room) {
+    utf8proc_int32_t parts[SV_MAX_COMPATIBLE];
     int boundary = 0;
-    utf8proc_ssize_t length =
-        utf8proc_decompose_char((utf8proc_int32_t)c, parts, SV_MAX_DECOMPOSITION, UTF8PROC_DECOMPOSE, &boundary);
-    bool whole = length > SV_MAX_DECOMPOSITION || length < 1 || (length == 1 && (uint32_t)parts[0] == c) || is_later(c);
+    utf8proc_ssize_t length = utf8proc_decompose_char((utf8proc_int32_t)c, parts, (utf8proc_ssize_t)room, options, &boundary);
+    bool whole = length > (utf8proc_ssize_t)room || length < 1 || (length == 1 && (uint32_t)parts[0] == c) || is_later(c);
     if (whole) {
         out[0] = c;
         return 1;
@@ -145,6 +146,22 @@ size_t sv_char_decompose(uint32_t c, uint32_t out[SV_MAX_DECOMPOSITION]) {
     for (utf8proc_ssize_t i = 0; i < length; i++)
         out[i] = (uint32_t)parts[i];
     return (size_t)length;
+}
+
+size_t sv_char_decompose(uint32_t c, uint32_t out[SV_MAX_DECOMPOSITION]) {
+    return decompose(c, UTF8PROC_DECOMPOSE, out, SV_MAX_DECOMPOSITION);
+}
+
+size_t sv_char_decompose_compatible(uint32_t c, uint32_t out[SV_MAX_COMPATIBLE]) {
+    if (!sv_char_is_compatible(c)) {
+        out[0] = c;
+        return 1;
+    }
+    return decompose(c, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, out, SV_MAX_COMPATIBLE);
+}
+
+bool sv_char_is_later(uint32_t c) {
+    return is_later(c) && !in_ranges(ordered, COUNT(ordered), c);
 }
 
 unsigned sv_char_combining_class(uint32_t c) {

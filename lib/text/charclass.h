@@ -25,6 +25,13 @@ bool sv_char_is_cjk(uint32_t c);
 /* Full canonical decomposition (what NFD makes of c alone); returns its length, at least 1. */
 size_t sv_char_decompose(uint32_t c, uint32_t out[SV_MAX_DECOMPOSITION]);
 
+#define SV_MAX_COMPATIBLE 18 /* code points, for a compatible decomposition */
+/* Full compatible decomposition (what NFKD makes of c alone); returns its length, at least 1. */
+size_t sv_char_decompose_compatible(uint32_t c, uint32_t out[SV_MAX_COMPATIBLE]);
+
+/* Whether the reference's decompositions don't know c, though utf8proc does. */
+bool sv_char_is_later(uint32_t c);
+
 /* Canonical combining class, by which NFD orders marks; 0 for everything that ends a run of marks. */
 unsigned sv_char_combining_class(uint32_t c);
 

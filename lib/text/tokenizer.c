@@ -46,8 +46,18 @@ static sv_tokens fill(const sv_tokenizer *tokenizer, const sv_template *template
     return tokens;
 }
 
+/* What is kept of a template that is itself too long. */
+static sv_tokens cut_template(const sv_template *template, uint32_t *ids, size_t max_ids) {
+    sv_tokens tokens = {.truncated = true};
+    for (size_t i = 0; i < template->count && tokens.count < max_ids; i++)
+        if (template->pieces[i].text < 0)
+            ids[tokens.count++] = template->pieces[i].id;
+    return tokens;
+}
+
 sv_tokens sv_tokenizer_encode(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *ids, size_t max_ids) {
-    assert(max_ids >= tokenizer->single.specials);
+    if (max_ids < tokenizer->single.specials)
+        return cut_template(&tokenizer->single, ids, max_ids);
     senvec_text whole = {text, length};
     size_t limit = max_ids - tokenizer->single.specials, skip = 0;
     sv_tokens counted = {0};

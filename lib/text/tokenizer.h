@@ -66,9 +66,10 @@ typedef struct sv_tokens {
     bool no_memory;    /* a very long word needs memory, and there was none: the ids are not those of the text */
 } sv_tokens;
 
-/* Tokenizes `length` bytes into at most `max_ids` ids (at least sv_tokenizer_specials). Any bytes are a text (invalid UTF-8 is
- * read as U+FFFD, one for each maximal invalid part). A text that has too many ids loses its last ones, or its first ones where
- * the tokenizer truncates on the left, which takes a second pass. Allocates only for a word of some thousand bytes. */
+/* Tokenizes `length` bytes into at most `max_ids` ids (below sv_tokenizer_specials there is no place for the text). Any bytes
+ * are a text (invalid UTF-8 is read as U+FFFD, one for each maximal invalid part). A text that has too many ids loses its last
+ * ones, or its first ones where the tokenizer truncates on the left, which takes a second pass. Allocates only for a word of
+ * some thousand bytes. */
 sv_tokens sv_tokenizer_encode(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *ids, size_t max_ids);
 
 /* The same for a pair of texts, whose template sv_tokenizer_takes_pairs says is there: [CLS] a [SEP] b [SEP]. Where they are

@@ -1,13 +1,16 @@
 /* Obeying tokenizer_config.json as transformers 5 does.
  *
- * transformers chooses a class by "tokenizer_class". PreTrainedTokenizerFast takes tokenizer.json as it is. BertTokenizer and
- * its like take the vocabulary alone and make the rest by themselves: BertNormalizer with clean_text, and with
+ * transformers chooses a class by "tokenizer_class". PreTrainedTokenizerFast takes tokenizer.json as it is. The classes of the
+ * table below take the vocabulary alone and make the rest by themselves, whatever tokenizer.json says: BertTokenizer and its
+ * like BertNormalizer with clean_text, and with
  *
  *     do_lower_case (true), tokenize_chinese_chars (true), strip_accents (null: as do_lower_case)
  *
- * whatever tokenizer.json says; "##"; 100 characters a word; the template from cls_token and sep_token; the added tokens of
- * "added_tokens_decoder" or else of tokenizer.json, and the special ones. Where no class is named it depends on the model's
- * type, which for WordPiece is always BERT's. Where there is no tokenizer_config.json, tokenizer.json is taken as it is.
+ * and "##", 100 characters a word; XLMRobertaTokenizer the charsmap of tokenizer.json, WhitespaceSplit and Metaspace;
+ * RobertaTokenizer ByteLevel, both by add_prefix_space; all of them the template from their special tokens, and as added tokens
+ * those of "added_tokens_decoder" or else of tokenizer.json, and the special ones. Where no class is named it depends on the
+ * model's type, which for WordPiece is always BERT's. Where there is no tokenizer_config.json, tokenizer.json is taken as it
+ * is.
  *
  *     truncation_side                which end of a text is cut ("right")
  *     split_special_tokens           special tokens in a text are text (false)
@@ -20,6 +23,10 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "text/normalizer.h"
+#include "text/pre_tokenizer.h"
+#include "text/tokenizer_read.h"
+#include "text/unigram.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -27,19 +34,44 @@ static const struct {
     const char *name; /* without "Fast" */
     sv_tokenizer_class class;
 } classes[] = {
-    {"BertTokenizer", SV_CLASS_BERT},       {"DistilBertTokenizer", SV_CLASS_BERT},  {"ElectraTokenizer", SV_CLASS_BERT},
-    {"MobileBertTokenizer", SV_CLASS_BERT}, {"SqueezeBertTokenizer", SV_CLASS_BERT}, {"LxmertTokenizer", SV_CLASS_BERT},
-    {"LayoutLMTokenizer", SV_CLASS_BERT},   {"MPNetTokenizer", SV_CLASS_MPNET},
+    {"BertTokenizer", SV_CLASS_BERT},           {"DistilBertTokenizer", SV_CLASS_BERT},
+    {"ElectraTokenizer", SV_CLASS_BERT},        {"MobileBertTokenizer", SV_CLASS_BERT},
+    {"SqueezeBertTokenizer", SV_CLASS_BERT},    {"LxmertTokenizer", SV_CLASS_BERT},
+    {"LayoutLMTokenizer", SV_CLASS_BERT},       {"MPNetTokenizer", SV_CLASS_MPNET},
+    {"RobertaTokenizer", SV_CLASS_ROBERTA},     {"LongformerTokenizer", SV_CLASS_ROBERTA},
+    {"BartTokenizer", SV_CLASS_ROBERTA},        {"XLMRobertaTokenizer", SV_CLASS_XLM_ROBERTA},
+    {"CamembertTokenizer", SV_CLASS_CAMEMBERT},
 };
 
 /* The special tokens that have a name, and what they are where the arguments don't say. */
 static const struct {
-    const char *key, *bert, *mpnet;
+    const char *key, *bert, *mpnet, *others;
 } specials[] = {
-    {"bos_token", NULL, "<s>"},         {"eos_token", NULL, "</s>"},     {"unk_token", "[UNK]", "[UNK]"},
-    {"sep_token", "[SEP]", "</s>"},     {"pad_token", "[PAD]", "<pad>"}, {"cls_token", "[CLS]", "<s>"},
-    {"mask_token", "[MASK]", "<mask>"},
+    {"bos_token", NULL, "<s>", "<s>"},
+    {"eos_token", NULL, "</s>", "</s>"},
+    {"unk_token", "[UNK]", "[UNK]", "<unk>"},
+    {"sep_token", "[SEP]", "</s>", "</s>"},
+    {"pad_token", "[PAD]", "<pad>", "<pad>"},
+    {"cls_token", "[CLS]", "<s>", "<s>"},
+    {"mask_token", "[MASK]", "<mask>", "<mask>"},
 };
+
+/* The model that a class is for. */
+static const char *model_of(sv_tokenizer_class class) {
+    switch (class) {
+    case SV_CLASS_PLAIN:
+        break;
+    case SV_CLASS_BERT:
+    case SV_CLASS_MPNET:
+        return "WordPiece";
+    case SV_CLASS_ROBERTA:
+        return "BPE";
+    case SV_CLASS_XLM_ROBERTA:
+    case SV_CLASS_CAMEMBERT:
+        return "Unigram";
+    }
+    return NULL;
+}
 
 static senvec_status read_class(sv_tokenizer_config *config, senvec_error *err) {
     const char *name = NULL;
@@ -80,15 +112,15 @@ void sv_tokenizer_config_close(sv_tokenizer_config *config) {
 }
 
 senvec_status sv_tokenizer_config_class(const sv_tokenizer_config *config, const char *model, sv_tokenizer_class *out) {
-    bool wordpiece = strcmp(model, "WordPiece") == 0;
     *out = SV_CLASS_PLAIN;
     if (!config->part.object)
         return SENVEC_OK;
-    *out = config->named ? config->class : wordpiece ? SV_CLASS_BERT : SV_CLASS_PLAIN;
-    if (*out != SV_CLASS_PLAIN && !wordpiece)
+    *out = config->named ? config->class : strcmp(model, "WordPiece") == 0 ? SV_CLASS_BERT : SV_CLASS_PLAIN;
+    const char *wanted = model_of(*out);
+    if (wanted && strcmp(wanted, model) != 0)
         return sv_fail(config->part.err, SENVEC_UNSUPPORTED, 0,
-                       "%s: tokenizer_class \"%s\" is for WordPiece, but tokenizer.json has model \"%.40s\"", config->path,
-                       config->class_name, model);
+                       "%s: tokenizer_class \"%.40s\" is for %s, but tokenizer.json has model \"%.40s\"", config->path,
+                       config->class_name, wanted, model);
     return SENVEC_OK;
 }
 
@@ -176,7 +208,9 @@ static senvec_status add_decoder(sv_tokenizer *tokenizer, const sv_tokenizer_con
 }
 
 static const char *usual_token(size_t i, sv_tokenizer_class class) {
-    return class == SV_CLASS_BERT ? specials[i].bert : class == SV_CLASS_MPNET ? specials[i].mpnet : NULL;
+    if (class == SV_CLASS_PLAIN)
+        return NULL;
+    return class == SV_CLASS_BERT ? specials[i].bert : class == SV_CLASS_MPNET ? specials[i].mpnet : specials[i].others;
 }
 
 /* specials[i]: what the arguments say, else what is usual; length 0: there is none. */
@@ -188,7 +222,8 @@ static senvec_status named_special(const sv_tokenizer_config *config, sv_tokeniz
     if (value && !json_is_null(value))
         SENVEC_TRY(read_token(&p, value, out));
     out->special = true;
-    if (class == SV_CLASS_MPNET && !json_is_object(value) && strcmp(specials[i].key, "mask_token") == 0)
+    if ((class == SV_CLASS_MPNET || class == SV_CLASS_CAMEMBERT) && !json_is_object(value) &&
+        strcmp(specials[i].key, "mask_token") == 0)
         out->lstrip = true;
     return SENVEC_OK;
 }
@@ -268,10 +303,35 @@ senvec_status sv_tokenizer_config_added(sv_tokenizer *tokenizer, const sv_tokeni
     return SENVEC_OK;
 }
 
-/* -------------------------------------------------------------------------------------------------------- what BERT makes anew
- */
+/* ------------------------------------------------------------------------------------------------- what a class makes anew */
 
-/* The id of specials[i]. */
+static senvec_status bert_steps(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, const sv_part *file) {
+    sv_normalizer *normalizer = NULL;
+    sv_pre_tokenizer *pre_tokenizer = NULL;
+    SENVEC_TRY(sv_normalizer_add(tokenizer, file->path, &normalizer, file->err));
+    *normalizer = (sv_normalizer){.kind = SV_NORMALIZER_BERT, .clean_text = true, .pad_cjk = true, .lowercase = true};
+    SENVEC_TRY(sv_part_option_bool(&config->part, "do_lower_case", &normalizer->lowercase));
+    SENVEC_TRY(sv_part_option_bool(&config->part, "tokenize_chinese_chars", &normalizer->pad_cjk));
+    normalizer->strip_accents = normalizer->lowercase;
+    SENVEC_TRY(sv_part_option_bool(&config->part, "strip_accents", &normalizer->strip_accents));
+    SENVEC_TRY(sv_pre_tokenizer_add(tokenizer, file->path, &pre_tokenizer, file->err));
+    pre_tokenizer->kind = SV_PRE_TOKENIZER_BERT;
+    return SENVEC_OK;
+}
+
+senvec_status sv_tokenizer_config_steps(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
+                                        const sv_part *file) {
+    bool prefix = class != SV_CLASS_ROBERTA;
+    if (class == SV_CLASS_BERT || class == SV_CLASS_MPNET)
+        return bert_steps(tokenizer, config, file);
+    SENVEC_TRY(sv_part_option_bool(&config->part, "add_prefix_space", &prefix));
+    if (class == SV_CLASS_ROBERTA)
+        return sv_pre_tokenizers_byte_level(tokenizer, file->path, prefix, file->err);
+    SENVEC_TRY(sv_charsmap_normalizer_read(tokenizer, file));
+    return sv_pre_tokenizers_sentencepiece(tokenizer, file->path, prefix, file->err);
+}
+
+/* The id of the special token `key`. */
 static senvec_status special_id(const sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
                                 const char *key, const char *path, uint32_t *id) {
     sv_added_token token = {0};
@@ -283,19 +343,25 @@ static senvec_status special_id(const sv_tokenizer *tokenizer, const sv_tokenize
     return SENVEC_OK;
 }
 
-senvec_status sv_tokenizer_config_bert(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
-                                       const char *path, senvec_error *err) {
-    (void)err;
+senvec_status sv_tokenizer_config_anew(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
+                                       const char *path) {
+    bool sentencepiece = class == SV_CLASS_XLM_ROBERTA || class == SV_CLASS_CAMEMBERT;
     uint32_t first, last;
-    tokenizer->clean_text = tokenizer->pad_cjk = tokenizer->lowercase = true;
-    SENVEC_TRY(sv_part_option_bool(&config->part, "do_lower_case", &tokenizer->lowercase));
-    SENVEC_TRY(sv_part_option_bool(&config->part, "tokenize_chinese_chars", &tokenizer->pad_cjk));
-    tokenizer->strip_accents = tokenizer->lowercase;
-    SENVEC_TRY(sv_part_option_bool(&config->part, "strip_accents", &tokenizer->strip_accents));
-    SENVEC_TRY(special_id(tokenizer, config, class, "unk_token", path, &tokenizer->wordpiece.unknown));
-    SENVEC_TRY(special_id(tokenizer, config, class, "cls_token", path, &first));
-    SENVEC_TRY(special_id(tokenizer, config, class, "sep_token", path, &last));
-    sv_template_usual(tokenizer, first, last, class == SV_CLASS_MPNET);
+    if (class == SV_CLASS_BERT || class == SV_CLASS_MPNET)
+        SENVEC_TRY(special_id(tokenizer, config, class, "unk_token", path, &tokenizer->wordpiece.unknown));
+    if (class == SV_CLASS_XLM_ROBERTA) {
+        tokenizer->unigram->unknown = 3; /* whatever its unk_id */
+        if (tokenizer->tokens <= 3)
+            return sv_fail(config->part.err, SENVEC_FORMAT, 0, "%s: a vocabulary of %zu pieces has no unknown one", path,
+                           tokenizer->tokens);
+    }
+    if (class == SV_CLASS_CAMEMBERT)
+        SENVEC_TRY(special_id(tokenizer, config, class, "unk_token", path, &tokenizer->unigram->unknown));
+    if (sentencepiece)
+        tokenizer->unigram->byte_fallback = false;
+    SENVEC_TRY(special_id(tokenizer, config, class, sentencepiece ? "bos_token" : "cls_token", path, &first));
+    SENVEC_TRY(special_id(tokenizer, config, class, sentencepiece ? "eos_token" : "sep_token", path, &last));
+    sv_template_usual(tokenizer, first, last, class != SV_CLASS_BERT);
     return SENVEC_OK;
 }
 

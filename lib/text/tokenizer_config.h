@@ -11,6 +11,9 @@ typedef enum sv_tokenizer_class {
     /* The others keep the vocabulary and make everything else anew, by their own rules and the arguments. */
     SV_CLASS_BERT,
     SV_CLASS_MPNET,
+    SV_CLASS_ROBERTA,
+    SV_CLASS_XLM_ROBERTA,
+    SV_CLASS_CAMEMBERT,
 } sv_tokenizer_class;
 
 typedef struct sv_tokenizer_config {
@@ -34,10 +37,12 @@ senvec_status sv_tokenizer_config_class(const sv_tokenizer_config *config, const
 senvec_status sv_tokenizer_config_added(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
                                         const char *path, const json_t *list, senvec_error *err);
 
-/* BertTokenizer and MPNetTokenizer: normalizer, unknown token and template. Comes after the added tokens. `path` is that of the
- * vocabulary. */
-senvec_status sv_tokenizer_config_bert(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
-                                       const char *path, senvec_error *err);
+/* What a class that makes a tokenizer anew makes: the normalizer and the pre-tokenizer, before the model is read; the unknown
+ * token and the template, after the added tokens. `file` may have no object (vocab.txt); `path` is that of the vocabulary. */
+senvec_status sv_tokenizer_config_steps(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
+                                        const sv_part *file);
+senvec_status sv_tokenizer_config_anew(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
+                                       const char *path);
 
 /* truncation_side and what else is the same for every class. */
 senvec_status sv_tokenizer_config_common(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, senvec_error *err);

@@ -60,6 +60,13 @@ typedef struct sv_added_token {
     bool special;
 } sv_added_token;
 
+/* Added tokens that can be found at a place. */
+typedef struct sv_added_tokens {
+    sv_added_token *tokens; /* sorted by first byte, the longest first */
+    size_t count;
+    uint32_t start[257]; /* those with first byte b: start[b] .. start[b + 1] */
+} sv_added_tokens;
+
 /* What surrounds a text, or the two texts of a pair: ids, and where a text stands. */
 typedef struct sv_template {
     struct sv_template_piece {
@@ -89,31 +96,43 @@ typedef struct sv_token_texts {
     size_t size;
 } sv_token_texts;
 
+typedef enum sv_model_kind { SV_MODEL_WORDPIECE, SV_MODEL_UNIGRAM, SV_MODEL_BPE } sv_model_kind;
+
 struct sv_tokenizer {
     sv_arena arena; /* owns everything here, this struct too */
 
-    /* Puts the ids of a text into a sink, without a template: sv_bert_encode. */
+    /* Puts the ids of a text into a sink, without a template: sv_bert_encode where it can, else sv_pipeline_encode. */
     void (*encode)(const sv_tokenizer *tokenizer, const uint8_t *text, size_t length, sv_id_sink *sink);
 
-    /* BertNormalizer */
-    bool clean_text, pad_cjk, strip_accents, lowercase;
+    struct sv_normalizer *normalizers; /* [SV_MAX_STEPS] */
+    size_t normalizer_count;
+    struct sv_pre_tokenizer *pre_tokenizers; /* [SV_MAX_STEPS] */
+    size_t pre_tokenizer_count;
+    sv_model_kind model;
     sv_wordpiece wordpiece;
+    struct sv_unigram *unigram;
+    struct sv_bpe *bpe;
     sv_template single, pair;
     bool truncate_left;
 
-    sv_added_token *added; /* as read; tokenizer_load.c sorts them by first byte, the longest first */
-    size_t added_count;
-    uint32_t added_next;       /* largest id of them + 1 */
-    sv_vocabulary added_index; /* from a text to its place in `added`, while they are read */
-    bool split_specials;       /* special tokens in a text are text */
+    sv_added_tokens added;      /* looked for in the raw text */
+    sv_added_tokens normalised; /* looked for in the normalised text */
+    bool split_specials;        /* special tokens in a text are text */
 
     size_t tokens; /* in the vocabulary, added tokens not counted */
     size_t size;   /* largest id + 1 */
     sv_token_texts texts;
 
+    /* While added tokens are read: all of them, and from a text to its place. */
+    sv_added_token *listed;
+    size_t listed_count;
+    uint32_t listed_next; /* largest id of them + 1 */
+    sv_vocabulary listed_index;
+    sv_vocabulary names; /* BPE: from a token to its id */
+
     /* Made from the above by tokenizer_load.c. */
-    uint32_t added_start[257]; /* added tokens with first byte b: added_start[b] .. added_start[b + 1] */
-    uint8_t kind[256];         /* sv_byte_kind */
+    bool is_local;     /* sv_pipeline_is_local */
+    uint8_t kind[256]; /* sv_byte_kind, for sv_bert_encode */
     uint8_t lower[128];
 };
 
@@ -126,7 +145,7 @@ void sv_bert_encode(const sv_tokenizer *tokenizer, const uint8_t *text, size_t l
 void sv_wordpiece_encode(const sv_wordpiece *model, const uint8_t *word, size_t bytes, size_t chars, sv_id_sink *sink);
 
 /* The longest added token at `at`, or NULL. */
-const sv_added_token *sv_added_token_at(const sv_tokenizer *tokenizer, const uint8_t *at, const uint8_t *end);
+const sv_added_token *sv_added_token_at(const sv_added_tokens *tokens, const uint8_t *at, const uint8_t *end);
 
 /* ----------------------------------------------------------------------------------------------------------------- loading */
 
@@ -134,14 +153,14 @@ const sv_added_token *sv_added_token_at(const sv_tokenizer *tokenizer, const uin
 senvec_status sv_token_texts_init(sv_token_texts *texts, size_t size, size_t bytes, sv_arena *arena, senvec_error *err);
 void sv_token_texts_add(sv_token_texts *texts, uint32_t id, const char *text, size_t length);
 
-/* Room for the vocabulary: `tokens` strings of `bytes` bytes together, with ids below `size`, those of added tokens included.
- * Errors: OUT_OF_MEMORY, TOO_LARGE. */
+/* Room for a WordPiece vocabulary: `tokens` strings of `bytes` bytes together, with ids below `size`, those of added tokens
+ * included. Errors: OUT_OF_MEMORY, TOO_LARGE. */
 senvec_status sv_tokenizer_reserve(sv_tokenizer *tokenizer, size_t tokens, size_t bytes, size_t size, const char *path,
                                    senvec_error *err);
 /* Adds one entry of the vocabulary; an empty one is ignored, as nothing can match it. Needs `prefix`. Errors: TOO_LARGE. */
 senvec_status sv_tokenizer_add(sv_tokenizer *tokenizer, const char *text, size_t length, uint64_t id, const char *path,
                                senvec_error *err);
-/* The id of a whole token of the vocabulary; false if there is none. */
+/* The id of a whole token of the vocabulary, of any model; false if there is none. */
 bool sv_tokenizer_id(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *id);
 
 /* [first] a [last], and [first] a [last] b [last] with types 0 and 1, or, if `roberta`, <s> a </s> </s> b </s>. */
@@ -162,7 +181,7 @@ senvec_status sv_added_tokens_reserve(sv_tokenizer *tokenizer, size_t count, siz
 senvec_status sv_added_tokens_put(sv_tokenizer *tokenizer, const char *path, const sv_added_token *token, const uint32_t *id,
                                   senvec_error *err);
 bool sv_added_tokens_has(const sv_tokenizer *tokenizer, const char *text, size_t length);
-/* Makes what sv_added_token_at needs. Errors: UNSUPPORTED. */
+/* Makes what sv_added_token_at needs. Errors: FORMAT, UNSUPPORTED, OUT_OF_MEMORY. */
 senvec_status sv_added_tokens_finish(sv_tokenizer *tokenizer, const char *path, senvec_error *err);
 /* The id of a text that is an added token or one of the vocabulary. */
 bool sv_tokenizer_any_id(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *id);

@@ -3,8 +3,14 @@
 #include <jansson.h>
 
 #include "common/file.h"
+#include "common/utf8.h"
 #include "text/charclass.h"
+#include "text/normalizer.h"
+#include "text/pipeline.h"
+#include "text/pre_tokenizer.h"
 #include "text/tokenizer_config.h"
+#include "text/tokenizer_read.h"
+#include "text/unigram.h"
 
 senvec_status sv_json_parse(const char *path, sv_file_map file, size_t flags, json_t **out, senvec_error *err) {
     if (file.size > SV_MAX_JSON_BYTES)
@@ -53,13 +59,7 @@ senvec_status sv_tokenizer_add(sv_tokenizer *tokenizer, const char *text, size_t
     if (id >= SV_MAX_VOCABULARY)
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: token \"%.40s\" has id %llu, but ids end at %u", path, text,
                        (unsigned long long)id, SV_MAX_VOCABULARY - 1);
-    if (length > SV_MAX_TOKEN_BYTES)
-        return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: token %llu has %zu bytes, but at most %u are read", path,
-                       (unsigned long long)id, length, SV_MAX_TOKEN_BYTES);
-    tokenizer->tokens++;
-    if (id >= tokenizer->size)
-        tokenizer->size = (size_t)id + 1;
-    sv_token_texts_add(&tokenizer->texts, (uint32_t)id, text, length);
+    SENVEC_TRY(sv_tokenizer_note(tokenizer, text, length, (uint32_t)id, path, err));
     sv_wordpiece *model = &tokenizer->wordpiece;
     const uint8_t *bytes = (const uint8_t *)text;
     if (length > 0)
@@ -71,7 +71,16 @@ senvec_status sv_tokenizer_add(sv_tokenizer *tokenizer, const char *text, size_t
 }
 
 bool sv_tokenizer_id(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *id) {
-    return sv_vocabulary_get(&tokenizer->wordpiece.vocabulary, SV_PIECE_START, (const uint8_t *)text, length, id);
+    const uint8_t *bytes = (const uint8_t *)text;
+    switch (tokenizer->model) {
+    case SV_MODEL_WORDPIECE:
+        return sv_vocabulary_get(&tokenizer->wordpiece.vocabulary, SV_PIECE_START, bytes, length, id);
+    case SV_MODEL_UNIGRAM:
+        return sv_unigram_find(tokenizer->unigram, bytes, length, id);
+    case SV_MODEL_BPE:
+        return sv_vocabulary_get(&tokenizer->names, SV_PIECE_START, bytes, length, id);
+    }
+    return false;
 }
 
 void sv_template_usual(sv_tokenizer *tokenizer, uint32_t first, uint32_t last, bool roberta) {
@@ -85,16 +94,17 @@ void sv_template_usual(sv_tokenizer *tokenizer, uint32_t first, uint32_t last, b
 
 /* What to do at an ASCII byte; everything that isn't simple is left to the slow path. */
 static sv_byte_kind byte_kind(const sv_tokenizer *tokenizer, unsigned byte) {
-    bool starts_added_token = tokenizer->added_start[byte] < tokenizer->added_start[byte + 1];
+    bool starts_added_token = tokenizer->added.start[byte] < tokenizer->added.start[byte + 1];
+    bool clean_text = tokenizer->normalizers[0].clean_text;
     if (byte >= 0x80 || starts_added_token)
         return SV_BYTE_SLOW;
     switch (sv_char_classify(byte)) {
     case SV_CHAR_SPACE:
         return SV_BYTE_SPACE;
     case SV_CHAR_BREAK:
-        return tokenizer->clean_text ? SV_BYTE_SKIP : SV_BYTE_SPACE;
+        return clean_text ? SV_BYTE_SKIP : SV_BYTE_SPACE;
     case SV_CHAR_CONTROL:
-        return tokenizer->clean_text ? SV_BYTE_SKIP : SV_BYTE_WORD;
+        return clean_text ? SV_BYTE_SKIP : SV_BYTE_WORD;
     case SV_CHAR_PUNCTUATION:
         return SV_BYTE_PUNCTUATION;
     case SV_CHAR_WORD:
@@ -110,8 +120,29 @@ static void make_byte_tables(sv_tokenizer *tokenizer) {
     for (unsigned byte = 0; byte < 128; byte++) {
         uint32_t lower[SV_MAX_LOWER];
         sv_char_lower(byte, lower);
-        tokenizer->lower[byte] = (uint8_t)(tokenizer->lowercase ? lower[0] : byte);
+        tokenizer->lower[byte] = (uint8_t)(tokenizer->normalizers[0].lowercase ? lower[0] : byte);
     }
+}
+
+/* Whether sv_bert_encode can do it: BERT's steps, and no added token that it doesn't look for. lstrip and rstrip need nothing
+ * there: they give a token the white space beside it, and white space has no ids anyway. (A token that starts with white space
+ * itself could be disturbed by them.) */
+static bool is_bert(const sv_tokenizer *tokenizer) {
+    if (tokenizer->model != SV_MODEL_WORDPIECE || tokenizer->normalizer_count != 1 ||
+        tokenizer->normalizers[0].kind != SV_NORMALIZER_BERT || tokenizer->pre_tokenizer_count != 1 ||
+        tokenizer->pre_tokenizers[0].kind != SV_PRE_TOKENIZER_BERT || tokenizer->normalised.count > 0)
+        return false;
+    for (size_t i = 0; i < tokenizer->added.count; i++) {
+        const sv_added_token *token = &tokenizer->added.tokens[i];
+        uint32_t first;
+        bool invalid = false;
+        sv_utf8_decode((const uint8_t *)token->text, (const uint8_t *)token->text + token->length, &first, &invalid);
+        sv_char_class class = sv_char_classify(first);
+        if (token->single_word || (token->special && tokenizer->split_specials) || class == SV_CHAR_SPACE ||
+            class == SV_CHAR_BREAK)
+            return false;
+    }
+    return true;
 }
 
 /* Chooses the reader. The path of a file is that of the folder and its name. */
@@ -152,8 +183,10 @@ senvec_status sv_tokenizer_load_files(const char *folder, const sv_tokenizer_fil
         sv_tokenizer_free(tokenizer);
         return status;
     }
-    make_byte_tables(tokenizer);
-    tokenizer->encode = sv_bert_encode;
+    tokenizer->is_local = sv_pipeline_is_local(tokenizer);
+    tokenizer->encode = is_bert(tokenizer) ? sv_bert_encode : sv_pipeline_encode;
+    if (is_bert(tokenizer))
+        make_byte_tables(tokenizer);
     *out = tokenizer;
     return SENVEC_OK;
 }

@@ -50,11 +50,13 @@ senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu bytes, but at most %u are read", path, file.size, SV_MAX_JSON_BYTES);
     if (file.size == 0)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: the file is empty; fetch it again", path);
+    sv_part none = {path, "the file", NULL, err};
+    SENVEC_TRY(sv_tokenizer_config_steps(tokenizer, config, SV_CLASS_BERT, &none));
     tokenizer->wordpiece.prefix = "##";
     tokenizer->wordpiece.prefix_length = 2;
     tokenizer->wordpiece.max_word_chars = 100;
     SENVEC_TRY(read_lines(tokenizer, &file, path, err));
     SENVEC_TRY(sv_tokenizer_config_added(tokenizer, config, SV_CLASS_BERT, path, NULL, err));
-    SENVEC_TRY(sv_tokenizer_config_bert(tokenizer, config, SV_CLASS_BERT, path, err));
+    SENVEC_TRY(sv_tokenizer_config_anew(tokenizer, config, SV_CLASS_BERT, path));
     return sv_tokenizer_config_common(tokenizer, config, err);
 }
