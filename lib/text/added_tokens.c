@@ -114,6 +114,8 @@ static senvec_status index_tokens(sv_tokenizer *tokenizer, sv_added_tokens *out,
         while (i < out->count && (uint8_t)out->tokens[i].text[0] < byte)
             i++;
         out->start[byte] = (uint32_t)i;
+        if (byte > 0)
+            out->begins[byte - 1] = out->start[byte - 1] < out->start[byte];
     }
     return SENVEC_OK;
 }

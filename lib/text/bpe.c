@@ -1,17 +1,13 @@
 /* Merging pairs of symbols, the one of the lowest rank first and of equal ones the leftmost, until none is left.
  *
  * A short piece is searched for its lowest rank again after each merge. For a long one that would be quadratic, and so its
- * pairs wait in a heap: n log n, for a word of megabytes as well.
- *
- * Most words are tokens themselves, and most of those are encoded as such. `alone` remembers for which tokens that is so. */
+ * pairs wait in a heap: n log n, for a word of megabytes as well. */
 #include "text/bpe.h"
 
 #include "common/utf8.h"
 
 #define NONE UINT32_MAX
 #define SHORT 24 /* symbols */
-
-enum { NOT_KNOWN, ALONE, IN_PARTS };
 
 /* ----------------------------------------------------------------------------------------------------------------- symbols */
 
@@ -187,12 +183,8 @@ static size_t merge_long(const sv_bpe *model, uint32_t *ids, size_t count, symbo
 
 void sv_bpe_encode(sv_work *work, const uint8_t *piece, size_t size) {
     const sv_bpe *model = work->tokenizer->bpe;
-    uint32_t id = 0;
-    bool whole = sv_vocabulary_get(&model->pieces, SV_PIECE_START, piece, size, &id);
-    uint8_t known = !whole                 ? IN_PARTS
-                    : model->ignore_merges ? ALONE
-                                           : atomic_load_explicit(&model->alone[id], memory_order_relaxed);
-    if (known == ALONE) {
+    uint32_t id;
+    if (model->ignore_merges && sv_vocabulary_get(&model->pieces, SV_PIECE_START, piece, size, &id)) {
         sv_put_id(work->sink, id);
         return;
     }
@@ -214,8 +206,6 @@ void sv_bpe_encode(sv_work *work, const uint8_t *piece, size_t size) {
         else
             count = merge_long(model, ids, count, symbols, (waiting *)(symbols + size));
     }
-    if (known == NOT_KNOWN)
-        atomic_store_explicit(&model->alone[id], count == 1 && ids[0] == id ? ALONE : IN_PARTS, memory_order_relaxed);
     for (size_t i = 0; i < count && !work->sink->truncated; i++)
         sv_put_id(work->sink, ids[i]);
 }

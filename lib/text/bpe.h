@@ -2,8 +2,6 @@
 #ifndef SV_TEXT_BPE_H
 #define SV_TEXT_BPE_H
 
-#include <stdatomic.h>
-
 #include "text/vocabulary.h"
 #include "text/work.h"
 
@@ -24,8 +22,6 @@ typedef struct sv_bpe {
     uint32_t unknown;
     uint32_t bytes[256]; /* byte_level: ids of single bytes; byte_fallback: ids of <0x00> .. <0xFF> */
     bool has_byte[256];
-    /* What encoding the text of a token gives, found out when it is first met: that token alone, or more. */
-    _Atomic uint8_t *alone; /* [size] */
 } sv_bpe;
 
 /* The merge of a pair, or NULL. */

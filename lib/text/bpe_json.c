@@ -9,6 +9,7 @@
 #include "common/utf8.h"
 #include "text/bpe.h"
 #include "text/tokenizer_read.h"
+#include "text/word_cache.h"
 
 /* Whether ByteLevel writes a byte as the character of the same number. */
 static bool is_visible(unsigned byte) {
@@ -41,15 +42,12 @@ static senvec_status read_vocabulary(sv_tokenizer *tokenizer, sv_bpe *model, con
     json_t *vocabulary, *value;
     size_t bytes, size;
     const char *token;
-    void *alone;
     SENVEC_TRY(sv_part_object(p, "vocab", &vocabulary));
     SENVEC_TRY(sv_vocabulary_measure(p, vocabulary, &bytes, &size));
     size_t count = json_object_size(vocabulary);
     SENVEC_TRY(sv_token_texts_init(&tokenizer->texts, size, bytes, &tokenizer->arena, p->err));
     SENVEC_TRY(sv_vocabulary_init(&tokenizer->names, count, bytes, &tokenizer->arena, p->err));
     SENVEC_TRY(sv_vocabulary_init(&model->pieces, count, bytes, &tokenizer->arena, p->err));
-    SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, size, 1, "the tokens", &alone, p->err));
-    model->alone = alone;
     int16_t alphabet[512];
     byte_alphabet(alphabet);
     json_object_foreach(vocabulary, token, value) {
@@ -194,5 +192,6 @@ senvec_status sv_bpe_read(sv_tokenizer *tokenizer, const sv_part *p, bool anew) 
     model->byte_level = sv_pre_tokenizers_give_bytes(tokenizer);
     SENVEC_TRY(read_vocabulary(tokenizer, model, p));
     SENVEC_TRY(read_merges(tokenizer, model, p));
+    SENVEC_TRY(sv_word_cache_init(&tokenizer->cache, &tokenizer->arena, p->err));
     return anew ? SENVEC_OK : read_options(tokenizer, model, p);
 }

@@ -81,12 +81,21 @@ static bool is_later(uint32_t c) {
     return in_ranges(later, COUNT(later), c);
 }
 
-sv_char_class sv_char_classify(uint32_t c) {
+const uint8_t sv_ascii_classes[128] = {
+    [0 ... 8] = SV_CHAR_CONTROL,  ['\t'] = SV_CHAR_SPACE,
+    ['\n'] = SV_CHAR_SPACE,       [0x0b ... 0x0c] = SV_CHAR_BREAK,
+    ['\r'] = SV_CHAR_SPACE,       [0x0e ... 0x1f] = SV_CHAR_CONTROL,
+    [' '] = SV_CHAR_SPACE,        ['!' ... '/'] = SV_CHAR_PUNCTUATION,
+    ['0' ... '9'] = SV_CHAR_WORD, [':' ... '@'] = SV_CHAR_PUNCTUATION,
+    ['A' ... 'Z'] = SV_CHAR_WORD, ['[' ... '`'] = SV_CHAR_PUNCTUATION,
+    ['a' ... 'z'] = SV_CHAR_WORD, ['{' ... '~'] = SV_CHAR_PUNCTUATION,
+    [0x7f] = SV_CHAR_CONTROL,
+};
+
+sv_char_class sv_char_classify_wide(uint32_t c) {
     switch (utf8proc_category((utf8proc_int32_t)c)) {
     case UTF8PROC_CATEGORY_CC:
-        if (c == '\t' || c == '\n' || c == '\r')
-            return SV_CHAR_SPACE;
-        return c == 0x0b || c == 0x0c || c == 0x85 ? SV_CHAR_BREAK : SV_CHAR_CONTROL;
+        return c == 0x85 ? SV_CHAR_BREAK : SV_CHAR_CONTROL;
     case UTF8PROC_CATEGORY_ZS:
     case UTF8PROC_CATEGORY_ZL:
     case UTF8PROC_CATEGORY_ZP:
@@ -106,7 +115,7 @@ sv_char_class sv_char_classify(uint32_t c) {
     case UTF8PROC_CATEGORY_SM:
     case UTF8PROC_CATEGORY_SC:
     case UTF8PROC_CATEGORY_SK:
-        return c < 0x80 ? SV_CHAR_PUNCTUATION : SV_CHAR_WORD;
+        return SV_CHAR_WORD;
     case UTF8PROC_CATEGORY_SO:
         if (c == 0xfffd)
             return SV_CHAR_CONTROL;

@@ -16,7 +16,11 @@ typedef enum sv_char_class {
     SV_CHAR_MARK,        /* category Mn, removed by strip_accents */
 } sv_char_class;
 
-sv_char_class sv_char_classify(uint32_t c);
+extern const uint8_t sv_ascii_classes[128];      /* of sv_char_class */
+sv_char_class sv_char_classify_wide(uint32_t c); /* from U+0080 on */
+static inline sv_char_class sv_char_classify(uint32_t c) {
+    return c < 0x80 ? (sv_char_class)sv_ascii_classes[c] : sv_char_classify_wide(c);
+}
 
 /* The ideographs that handle_chinese_chars puts spaces around. */
 bool sv_char_is_cjk(uint32_t c);

@@ -156,7 +156,7 @@ senvec_status sv_charsmap_read(sv_charsmap *map, const char *base64, size_t leng
     for (unsigned c = 0; c < 128; c++) {
         uint8_t byte = (uint8_t)c;
         size_t ignored;
-        map->plain[c] = !sv_charsmap_find(map, &byte, 1, &ignored);
+        map->plain[c] = c != '\r' && !sv_charsmap_find(map, &byte, 1, &ignored); /* CR LF is one cluster */
     }
     return SENVEC_OK;
 }

@@ -12,15 +12,7 @@
 typedef enum outcome { UNCHANGED, WRITTEN, FAILED } outcome;
 
 static bool is_ascii(const sv_buffer *text) {
-    uint64_t all = 0, word;
-    size_t i = 0;
-    for (; i + 8 <= text->size; i += 8) {
-        memcpy(&word, text->data + i, 8);
-        all |= word;
-    }
-    for (; i < text->size; i++)
-        all |= (uint64_t)text->data[i] << 8 | text->data[i];
-    return (all & UINT64_C(0x8080808080808080)) == 0;
+    return sv_ascii_length(text->data, text->size) == text->size;
 }
 
 static bool is_white(uint32_t c) {
@@ -98,8 +90,26 @@ static outcome nmt(sv_work *work, const sv_buffer *in, sv_buffer *out) {
     return WRITTEN;
 }
 
+/* BertNormalizer for ASCII, which has no accents and no ideographs. */
+static outcome bert_ascii(sv_work *work, const sv_normalizer *step, const sv_buffer *in, sv_buffer *out) {
+    if (!sv_work_room(work, out, in->size))
+        return FAILED;
+    for (size_t i = 0; i < in->size; i++) {
+        uint8_t c = in->data[i];
+        sv_char_class class = sv_char_classify(c);
+        if (step->clean_text && (class == SV_CHAR_CONTROL || class == SV_CHAR_BREAK))
+            continue;
+        if (step->clean_text && class == SV_CHAR_SPACE)
+            c = ' ';
+        out->data[out->size++] = step->lowercase && c >= 'A' && c <= 'Z' ? c + 32 : c;
+    }
+    return WRITTEN;
+}
+
 /* BertNormalizer: clean_text and handle_chinese_chars, then NFD without marks, then lower case. */
 static outcome bert(sv_work *work, const sv_normalizer *step, const sv_buffer *in, sv_buffer *out) {
+    if (is_ascii(in))
+        return bert_ascii(work, step, in, out);
     if (!sv_work_room(work, out, in->size + 2 * (in->size / 3) + 2))
         return FAILED;
     bool invalid = false;
@@ -260,10 +270,15 @@ static outcome precompiled(sv_work *work, const sv_charsmap *map, const sv_buffe
         return FAILED;
     const uint8_t *at = in->data, *end = at + in->size;
     while (at < end && !work->no_memory) {
-        if (*at < 0x80 && map->plain[*at] && (end - at == 1 || at[1] < 0x80) && *at != '\r') {
-            out->data[out->size++] = *at++;
-            continue;
-        }
+        const uint8_t *plain = at;
+        while (plain < end && *plain < 0x80 && map->plain[*plain])
+            plain++;
+        if (plain < end && plain > at && *plain >= 0x80)
+            plain--; /* what follows may join it */
+        put(out, at, (size_t)(plain - at));
+        at = plain;
+        if (at == end)
+            break;
         const uint8_t *stop = cluster_end(at, end);
         if (stop - at < 6 && put_mapped(work, map, at, (size_t)(stop - at), end, out)) {
             at = stop;

@@ -10,19 +10,13 @@
 
 typedef enum kind { END, LETTER, NUMBER, SPACE, REST } kind;
 
-/* The kind of the code point at `at`, and its bytes. */
-static inline kind kind_at(const uint8_t *at, const uint8_t *end, size_t *length) {
-    if (at >= end)
-        return END;
-    uint8_t byte = *at;
-    if (byte < 0x80) {
-        *length = 1;
-        if ((uint8_t)((byte | 32) - 'a') < 26)
-            return LETTER;
-        if (byte == ' ' || (byte >= 9 && byte <= 13))
-            return SPACE;
-        return (uint8_t)(byte - '0') < 10 ? NUMBER : REST;
-    }
+static const uint8_t ascii_kinds[128] = {
+    [0 ... 8] = REST,     [9 ... 13] = SPACE,     [14 ... 31] = REST,    [' '] = SPACE,
+    ['!' ... '/'] = REST, ['0' ... '9'] = NUMBER, [':' ... '@'] = REST,  ['A' ... 'Z'] = LETTER,
+    ['[' ... '`'] = REST, ['a' ... 'z'] = LETTER, ['{' ... 0x7f] = REST,
+};
+
+static kind wide_kind_at(const uint8_t *at, const uint8_t *end, size_t *length) {
     uint32_t c;
     bool invalid = false;
     *length = sv_utf8_decode(at, end, &c, &invalid);
@@ -32,6 +26,14 @@ static inline kind kind_at(const uint8_t *at, const uint8_t *end, size_t *length
         return NUMBER;
     sv_char_class class = sv_char_classify(c);
     return class == SV_CHAR_SPACE || class == SV_CHAR_BREAK ? SPACE : REST;
+}
+
+/* The kind of the code point at `at`, and its bytes. */
+static inline kind kind_at(const uint8_t *at, const uint8_t *end, size_t *length) {
+    *length = 1;
+    if (at >= end)
+        return END;
+    return *at < 0x80 ? (kind)ascii_kinds[*at] : wide_kind_at(at, end, length);
 }
 
 /* Behind the run of one kind that begins at `at`. */

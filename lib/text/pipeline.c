@@ -18,25 +18,51 @@
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
 #include "text/unigram.h"
+#include "text/word_cache.h"
 
 enum { CHUNK = 1024 };
+
+static void encode_piece(sv_work *work, const uint8_t *piece, size_t size) {
+    if (work->tokenizer->model == SV_MODEL_UNIGRAM)
+        sv_unigram_encode(work, piece, size);
+    else
+        sv_bpe_encode(work, piece, size);
+}
+
+/* A piece that is short enough for the cache. */
+static void encode_short_piece(sv_work *work, const uint8_t *piece, size_t size) {
+    const sv_word_cache *cache = &work->tokenizer->cache;
+    uint64_t hash;
+    const sv_cached_word *cached = sv_word_cache_find(cache, piece, size, &hash);
+    if (cached) {
+        for (size_t i = 0; i < cached->count; i++)
+            sv_put_id(work->sink, cached->ids[i]);
+        return;
+    }
+    uint32_t ids[SV_CACHED_BYTES]; /* none has more ids than bytes */
+    sv_id_sink all = {.ids = ids, .limit = SV_CACHED_BYTES}, *sink = work->sink;
+    work->sink = &all;
+    encode_piece(work, piece, size);
+    work->sink = sink;
+    for (size_t i = 0; i < all.count; i++)
+        sv_put_id(sink, ids[i]);
+    if (all.count <= SV_CACHED_IDS)
+        sv_word_cache_put(cache, piece, size, hash, ids, all.count);
+}
 
 void sv_model_encode(sv_work *work, const uint8_t *piece, size_t size) {
     const sv_tokenizer *tokenizer = work->tokenizer;
     size_t chars = 0;
-    switch (tokenizer->model) {
-    case SV_MODEL_WORDPIECE:
-        for (size_t i = 0; i < size; i++)
-            chars += !sv_utf8_is_continuation(piece[i]);
-        sv_wordpiece_encode(&tokenizer->wordpiece, piece, size, chars, work->sink);
-        break;
-    case SV_MODEL_UNIGRAM:
-        sv_unigram_encode(work, piece, size);
-        break;
-    case SV_MODEL_BPE:
-        sv_bpe_encode(work, piece, size);
-        break;
+    if (tokenizer->model != SV_MODEL_WORDPIECE) {
+        if (size <= SV_CACHED_BYTES)
+            encode_short_piece(work, piece, size);
+        else
+            encode_piece(work, piece, size);
+        return;
     }
+    for (size_t i = 0; i < size; i++)
+        chars += !sv_utf8_is_continuation(piece[i]);
+    sv_wordpiece_encode(&tokenizer->wordpiece, piece, size, chars, work->sink);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ added tokens */
@@ -105,10 +131,12 @@ static bool read_chunk(sv_work *work, const uint8_t *at, const uint8_t *end) {
         return false;
     bool invalid = false;
     while (at < end) {
-        if (*at < 0x80) {
-            out->data[out->size++] = *at++;
-            continue;
-        }
+        size_t ascii = sv_ascii_length(at, (size_t)(end - at));
+        memcpy(out->data + out->size, at, ascii);
+        out->size += ascii;
+        at += ascii;
+        if (at == end)
+            break;
         uint32_t c;
         at += sv_utf8_decode(at, end, &c, &invalid);
         out->size += sv_utf8_encode(c, out->data + out->size);
@@ -154,7 +182,11 @@ static const uint8_t *chunk_end(const sv_tokenizer *tokenizer, const uint8_t *st
     const uint8_t *enough = tokenizer->is_local && end - at > CHUNK ? at + CHUNK : end, *floor = at;
     *found = (match){0};
     while (at < end) {
-        if (tokens->start[*at] < tokens->start[*at + 1]) {
+        while (at < enough && !tokens->begins[*at])
+            at++;
+        if (at == end)
+            break;
+        if (tokens->begins[*at]) {
             const sv_added_token *token = sv_added_token_at(tokens, at, end);
             if (token && accept(tokenizer, token, start, floor, at, end, found))
                 return found->from;
@@ -168,6 +200,16 @@ static const uint8_t *chunk_end(const sv_tokenizer *tokenizer, const uint8_t *st
     return end;
 }
 
+/* Whether sv_bert_encode can take a chunk, which has no added tokens of the raw text: BERT's steps, ASCII, and no character
+ * that one of the normalised text could begin with. */
+static bool is_plain_bert(const sv_tokenizer *tokenizer, const uint8_t *at, const uint8_t *end) {
+    if (!tokenizer->bert_steps)
+        return false;
+    while (at < end && *at < 0x80 && !tokenizer->suspect[*at])
+        at++;
+    return at == end;
+}
+
 void sv_pipeline_encode(const sv_tokenizer *tokenizer, const uint8_t *text, size_t length, sv_id_sink *sink) {
     sv_work work; /* not cleared: it is large */
     sv_work_init(&work, tokenizer, sink);
@@ -178,7 +220,10 @@ void sv_pipeline_encode(const sv_tokenizer *tokenizer, const uint8_t *text, size
         const uint8_t *stop = chunk_end(tokenizer, text, at, end, &found);
         sv_buffer *normalised;
         work.origin = at == text;
-        if (stop > at && read_chunk(&work, at, stop) && sv_normalize(&work, first, found.token || stop == end, &normalised))
+        if (is_plain_bert(tokenizer, at, stop))
+            sv_bert_encode(tokenizer, at, (size_t)(stop - at), sink);
+        else if (stop > at && read_chunk(&work, at, stop) &&
+                 sv_normalize(&work, first, found.token || stop == end, &normalised))
             split_normalised(&work, normalised, work.origin);
         if (found.token && !sv_work_stops(&work))
             sv_put_id(sink, found.token->id);

@@ -19,8 +19,6 @@ static inline void pass_on(sv_work *work, size_t step, const uint8_t *from, cons
 }
 
 static inline bool is_white(uint32_t c) {
-    if (c < 0x80)
-        return c == ' ' || (c >= 9 && c <= 13);
     sv_char_class class = sv_char_classify(c);
     return class == SV_CHAR_SPACE || class == SV_CHAR_BREAK;
 }
@@ -146,6 +144,10 @@ static void split_whitespace(sv_work *work, size_t step, const uint8_t *piece, s
     const uint8_t *from = piece, *end = piece + size;
     bool invalid = false;
     for (const uint8_t *at = piece; at < end && !sv_work_stops(work);) {
+        while (at < end && *at < 0x80 && sv_ascii_classes[*at] != SV_CHAR_SPACE && sv_ascii_classes[*at] != SV_CHAR_BREAK)
+            at++;
+        if (at == end)
+            break;
         uint32_t c;
         size_t length = sv_utf8_decode(at, end, &c, &invalid);
         if (is_white(c)) {
@@ -163,7 +165,8 @@ static void split_bert(sv_work *work, size_t step, const uint8_t *piece, size_t 
     for (const uint8_t *at = piece; at < end && !sv_work_stops(work);) {
         uint32_t c;
         size_t length = sv_utf8_decode(at, end, &c, &invalid);
-        bool white = is_white(c), punctuation = !white && is_punctuation(c);
+        sv_char_class class = sv_char_classify(c);
+        bool white = class == SV_CHAR_SPACE || class == SV_CHAR_BREAK, punctuation = class == SV_CHAR_PUNCTUATION;
         if (white || punctuation) {
             pass_on(work, step, from, at, origin && from == piece);
             from = at + length;
@@ -224,7 +227,8 @@ static void metaspace(sv_work *work, size_t step, const uint8_t *piece, size_t s
             }
         }
     }
-    if (p->split)
+    bool one = out->size <= p->length || !memchr(out->data + p->length, p->string[0], out->size - p->length);
+    if (p->split && !one)
         split_by(work, step, out->data, out->size, origin);
     else
         pass_on(work, step, out->data, out->data + out->size, origin);

@@ -65,6 +65,7 @@ typedef struct sv_added_tokens {
     sv_added_token *tokens; /* sorted by first byte, the longest first */
     size_t count;
     uint32_t start[257]; /* those with first byte b: start[b] .. start[b + 1] */
+    bool begins[256];    /* whether there are any */
 } sv_added_tokens;
 
 /* What surrounds a text, or the two texts of a pair: ids, and where a text stands. */
@@ -96,6 +97,11 @@ typedef struct sv_token_texts {
     size_t size;
 } sv_token_texts;
 
+/* Words and their ids (word_cache.h). */
+typedef struct sv_word_cache {
+    struct sv_cached_word *slots;
+} sv_word_cache;
+
 typedef enum sv_model_kind { SV_MODEL_WORDPIECE, SV_MODEL_UNIGRAM, SV_MODEL_BPE } sv_model_kind;
 
 struct sv_tokenizer {
@@ -112,6 +118,7 @@ struct sv_tokenizer {
     sv_wordpiece wordpiece;
     struct sv_unigram *unigram;
     struct sv_bpe *bpe;
+    struct sv_word_cache cache; /* Unigram and BPE */
     sv_template single, pair;
     bool truncate_left;
 
@@ -132,6 +139,8 @@ struct sv_tokenizer {
 
     /* Made from the above by tokenizer_load.c. */
     bool is_local;     /* sv_pipeline_is_local */
+    bool bert_steps;   /* BERT's, so that sv_bert_encode can take a chunk without added tokens */
+    bool suspect[256]; /* ASCII bytes that an added token in the normalised text may come from */
     uint8_t kind[256]; /* sv_byte_kind, for sv_bert_encode */
     uint8_t lower[128];
 };

@@ -124,13 +124,13 @@ static void make_byte_tables(sv_tokenizer *tokenizer) {
     }
 }
 
-/* Whether sv_bert_encode can do it: BERT's steps, and no added token that it doesn't look for. lstrip and rstrip need nothing
- * there: they give a token the white space beside it, and white space has no ids anyway. (A token that starts with white space
- * itself could be disturbed by them.) */
-static bool is_bert(const sv_tokenizer *tokenizer) {
+/* Whether sv_bert_encode can do it: BERT's steps, and no added token in the raw text but such as it looks for. lstrip and
+ * rstrip need nothing there: they give a token the white space beside it, and white space has no ids anyway. (A token that
+ * starts with white space itself could be disturbed by them.) */
+static bool has_bert_steps(const sv_tokenizer *tokenizer) {
     if (tokenizer->model != SV_MODEL_WORDPIECE || tokenizer->normalizer_count != 1 ||
         tokenizer->normalizers[0].kind != SV_NORMALIZER_BERT || tokenizer->pre_tokenizer_count != 1 ||
-        tokenizer->pre_tokenizers[0].kind != SV_PRE_TOKENIZER_BERT || tokenizer->normalised.count > 0)
+        tokenizer->pre_tokenizers[0].kind != SV_PRE_TOKENIZER_BERT)
         return false;
     for (size_t i = 0; i < tokenizer->added.count; i++) {
         const sv_added_token *token = &tokenizer->added.tokens[i];
@@ -143,6 +143,14 @@ static bool is_bert(const sv_tokenizer *tokenizer) {
             return false;
     }
     return true;
+}
+
+/* Which ASCII bytes the first one of an added token in the normalised text may come from, if the text is ASCII. */
+static void find_suspects(sv_tokenizer *tokenizer) {
+    for (unsigned byte = 0; byte < 128; byte++) {
+        tokenizer->suspect[byte] |= tokenizer->normalised.begins[byte];
+        tokenizer->suspect[byte] |= tokenizer->normalised.begins[tokenizer->lower[byte]];
+    }
 }
 
 /* Chooses the reader. The path of a file is that of the folder and its name. */
@@ -184,9 +192,12 @@ senvec_status sv_tokenizer_load_files(const char *folder, const sv_tokenizer_fil
         return status;
     }
     tokenizer->is_local = sv_pipeline_is_local(tokenizer);
-    tokenizer->encode = is_bert(tokenizer) ? sv_bert_encode : sv_pipeline_encode;
-    if (is_bert(tokenizer))
+    tokenizer->bert_steps = has_bert_steps(tokenizer);
+    tokenizer->encode = tokenizer->bert_steps && tokenizer->normalised.count == 0 ? sv_bert_encode : sv_pipeline_encode;
+    if (tokenizer->bert_steps) {
         make_byte_tables(tokenizer);
+        find_suspects(tokenizer);
+    }
     *out = tokenizer;
     return SENVEC_OK;
 }

@@ -1,15 +1,11 @@
 /* Viterbi over the bytes of a piece, as `tokenizers` does it: from left to right, each piece of the vocabulary that begins at a
  * place is tried as the end of the best way there, and only a greater sum of scores, in doubles, replaces one that was found
- * before. A code point that is no piece itself may also be one unknown. Unknown ones beside each other become one.
- *
- * Most words are pieces themselves, and most of those are encoded as such. `alone` remembers for which pieces that is so. */
+ * before. A code point that is no piece itself may also be one unknown. Unknown ones beside each other become one. */
 #include "text/unigram.h"
 
 #include "common/utf8.h"
 
 #define NOWHERE UINT32_MAX
-
-enum { NOT_KNOWN, ALONE, IN_PARTS };
 
 /* A place between bytes: the best way to it. */
 typedef struct node {
@@ -104,22 +100,11 @@ static void put_way(const sv_unigram *model, const uint8_t *text, size_t size, n
 
 void sv_unigram_encode(sv_work *work, const uint8_t *piece, size_t size) {
     const sv_unigram *model = work->tokenizer->unigram;
-    uint32_t id;
-    bool whole = sv_unigram_find(model, piece, size, &id);
-    uint8_t known = whole ? atomic_load_explicit(&model->alone[id], memory_order_relaxed) : IN_PARTS;
-    if (known == ALONE) {
-        sv_put_id(work->sink, id);
-        return;
-    }
     if (size >= UINT32_MAX / sizeof(node) || !sv_work_room(work, &work->model, (size + 1) * sizeof(node))) {
         work->no_memory = work->sink->no_memory = true;
         return;
     }
     node *nodes = (node *)(void *)work->model.data;
     find_ways(model, piece, size, nodes);
-    if (known == NOT_KNOWN) {
-        bool alone = nodes[size].start == 0 && nodes[size].id == id && id != model->unknown;
-        atomic_store_explicit(&model->alone[id], alone ? ALONE : IN_PARTS, memory_order_relaxed);
-    }
     put_way(model, piece, size, nodes, work->sink);
 }

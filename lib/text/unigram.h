@@ -2,8 +2,6 @@
 #ifndef SV_TEXT_UNIGRAM_H
 #define SV_TEXT_UNIGRAM_H
 
-#include <stdatomic.h>
-
 #include "text/prefix_tree.h"
 #include "text/work.h"
 
@@ -15,8 +13,6 @@ typedef struct sv_unigram {
     bool byte_fallback;
     uint32_t bytes[256]; /* ids of <0x00> .. <0xFF>, where byte_fallback */
     bool has_byte[256];
-    /* What encoding the text of a piece gives, found out when it is first met: that piece alone, or more. */
-    _Atomic uint8_t *alone; /* [size] */
 } sv_unigram;
 
 /* The id of a whole string; false: it is no piece. */

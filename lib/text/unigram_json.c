@@ -7,6 +7,7 @@
 #include "text/json_scores.h"
 #include "text/tokenizer_read.h"
 #include "text/unigram.h"
+#include "text/word_cache.h"
 
 #define UNKNOWN_PENALTY 10.0 /* how much worse an unknown code point is than the worst piece */
 
@@ -52,9 +53,8 @@ static senvec_status read_pieces(sv_tokenizer *tokenizer, sv_unigram *model, con
                        SV_MAX_VOCABULARY);
     json_array_foreach(list, i, value) bytes += json_string_length(json_array_get(value, 0));
     SENVEC_TRY(sv_token_texts_init(&tokenizer->texts, count, bytes, &tokenizer->arena, p->err));
-    void *scores, *alone;
+    void *scores;
     SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, count, sizeof(double), "the scores", &scores, p->err));
-    SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, count, 1, "the pieces", &alone, p->err));
     json_array_foreach(list, i, value) {
         const json_t *piece = json_array_get(value, 0), *score = json_array_get(value, 1);
         double number = json_number_value(score);
@@ -70,7 +70,6 @@ static senvec_status read_pieces(sv_tokenizer *tokenizer, sv_unigram *model, con
     for (i = 0; i < count; i++)
         least = all[i] < least ? all[i] : least;
     model->scores = scores;
-    model->alone = alone;
     model->unknown_score = least - UNKNOWN_PENALTY;
     return build_tree(tokenizer, model, count, p->err);
 }
@@ -82,6 +81,7 @@ senvec_status sv_unigram_read(sv_tokenizer *tokenizer, const sv_part *p, sv_file
     tokenizer->unigram = model;
     tokenizer->model = SV_MODEL_UNIGRAM;
     json_t *list;
+    SENVEC_TRY(sv_word_cache_init(&tokenizer->cache, &tokenizer->arena, p->err));
     SENVEC_TRY(sv_part_array(p, "vocab", &list));
     SENVEC_TRY(read_pieces(tokenizer, model, p, list, file));
     const json_t *unknown = json_object_get(p->object, "unk_id");

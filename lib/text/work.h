@@ -28,6 +28,19 @@ typedef struct sv_work {
     _Alignas(16) uint8_t stack[3 * SV_WORK_TEXT + 2 * SV_WORK_MODEL];
 } sv_work;
 
+/* How many bytes at the beginning of a text are ASCII. */
+static inline size_t sv_ascii_length(const uint8_t *text, size_t size) {
+    size_t i = 0;
+    for (uint64_t word; i + 8 <= size; i += 8) {
+        memcpy(&word, text + i, 8);
+        if (word & UINT64_C(0x8080808080808080))
+            break;
+    }
+    while (i < size && text[i] < 0x80)
+        i++;
+    return i;
+}
+
 void sv_work_init(sv_work *work, const sv_tokenizer *tokenizer, sv_id_sink *sink);
 void sv_work_release(sv_work *work);
 

@@ -1,8 +1,9 @@
 /* Fuzz target: the tokenizer, with what must hold for any text.
  *
- * An input that starts with "{" is a tokenizer.json, and its own text; otherwise all but the first byte is a text for a small
- * tokenizer that is built in. For a text: the ids are those of the vocabulary, begin with [CLS] and end with [SEP]; a cut text
- * has the first ids of the whole one; and nothing is written behind max_ids. Those are checked with abort(). */
+ * An input that starts with "{" is a tokenizer.json of any kind, and its own text; otherwise all but the first byte is a text
+ * for a small tokenizer that is built in. For a text: the ids are those of the vocabulary, and nothing is written behind
+ * max_ids; with the small one they begin with [CLS] and end with [SEP], and a cut text has the first ids of the whole one.
+ * Those are checked with abort(). */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +75,30 @@ static void check_text(const sv_tokenizer *t, const char *text, size_t length) {
     }
 }
 
+/* What must hold for any tokenizer: a template may have any shape, and a text may be cut on the left. */
+static void check_any(const sv_tokenizer *t, const char *text, size_t length) {
+    static uint32_t all[MAX_IDS], types[MAX_IDS];
+    size_t specials = sv_tokenizer_specials(t, false), size = sv_tokenizer_vocabulary(t), token_length;
+    for (size_t max = 0; max < MAX_IDS; max = max * 3 + 1) {
+        all[max] = UINT32_MAX;
+        sv_tokens tokens = sv_tokenizer_encode(t, text, length, all, max);
+        size_t whole = sv_tokenizer_count(t, text, length).count;
+        require(tokens.count == (whole < max ? whole : max) && all[max] == UINT32_MAX);
+        require(tokens.truncated == (whole > max) && whole >= specials);
+        for (size_t i = 0; i < tokens.count; i++)
+            require(all[i] < size);
+    }
+    for (uint32_t id = 0; id < size && id < 64; id++)
+        sv_tokenizer_token(t, id, &token_length);
+    for (size_t max = sv_tokenizer_specials(t, true); sv_tokenizer_takes_pairs(t) && max < 40; max++) {
+        senvec_text a = {text, length / 3}, b = {text + length / 3, length - length / 3};
+        all[max] = types[max] = UINT32_MAX;
+        sv_tokens tokens = sv_tokenizer_encode_pair(t, a, b, all, types, max);
+        require(tokens.count <= max && all[max] == UINT32_MAX && types[max] == UINT32_MAX);
+        require(tokens.count == max || !tokens.truncated);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!tokenizer)
         set_up();
@@ -88,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     sv_tokenizer *loaded;
     senvec_error err;
     if (sv_tokenizer_load(directory, NULL, &loaded, &err) == SENVEC_OK) {
-        check_text(loaded, rest, size - 1);
+        check_any(loaded, rest, size - 1);
         sv_tokenizer_free(loaded);
     } else {
         require(err.message[0] != '\0');
