@@ -28,6 +28,7 @@ typedef struct worker {
     bool started;
     sv_batch batch;
     senvec_text texts[SV_MAX_BATCH_TEXTS];
+    const senvec_embed_options *options[SV_MAX_BATCH_TEXTS];
     senvec_status statuses[SV_MAX_BATCH_TEXTS]; /* of the batch's texts */
     float *out;                                 /* (SV_MAX_BATCH_TEXTS, dimensions) */
 } worker;
@@ -89,41 +90,43 @@ static void end_requests(sv_batcher *batcher, sv_job *list) {
     pthread_mutex_unlock(&batcher->lock);
 }
 
-/* Computes those texts of the batch whose requests want their vectors finished in this way. If the call fails, each text is
- * tried alone, so that one client's text doesn't spoil another's answer. */
-static void compute_finished(worker *w, senvec_normalize normalize) {
+static const senvec_embed_options *options_of(const sv_request *request, size_t text) {
+    return request->last_options && text + 1 == request->count ? request->last_options : request->options;
+}
+
+/* Embeds those texts of the batch whose requests have a place for the vectors. If the call fails, each text is tried alone, so
+ * that one client's text doesn't spoil another's answer. */
+static void embed(worker *w) {
     const sv_batch *batch = &w->batch;
-    const senvec_embed_options options = {.normalize = normalize};
     size_t dimensions = w->batcher->dimensions, count = 0, items[SV_MAX_BATCH_TEXTS];
     for (size_t i = 0; i < batch->count; i++) {
         const sv_request *request = request_of(batch->items[i].job);
-        if (!request->out || request->normalize != normalize)
+        if (!request->out)
             continue;
         w->texts[count] = request->texts[batch->items[i].text];
+        w->options[count] = options_of(request, batch->items[i].text);
         items[count++] = i;
     }
     if (count == 0)
         return;
-    senvec_status all = senvec_embed_with(w->session, w->texts, count, &options, w->out, dimensions, NULL, NULL);
+    senvec_status all = senvec_embed_each(w->session, w->texts, count, w->options, w->out, dimensions, NULL, NULL);
     for (size_t i = 0; i < count; i++) {
         const sv_batch_item *item = &batch->items[items[i]];
         const sv_request *request = request_of(item->job);
         float *vector = w->out + i * dimensions;
         senvec_status status = all;
         if (all != SENVEC_OK)
-            status = senvec_embed_with(w->session, &w->texts[i], 1, &options, vector, dimensions, NULL, NULL);
+            status = senvec_embed_with(w->session, &w->texts[i], 1, w->options[i], vector, dimensions, NULL, NULL);
         w->statuses[items[i]] = status;
         if (status == SENVEC_OK)
             memcpy(request->out + item->text * request->stride, vector, dimensions * sizeof(float));
     }
 }
 
-/* A call of the engine finishes all its vectors alike; a batch of requests that differ in this takes a call for each way. */
 static void compute(worker *w) {
     for (size_t i = 0; i < w->batch.count; i++)
         w->statuses[i] = SENVEC_OUT_OF_MEMORY; /* until it is computed, which it isn't without a place for the vector */
-    for (unsigned way = SENVEC_NORMALIZE_AUTO; way <= SENVEC_NORMALIZE_OFF; way++)
-        compute_finished(w, (senvec_normalize)way);
+    embed(w);
 }
 
 /* An error of one text is the request's, whichever of its batches comes last. With the lock held. */
@@ -189,14 +192,43 @@ static void *run_worker(void *context) {
 
 /* ---------------------------------------------------------------- callers */
 
+static const char *prompt_of(const senvec_model_info *info, const senvec_embed_options *options) {
+    const char *name = options && options->prompt_name ? options->prompt_name : info->default_prompt_name;
+    if (options && options->prompt)
+        return options->prompt;
+    for (size_t i = 0; name && i < info->prompt_count; i++)
+        if (strcmp(info->prompts[i].name, name) == 0)
+            return info->prompts[i].text;
+    return "";
+}
+
+size_t sv_batcher_prompt_tokens(const sv_batcher *batcher, const senvec_embed_options *options) {
+    uint32_t ids[SV_MAX_POSITIONS];
+    size_t tokens = 2;
+    senvec_model_info info;
+    senvec_model_describe(batcher->model, &info);
+    const char *prompt = prompt_of(&info, options);
+    if (*prompt)
+        senvec_tokenize(batcher->model, (senvec_text){prompt, strlen(prompt)}, ids, batcher->max_tokens, &tokens, NULL, NULL);
+    return tokens - 2;
+}
+
+/* A prompt and its text are counted one by one; together they may be a token or two less. */
 static void count_tokens(const sv_batcher *batcher, sv_request *request) {
     uint32_t ids[SV_MAX_POSITIONS];
+    size_t prompt = sv_batcher_prompt_tokens(batcher, request->options);
     request->stats = (senvec_embed_stats){0};
     for (size_t i = 0; i < request->count; i++) {
         size_t tokens = 0;
+        uint64_t truncated = request->stats.truncated;
         assert(request->texts[i].data || !request->texts[i].length);
         senvec_tokenize(batcher->model, request->texts[i], ids, batcher->max_tokens, &tokens, &request->stats, NULL);
-        request->lengths[i] = (uint32_t)tokens;
+        if (options_of(request, i) != request->options)
+            prompt = sv_batcher_prompt_tokens(batcher, request->last_options);
+        size_t room = batcher->max_tokens - tokens, added = prompt < room ? prompt : room;
+        request->stats.tokens += added;
+        request->stats.truncated += added < prompt && request->stats.truncated == truncated;
+        request->lengths[i] = (uint32_t)(tokens + added);
     }
 }
 

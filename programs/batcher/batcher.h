@@ -26,16 +26,17 @@ typedef void sv_request_done(sv_request *request);
 
 struct sv_request {
     /* From the caller. The request and all that it points to stay as they are until `done`. */
-    const senvec_text *texts; /* (count) */
-    size_t count;             /* at least 1 */
-    uint32_t *lengths;        /* (count): gets the tokens of each text, as far as they are read */
-    float *out;               /* (count, stride): gets the vectors; NULL where `start` will set it */
-    size_t stride;            /* in floats, at least the model's dimensions */
-    senvec_normalize normalize;
-    uint64_t client;      /* any number that tells clients apart, for fairness */
-    uint64_t deadline_ns; /* on sv_clock_ns: the answer is worthless after it; 0: none */
-    uint64_t outside_ns;  /* of the target is spent by the caller: from the request's arrival to sv_batcher_submit, and
-                             from `done` to the answer */
+    const senvec_text *texts;                 /* (count) */
+    size_t count;                             /* at least 1 */
+    uint32_t *lengths;                        /* (count): gets the tokens of each text, as far as they are read */
+    float *out;                               /* (count, stride): gets the vectors; NULL where `start` will set it */
+    size_t stride;                            /* in floats, at least the model's dimensions */
+    const senvec_embed_options *options;      /* of all texts, `dimensions` 0; NULL: the defaults */
+    const senvec_embed_options *last_options; /* of the last text, where it differs; NULL: as the others */
+    uint64_t client;                          /* any number that tells clients apart, for fairness */
+    uint64_t deadline_ns;                     /* on sv_clock_ns: the answer is worthless after it; 0: none */
+    uint64_t outside_ns; /* of the target is spent by the caller: from the request's arrival to sv_batcher_submit, and
+                            from `done` to the answer */
     /* NULL, or: its first text would be computed now. Sets `out` and returns true; or returns false, if there is no memory yet,
      * and is called again later. A true without `out` ends the request with OUT_OF_MEMORY. Not called where the request ends
      * before. With the batcher locked: it must not call it. */
@@ -84,6 +85,9 @@ void sv_batcher_close(sv_batcher *batcher);
 /* Counts the texts' tokens and takes the request in, or refuses it at once: then `done` isn't called, and *retry_ns says how
  * long to wait before trying again (0: there is no point). */
 sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns);
+/* Tokens that the prompt of these options adds to a text. */
+size_t sv_batcher_prompt_tokens(const sv_batcher *batcher, const senvec_embed_options *options);
+
 /* Is there no room for any request of the client? SV_ADMITTED: there is some. For refusing before a request is parsed. */
 sv_admission sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t *retry_ns);
 

@@ -58,8 +58,8 @@ static void begin(sv_exchange *exchange, unsigned types) {
         sv_exchange_fail(exchange, 422, "%s: this model embeds texts; send them as texts",
                          sv_inputs_has(exchange, "images") ? "images" : "inputs");
     else if (sv_inputs_choices(exchange, "embedding_types", type_names, &exchange->types) &&
-             sv_members_dimensions(exchange, "output_dimension") && sv_members_truncate(exchange, "truncate") &&
-             sv_inputs_texts(exchange, "texts", SV_INPUT_STRINGS))
+             sv_members_purpose(exchange, "input_type") && sv_members_dimensions(exchange, "output_dimension") &&
+             sv_members_truncate(exchange, "truncate") && sv_inputs_texts(exchange, "texts", SV_INPUT_STRINGS))
         sv_inputs_check_lengths(exchange);
 }
 

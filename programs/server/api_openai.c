@@ -52,7 +52,9 @@ static bool read_vectors(sv_exchange *exchange) {
 
 /* What becomes of the texts before they are embedded. */
 static bool read_treatment(sv_exchange *exchange) {
-    return sv_members_truncate(exchange, "truncate") && sv_members_truncate(exchange, "truncation") &&
+    return sv_members_purpose(exchange, "input_type") && sv_members_purpose(exchange, "task") &&
+           sv_members_prompt(exchange, "prompt_name") && sv_members_truncate(exchange, "truncate") &&
+           sv_members_truncate(exchange, "truncation") &&
            sv_members_refuse(exchange, "late_chunking", true, "isn't done by this server; leave it out") &&
            sv_members_refuse(exchange, "return_multivector", true, "isn't done by this server: a text has one vector") &&
            sv_members_refuse(exchange, "add_special_tokens", false, "must be true: the model was trained with them");

@@ -131,6 +131,7 @@ static void finish_data(sv_exchange *exchange) {
 static void begin_documents(sv_exchange *exchange) {
     exchange->finish = sv_inputs_names(exchange, "top_k") ? finish_data : finish_results;
     exchange->normalize = SENVEC_NORMALIZE_ON;
+    sv_members_documents_and_query(exchange);
     sv_members_model(exchange, "model");
     if (sv_inputs_number(exchange, "top_n", 1, MOST, &exchange->top) &&
         sv_inputs_number(exchange, "top_k", 1, MOST, &exchange->top) &&
@@ -154,6 +155,7 @@ void sv_tei_rerank_begin(sv_exchange *exchange) {
     }
     exchange->finish = finish_tei;
     exchange->normalize = SENVEC_NORMALIZE_ON;
+    sv_members_documents_and_query(exchange);
     if (sv_inputs_flag(exchange, "raw_scores", &raw) && sv_inputs_flag(exchange, "return_text", &exchange->with_texts) &&
         sv_members_truncate(exchange, "truncate") && sv_members_direction(exchange, "truncation_direction") &&
         sv_inputs_texts_and(exchange, "texts", SV_INPUT_STRINGS, "query"))

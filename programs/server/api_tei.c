@@ -35,13 +35,6 @@ static void write_error(sv_bytes *answer, unsigned status, const char *message, 
 
 const sv_dialect sv_tei = {write_error};
 
-static bool read_prompt(sv_exchange *exchange, const char *name) {
-    if (!sv_inputs_has(exchange, name))
-        return true;
-    sv_exchange_fail(exchange, 422, "%s: this model has no prompts; leave it out", name);
-    return false;
-}
-
 static void finish_vectors(sv_exchange *exchange) {
     sv_vectors_cut(exchange);
     if (!sv_vectors_write_raw(exchange))
@@ -52,7 +45,7 @@ static void begin_embed(sv_exchange *exchange) {
     exchange->finish = finish_vectors;
     exchange->normalize = SENVEC_NORMALIZE_ON;
     if (sv_members_normalize(exchange, "normalize") && sv_members_truncate(exchange, "truncate") &&
-        sv_members_direction(exchange, "truncation_direction") && read_prompt(exchange, "prompt_name") &&
+        sv_members_direction(exchange, "truncation_direction") && sv_members_prompt(exchange, "prompt_name") &&
         sv_members_dimensions(exchange, "dimensions") && sv_inputs_texts(exchange, "inputs", SV_INPUT_IDS))
         sv_inputs_check_lengths(exchange);
 }
@@ -81,7 +74,7 @@ static void begin_similarity(sv_exchange *exchange) {
         sv_exchange_fail(exchange, 422, "parameters must be an object");
     else if (sv_members_truncate(exchange, "parameters.truncate") &&
              sv_members_direction(exchange, "parameters.truncation_direction") &&
-             read_prompt(exchange, "parameters.prompt_name") &&
+             sv_members_prompt(exchange, "parameters.prompt_name") &&
              sv_inputs_texts_and(exchange, "inputs.sentences", SV_INPUT_STRINGS, "inputs.source_sentence"))
         sv_inputs_check_lengths(exchange);
 }

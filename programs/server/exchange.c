@@ -110,13 +110,16 @@ static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
     exchange->lengths = exchange->vectors ? sv_exchange_alloc(exchange, exchange->count, sizeof(uint32_t), "the texts") : NULL;
     if (!exchange->lengths || !sv_exchange_may_answer(exchange))
         return false;
+    exchange->options = (senvec_embed_options){.normalize = exchange->normalize, .prompt = exchange->prompt};
+    exchange->query_options = (senvec_embed_options){.normalize = exchange->normalize, .prompt = exchange->query_prompt};
     exchange->request = (sv_request){
         .texts = exchange->texts,
         .count = exchange->count,
         .lengths = exchange->lengths,
         .out = exchange->vectors,
         .stride = dimensions,
-        .normalize = exchange->normalize,
+        .options = &exchange->options,
+        .last_options = exchange->query_prompt ? &exchange->query_options : NULL,
         .client = exchange->client,
         .deadline_ns = exchange->deadline_ns,
         .outside_ns = outside_ns,

@@ -53,6 +53,9 @@ struct sv_exchange {
     /* How vectors are given. */
     size_t dimensions;
     senvec_normalize normalize;
+    const char *prompt;       /* before each text; NULL: the model's default */
+    const char *query_prompt; /* before the last one; NULL: the same */
+    senvec_embed_options options, query_options;
     sv_vector_type type;
     bool base64;
     unsigned types; /* several of them, as an API counts them */

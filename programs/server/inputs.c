@@ -351,15 +351,17 @@ bool sv_inputs_check_lengths(sv_exchange *exchange) {
         return true;
     uint32_t *ids = sv_exchange_alloc(exchange, most, sizeof *ids, "token ids");
     for (size_t i = 0; ids && i < exchange->count && !exchange->status; i++) {
+        bool is_query = exchange->query_prompt && i + 1 == exchange->count;
+        const senvec_embed_options options = {.prompt = is_query ? exchange->query_prompt : exchange->prompt};
         senvec_embed_stats stats = {0};
-        size_t count;
+        size_t count = 0;
         senvec_tokenize(server->model, exchange->texts[i], ids, most, &count, &stats, NULL);
-        if (stats.truncated)
+        if (stats.truncated || count + sv_batcher_prompt_tokens(server->batcher, &options) > most)
             sv_exchange_fail(exchange, 413, "input %zu has more than the %zu tokens that this model reads; shorten it, or %s",
                              i, most,
                              exchange->at_start ? "let its end be cut instead of its start, which this server can't"
                                                 : "let it be cut (\"truncate\": true)");
     }
     free(ids);
-    return !exchange->status;
+    return exchange->status == 0;
 }

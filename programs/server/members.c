@@ -1,6 +1,8 @@
 /* Members that change the answer. */
 #include "server/members.h"
 
+#include <string.h>
+
 #include "server/inputs.h"
 
 void sv_members_model(sv_exchange *exchange, const char *name) {
@@ -57,6 +59,79 @@ bool sv_members_direction(sv_exchange *exchange, const char *name) {
     exchange->at_start |= direction == 1;
     return true;
 }
+
+/* ---------------------------------------------------------------- prompts */
+
+/* The text of the first of these prompts (ends with NULL) that the model has; NULL: it has none of them. */
+static const char *find_prompt(const sv_server *server, const char *const *names) {
+    for (; *names; names++)
+        for (size_t i = 0; i < server->info.prompt_count; i++)
+            if (strcmp(server->info.prompts[i].name, *names) == 0 && *server->info.prompts[i].text)
+                return server->info.prompts[i].text;
+    return NULL;
+}
+
+static const char *const for_queries[] = {"query", NULL};
+static const char *const for_documents[] = {"document", "passage", "corpus", NULL};
+
+/* Where a model has a prompt for something else by default, a query or document without one gets none. */
+static const char *prompt_for(const sv_server *server, const char *const *names) {
+    const char *prompt = find_prompt(server, names);
+    return prompt ? prompt : "";
+}
+
+bool sv_members_prompt(sv_exchange *exchange, const char *name) {
+    const sv_server *server = exchange->server;
+    const char *given = NULL;
+    char known[300] = "";
+    size_t used = 0;
+    if (!sv_inputs_string(exchange, name, &given))
+        return false;
+    if (!given)
+        return true;
+    for (size_t i = 0; i < server->info.prompt_count; i++) {
+        if (strcmp(server->info.prompts[i].name, given) == 0) {
+            exchange->prompt = server->info.prompts[i].text;
+            return true;
+        }
+        if (used < sizeof known)
+            used +=
+                (size_t)snprintf(known + used, sizeof known - used, "%s\"%.40s\"", i ? ", " : "", server->info.prompts[i].name);
+    }
+    if (strcmp(given, "query") == 0 ||
+        strcmp(given, "document") == 0) { /* every model has these, as sentence-transformers does */
+        exchange->prompt = "";
+        return true;
+    }
+    sv_exchange_fail(exchange, 422, "%s: this model has no prompt \"%.60s\"; it has %s", name, given, *known ? known : "none");
+    return false;
+}
+
+bool sv_members_purpose(sv_exchange *exchange, const char *name) {
+    static const char *const queries[] = {"query", "search_query", "retrieval.query", NULL};
+    static const char *const documents[] = {"document", "passage", "search_document", "retrieval.passage", NULL};
+    const char *given = NULL;
+    if (!sv_inputs_string(exchange, name, &given))
+        return false;
+    if (!given)
+        return true;
+    for (size_t i = 0; queries[i]; i++)
+        if (strcasecmp(given, queries[i]) == 0)
+            exchange->prompt = prompt_for(exchange->server, for_queries);
+    for (size_t i = 0; documents[i]; i++)
+        if (strcasecmp(given, documents[i]) == 0)
+            exchange->prompt = prompt_for(exchange->server, for_documents);
+    if (!exchange->prompt)
+        exchange->prompt = find_prompt(exchange->server, (const char *const[]){given, NULL});
+    return true;
+}
+
+void sv_members_documents_and_query(sv_exchange *exchange) {
+    exchange->prompt = prompt_for(exchange->server, for_documents);
+    exchange->query_prompt = prompt_for(exchange->server, for_queries);
+}
+
+/* ---------------------------------------------------------------- agreement */
 
 bool sv_members_refuse(sv_exchange *exchange, const char *name, bool refused, const char *why) {
     bool given = !refused;

@@ -19,6 +19,13 @@ bool sv_members_type(sv_exchange *exchange, const char *name);
 bool sv_members_truncate(sv_exchange *exchange, const char *name);
 /* The same in other words: "right" or "left". */
 bool sv_members_direction(sv_exchange *exchange, const char *name);
+/* The name of one of the model's prompts. */
+bool sv_members_prompt(sv_exchange *exchange, const char *name);
+/* What the texts are for, as Cohere ("search_query"), Jina ("retrieval.query"), Voyage and NVIDIA ("query") say it: a prompt of
+ * the model, if it has one for that. Any word is taken. */
+bool sv_members_purpose(sv_exchange *exchange, const char *name);
+/* The texts are documents, and the last one is a query: the model's prompts for that, if it has them. */
+void sv_members_documents_and_query(sv_exchange *exchange);
 /* A switch that must not be `refused`; `why` ends the sentence that begins with the member's name. */
 bool sv_members_refuse(sv_exchange *exchange, const char *name, bool refused, const char *why);
 /* Whether the members that were read can be had together. After them. */

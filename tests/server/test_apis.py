@@ -153,7 +153,8 @@ class Apis(unittest.TestCase):
             ("/similarity", {"inputs": {"source_sentence": "a", "sentences": ["b"]}, "parameters": 1}, 422, "parameters"),
             ("/embed", {"inputs": "a", "truncate": "yes"}, 400, "truncate"),
             ("/embed", {"inputs": "a", "truncate": 1}, 422, "truncate"),
-            ("/embed", {"inputs": "a", "prompt_name": "query"}, 422, "prompt_name"),
+            ("/embed", {"inputs": "a", "prompt_name": "other"}, 422, "prompt_name"),
+            ("/embed", {"inputs": "a", "prompt_name": 1}, 400, "prompt_name"),
             ("/embed", {"inputs": ["a", "the " * 500], "truncate": False}, 413, "input 1"),
             ("/similarity", {"inputs": "a"}, 422, "source_sentence"),
             ("/similarity", {"inputs": {"source_sentence": "a", "sentences": ["b", 1]}}, 400, "sentences[1]"),
@@ -256,13 +257,15 @@ class Apis(unittest.TestCase):
         self.assertEqual(values["senvec_request_seconds_count"], values['senvec_request_seconds_bucket{le="+Inf"}'])
 
 
-def variant(folder, modules=None):
-    """A copy of the model in the folder, with these of its modules only."""
+def variant(folder, modules=None, prompts=None):
+    """A copy of the model in the folder, with these of its modules only, and with prompts."""
     target = Path(folder, "variant")
     shutil.copytree(service.MODEL, target, ignore=shutil.ignore_patterns("senvec-int8*"))
     if modules is not None:
         own = json.loads((target / "modules.json").read_text())
         (target / "modules.json").write_text(json.dumps([own[i] for i in modules]))
+    if prompts is not None:
+        (target / "config_sentence_transformers.json").write_text(json.dumps(prompts))
     return target
 
 
@@ -339,6 +342,44 @@ class Vectors(unittest.TestCase):
             self.assertEqual(answer["data"][0]["embedding"], [bits[2][0], bits[2][1] & 0x80])
             answer = s.json("POST", "/v1/embeddings", {"input": ["a"], "embedding_type": "base64", "output_dimension": 4})[1]
             self.assertEqual(len(base64.b64decode(answer["data"][0]["embedding"])), 16)
+
+    def test_prompts(self):
+        prompts = {"prompts": {"query": "the best ", "passage": "it was ", "fox": "a fox "}, "default_prompt_name": "fox"}
+        with tempfile.TemporaryDirectory() as folder, Service("-p", "fp32") as plain:
+            texts = ["of times", "brown", ""]
+            put = {prompt: plain.json("POST", "/embed", {"inputs": [prompt + text for text in texts]})[1]
+                   for prompt in ("the best ", "it was ", "a fox ", "")}
+            with Service("-p", "fp32", model=variant(folder, prompts=prompts)) as s:
+                self.assertEqual(s.json("POST", "/embed", {"inputs": texts})[1], put["a fox "])
+                for name, prompt in (("query", "the best "), ("passage", "it was "), ("fox", "a fox "), ("document", "")):
+                    self.assertEqual(s.json("POST", "/embed", {"inputs": texts, "prompt_name": name})[1], put[prompt], name)
+                for member, word, prompt in (("input_type", "query", "the best "), ("input_type", "document", "it was "),
+                                             ("input_type", "passage", "it was "), ("task", "retrieval.query", "the best "),
+                                             ("task", "fox", "a fox "), ("task", "text-matching", "a fox "),
+                                             ("prompt_name", "passage", "it was "), ("task", None, "a fox ")):
+                    answer = s.json("POST", "/v1/embeddings", {"input": texts, member: word})[1]
+                    self.assertEqual([item["embedding"] for item in answer["data"]], put[prompt], (member, word))
+                answer = s.json("POST", "/v1/embed", {"texts": texts, "input_type": "search_document"})[1]
+                self.assertEqual(answer["embeddings"], put["it was "])
+                query = plain.json("POST", "/embed", {"inputs": "the best times"})[1][0]
+                expected = [sum(map(operator.mul, query, vector)) for vector in put["it was "]]
+                for path, name in (("/rerank", "texts"), ("/v2/rerank", "documents")):
+                    answer = s.json("POST", path, {"query": "times", name: texts})[1]
+                    items = answer if path == "/rerank" else answer["results"]
+                    for item in items:
+                        self.assertAlmostEqual(item.get("score", item.get("relevance_score")), expected[item["index"]], 5)
+                usage = s.json("POST", "/v1/embeddings", {"input": "of times"})[1]["usage"]
+                whole = plain.json("POST", "/v1/embeddings", {"input": "a fox of times"})[1]["usage"]
+                self.assertEqual(usage, whole)
+                long = "a " * (plain.json("GET", "/info")[1]["max_input_length"] - 3)  # fits, but not behind a prompt
+                self.assertEqual(plain.json("POST", "/embed", {"inputs": long, "truncate": False})[0], 200)
+                self.assertEqual(s.json("POST", "/embed", {"inputs": long, "truncate": False})[0], 413)
+                self.assertEqual(s.call("POST", "/embed", {"inputs": long})[1]["x-truncated"], "1")
+                for s, known in ((s, '"query", "passage", "fox"'), (plain, "none")):
+                    status, answer = s.json("POST", "/embed", {"inputs": "a", "prompt_name": "other"})
+                    self.assertEqual(status, 422)
+                    self.assertIn(f'no prompt "other"; it has {known}', answer["error"])
+            self.assertEqual(plain.json("POST", "/embed", {"inputs": texts, "prompt_name": "query"})[1], put[""])
 
     def test_forms_of_texts(self):
         with Service("-p", "fp32") as s:
