@@ -67,13 +67,18 @@ void sv_ollama_embeddings_begin(sv_exchange *exchange) {
 
 /* --------------------------------------------------------------- the model */
 
+/* Of its weights. */
+static unsigned long long size_of(const sv_server *server) {
+    return server->info.weights_bytes ? server->info.weights_bytes : server->info.mapped_bytes;
+}
+
 /* What Ollama calls a digest: SHA-256 in hexadecimal digits. Here of what tells this model from others. */
 static void digest_of(const sv_server *server, char out[65]) {
     const senvec_model_info *info = &server->info;
     char facts[SV_MAX_PATH + 400];
     int length = snprintf(facts, sizeof facts, "%s\n%s %zu %zu %zu %zu %zu %llu %llu", info->directory, info->pooling,
                           info->dimensions, info->max_seq_length, info->layers, info->heads, info->vocabulary,
-                          (unsigned long long)info->parameters, (unsigned long long)info->mapped_bytes);
+                          (unsigned long long)info->parameters, size_of(server));
     unsigned char digest[EVP_MAX_MD_SIZE] = {0};
     unsigned size = 0;
     EVP_Digest(facts, (size_t)length, digest, &size, EVP_sha256(), NULL);
@@ -112,7 +117,7 @@ static void write_item(sv_exchange *exchange, const char *name, const char *tag,
     sv_bytes_text(answer, ",\"model\":");
     sv_bytes_string(answer, full, (size_t)length);
     sv_bytes_print(answer, ",\"modified_at\":\"%s\",\"size\":%llu,\"digest\":\"%s\",\"details\":", time,
-                   (unsigned long long)exchange->server->info.mapped_bytes, digest);
+                   size_of(exchange->server), digest);
     write_details(exchange);
     sv_bytes_print(answer, "%s}", more);
 }

@@ -56,26 +56,13 @@ static void fill_in(sv_server_options *options) {
     batcher->max_texts = batcher->max_texts ? batcher->max_texts : SV_DEFAULT_QUEUE_TEXTS;
 }
 
-/* "all-MiniLM-L6-v2" of ".../all-MiniLM-L6-v2/". */
-static void name_by_directory(sv_server *server) {
-    const char *directory = server->info.directory;
-    size_t end = strlen(directory);
-    while (end > 1 && directory[end - 1] == '/')
-        end--;
-    size_t begin = end;
-    while (begin > 0 && directory[begin - 1] != '/')
-        begin--;
-    snprintf(server->names.items[0], sizeof server->names.items[0], "%.*s", (int)(end - begin), directory + begin);
-    server->names.count = 1;
-}
-
 static void name_model(sv_server *server, const sv_server_options *options) {
     sv_server_names *names = &server->names;
     for (size_t i = 0; i < options->model_name_count && names->count < SV_SERVER_NAMES; i++)
         if (*options->model_names[i] && !sv_server_name_of(server, options->model_names[i]))
             snprintf(names->items[names->count++], sizeof names->items[0], "%s", options->model_names[i]);
     if (names->count == 0)
-        name_by_directory(server);
+        snprintf(names->items[names->count++], sizeof names->items[0], "%s", server->info.name);
 }
 
 const char *sv_server_name_of(const sv_server *server, const char *asked) {

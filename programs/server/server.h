@@ -17,7 +17,7 @@ typedef struct sv_server_options {
     const char *tls_certificate, *tls_key; /* PEM files, both or none */
     const char *api_key;                   /* asked for as "Authorization: Bearer KEY" or "api-key: KEY" [none] */
     const char *cors_origin;               /* pages of this origin may call, "*": all [none] */
-    /* Names of the model: answers give the first, or the one that the request has. [the last part of the model's directory] */
+    /* Names of the model: answers give the first, or the one that the request has. [senvec_model_info.name] */
     const char *const *model_names;
     size_t model_name_count; /* at most SV_SERVER_NAMES */
     const char *prefix;      /* "/path" that all routes may have before them [none] */
