@@ -101,7 +101,7 @@ static void embed(worker *w) {
     size_t dimensions = w->batcher->dimensions, count = 0, items[SV_MAX_BATCH_TEXTS];
     for (size_t i = 0; i < batch->count; i++) {
         const sv_request *request = request_of(batch->items[i].job);
-        if (!request->out)
+        if (!request->out || request->run)
             continue;
         w->texts[count] = request->texts[batch->items[i].text];
         w->options[count] = options_of(request, batch->items[i].text);
@@ -123,10 +123,28 @@ static void embed(worker *w) {
     }
 }
 
+/* The texts of those requests that have a way of their own, request by request; a batch has a request's texts in a row. */
+static void run_others(worker *w) {
+    const sv_batch *batch = &w->batch;
+    uint32_t which[SV_MAX_BATCH_TEXTS];
+    for (size_t i = 0, count; i < batch->count; i += count) {
+        sv_job *job = batch->items[i].job;
+        for (count = 0; i + count < batch->count && batch->items[i + count].job == job; count++)
+            which[count] = (uint32_t)batch->items[i + count].text;
+        sv_request *request = request_of(job);
+        if (!request->out || !request->run)
+            continue;
+        senvec_status status = request->run(request, w->session, which, count);
+        for (size_t k = 0; k < count; k++)
+            w->statuses[i + k] = status;
+    }
+}
+
 static void compute(worker *w) {
     for (size_t i = 0; i < w->batch.count; i++)
         w->statuses[i] = SENVEC_OUT_OF_MEMORY; /* until it is computed, which it isn't without a place for the vector */
     embed(w);
+    run_others(w);
 }
 
 /* An error of one text is the request's, whichever of its batches comes last. With the lock held. */
@@ -216,7 +234,7 @@ size_t sv_batcher_prompt_tokens(const sv_batcher *batcher, const senvec_embed_op
 /* A prompt and its text are counted one by one; together they may be a token or two less. */
 static void count_tokens(const sv_batcher *batcher, sv_request *request) {
     uint32_t ids[SV_MAX_POSITIONS];
-    size_t prompt = sv_batcher_prompt_tokens(batcher, request->options);
+    size_t prompt = sv_batcher_prompt_tokens(batcher, request->options) + request->extra_tokens;
     request->stats = (senvec_embed_stats){0};
     for (size_t i = 0; i < request->count; i++) {
         size_t tokens = 0;
@@ -224,7 +242,7 @@ static void count_tokens(const sv_batcher *batcher, sv_request *request) {
         assert(request->texts[i].data || !request->texts[i].length);
         senvec_tokenize(batcher->model, request->texts[i], ids, batcher->max_tokens, &tokens, &request->stats, NULL);
         if (options_of(request, i) != request->options)
-            prompt = sv_batcher_prompt_tokens(batcher, request->last_options);
+            prompt = sv_batcher_prompt_tokens(batcher, request->last_options) + request->extra_tokens;
         size_t room = batcher->max_tokens - tokens, added = prompt < room ? prompt : room;
         request->stats.tokens += added;
         request->stats.truncated += added < prompt && request->stats.truncated == truncated;

@@ -24,6 +24,10 @@ typedef struct sv_request sv_request;
  * batcher or by the one inside of sv_batcher_cancel, without locks held; it should be short; it may submit. */
 typedef void sv_request_done(sv_request *request);
 
+/* Computes the texts which[0 .. count) of a request in its own way, on a thread of the batcher; it finds where they go by the
+ * request's context. */
+typedef senvec_status sv_request_run(sv_request *request, senvec_session *session, const uint32_t *which, size_t count);
+
 struct sv_request {
     /* From the caller. The request and all that it points to stay as they are until `done`. */
     const senvec_text *texts;                 /* (count) */
@@ -41,6 +45,8 @@ struct sv_request {
      * and is called again later. A true without `out` ends the request with OUT_OF_MEMORY. Not called where the request ends
      * before. With the batcher locked: it must not call it. */
     bool (*start)(sv_request *request);
+    sv_request_run *run; /* NULL: the texts are embedded; else `out` may be any place, and the options aren't used */
+    size_t extra_tokens; /* that each text takes beside its own and its prompt's */
     sv_request_done *done;
     void *context;
 
