@@ -1,4 +1,5 @@
-/* The API of text-embeddings-inference: /embed, /similarity, /tokenize, /info, /health. */
+/* The API of text-embeddings-inference: /embed, /similarity, /info, /health. Its tokens are in api_tokens.c, its ranking in
+ * api_rerank.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,53 +93,6 @@ void sv_tei_root_begin(sv_exchange *exchange) {
         begin_similarity(exchange);
     else
         begin_embed(exchange);
-}
-
-/* ---------------------------------------------------------------- tokenize */
-
-/* `ids` has room for as many as the model reads. */
-static void write_tokens(sv_exchange *exchange, senvec_text text, bool special, uint32_t *ids) {
-    const sv_server *server = exchange->server;
-    size_t count = 0;
-    senvec_tokenize(server->model, text, ids, server->info.max_seq_length, &count, NULL, NULL);
-    sv_bytes *answer = &exchange->answer;
-    sv_bytes_text(answer, "[");
-    const char *comma = "";
-    for (size_t i = 0; i < count; i++) {
-        bool is_special = i == 0 || i + 1 == count;
-        if (is_special && !special)
-            continue;
-        const char *token = sv_token_text_of(&server->tokens, ids[i]);
-        sv_bytes_print(answer, "%s{\"id\":%u,\"text\":", comma, ids[i]);
-        sv_bytes_string(answer, token ? token : "", token ? strlen(token) : 0);
-        sv_bytes_print(answer, ",\"special\":%s,\"start\":null,\"stop\":null}", is_special ? "true" : "false");
-        comma = ",";
-    }
-    sv_bytes_text(answer, "]");
-}
-
-void sv_tei_tokenize(sv_exchange *exchange) {
-    bool special = true;
-    if (!sv_exchange_parse(exchange) || !sv_inputs_flag(exchange, "add_special_tokens", &special) ||
-        !sv_inputs_texts(exchange, "inputs", SV_INPUT_IDS))
-        return;
-    size_t bytes = 0;
-    for (size_t i = 0; i < exchange->count; i++) { /* a token of one byte becomes some 80 of them */
-        size_t tokens = exchange->texts[i].length + 2;
-        bytes += 80 * (tokens < exchange->server->info.max_seq_length ? tokens : exchange->server->info.max_seq_length);
-    }
-    uint32_t *ids = sv_exchange_alloc(exchange, exchange->server->info.max_seq_length, sizeof *ids, "token ids");
-    if (!ids || !sv_exchange_reserve(exchange, bytes)) {
-        free(ids);
-        return;
-    }
-    exchange->status = 200;
-    for (size_t i = 0; i < exchange->count; i++) {
-        sv_bytes_text(&exchange->answer, i ? "," : "[");
-        write_tokens(exchange, exchange->texts[i], special, ids);
-    }
-    sv_bytes_text(&exchange->answer, "]");
-    free(ids);
 }
 
 /* ------------------------------------------------------------------ others */

@@ -265,6 +265,46 @@ static bool read_id_lists(sv_exchange *exchange, sv_json value, bool nested, con
     return read;
 }
 
+/* One list. `ids` has room for as many as the longest has. */
+static bool pass_ids(sv_exchange *exchange, sv_json list, const char *name, uint32_t *ids, sv_inputs_each_ids *each,
+                     void *context) {
+    size_t count = 0;
+    sv_json value;
+    if (list.kind != SV_JSON_ARRAY) {
+        sv_exchange_fail(exchange, 400, "%s must be a list of token ids, or of such lists", name);
+        return false;
+    }
+    for (sv_json_items items = sv_json_walk(list); sv_json_step(&items, NULL, &value); count++) {
+        int64_t id = -1;
+        if (!sv_json_integer(value, &id) || id < 0 || !sv_token_text_of(&exchange->server->tokens, (uint64_t)id)) {
+            sv_exchange_fail(exchange, 400, "%s: item %zu isn't a token id of this model", name, count);
+            return false;
+        }
+        ids[count] = (uint32_t)id;
+    }
+    return each(exchange, ids, count, context);
+}
+
+bool sv_inputs_ids(sv_exchange *exchange, const char *name, sv_inputs_each_ids *each, void *context) {
+    sv_json value = find(exchange, name), list;
+    sv_json_items items = sv_json_walk(value);
+    if (value.kind != SV_JSON_ARRAY || !sv_json_step(&items, NULL, &list)) {
+        sv_exchange_fail(exchange, value.kind == SV_JSON_NONE ? 422 : 400, "%s must be a list of token ids, or of such lists",
+                         name);
+        return false;
+    }
+    uint32_t *ids = sv_exchange_alloc(exchange, value.length / 2 + 1, sizeof *ids, "token ids"); /* an id and a comma each */
+    bool done = ids != NULL;
+    if (done && list.kind != SV_JSON_ARRAY)
+        done = pass_ids(exchange, value, name, ids, each, context);
+    else if (done)
+        do
+            done = pass_ids(exchange, list, name, ids, each, context);
+        while (done && sv_json_step(&items, NULL, &list));
+    free(ids);
+    return done;
+}
+
 /* ------------------------------------------------------------------ texts */
 
 /* A string, or what stands for one; NONE: neither. */

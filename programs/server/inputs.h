@@ -21,6 +21,11 @@ bool sv_inputs_texts_and(sv_exchange *exchange, const char *name, sv_input_forms
 /* Refuses texts that are longer than the model reads, if the exchange is `strict`. After the texts. */
 bool sv_inputs_check_lengths(sv_exchange *exchange);
 
+/* Token ids of this model, a list or lists of them, of any length: calls `each` for every list, which returns false after
+ * sv_exchange_fail. Missing is an error. */
+typedef bool sv_inputs_each_ids(sv_exchange *exchange, const uint32_t *ids, size_t count, void *context);
+bool sv_inputs_ids(sv_exchange *exchange, const char *name, sv_inputs_each_ids *each, void *context);
+
 /* Is it there, and not null? */
 bool sv_inputs_has(const sv_exchange *exchange, const char *name);
 /* Is it there, even if it is null? */

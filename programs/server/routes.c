@@ -43,6 +43,7 @@ const sv_route sv_routes[] = {
     {"GET", "/health", &sv_tei, SV_ROUTE_OPEN, sv_tei_health},
     {"GET", "/ping", &sv_tei, SV_ROUTE_OPEN, sv_tei_health},
     {"POST", "/rerank", &sv_tei, SV_ROUTE_EMBEDS, sv_tei_rerank_begin},
+    {"POST", "/decode", &sv_tei, SV_ROUTE_ASKS, sv_tei_decode},
     {"POST", "/embed_all", &sv_tei, SV_ROUTE_ASKS, sv_tei_lacks},
     {"POST", "/embed_sparse", &sv_tei, SV_ROUTE_ASKS, sv_tei_lacks},
     {"POST", "/predict", &sv_tei, SV_ROUTE_ASKS, sv_tei_lacks},

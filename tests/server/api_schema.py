@@ -59,8 +59,12 @@ def counters_add_up(server):
     assert total(after, "accepted_total") == total(after, "answered_total") + total(after, "cancelled_total")
     assert total(after, "in_flight_requests") == total(after, "queue_texts") == total(after, "request_memory_bytes") == 0
     for name in ("request_seconds", "queue_seconds", "compute_seconds", "request_texts"):
-        buckets = [value for (sample, _), value in after.items() if sample == f"senvec_{name}_bucket"]
-        assert buckets == sorted(buckets) and buckets[-1] == total(after, f"{name}_count")
+        series = {}  # by the labels beside "le"
+        for (sample, labels), value in after.items():
+            if sample == f"senvec_{name}_bucket":
+                series.setdefault(tuple(label for label in labels if label[0] != "le"), []).append(value)
+        assert all(buckets == sorted(buckets) for buckets in series.values())
+        assert sum(buckets[-1] for buckets in series.values()) == total(after, f"{name}_count")
 
 
 def fuzz(server, examples):

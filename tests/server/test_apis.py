@@ -115,6 +115,24 @@ class Apis(unittest.TestCase):
             self.assertEqual(status, 400, wrong)
             self.assertIn("another model's tokenizer", answer["error"]["message"])
 
+    def test_whole_texts_and_back(self):
+        most = self.service.json("GET", "/info")[1]["max_input_length"]
+        words = 10 * most
+        tokens = self.post("/tokenize", {"inputs": ["the " * words, "a"]})
+        self.assertEqual([len(text) for text in tokens], [words + 2, 3])
+        self.assertEqual({token["text"] for token in tokens[0][1:-1]}, {"the"})
+        self.assertEqual([token["special"] for token in tokens[1]], [True, False, True])
+        ids = [[token["id"] for token in text] for text in tokens]
+        self.assertEqual(self.post("/decode", {"ids": ids}), [" ".join(["the"] * words), "a"])
+        self.assertEqual(self.post("/decode", {"ids": ids[1], "skip_special_tokens": False}), ["[CLS] a [SEP]"])
+        for text in TEXTS[0], TEXTS[3], "":
+            ids = [token["id"] for token in self.post("/tokenize", {"inputs": text})[0]]
+            self.assertEqual(self.post("/decode", {"ids": ids}), [text])
+        status, answer = self.service.json("POST", "/tokenize", {"inputs": "a " * (2 << 20) + "a"})
+        self.assertEqual((status, "in parts" in answer["error"]), (413, True))
+        for ids, expected in ([10**6], 400), ([-1], 400), (["a"], 400), ([[1], 2], 400), ([], 400), (None, 422), ([[]], 200):
+            self.assertEqual(self.service.json("POST", "/decode", {"ids": ids})[0], expected, ids)
+
     def test_mistakes(self):
         cases = [
             ("/v1/embeddings", b"{", 400, "line 1"),
