@@ -35,6 +35,7 @@ typedef struct worker {
 
 struct sv_batcher {
     const senvec_model *model;
+    senvec_task task;
     size_t dimensions, max_tokens;
     size_t sessions, threads;
     worker *workers; /* (sessions) */
@@ -251,7 +252,7 @@ static void count_tokens(const sv_batcher *batcher, sv_request *request) {
 }
 
 sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns) {
-    assert(request->count >= 1 && request->stride >= batcher->dimensions);
+    assert(request->count >= 1 && (request->run || request->stride >= batcher->dimensions));
     uint64_t begin = sv_clock_ns();
     count_tokens(batcher, request);
     request->status = SENVEC_OK;
@@ -339,6 +340,25 @@ void sv_batcher_read_stats(sv_batcher *batcher, sv_batcher_stats *out) {
 
 /* ------------------------------------------------------------- life cycle */
 
+/* A text as this model computes it. */
+static void compute_one(const worker *w, senvec_text text, senvec_embed_stats *stats) {
+    const senvec_pair pair = {{NULL, 0}, text};
+    senvec_weight word;
+    size_t words;
+    switch (w->batcher->task) {
+    case SENVEC_TASK_RERANKER:
+    case SENVEC_TASK_CLASSIFIER:
+        senvec_score_pairs(w->session, &pair, 1, NULL, w->out, SV_MAX_BATCH_TEXTS * w->batcher->dimensions, stats, NULL);
+        break;
+    case SENVEC_TASK_SPARSE:
+        senvec_embed_sparse(w->session, &text, 1, &word, 1, &words, stats, NULL);
+        break;
+    default:
+        senvec_embed(w->session, &text, 1, w->out, w->batcher->dimensions, stats, NULL);
+        break;
+    }
+}
+
 /* Nanoseconds of the quickest of a few calls with one text; *work is what it is. */
 static double time_text(const worker *w, senvec_text text, double square_cost, double *work) {
     double best = 0;
@@ -346,7 +366,7 @@ static double time_text(const worker *w, senvec_text text, double square_cost, d
     for (int i = 0; i < WARM_UP_CALLS; i++) {
         stats = (senvec_embed_stats){0};
         uint64_t start = sv_clock_ns();
-        senvec_embed(w->session, &text, 1, w->out, w->batcher->dimensions, &stats, NULL);
+        compute_one(w, text, &stats);
         double took = (double)(sv_clock_ns() - start);
         best = i == 0 || took < best ? took : best;
     }
@@ -434,6 +454,7 @@ senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_option
     senvec_model_info info;
     senvec_model_describe(model, &info);
     batcher->model = model;
+    batcher->task = info.task;
     batcher->dimensions = info.dimensions;
     batcher->max_tokens = info.max_seq_length;
     batcher->threads = threads;

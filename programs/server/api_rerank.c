@@ -9,6 +9,7 @@
 #include "server/apis.h"
 #include "server/inputs.h"
 #include "server/members.h"
+#include "server/ranking.h"
 #include "server/vectors.h"
 
 #define MOST 1000000000 /* documents */
@@ -25,37 +26,47 @@ static void write_error(sv_bytes *answer, unsigned status, const char *message, 
 
 const sv_dialect sv_cohere = {write_error};
 
-typedef struct ranked {
-    size_t index;
-    float score;
-} ranked;
-
 /* Best first; of equal ones the first first. NaN, which no score should be, last. */
 static int compare_ranked(const void *one, const void *other) {
-    const ranked *a = one, *b = other;
+    const sv_ranked *a = one, *b = other;
     if (a->score == b->score || (isnan(a->score) && isnan(b->score)))
         return a->index < b->index ? -1 : 1;
     return a->score > b->score || isnan(b->score) ? -1 : 1;
 }
 
-/* The documents by score: all texts but the last, which is the query. NULL: an error is the answer. */
-static ranked *rank(sv_exchange *exchange) {
-    size_t count = exchange->count - 1;
-    ranked *order = sv_exchange_alloc(exchange, count, sizeof *order, "the order");
+/* The texts are there, the query behind the others. */
+static void begin_ranking(sv_exchange *exchange, bool raw) {
+    bool reranks = exchange->server->info.task == SENVEC_TASK_RERANKER;
+    exchange->normalize = SENVEC_NORMALIZE_ON; /* so that a scalar product is a cosine */
+    if (!reranks)
+        sv_members_documents_and_query(exchange);
+    if (sv_inputs_check_lengths(exchange) && reranks)
+        sv_ranking_score(exchange, raw);
+}
+
+static size_t documents(const sv_exchange *exchange) {
+    return exchange->run ? exchange->count : exchange->count - 1; /* the last text is the query */
+}
+
+/* The documents by score. NULL: an error is the answer. */
+static sv_ranked *rank(sv_exchange *exchange) {
+    size_t count = documents(exchange);
+    sv_ranked *order = sv_exchange_alloc(exchange, count, sizeof *order, "the scores");
     float *scores = order ? sv_exchange_alloc(exchange, count, sizeof *scores, "the scores") : NULL;
     if (!scores) {
         free(order);
         return NULL;
     }
-    sv_vectors_compare(exchange, count, count, scores);
+    if (!exchange->run)
+        sv_vectors_compare(exchange, count, count, scores);
     for (size_t i = 0; i < count; i++)
-        order[i] = (ranked){i, scores[i]};
+        order[i] = (sv_ranked){i, exchange->run ? exchange->vectors[i * exchange->width] : scores[i]};
     free(scores);
     qsort(order, count, sizeof *order, compare_ranked);
     return order;
 }
 
-static void write_score(sv_bytes *answer, const char *name, const ranked *document) {
+static void write_score(sv_bytes *answer, const char *name, const sv_ranked *document) {
     char number[SV_DECIMAL_MAX];
     size_t length = sv_decimal_f32(document->score, number);
     sv_bytes_print(answer, "{\"index\":%zu,\"%s\":%.*s", document->index, name, (int)length, number);
@@ -69,9 +80,9 @@ static void write_text(sv_exchange *exchange, size_t index) {
 /* ------------------------------------------------------------------- TEI */
 
 static void finish_tei(sv_exchange *exchange) {
-    ranked *order = rank(exchange);
+    sv_ranked *order = rank(exchange);
     sv_bytes *answer = &exchange->answer;
-    for (size_t i = 0; order && i < exchange->count - 1; i++) {
+    for (size_t i = 0; order && i < documents(exchange); i++) {
         sv_bytes_text(answer, i ? "," : "[");
         write_score(answer, "score", &order[i]);
         if (exchange->with_texts) {
@@ -87,7 +98,7 @@ static void finish_tei(sv_exchange *exchange) {
 
 /* ---------------------------------------------------------- Cohere and others */
 
-static void write_document(sv_exchange *exchange, const ranked *document, bool voyage) {
+static void write_document(sv_exchange *exchange, const sv_ranked *document, bool voyage) {
     sv_bytes *answer = &exchange->answer;
     write_score(answer, "relevance_score", document);
     if (exchange->with_texts) {
@@ -100,11 +111,11 @@ static void write_document(sv_exchange *exchange, const ranked *document, bool v
 
 /* Voyage's clients look for `data`, all others for `results`; otherwise it is one answer for all. */
 static void finish_documents(sv_exchange *exchange, bool voyage) {
-    ranked *order = rank(exchange);
+    sv_ranked *order = rank(exchange);
     sv_bytes *answer = &exchange->answer;
     if (!order)
         return;
-    size_t count = exchange->count - 1, kept = exchange->top && exchange->top < count ? exchange->top : count;
+    size_t count = documents(exchange), kept = exchange->top && exchange->top < count ? exchange->top : count;
     unsigned long long tokens = exchange->request.stats.tokens;
     sv_bytes_print(answer, "{\"id\":\"%s\",\"object\":\"list\",\"model\":", exchange->id);
     sv_bytes_string(answer, exchange->model, strlen(exchange->model));
@@ -130,14 +141,12 @@ static void finish_data(sv_exchange *exchange) {
 
 static void begin_documents(sv_exchange *exchange) {
     exchange->finish = sv_inputs_names(exchange, "top_k") ? finish_data : finish_results;
-    exchange->normalize = SENVEC_NORMALIZE_ON;
-    sv_members_documents_and_query(exchange);
     sv_members_model(exchange, "model");
     if (sv_inputs_number(exchange, "top_n", 1, MOST, &exchange->top) &&
         sv_inputs_number(exchange, "top_k", 1, MOST, &exchange->top) &&
         sv_inputs_flag(exchange, "return_documents", &exchange->with_texts) && sv_members_truncate(exchange, "truncation") &&
         sv_inputs_texts_and(exchange, "documents", SV_INPUT_OBJECTS, "query"))
-        sv_inputs_check_lengths(exchange);
+        begin_ranking(exchange, false);
 }
 
 void sv_rerank_begin(sv_exchange *exchange) {
@@ -146,7 +155,7 @@ void sv_rerank_begin(sv_exchange *exchange) {
 }
 
 void sv_tei_rerank_begin(sv_exchange *exchange) {
-    bool raw;
+    bool raw = false;
     if (!sv_exchange_parse(exchange))
         return;
     if (!sv_inputs_has(exchange, "texts") && sv_inputs_has(exchange, "documents")) { /* infinity, vLLM */
@@ -154,10 +163,8 @@ void sv_tei_rerank_begin(sv_exchange *exchange) {
         return;
     }
     exchange->finish = finish_tei;
-    exchange->normalize = SENVEC_NORMALIZE_ON;
-    sv_members_documents_and_query(exchange);
     if (sv_inputs_flag(exchange, "raw_scores", &raw) && sv_inputs_flag(exchange, "return_text", &exchange->with_texts) &&
         sv_members_truncate(exchange, "truncate") && sv_members_direction(exchange, "truncation_direction") &&
         sv_inputs_texts_and(exchange, "texts", SV_INPUT_STRINGS, "query"))
-        sv_inputs_check_lengths(exchange);
+        begin_ranking(exchange, raw);
 }

@@ -95,24 +95,6 @@ void sv_tei_root_begin(sv_exchange *exchange) {
         begin_embed(exchange);
 }
 
-/* ------------------------------------------------------------------ others */
-
-void sv_tei_lacks(sv_exchange *exchange) {
-    static const struct {
-        const char *path;
-        unsigned status;
-        const char *message;
-    } lacks[] = {
-        {"/predict", 424, "this model embeds texts; /predict is for models that classify them"},
-        {"/embed_sparse", 424, "this model's vectors are dense; /embed_sparse is for SPLADE models, /embed gives what it has"},
-        {"/embed_all", 501, "this server gives no vectors of single tokens; /embed gives one for each text"},
-    };
-    size_t i = 0;
-    while (i + 1 < sizeof lacks / sizeof *lacks && strcmp(lacks[i].path, exchange->route->path) != 0)
-        i++;
-    sv_exchange_fail(exchange, lacks[i].status, "%s", lacks[i].message);
-}
-
 /* ----------------------------------------------------------- about itself */
 
 /* Texts of one request that a client may count on, whatever their length: their JSON fits --max-body, their answer --max-memory
@@ -127,6 +109,32 @@ static size_t largest_request(const sv_server *server) {
     return most ? most : 1;
 }
 
+/* {"embedding":{"pooling":"mean"}} or {"reranker":{"id2label":{"0":"LABEL_0"},"label2id":{"LABEL_0":0}}} */
+static void write_type(sv_exchange *exchange) {
+    const sv_server *server = exchange->server;
+    const senvec_model_info *info = &server->info;
+    sv_bytes *answer = &exchange->answer;
+    if (info->labels == 0) {
+        sv_bytes_print(answer, "{\"embedding\":{\"pooling\":\"%s\"}}",
+                       info->task == SENVEC_TASK_SPARSE ? "splade" : info->pooling);
+        return;
+    }
+    sv_bytes_print(answer, "{\"%s\":{\"id2label\":", senvec_task_name(info->task));
+    for (size_t i = 0; i < info->labels; i++) {
+        const char *label = senvec_label_name(server->model, i);
+        sv_bytes_print(answer, "%s\"%zu\":", i ? "," : "{", i);
+        sv_bytes_string(answer, label, strlen(label));
+    }
+    sv_bytes_text(answer, "},\"label2id\":");
+    for (size_t i = 0; i < info->labels; i++) {
+        const char *label = senvec_label_name(server->model, i);
+        sv_bytes_text(answer, i ? "," : "{");
+        sv_bytes_string(answer, label, strlen(label));
+        sv_bytes_print(answer, ":%zu", i);
+    }
+    sv_bytes_text(answer, "}}}");
+}
+
 void sv_tei_info(sv_exchange *exchange) {
     const sv_server *server = exchange->server;
     const sv_server_options *options = &server->options;
@@ -137,14 +145,14 @@ void sv_tei_info(sv_exchange *exchange) {
     exchange->status = 200;
     sv_bytes_text(answer, "{\"model_id\":");
     sv_bytes_string(answer, server->names.items[0], strlen(server->names.items[0]));
+    sv_bytes_print(answer, ",\"model_sha\":null,\"model_dtype\":\"%s\",\"model_type\":", types[server->info.precision]);
+    write_type(exchange);
     sv_bytes_print(answer,
-                   ",\"model_sha\":null,\"model_dtype\":\"%s\",\"model_type\":{\"embedding\":{\"pooling\":\"%s\"}},"
-                   "\"max_concurrent_requests\":%zu,\"max_input_length\":%zu,\"max_batch_tokens\":%zu,"
+                   ",\"max_concurrent_requests\":%zu,\"max_input_length\":%zu,\"max_batch_tokens\":%zu,"
                    "\"max_batch_requests\":%u,\"max_client_batch_size\":%zu,\"auto_truncate\":true,"
                    "\"tokenization_workers\":%zu,\"version\":\"%s\",\"sha\":null,\"docker_label\":null",
-                   types[server->info.precision], server->info.pooling, options->batcher.max_requests,
-                   server->info.max_seq_length, SV_MAX_BATCH_TEXTS * server->info.max_seq_length, SV_MAX_BATCH_TEXTS,
-                   largest_request(server), options->http_threads, senvec_version());
+                   options->batcher.max_requests, server->info.max_seq_length, SV_MAX_BATCH_TEXTS * server->info.max_seq_length,
+                   SV_MAX_BATCH_TEXTS, largest_request(server), options->http_threads, senvec_version());
     sv_bytes_print(answer,
                    ",\"senvec\":{\"dimensions\":%zu,\"tier\":\"%s\",\"policy\":\"%s\",\"target_p99_ms\":%.3f,"
                    "\"sessions\":%zu,\"threads\":%zu,\"max_body_bytes\":%zu,\"max_connections\":%zu,",

@@ -18,11 +18,14 @@ void sv_tei_similarity_begin(sv_exchange *exchange);
 void sv_tei_info(sv_exchange *exchange);
 void sv_tei_health(sv_exchange *exchange);
 
-void sv_tei_lacks(sv_exchange *exchange); /* what another kind of model has */
-
 /* api_tokens.c */
 void sv_tei_tokenize(sv_exchange *exchange);
 void sv_tei_decode(sv_exchange *exchange);
+
+/* api_tasks.c */
+void sv_tei_predict(sv_exchange *exchange);
+void sv_tei_embed_sparse(sv_exchange *exchange);
+void sv_tei_embed_all(sv_exchange *exchange);
 
 /* api_rerank.c */
 extern const sv_dialect sv_cohere;

@@ -29,7 +29,7 @@ static sv_exchange *new_exchange(sv_http_loop *loop, struct MHD_Connection *conn
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     exchange->link = info ? info->socket_context : NULL;
     exchange->content_type = "application/json";
-    exchange->dimensions = server->info.dimensions;
+    exchange->dimensions = exchange->width = server->info.dimensions;
     exchange->model = server->names.items[0];
     sv_exchange_read_head(exchange, url, method, version);
     exchange->discards = exchange->status != 0;
@@ -105,8 +105,8 @@ static void on_refused(sv_exchange *exchange, sv_admission why) {
 /* The texts are known: into the queue with them; the batcher becomes one of the holders. False: an answer stands. */
 static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
     sv_server *server = exchange->server;
-    size_t dimensions = server->info.dimensions;
-    exchange->vectors = sv_exchange_alloc(exchange, exchange->count, dimensions * sizeof(float), "the vectors");
+    if (!exchange->vectors)
+        exchange->vectors = sv_exchange_alloc(exchange, exchange->count, exchange->width * sizeof(float), "the vectors");
     exchange->lengths = exchange->vectors ? sv_exchange_alloc(exchange, exchange->count, sizeof(uint32_t), "the texts") : NULL;
     if (!exchange->lengths || !sv_exchange_may_answer(exchange))
         return false;
@@ -117,7 +117,9 @@ static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
         .count = exchange->count,
         .lengths = exchange->lengths,
         .out = exchange->vectors,
-        .stride = dimensions,
+        .stride = exchange->width,
+        .run = exchange->run,
+        .extra_tokens = exchange->extra_tokens,
         .options = &exchange->options,
         .last_options = exchange->query_prompt ? &exchange->query_options : NULL,
         .client = exchange->client,
@@ -148,7 +150,7 @@ static void begin(sv_exchange *exchange) {
         sv_exchange_fail(exchange, 400, "the body ends in the middle of its gzip data");
         return;
     }
-    if (exchange->route->use & SV_ROUTE_EMBEDS) {
+    if (exchange->route->use & SV_ROUTE_WORKS) {
         sv_admission admission = sv_batcher_is_full(server->batcher, exchange->client, &exchange->retry_ns);
         if (admission != SV_ADMITTED) {
             on_refused(exchange, admission);

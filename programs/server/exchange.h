@@ -62,10 +62,19 @@ struct sv_exchange {
     /* How ranked documents are given. */
     size_t top; /* that many; 0: all */
     bool with_texts;
+    /* How texts are computed that aren't embedded (api_tasks.c). */
+    sv_request_run *run;  /* NULL: they are */
+    senvec_text query;    /* goes with each text */
+    senvec_text *seconds; /* (count) or so does one of these; part of `texts` */
+    senvec_activation activation;
+    size_t extra_tokens;
+    size_t *counts;        /* (count + 1) */
+    size_t answer_numbers; /* in the answer, some 12 bytes each; 0: those of the vectors */
 
     /* The vectors. */
     sv_request request;
-    float *vectors;                 /* (count, H) */
+    size_t width;                   /* floats of a text in the vectors */
+    float *vectors;                 /* (count, width) */
     void (*finish)(sv_exchange *);  /* they are there, on a thread of the batcher: writes the answer */
     atomic_int holders;             /* threads that still work on it while it is suspended; the last gives it to its loop */
     uint64_t handed_ns, outside_ns; /* when the body was complete; what its loop then added to the time */

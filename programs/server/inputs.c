@@ -384,6 +384,70 @@ bool sv_inputs_texts_and(sv_exchange *exchange, const char *name, sv_input_forms
     return read_list(exchange, list, forms & ~(unsigned)SV_INPUT_IDS, name, text);
 }
 
+/* ------------------------------------------------------------------ pairs */
+
+/* The item of an input, text `second` of it or NONE. A string is its own first. */
+static sv_json part_of(sv_json item, bool second) {
+    sv_json part = {NULL, 0, SV_JSON_NONE};
+    sv_json_items parts = sv_json_walk(item);
+    if (item.kind == SV_JSON_STRING)
+        return second ? part : item;
+    for (int i = 0; i <= second; i++)
+        if (!sv_json_step(&parts, NULL, &part))
+            part.kind = SV_JSON_NONE;
+    return part;
+}
+
+/* One or two strings. *two is set by the first item and must be so of all. */
+static bool check_pair(sv_exchange *exchange, sv_json item, const char *where, bool first, bool *two, size_t *bytes) {
+    size_t parts = item.kind == SV_JSON_STRING ? 1 : item.kind == SV_JSON_ARRAY ? sv_json_count(item) : 0;
+    sv_json one = part_of(item, false), other = part_of(item, true);
+    if (parts < 1 || parts > 2 || one.kind != SV_JSON_STRING || (parts == 2 && other.kind != SV_JSON_STRING)) {
+        sv_exchange_fail(exchange, 422, "%s must be a text or a list of one or two texts", where);
+        return false;
+    }
+    if (!first && *two != (parts == 2)) {
+        sv_exchange_fail(exchange, 422, "%s: single texts and pairs can't be mixed", where);
+        return false;
+    }
+    *two = parts == 2;
+    *bytes += room_of(one) + (*two ? room_of(other) : 0);
+    return true;
+}
+
+bool sv_inputs_pairs(sv_exchange *exchange, const char *name) {
+    sv_json value = find(exchange, name), item = {NULL, 0, SV_JSON_NONE};
+    sv_json_items items = sv_json_walk(value);
+    size_t count = 0, bytes = 0;
+    bool two = false;
+    char where[80];
+    bool many = value.kind == SV_JSON_ARRAY && sv_json_step(&items, NULL, &item) && item.kind == SV_JSON_ARRAY;
+    exchange->single = !many;
+    if (!many && !check_pair(exchange, value, name, true, &two, &bytes))
+        return false;
+    for (items = sv_json_walk(value); many && sv_json_step(&items, NULL, &item); count++) {
+        snprintf(where, sizeof where, "%s[%zu]", name, count);
+        if (!check_pair(exchange, item, where, count == 0, &two, &bytes))
+            return false;
+    }
+    count = many ? count : 1;
+    if (!make_room(exchange, count << two, bytes))
+        return false;
+    char *room = exchange->decoded;
+    for (int second = 0; second <= two; second++) {
+        items = sv_json_walk(value);
+        item = value;
+        for (size_t i = 0; i < count; i++) {
+            if (many)
+                sv_json_step(&items, NULL, &item);
+            add_string(exchange, part_of(item, second), &room);
+        }
+    }
+    exchange->count = count;
+    exchange->seconds = two ? exchange->texts + count : NULL;
+    return true;
+}
+
 bool sv_inputs_check_lengths(sv_exchange *exchange) {
     const sv_server *server = exchange->server;
     size_t most = server->info.max_seq_length;

@@ -18,6 +18,9 @@ typedef enum sv_input_forms {
 bool sv_inputs_texts(sv_exchange *exchange, const char *name, sv_input_forms forms);
 /* The same, which must be a list, and behind its texts that of `last`, a string. */
 bool sv_inputs_texts_and(sv_exchange *exchange, const char *name, sv_input_forms forms, const char *last);
+/* TEI's inputs of a classifier: a text; a list of one or two, which then go together; or a list of such lists, all of the same
+ * length. The second ones are the exchange's `seconds`. */
+bool sv_inputs_pairs(sv_exchange *exchange, const char *name);
 /* Refuses texts that are longer than the model reads, if the exchange is `strict`. After the texts. */
 bool sv_inputs_check_lengths(sv_exchange *exchange);
 

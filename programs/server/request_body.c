@@ -44,7 +44,8 @@ bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes) {
 
 /* In the longest form, with each number in some 12 characters. */
 static size_t answer_bytes(const sv_exchange *exchange) {
-    return exchange->count * exchange->dimensions * 12;
+    size_t numbers = exchange->answer_numbers ? exchange->answer_numbers : exchange->count * exchange->dimensions;
+    return numbers * 12;
 }
 
 bool sv_exchange_may_answer(sv_exchange *exchange) {
@@ -103,11 +104,13 @@ void sv_exchange_drop_request(sv_exchange *exchange) {
     free(exchange->lengths);
     free(exchange->decoded);
     free(exchange->vectors);
+    free(exchange->counts);
     exchange->members = (sv_json_index){.count = 0};
     exchange->texts = NULL;
     exchange->lengths = NULL;
     exchange->decoded = NULL;
     exchange->vectors = NULL;
+    exchange->counts = NULL;
     if (exchange->reserved > exchange->answer.capacity)
         give(exchange, exchange->reserved - exchange->answer.capacity);
 }

@@ -66,6 +66,21 @@ static void read_encoding(sv_exchange *exchange) {
         sv_exchange_fail_memory(exchange, "unpacking the body");
 }
 
+/* Whether the route is for this kind of model; else an error is the answer. */
+static bool suits_model(sv_exchange *exchange) {
+    static const char *const kinds[] = {"an embedder", "a reranker", "a classifier", "a sparse embedder (SPLADE)"};
+    unsigned wanted = exchange->route->use / SV_ROUTE_EMBEDDER, task = exchange->server->info.task;
+    char names[100] = "";
+    size_t used = 0;
+    if (wanted == 0 || wanted & 1u << task)
+        return true;
+    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (wanted & 1u << i)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? " or " : "", kinds[i]);
+    sv_exchange_fail(exchange, 424, "%s needs %s; this model is %s", exchange->path, names, kinds[task]);
+    return false;
+}
+
 static void judge_headers(sv_exchange *exchange, const char *version) {
     sv_server *server = exchange->server;
     const char *fault = sv_framing_fault(exchange->connection, version);
@@ -89,7 +104,9 @@ static void judge_headers(sv_exchange *exchange, const char *version) {
                          "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\" or \"api-key: KEY\"");
         return;
     }
-    if (exchange->route->use & SV_ROUTE_EMBEDS && atomic_load(&server->draining)) {
+    if (!suits_model(exchange))
+        return;
+    if (exchange->route->use & SV_ROUTE_WORKS && atomic_load(&server->draining)) {
         exchange->retry_ns = SV_NS_PER_S;
         sv_exchange_fail(exchange, 503, "the server is shutting down; try again, another one may be there");
         return;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "senvec.h"
 #include "server/bytes.h"
 
 struct sv_exchange;
@@ -17,14 +18,19 @@ typedef struct sv_dialect {
 
 typedef enum sv_route_use {
     SV_ROUTE_ASKS = 0,
-    SV_ROUTE_OPEN = 1,   /* without the API key, too */
-    SV_ROUTE_EMBEDS = 2, /* work for the batcher */
+    SV_ROUTE_OPEN = 1,  /* without the API key, too */
+    SV_ROUTE_WORKS = 2, /* work for the batcher */
+    /* For models of a kind: 4 << senvec_task. Of several, any will do. */
+    SV_ROUTE_EMBEDDER = 4 << SENVEC_TASK_EMBEDDING,
+    SV_ROUTE_RERANKER = 4 << SENVEC_TASK_RERANKER,
+    SV_ROUTE_CLASSIFIER = 4 << SENVEC_TASK_CLASSIFIER,
+    SV_ROUTE_SPARSE = 4 << SENVEC_TASK_SPARSE,
 } sv_route_use;
 
 typedef struct sv_route {
     const char *method, *path; /* a '*' stands for one or more characters */
     const sv_dialect *dialect;
-    sv_route_use use;
+    unsigned use;                        /* of sv_route_use */
     void (*begin)(struct sv_exchange *); /* the request is complete: answers, or names texts and sets `finish` */
 } sv_route;
 

@@ -552,8 +552,7 @@ class Ranking(unittest.TestCase):
                  ("/v1/rerank", {"query": "a", "documents": [{"image": "a"}]}, 400, "documents[0]"),
                  ("/v2/rerank", {"query": "a", "documents": "a"}, 422, "documents"),
                  ("/v2/rerank", b"{", 400, "JSON"), ("/v2/nothing", {}, 404, "openapi"),
-                 ("/predict", {"inputs": "a"}, 424, "classify"), ("/embed_sparse", {"inputs": "a"}, 424, "SPLADE"),
-                 ("/embed_all", {"inputs": "a"}, 501, "token")]
+                 ("/predict", {"inputs": "a"}, 424, "classifier"), ("/embed_sparse", {"inputs": "a"}, 424, "SPLADE")]
         for path, body, expected, word in cases:
             status, answer = self.service.json("POST", path, body)
             self.assertEqual(status, expected, (path, body, answer))
