@@ -285,6 +285,9 @@ int sv_cmd_serve(int argc, char **argv) {
             0, "model-name", "NAME", &j.names,
             "the model's name in answers and lists; may be given\nseveral times, or names with commas between: each is\n"
             "known. Else the name that was given by -m, with and\nwithout its organisation"),
+        SV_OPTION_TEXT(
+            0, "token-table", "FILE", &server->token_table,
+            "another model's tokens (tiktoken's cl100k_base.tiktoken):\ntheir ids are taken as the text that they are"),
         SV_OPTION_TEXT(0, "prefix", "/PATH", &server->prefix,
                        "all routes are below this path, too, as a proxy in front\nmay have it"),
         SV_OPTION_CHOICE(0, "policy", &policy, sv_policy_names, "how batches are made"),

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char not_ours[] = "these token ids were made by another model's tokenizer; send text instead (LangChain: "
-                               "check_embedding_ctx_length=False)";
+                               "check_embedding_ctx_length=False), or give the server that one's tokens (--token-table)";
 
 /* ---------------------------------------------------------------- members */
 
@@ -223,6 +223,48 @@ static bool add_ids(sv_exchange *exchange, const id_lists *lists, char **room) {
     return true;
 }
 
+/* Ids of this model: they begin and end as its tokenizer has it. */
+static bool is_own(const sv_exchange *exchange, sv_json list) {
+    const sv_token_text *tokens = &exchange->server->tokens;
+    sv_json_items items = sv_json_walk(list);
+    sv_json value;
+    int64_t first = -1, last = -1;
+    if (sv_json_step(&items, NULL, &value) && sv_json_integer(value, &first))
+        last = first;
+    while (sv_json_step(&items, NULL, &value))
+        if (!sv_json_integer(value, &last))
+            last = -1;
+    return first == tokens->begin && last == tokens->end;
+}
+
+/* Ids of the other model whose tokens the server was given: the bytes that they stand for are counted and, where `room` isn't
+ * NULL, added as a text. */
+static bool read_foreign(sv_exchange *exchange, sv_json list, const char *where, size_t *bytes, char **room) {
+    char *begin = room ? *room : NULL;
+    size_t count = 0, length;
+    sv_json value;
+    for (sv_json_items items = sv_json_walk(list); sv_json_step(&items, NULL, &value); count++) {
+        int64_t id = -1;
+        const char *token = NULL;
+        if (sv_json_integer(value, &id) && id >= 0)
+            token = sv_token_table_find(&exchange->server->table, (uint64_t)id, &length);
+        if (!token) {
+            sv_exchange_fail(exchange, 400, "%s: item %zu is no token of --token-table", where, count);
+            return false;
+        }
+        *bytes += length;
+        if (room) {
+            memcpy(*room, token, length);
+            *room += length;
+        }
+    }
+    if (count == 0)
+        sv_exchange_fail(exchange, 400, "%s is an empty list", where);
+    if (room)
+        add_text(exchange, begin, (size_t)(*room - begin));
+    return count > 0;
+}
+
 /* Walks through one list (of ids) or many: how many there are, and the room that their texts take; or, where `room` isn't NULL,
  * adds the texts. */
 static bool walk_ids(sv_exchange *exchange, sv_json value, bool nested, const char *name, id_lists *lists, size_t *count,
@@ -240,6 +282,12 @@ static bool walk_ids(sv_exchange *exchange, sv_json value, bool nested, const ch
             sv_exchange_fail(exchange, 400, "%s isn't a list of token ids, as the items before it are", where);
             return false;
         }
+        ++*count;
+        if (exchange->server->table.count && !is_own(exchange, list)) {
+            if (!read_foreign(exchange, list, where, bytes, room ? &room : NULL))
+                return false;
+            continue;
+        }
         if (!read_ids(exchange, list, where, lists))
             return false;
         *bytes += sv_token_text_size(&exchange->server->tokens, lists->ids, lists->count);
@@ -247,7 +295,6 @@ static bool walk_ids(sv_exchange *exchange, sv_json value, bool nested, const ch
             sv_exchange_fail(exchange, 400, "%s: %s", where, not_ours);
             return false;
         }
-        ++*count;
     }
     return true;
 }

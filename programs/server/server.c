@@ -44,6 +44,7 @@ static void fill_in(sv_server_options *options) {
     options->cors_origin = copy(options->cors_origin);
     options->prefix = copy(options->prefix);
     options->model_names = NULL;
+    options->token_table = NULL;
     options->http_threads = options->http_threads ? options->http_threads : 1;
     options->max_connections = options->max_connections ? options->max_connections : SV_DEFAULT_CONNECTIONS;
     options->max_body = options->max_body ? options->max_body : SV_DEFAULT_BODY;
@@ -146,6 +147,8 @@ static void give_back_large_blocks(void) {
 static senvec_status open_server(sv_server *server, const sv_server_options *options, senvec_error *err) {
     SENVEC_TRY(read_certificate(server, options, err));
     SENVEC_TRY(sv_token_text_open(server->model, &server->tokens, err));
+    if (options->token_table)
+        SENVEC_TRY(sv_token_table_open(options->token_table, &server->table, err));
     SENVEC_TRY(listen_somewhere(server, err));
     make_room_for_connections(server);
     SENVEC_TRY(sv_batcher_open(server->model, &server->options.batcher, &server->batcher, err));
@@ -229,6 +232,7 @@ void sv_server_close(sv_server *server) {
     sv_batcher_close(server->batcher);
     sv_links_close(&server->links);
     sv_token_text_close(&server->tokens);
+    sv_token_table_close(&server->table);
     sv_server_metrics_release(&server->metrics);
     sv_request_memory_release(&server->memory);
     pthread_mutex_destroy(&server->log_lock);

@@ -20,6 +20,7 @@ typedef struct sv_server_options {
     /* Names of the model: answers give the first, or the one that the request has. [senvec_model_info.name] */
     const char *const *model_names;
     size_t model_name_count; /* at most SV_SERVER_NAMES */
+    const char *token_table; /* a file of tiktoken's: ids of its tokens are taken as their text [none] */
     const char *prefix;      /* "/path" that all routes may have before them [none] */
     FILE *access_log;        /* one JSON line a request; the caller closes it [none] */
     sv_batcher_options batcher;

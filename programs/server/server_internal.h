@@ -11,6 +11,7 @@
 #include "server/request_memory.h"
 #include "server/server.h"
 #include "server/server_metrics.h"
+#include "server/token_table.h"
 #include "server/token_text.h"
 
 typedef struct sv_server_names {
@@ -27,6 +28,7 @@ struct sv_server {
     char *tls_certificate, *tls_key; /* the files' text */
     sv_batcher *batcher;
     sv_token_text tokens;
+    sv_token_table table;
     sv_http_loop *loops; /* [loop_count] */
     size_t loop_count;
     int listener; /* -1: none */

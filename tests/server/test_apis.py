@@ -6,6 +6,7 @@ import json
 import operator
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -398,6 +399,28 @@ class Vectors(unittest.TestCase):
                     self.assertEqual(status, 422)
                     self.assertIn(f'no prompt "other"; it has {known}', answer["error"])
             self.assertEqual(plain.json("POST", "/embed", {"inputs": texts, "prompt_name": "query"})[1], put[""])
+
+    def test_ids_of_another_model(self):
+        tokens = {0: b"the", 7: b" quick", 8: b" brown", 9: b" fox", 11: "\u00e9".encode()[:1], 12: "\u00e9".encode()[1:]}
+        with tempfile.TemporaryDirectory() as folder:
+            table = Path(folder, "table.tiktoken")
+            table.write_text("".join(f"{base64.b64encode(token).decode()} {i}\n" for i, token in tokens.items()))
+            with Service("-p", "fp32", "--token-table", table) as s:
+                texts = ["the quick brown fox", "the", "\u00e9 fox"]
+                wanted = s.json("POST", "/v1/embeddings", {"input": texts})[1]["data"]
+                foreign = [[0, 7, 8, 9], [0], [11, 12, 9]]
+                self.assertEqual(s.json("POST", "/v1/embeddings", {"input": foreign})[1]["data"], wanted)
+                self.assertEqual(s.json("POST", "/v1/embeddings", {"input": foreign[0]})[1]["data"], wanted[:1])
+                own = [[token["id"] for token in text] for text in s.json("POST", "/tokenize", {"inputs": texts[:2]})[1]]
+                self.assertEqual(s.json("POST", "/v1/embeddings", {"input": own + [foreign[2]]})[1]["data"], wanted)
+                for wrong in [[0, 5]], [[0], []], [[-1]], [[0, "a"]], [10**9]:
+                    status, answer = s.json("POST", "/v1/embeddings", {"input": wrong})
+                    self.assertEqual(status, 400, answer)
+            for text in "", "dGhl 0\ndGhl 0\n", "dGhl\n", "dGh 0\n", "d*hl 0\n", "dGhl 99999999\n", "dGhl -1\n", "dGhl 1 2\n":
+                table.write_text(text)
+                result = subprocess.run([service.SENVEC, "serve", "-m", service.MODEL, "--port", "0", "--token-table", table],
+                                        capture_output=True, timeout=service.PATIENCE)
+                self.assertEqual((result.returncode, result.stderr.count(b"\n")), (1, 1), (text, result.stderr))
 
     def test_forms_of_texts(self):
         with Service("-p", "fp32") as s:
