@@ -100,9 +100,10 @@ static void modified_at(const sv_server *server, char out[32]) {
 static void write_details(sv_exchange *exchange) {
     const senvec_model_info *info = &exchange->server->info;
     sv_bytes_print(&exchange->answer,
-                   "{\"parent_model\":\"\",\"format\":\"safetensors\",\"family\":\"bert\",\"families\":[\"bert\"],"
+                   "{\"parent_model\":\"\",\"format\":\"safetensors\",\"family\":\"%s\",\"families\":[\"%s\"],"
                    "\"parameter_size\":\"%.1fM\",\"quantization_level\":\"%s\"}",
-                   (double)info->parameters / 1e6, senvec_precision_name(info->precision));
+                   info->architecture, info->architecture, (double)info->parameters / 1e6,
+                   senvec_precision_name(info->precision));
 }
 
 /* The model as an item of a list; `tag` is put behind its name, `more` behind its members. */
@@ -186,14 +187,16 @@ void sv_ollama_show(sv_exchange *exchange) {
     exchange->status = 200;
     sv_bytes_text(answer, "{\"modelfile\":\"\",\"parameters\":\"\",\"template\":\"\",\"details\":");
     write_details(exchange);
-    sv_bytes_print(answer,
-                   ",\"model_info\":{\"general.architecture\":\"bert\",\"general.parameter_count\":%llu,"
-                   "\"bert.block_count\":%zu,\"bert.context_length\":%zu,\"bert.embedding_length\":%zu,"
-                   "\"bert.feed_forward_length\":%zu,\"bert.attention.head_count\":%zu,\"general.basename\":",
-                   (unsigned long long)info->parameters, info->layers, info->max_seq_length, info->dimensions, info->inner,
-                   info->heads);
+    const char *kind = info->architecture;
+    sv_bytes_print(answer, ",\"model_info\":{\"general.architecture\":\"%s\",\"general.parameter_count\":%llu", kind,
+                   (unsigned long long)info->parameters);
+    sv_bytes_print(answer, ",\"%s.block_count\":%zu,\"%s.context_length\":%zu,\"%s.embedding_length\":%zu", kind, info->layers,
+                   kind, info->max_seq_length, kind, info->dimensions);
+    sv_bytes_print(answer, ",\"%s.feed_forward_length\":%zu,\"%s.attention.head_count\":%zu,\"general.basename\":", kind,
+                   info->inner, kind, info->heads);
     sv_bytes_string(answer, exchange->model, strlen(exchange->model));
-    sv_bytes_print(answer, "},\"capabilities\":[\"embedding\"],\"modified_at\":\"%s\"}", time);
+    sv_bytes_print(answer, "},\"capabilities\":[%s],\"modified_at\":\"%s\"}",
+                   info->task == SENVEC_TASK_EMBEDDING ? "\"embedding\"" : "", time);
 }
 
 /* There is nothing to fetch. A client that wants to see progress gets its last line. */

@@ -47,6 +47,9 @@ class Tasks(unittest.TestCase):
             server, golden = self.serve(family)
             with server as s:
                 info = s.json("GET", "/info")[1]
+                show = s.json("POST", "/api/show", {"model": family})[1]
+                self.assertEqual((show["details"]["family"], show["capabilities"]), (family, []))
+                self.assertIn(f"{family}.context_length", show["model_info"])
                 self.assertEqual(info["model_type"]["reranker"]["id2label"], {"0": "LABEL_0"})
                 for (query, text), (logit,) in zip(golden["pairs"], golden["logits"]):
                     for raw in True, False:
