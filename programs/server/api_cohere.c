@@ -7,7 +7,6 @@
 #include "server/vectors.h"
 
 enum { BASE64 = SV_VECTOR_TYPES }; /* of floats; behind the types of sv_vector_type in a request's `types` */
-static const char *const type_names[] = {"float", "int8", "uint8", "binary", "ubinary", "base64", NULL};
 
 static void write_texts(sv_exchange *exchange) {
     sv_bytes *answer = &exchange->answer;
@@ -29,14 +28,14 @@ static void finish(sv_exchange *exchange) {
     for (unsigned type = 0; type <= BASE64; type++) {
         if (!(exchange->types & 1u << type))
             continue;
-        sv_bytes_print(answer, "%s\"%s\":", joint, type_names[type]);
+        sv_bytes_print(answer, "%s\"%s\":", joint, sv_members_types[type]);
         sv_vectors_write(exchange, type == BASE64 ? SV_VECTOR_FLOAT : (sv_vector_type)type, type == BASE64);
         joint = ",";
     }
     if (by_type)
         sv_bytes_text(answer, "}");
     else
-        sv_vectors_write(exchange, SV_VECTOR_FLOAT, false);
+        sv_vectors_write(exchange, exchange->type, exchange->base64);
     sv_bytes_text(answer, ",\"texts\":");
     write_texts(exchange);
     sv_bytes_print(answer,
@@ -46,27 +45,31 @@ static void finish(sv_exchange *exchange) {
                    by_type ? "embeddings_by_type" : "embeddings_floats");
 }
 
-/* Vectors of length 1, which int8 is defined for. */
-static void begin(sv_exchange *exchange, unsigned types) {
+/* Vectors of length 1, which int8 is defined for. Where no types are listed, /v2 gives one by its name and /v1 without. */
+static void begin(sv_exchange *exchange, bool by_type) {
     exchange->finish = finish;
     exchange->normalize = SENVEC_NORMALIZE_ON;
-    exchange->types = types;
     if (!sv_exchange_parse(exchange))
         return;
     sv_members_model(exchange, "model");
-    if (sv_inputs_has(exchange, "images") || sv_inputs_has(exchange, "inputs"))
+    if (sv_inputs_has(exchange, "images") || sv_inputs_has(exchange, "inputs")) {
         sv_exchange_fail(exchange, 422, "%s: this model embeds texts; send them as texts",
                          sv_inputs_has(exchange, "images") ? "images" : "inputs");
-    else if (sv_inputs_choices(exchange, "embedding_types", type_names, &exchange->types) &&
-             sv_members_purpose(exchange, "input_type") && sv_members_dimensions(exchange, "output_dimension") &&
-             sv_members_truncate(exchange, "truncate") && sv_inputs_texts(exchange, "texts", SV_INPUT_STRINGS))
-        sv_inputs_check_lengths(exchange);
+        return;
+    }
+    if (!sv_members_of_vectors(exchange, &exchange->types) || !sv_inputs_texts(exchange, "texts", SV_INPUT_STRINGS) ||
+        !sv_inputs_check_lengths(exchange))
+        return;
+    if (exchange->types & (1u << SV_VECTOR_INT8 | 1u << SV_VECTOR_UINT8))
+        exchange->normalize = SENVEC_NORMALIZE_ON;
+    if (!exchange->types && by_type)
+        exchange->types = 1u << (exchange->base64 ? BASE64 : (unsigned)exchange->type);
 }
 
 void sv_cohere_embed_v1_begin(sv_exchange *exchange) {
-    begin(exchange, 0);
+    begin(exchange, false);
 }
 
 void sv_cohere_embed_v2_begin(sv_exchange *exchange) {
-    begin(exchange, 1u << SV_VECTOR_FLOAT);
+    begin(exchange, true);
 }

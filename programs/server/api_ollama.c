@@ -28,17 +28,18 @@ static void finish_list(sv_exchange *exchange) {
     sv_bytes_text(answer, "{\"model\":");
     sv_bytes_string(answer, exchange->model, strlen(exchange->model));
     sv_bytes_text(answer, ",\"embeddings\":");
-    sv_vectors_write(exchange, SV_VECTOR_FLOAT, false);
+    sv_vectors_write(exchange, exchange->type, exchange->base64);
     sv_bytes_print(answer, ",\"total_duration\":%llu,\"load_duration\":0,\"prompt_eval_count\":%llu}",
                    (unsigned long long)(sv_clock_ns() - exchange->begin_ns),
                    (unsigned long long)exchange->request.stats.tokens);
 }
 
 static void finish_one(sv_exchange *exchange) {
+    sv_vectors_cut(exchange);
     if (sv_vectors_write_raw(exchange))
         return;
     sv_bytes_text(&exchange->answer, "{\"embedding\":");
-    sv_bytes_floats(&exchange->answer, sv_vectors_at(exchange, 0), exchange->dimensions);
+    sv_vectors_write_one(exchange, 0, exchange->type, exchange->base64);
     sv_bytes_text(&exchange->answer, "}");
 }
 
@@ -49,8 +50,7 @@ void sv_ollama_embed_begin(sv_exchange *exchange) {
     if (!sv_exchange_parse(exchange))
         return;
     sv_members_model(exchange, "model");
-    if (sv_members_dimensions(exchange, "dimensions") && sv_members_truncate(exchange, "truncate") &&
-        sv_inputs_texts(exchange, "input", SV_INPUT_IDS))
+    if (sv_members_of_vectors(exchange, NULL) && sv_inputs_texts(exchange, "input", SV_INPUT_IDS))
         sv_inputs_check_lengths(exchange);
 }
 
@@ -61,8 +61,8 @@ void sv_ollama_embeddings_begin(sv_exchange *exchange) {
         return;
     if (!sv_inputs_is_string(exchange, "prompt"))
         sv_exchange_fail(exchange, 400, "prompt must be a string; /api/embed takes lists");
-    else
-        sv_inputs_texts(exchange, "prompt", SV_INPUT_STRINGS);
+    else if (sv_members_of_vectors(exchange, NULL) && sv_inputs_texts(exchange, "prompt", SV_INPUT_STRINGS))
+        sv_inputs_check_lengths(exchange);
 }
 
 /* --------------------------------------------------------------- the model */

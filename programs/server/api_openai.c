@@ -27,39 +27,6 @@ static void write_error(sv_bytes *answer, unsigned status, const char *message, 
 
 const sv_dialect sv_openai = {write_error};
 
-/* How vectors are given: OpenAI's members, and what Jina, Voyage, Mistral and NVIDIA have beside or instead of them. */
-static bool read_vectors(sv_exchange *exchange) {
-    static const char *const formats[] = {"float", "base64", NULL};
-    static const char *const types[] = {"float", "int8", "uint8", "binary", "ubinary", "base64", NULL};
-    enum { BASE64 = SV_VECTOR_TYPES };
-    unsigned format = 0, bits = 1u << exchange->type;
-    if (!sv_inputs_choice(exchange, "encoding_format", formats, &format) || !sv_members_type(exchange, "output_dtype") ||
-        !sv_inputs_choices(exchange, "embedding_type", types, &bits) || !sv_members_dimensions(exchange, "dimensions") ||
-        !sv_members_dimensions(exchange, "output_dimension") || !sv_members_normalize(exchange, "normalize") ||
-        !sv_members_normalize(exchange, "normalized"))
-        return false;
-    exchange->base64 = format == 1 || bits == 1u << BASE64;
-    if (!sv_inputs_has(exchange, "embedding_type") || bits == 1u << BASE64)
-        return sv_members_agree(exchange);
-    for (unsigned type = 0; type < SV_VECTOR_TYPES; type++)
-        if (bits == 1u << type) {
-            exchange->type = (sv_vector_type)type;
-            return sv_members_agree(exchange);
-        }
-    sv_exchange_fail(exchange, 422, "embedding_type: one at a time; /v2/embed gives several");
-    return false;
-}
-
-/* What becomes of the texts before they are embedded. */
-static bool read_treatment(sv_exchange *exchange) {
-    return sv_members_purpose(exchange, "input_type") && sv_members_purpose(exchange, "task") &&
-           sv_members_prompt(exchange, "prompt_name") && sv_members_truncate(exchange, "truncate") &&
-           sv_members_truncate(exchange, "truncation") &&
-           sv_members_refuse(exchange, "late_chunking", true, "isn't done by this server; leave it out") &&
-           sv_members_refuse(exchange, "return_multivector", true, "isn't done by this server: a text has one vector") &&
-           sv_members_refuse(exchange, "add_special_tokens", false, "must be true: the model was trained with them");
-}
-
 /* Users of one application are clients of their own. */
 static bool read_user(sv_exchange *exchange) {
     const char *user = "";
@@ -92,7 +59,7 @@ void sv_openai_begin(sv_exchange *exchange) {
     if (!sv_exchange_parse(exchange))
         return;
     sv_members_model(exchange, "model");
-    if (read_vectors(exchange) && read_treatment(exchange) && read_user(exchange) &&
+    if (sv_members_of_vectors(exchange, NULL) && read_user(exchange) &&
         sv_inputs_texts(exchange, "input", SV_INPUT_IDS | SV_INPUT_OBJECTS))
         sv_inputs_check_lengths(exchange);
 }

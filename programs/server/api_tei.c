@@ -39,15 +39,13 @@ const sv_dialect sv_tei = {write_error};
 static void finish_vectors(sv_exchange *exchange) {
     sv_vectors_cut(exchange);
     if (!sv_vectors_write_raw(exchange))
-        sv_vectors_write(exchange, SV_VECTOR_FLOAT, false);
+        sv_vectors_write(exchange, exchange->type, exchange->base64);
 }
 
 static void begin_embed(sv_exchange *exchange) {
     exchange->finish = finish_vectors;
     exchange->normalize = SENVEC_NORMALIZE_ON;
-    if (sv_members_normalize(exchange, "normalize") && sv_members_truncate(exchange, "truncate") &&
-        sv_members_direction(exchange, "truncation_direction") && sv_members_prompt(exchange, "prompt_name") &&
-        sv_members_dimensions(exchange, "dimensions") && sv_inputs_texts(exchange, "inputs", SV_INPUT_IDS))
+    if (sv_members_of_vectors(exchange, NULL) && sv_inputs_texts(exchange, "inputs", SV_INPUT_IDS))
         sv_inputs_check_lengths(exchange);
 }
 

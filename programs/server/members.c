@@ -131,8 +131,6 @@ void sv_members_documents_and_query(sv_exchange *exchange) {
     exchange->query_prompt = prompt_for(exchange->server, for_queries);
 }
 
-/* ---------------------------------------------------------------- agreement */
-
 bool sv_members_refuse(sv_exchange *exchange, const char *name, bool refused, const char *why) {
     bool given = !refused;
     if (!sv_inputs_flag(exchange, name, &given))
@@ -142,7 +140,10 @@ bool sv_members_refuse(sv_exchange *exchange, const char *name, bool refused, co
     return given != refused;
 }
 
-bool sv_members_agree(sv_exchange *exchange) {
+/* ---------------------------------------------------------------- vectors */
+
+/* Whether these members can be had together. */
+static bool agree(sv_exchange *exchange) {
     if (exchange->type != SV_VECTOR_INT8 && exchange->type != SV_VECTOR_UINT8)
         return true;
     if (exchange->normalize == SENVEC_NORMALIZE_OFF) {
@@ -152,4 +153,53 @@ bool sv_members_agree(sv_exchange *exchange) {
     }
     exchange->normalize = SENVEC_NORMALIZE_ON;
     return true;
+}
+
+const char *const sv_members_types[] = {"float", "int8", "uint8", "binary", "ubinary", "base64", NULL};
+
+/* Jina's and NVIDIA's name for a type, or Cohere's; one, as a string or a list, of which "base64" is that of floats. */
+static bool read_types(sv_exchange *exchange, const char *name) {
+    unsigned bits = 0;
+    if (!sv_inputs_choices(exchange, name, sv_members_types, &bits))
+        return false;
+    if (bits == 1u << SV_VECTOR_TYPES)
+        exchange->base64 = true;
+    for (unsigned type = 0; type < SV_VECTOR_TYPES; type++)
+        if (bits == 1u << type)
+            exchange->type = (sv_vector_type)type;
+    if (bits & (bits - 1))
+        sv_exchange_fail(exchange, 422, "%s: one at a time; /v2/embed gives several", name);
+    return !exchange->status;
+}
+
+/* vLLM's way to say how much of a text is read. All that the model reads, or more, is what is done. */
+static bool read_cut(sv_exchange *exchange, const char *name) {
+    size_t most = exchange->server->info.max_seq_length, tokens = most;
+    if (!sv_inputs_has(exchange, name))
+        return true;
+    if (!sv_inputs_number(exchange, name, 1, SIZE_MAX >> 1, &tokens))
+        return false;
+    if (tokens < most)
+        sv_exchange_fail(exchange, 422, "%s: texts are cut at %zu tokens and nowhere else; leave it out", name, most);
+    return tokens >= most;
+}
+
+bool sv_members_of_vectors(sv_exchange *exchange, unsigned *types) {
+    static const char *const formats[] = {"float", "base64", NULL};
+    unsigned format = 0;
+    bool read = sv_inputs_choice(exchange, "encoding_format", formats, &format) && sv_members_type(exchange, "output_dtype") &&
+                read_types(exchange, "embedding_type") &&
+                (types ? sv_inputs_choices(exchange, "embedding_types", sv_members_types, types)
+                       : read_types(exchange, "embedding_types")) &&
+                sv_members_dimensions(exchange, "dimensions") && sv_members_dimensions(exchange, "output_dimension") &&
+                sv_members_normalize(exchange, "normalize") && sv_members_normalize(exchange, "normalized") &&
+                sv_members_truncate(exchange, "truncate") && sv_members_truncate(exchange, "truncation") &&
+                sv_members_direction(exchange, "truncation_direction") && read_cut(exchange, "truncate_prompt_tokens") &&
+                sv_members_purpose(exchange, "input_type") && sv_members_purpose(exchange, "task") &&
+                sv_members_prompt(exchange, "prompt_name") &&
+                sv_members_refuse(exchange, "late_chunking", true, "isn't done by this server; leave it out") &&
+                sv_members_refuse(exchange, "return_multivector", true, "isn't done by this server: a text has one vector") &&
+                sv_members_refuse(exchange, "add_special_tokens", false, "must be true: the model was trained with them");
+    exchange->base64 |= format == 1;
+    return read && agree(exchange);
 }

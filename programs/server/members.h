@@ -6,6 +6,12 @@
 
 #include "server/exchange.h"
 
+/* All members by which any API says what vectors are wanted: how long, of what type, in what form, of texts treated in what
+ * way. They mean the same on every route that gives vectors, whoever invented them, so that none is ever ignored. Of
+ * "embedding_types" there may be several where `types` isn't NULL: it gets their bits, of sv_members_types. */
+extern const char *const sv_members_types[]; /* sv_vector_type_names, and "base64" of floats */
+bool sv_members_of_vectors(sv_exchange *exchange, unsigned *types);
+
 /* A name of the model: the answer has it, too. Any other is taken for it. */
 void sv_members_model(sv_exchange *exchange, const char *name);
 /* A whole number: vectors are cut to it. */
@@ -28,7 +34,4 @@ bool sv_members_purpose(sv_exchange *exchange, const char *name);
 void sv_members_documents_and_query(sv_exchange *exchange);
 /* A switch that must not be `refused`; `why` ends the sentence that begins with the member's name. */
 bool sv_members_refuse(sv_exchange *exchange, const char *name, bool refused, const char *why);
-/* Whether the members that were read can be had together. After them. */
-bool sv_members_agree(sv_exchange *exchange);
-
 #endif

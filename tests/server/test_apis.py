@@ -422,6 +422,42 @@ class Vectors(unittest.TestCase):
                                         capture_output=True, timeout=service.PATIENCE)
                 self.assertEqual((result.returncode, result.stderr.count(b"\n")), (1, 1), (text, result.stderr))
 
+    def test_members_mean_the_same_everywhere(self):
+        """Whoever invented a member: it is obeyed or refused on every route that gives vectors."""
+        routes = {"/v1/embeddings": "input", "/embed": "inputs", "/api/embed": "input", "/api/embeddings": "prompt",
+                  "/v1/embed": "texts", "/v2/embed": "texts", "/": "inputs"}
+
+        def vector(answer, path):
+            if path == "/v1/embeddings":
+                return answer["data"][0]["embedding"]
+            if path == "/api/embeddings":
+                return answer["embedding"]
+            vectors = answer if path in ("/embed", "/") else answer["embeddings"]
+            return (list(vectors.values())[0] if isinstance(vectors, dict) else vectors)[0]
+
+        obeyed = [{"output_dtype": "int8"}, {"embedding_type": "ubinary"}, {"embedding_types": ["binary"]}, {"dimensions": 7},
+                  {"output_dimension": 7}, {"encoding_format": "base64"}, {"normalize": False}, {"normalized": False},
+                  {"input_type": "query"}, {"task": "retrieval.query"}, {"prompt_name": "query"},
+                  {"truncate_prompt_tokens": 1000}]
+        refused = {"output_dtype": "int4", "embedding_types": ["x"], "dimensions": 99, "encoding_format": "hex",
+                   "normalized": 1, "late_chunking": True, "return_multivector": True, "add_special_tokens": False,
+                   "truncate_prompt_tokens": 3, "truncation_direction": "up", "prompt_name": "none"}
+        with tempfile.TemporaryDirectory() as folder:
+            with Service("-p", "fp32", model=variant(folder, prompts={"prompts": {"query": "the best "}})) as s:
+                for member in obeyed:
+                    given = [vector(s.json("POST", path, {name: "of times", **member})[1], path)
+                             for path, name in routes.items()]
+                    self.assertEqual(given, given[:1] * len(routes), member)
+                plain = s.json("POST", "/embed", {"inputs": "of times"})[1][0]
+                for member in obeyed[:-1]:
+                    answer = s.json("POST", "/embed", {"inputs": "of times", **member})[1]
+                    self.assertNotEqual(vector(answer, "/embed"), plain, member)
+                for member, value in refused.items():
+                    for path, name in routes.items():
+                        status, answer = s.json("POST", path, {name: "a", member: value})
+                        self.assertIn(status, (400, 422), (path, member))
+                        self.assertIn(member, json.dumps(answer))
+
     def test_forms_of_texts(self):
         with Service("-p", "fp32") as s:
             expected = s.json("POST", "/v1/embeddings", {"input": ["a", "the"]})[1]["data"]
