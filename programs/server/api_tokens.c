@@ -6,8 +6,7 @@
 #include "server/apis.h"
 #include "server/inputs.h"
 
-#define MOST_BYTES ((size_t)4 << 20) /* of a request's texts: some 100 ms of the thread that all connections share */
-#define TOKEN_BYTES 80               /* of a token in an answer; few have more */
+#define TOKEN_BYTES 80 /* of a token in an answer; few have more */
 
 /* ---------------------------------------------------------------- tokenize */
 
@@ -56,11 +55,6 @@ void sv_tei_tokenize(sv_exchange *exchange) {
     if (!sv_exchange_parse(exchange) || !sv_inputs_flag(exchange, "add_special_tokens", &special) ||
         !sv_inputs_texts(exchange, "inputs", SV_INPUT_IDS))
         return;
-    if (exchange->characters > MOST_BYTES) {
-        sv_exchange_fail(exchange, 413, "the texts have %zu bytes; at most %zu are tokenized at a time, so send them in parts",
-                         exchange->characters, MOST_BYTES);
-        return;
-    }
     if (!count_tokens(exchange, &most, &all) || !sv_exchange_reserve(exchange, all * TOKEN_BYTES))
         return;
     uint32_t *ids = sv_exchange_alloc(exchange, most, sizeof *ids, "the tokens");

@@ -50,7 +50,7 @@ class Requests(unittest.TestCase):
             before = status_of(s, "VmRSS")
             for name, body in bodies.items():
                 for path in ("/embed", "/tokenize"):
-                    refused = (name, path) == ("a text", "/tokenize")  # it gives whole texts, of 4 MB at most
+                    refused = (name, path) == ("a text", "/tokenize")  # 80 bytes for each of its tokens
                     self.assertEqual(s.call("POST", path, body)[0], 413 if refused else 200, name)
                 self.assertEqual(s.metrics()["senvec_request_memory_bytes"], 0)
                 self.assertLess(status_of(s, "VmHWM") - before, 40 * MB, name)
