@@ -221,21 +221,21 @@ static const char *prompt_of(const senvec_model_info *info, const senvec_embed_o
     return "";
 }
 
-size_t sv_batcher_prompt_tokens(const sv_batcher *batcher, const senvec_embed_options *options) {
+size_t sv_batcher_prompt_tokens(const senvec_model *model, const senvec_embed_options *options) {
     uint32_t ids[SV_MAX_POSITIONS];
     size_t tokens = 2;
     senvec_model_info info;
-    senvec_model_describe(batcher->model, &info);
+    senvec_model_describe(model, &info);
     const char *prompt = prompt_of(&info, options);
     if (*prompt)
-        senvec_tokenize(batcher->model, (senvec_text){prompt, strlen(prompt)}, ids, batcher->max_tokens, &tokens, NULL, NULL);
+        senvec_tokenize(model, (senvec_text){prompt, strlen(prompt)}, ids, info.max_seq_length, &tokens, NULL, NULL);
     return tokens - 2;
 }
 
 /* A prompt and its text are counted one by one; together they may be a token or two less. */
 static void count_tokens(const sv_batcher *batcher, sv_request *request) {
     uint32_t ids[SV_MAX_POSITIONS];
-    size_t prompt = sv_batcher_prompt_tokens(batcher, request->options) + request->extra_tokens;
+    size_t prompt = sv_batcher_prompt_tokens(batcher->model, request->options) + request->extra_tokens;
     request->stats = (senvec_embed_stats){0};
     for (size_t i = 0; i < request->count; i++) {
         size_t tokens = 0;
@@ -243,7 +243,7 @@ static void count_tokens(const sv_batcher *batcher, sv_request *request) {
         assert(request->texts[i].data || !request->texts[i].length);
         senvec_tokenize(batcher->model, request->texts[i], ids, batcher->max_tokens, &tokens, &request->stats, NULL);
         if (options_of(request, i) != request->options)
-            prompt = sv_batcher_prompt_tokens(batcher, request->last_options) + request->extra_tokens;
+            prompt = sv_batcher_prompt_tokens(batcher->model, request->last_options) + request->extra_tokens;
         size_t room = batcher->max_tokens - tokens, added = prompt < room ? prompt : room;
         request->stats.tokens += added;
         request->stats.truncated += added < prompt && request->stats.truncated == truncated;

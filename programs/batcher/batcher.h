@@ -92,7 +92,7 @@ void sv_batcher_close(sv_batcher *batcher);
  * long to wait before trying again (0: there is no point). */
 sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns);
 /* Tokens that the prompt of these options adds to a text. */
-size_t sv_batcher_prompt_tokens(const sv_batcher *batcher, const senvec_embed_options *options);
+size_t sv_batcher_prompt_tokens(const senvec_model *model, const senvec_embed_options *options);
 
 /* Is there no room for any request of the client? SV_ADMITTED: there is some. For refusing before a request is parsed. */
 sv_admission sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t *retry_ns);

@@ -507,7 +507,7 @@ bool sv_inputs_check_lengths(sv_exchange *exchange) {
         senvec_embed_stats stats = {0};
         size_t count = 0;
         senvec_tokenize(server->model, exchange->texts[i], ids, most, &count, &stats, NULL);
-        if (stats.truncated || count + sv_batcher_prompt_tokens(server->batcher, &options) > most)
+        if (stats.truncated || count + sv_batcher_prompt_tokens(server->model, &options) > most)
             sv_exchange_fail(exchange, 413, "input %zu has more than the %zu tokens that this model reads; shorten it, or %s",
                              i, most,
                              exchange->at_start ? "let its end be cut instead of its start, which this server can't"
