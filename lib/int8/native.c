@@ -190,11 +190,10 @@ senvec_status sv_native_write(const char *path, const sv_native_parts *parts, co
 static senvec_status check_kind(const sv_safetensors *file, const char *path, sv_config *config, senvec_error *err) {
     const char *kind = sv_safetensors_metadata(file, "senvec"), *text = sv_safetensors_metadata(file, "config");
     if (!kind || strcmp(kind, KIND) != 0)
-        return sv_fail(
-            err, SENVEC_UNSUPPORTED, 0,
-            "%s: not a model that this version of 'senvec quantize --native' wrote; give the model's folder, or write "
-            "the file again",
-            path);
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                       "%s: not a model that this version of 'senvec pack' wrote; give the model's folder, or write "
+                       "the file again",
+                       path);
     json_t *object = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
     bool right = read_config(object, config);
     json_decref(object);

@@ -123,15 +123,20 @@ int sv_cmd_embed(int argc, char **argv) {
     };
     const sv_usage usage = {
         .synopsis = "embed [OPTION]... [FILE]...",
-        .about = "Turns texts into vectors, in order: one text a line of each FILE (.jsonl, .csv and .tsv with\n"
-                 "--key or --column), of standard input where no FILE is given or for '-'.",
+        .about =
+            "Turns texts into vectors, in order: one text a line of each FILE (a member of .jsonl with --key, a column of "
+            ".csv and .tsv with --column), of standard input where no FILE is given or for '-'. Files in gzip and zstd are "
+            "read as they are.",
         .options = options,
-        .notes = "Formats: npy is one NumPy matrix; jsonl is {\"index\":0,\"embedding\":[...]} a text; f32 is the floats\n"
-                 "alone, little-endian; csv is a line of numbers a text. An npy into a pipe comes at the end.\n\n"
-                 "Examples:\n"
-                 "  senvec embed texts.txt -o vectors.npy\n"
-                 "  senvec embed --key body articles.jsonl -o vectors.npy\n"
-                 "  echo 'a sentence' | senvec embed",
+        .notes =
+            "Examples:\n"
+            "  senvec embed texts.txt -o vectors.npy\n"
+            "  senvec embed --key body --keep id articles.jsonl.gz -o vectors.jsonl\n"
+            "  echo 'a sentence' | senvec embed\n"
+            "\n"
+            "Formats: npy is one NumPy matrix; jsonl is {\"index\":0,\"embedding\":[...]} a text; csv is a line of numbers "
+            "a text; f32 is the floats alone, little-endian, and raw the same in any --output-type. An npy into a pipe comes "
+            "at the end. docs/EMBED.md says more.",
         .most_operands = SIZE_MAX,
     };
     sv_operands files;

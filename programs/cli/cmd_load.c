@@ -385,7 +385,7 @@ int sv_cmd_load(int argc, char **argv) {
             "  senvec load http://127.0.0.1:8080 --rate 500\n"
             "  senvec load http://127.0.0.1:8080 --clients 32 --batch 32\n"
             "  senvec load http://127.0.0.1:8080 --p99 50 --csv search.csv\n"
-            "  senvec load http://127.0.0.1:8080 --rate 100,200,400,800 --csv curve.csv --form tei",
+            "  senvec load http://127.0.0.1:8080 --rate 100,200,400 --csv curve.csv",
         .least_operands = 1,
         .most_operands = 1,
     };

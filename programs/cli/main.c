@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "io/closest.h"
 #include "senvec.h"
 
 typedef struct command {
@@ -15,38 +16,118 @@ typedef struct command {
     int (*run)(int argc, char **argv);
 } command;
 
-/* In the order of --help. */
+static int cmd_version(int argc, char **argv);
+
+/* In the order of --help: what people do most comes first. */
 static const command commands[] = {
-    {"study", "measure this machine: PyTorch and senvec side by side", sv_cmd_study},
-    {"bench", "the study's measuring stage alone", sv_cmd_bench},
-    {"sweep", "the study's stage of batch sizes alone", sv_cmd_sweep},
-    {"validate", "the study's accuracy stage alone", sv_cmd_validate},
-    {"batching", "the study's stage of single texts under load", sv_cmd_batching},
-    {"cost", "the study's cost stage alone", sv_cmd_cost},
-    {"report", "the study as a page, a PDF and a notebook", sv_cmd_report},
     {"embed", "turn texts into vectors", sv_cmd_embed},
     {"serve", "the model as an HTTP service", sv_cmd_serve},
-    {"tokenize", "turn texts into token ids", sv_cmd_tokenize},
-    {"info", "what a model is and how it runs here", sv_cmd_info},
     {"pull", "fetch and verify a model", sv_cmd_pull},
+    {"info", "what a model is and how it runs here", sv_cmd_info},
+    {"tokenize", "turn texts into token ids", sv_cmd_tokenize},
+    {"pack", "write the model into one file, in int8", sv_cmd_pack},
     {"export", "write the model as an ONNX file", sv_cmd_export},
     {"quantize", "write the model as an ONNX file in int8", sv_cmd_quantize},
     {"load", "ask a server as its users would, and say how it did", sv_cmd_load},
     {"doctor", "what this machine can do", sv_cmd_doctor},
+    {"study", "measure this machine: PyTorch and senvec side by side", sv_cmd_study},
+    {"version", "print the version", cmd_version},
     {"worker", NULL, sv_cmd_worker}, /* for the study itself; not listed */
+    {NULL, NULL, NULL},
+};
+
+/* Stages of the study that were commands of their own; they go with the next release. */
+static const command former[] = {
+    {"bench", "study bench", sv_cmd_bench},
+    {"sweep", "study sweep", sv_cmd_sweep},
+    {"validate", "study validate", sv_cmd_validate},
+    {"batching", "study batching", sv_cmd_batching},
+    {"cost", "study cost", sv_cmd_cost},
+    {"report", "study report", sv_cmd_report},
     {NULL, NULL, NULL},
 };
 
 enum { MAX_COMMANDS = 32 };
 
+static int cmd_version(int argc, char **argv) {
+    const sv_option options[] = {SV_OPTIONS_END};
+    const sv_usage usage = {.synopsis = "version", .about = "Prints the version, as --version does.", .options = options};
+    sv_operands operands;
+    int code = sv_options_parse(&usage, argc, argv, &operands);
+    if (code != SV_RUN)
+        return code;
+    printf("senvec %s\n", senvec_version());
+    return SV_EXIT_DONE;
+}
+
 static int print_help(void) {
     printf("Usage: senvec COMMAND [OPTION]... [ARGUMENT]...\n\n"
            "Sentence vectors on CPUs, and the study that measures them.\n\n"
+           "  senvec pull all-MiniLM-L6-v2\n"
+           "  senvec embed texts.txt -o vectors.npy\n\n"
            "Commands:\n");
     for (const command *c = commands; c->name; c++)
         if (c->summary)
             printf("  %-10s %s\n", c->name, c->summary);
-    printf("\n'senvec help COMMAND' says more about one of them. 'senvec --version' prints the version.\n");
+    printf("\n'senvec help COMMAND' or 'senvec COMMAND --help' says more about one of them.\n"
+           "'senvec help --man' is the manual page, 'senvec help --completion' is for bash.\n"
+           "\n"
+           "Exit codes: 0: done. 1: it failed or was interrupted, and stderr says why.\n"
+           "2: the command line is wrong, nothing was done. 128 + N: ended by signal N.\n");
+    return SV_EXIT_DONE;
+}
+
+/* Each listed command's own --help, in the form that was chosen; the stages of the study after it. */
+static void each_help(void (*before)(const char *name)) {
+    for (const command *c = commands; c->name; c++) {
+        char *arguments[] = {(char *)c->name, (char[]){"--help"}, NULL};
+        if (!c->summary)
+            continue;
+        before(c->name);
+        c->run(2, arguments);
+        for (const command *stage = former; strcmp(c->name, "study") == 0 && stage->name; stage++) {
+            before(stage->summary);
+            stage->run(2, arguments);
+        }
+    }
+}
+
+static void before_section(const char *name) {
+    (void)name;
+}
+
+static void before_words(const char *name) {
+    printf("\n    ['%s']='", name);
+}
+
+static int print_man(void) {
+    printf(".TH SENVEC 1 \"\" \"senvec %s\" \"User Commands\"\n.SH NAME\nsenvec \\- sentence vectors on CPUs\n.SH SYNOPSIS\n"
+           "\\fBsenvec\\fR COMMAND [OPTION]... [ARGUMENT]...\n.SH COMMANDS\n",
+           senvec_version());
+    sv_options_help_as(SV_HELP_MAN);
+    each_help(before_section);
+    printf(".SH EXIT STATUS\n0: done. 1: it failed or was interrupted, and standard error says why. 2: the command line is "
+           "wrong,\n"
+           "nothing was done. 128 + N: ended by signal N.\n");
+    return SV_EXIT_DONE;
+}
+
+static int print_completion(void) {
+    printf("# bash completion for senvec, made by 'senvec help --completion'\ndeclare -A _senvec_words=(");
+    sv_options_help_as(SV_HELP_WORDS);
+    for (const command *c = commands; c->name; c++)
+        if (c->summary)
+            printf("%s%s", c == commands ? "\n    [commands]='" : " ", c->name);
+    printf(" help'");
+    each_help(before_words);
+    printf(")\n"
+           "_senvec() {\n"
+           "    local command=${COMP_WORDS[1]} current=${COMP_WORDS[COMP_CWORD]}\n"
+           "    [ \"$COMP_CWORD\" -gt 1 ] || command=commands\n"
+           "    [ -z \"${_senvec_words[\"$command ${COMP_WORDS[2]}\"]}\" ] || command=\"$command ${COMP_WORDS[2]}\"\n"
+           "    COMPREPLY=($(compgen -W \"${_senvec_words[$command]}\" -- \"$current\"))\n"
+           "}\n"
+           "complete -o default -F _senvec senvec\n");
     return SV_EXIT_DONE;
 }
 
@@ -68,6 +149,13 @@ static int run_command(const char *name, int argc, char **argv) {
             return c->run(argc, argv);
         }
     }
+    for (const command *c = former; c->name; c++) {
+        if (strcmp(c->name, name) == 0) {
+            sv_cli_set_command(c->summary);
+            sv_cli_say("'senvec %s' is called 'senvec %s' now; this spelling goes with the next release", name, c->summary);
+            return c->run(argc, argv);
+        }
+    }
     return fail_unknown(name);
 }
 
@@ -75,12 +163,16 @@ static int dispatch(int argc, char **argv) {
     if (argc < 2)
         return sv_cli_usage_error("a command is missing; 'senvec --help' lists them");
     const char *name = argv[1];
-    if (strcmp(name, "--version") == 0) {
-        printf("senvec %s\n", senvec_version());
-        return SV_EXIT_DONE;
-    }
+    if (strcmp(name, "--version") == 0)
+        return run_command("version", 1, (char *[]){(char[]){"version"}, NULL});
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || (strcmp(name, "help") == 0 && argc == 2))
         return print_help();
+    if (strcmp(name, "help") == 0 && strcmp(argv[2], "--man") == 0)
+        return print_man();
+    if (strcmp(name, "help") == 0 && strcmp(argv[2], "--completion") == 0)
+        return print_completion();
+    if (strcmp(name, "help") == 0 && argc > 3)
+        return run_command(argv[2], 3, (char *[]){argv[2], argv[3], (char[]){"--help"}, NULL});
     if (strcmp(name, "help") == 0)
         return run_command(argv[2], 2, (char *[]){argv[2], (char[]){"--help"}, NULL});
     return run_command(name, argc - 1, argv + 1);

@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "io/closest.h"
 
-enum { MAX_OPTIONS = 64, MAX_WORD = 32, HELP_COLUMN = 30 };
+enum { MAX_OPTIONS = 64, HELP_COLUMN = 30, HELP_WIDTH = 80 };
 
 /* ----------------------------------------------------------------- values */
 
@@ -45,7 +46,7 @@ static const struct {
 enum { TIME_UNITS = sizeof time_units / sizeof *time_units };
 
 bool sv_parse_duration(const char *text, double unit, double *out) {
-    char number[MAX_WORD];
+    char number[32];
     double value;
     size_t length = strlen(text), digits = length;
     while (digits > 0 && text[digits - 1] >= 'a' && text[digits - 1] <= 'z')
@@ -141,117 +142,183 @@ static bool store_value(const sv_option *option, const char *text, char *complai
     }
 }
 
-/* ------------------------------------------------------------ suggestions */
-
-static size_t least_of(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-/* Edits between two words: insert, delete, replace, or swap two neighbours (optimal string alignment). Words of MAX_WORD bytes
- * or more count as far apart. */
-static size_t edit_distance(const char *a, const char *b) {
-    size_t m = strlen(a), n = strlen(b);
-    if (m >= MAX_WORD || n >= MAX_WORD)
-        return MAX_WORD;
-    size_t d[MAX_WORD][MAX_WORD]; /* d[i][j]: from the first i bytes of a to the first j of b */
-    for (size_t i = 0; i <= m; i++)
-        d[i][0] = i;
-    for (size_t j = 0; j <= n; j++)
-        d[0][j] = j;
-    for (size_t i = 1; i <= m; i++) {
-        for (size_t j = 1; j <= n; j++) {
-            size_t replaced = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            d[i][j] = least_of(replaced, least_of(d[i - 1][j], d[i][j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                d[i][j] = least_of(d[i][j], d[i - 2][j - 2] + 1);
-        }
-    }
-    return d[m][n];
-}
-
-const char *sv_closest(const char *word, const char *const *words) {
-    const char *best = NULL;
-    size_t length = strlen(word);
-    size_t best_distance = length < 4 ? 2 : 3; /* the first that is too far */
-    for (size_t i = 0; words[i]; i++) {
-        bool begins = length >= 2 && strncmp(word, words[i], length) == 0; /* "--prec" */
-        size_t distance = begins ? 1 : edit_distance(word, words[i]);
-        if (distance < best_distance) {
-            best_distance = distance;
-            best = words[i];
-        }
-    }
-    return best;
-}
-
 /* ------------------------------------------------------------------- help */
 
-/* `text` from column `column` on, its further lines indented alike. */
-static void print_indented(const char *text, int column) {
-    for (const char *c = text; *c; c++) {
-        putchar(*c);
-        if (*c == '\n')
-            printf("%*s", column, "");
+/* Prints words from column *at on, in lines of HELP_WIDTH that begin at column `indent`. */
+static void print_words(const char *text, int indent, int *at) {
+    while (*(text += strspn(text, " \n"))) {
+        int length = (int)strcspn(text, " \n");
+        if (*at > indent && *at + 1 + length > HELP_WIDTH) {
+            printf("\n%*s", indent, "");
+            *at = indent;
+        }
+        *at += printf("%s%.*s", *at > indent ? " " : "", length, text);
+        text += length;
     }
+}
+
+/* Paragraphs are wrapped; lines that begin with a blank (examples, tables) stand as they are, and so do empty ones. */
+static void print_prose(const char *text) {
+    int at = 0;
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        bool verbatim = length == 0 || *text == ' ';
+        if (verbatim && at > 0)
+            putchar('\n');
+        if (verbatim) {
+            printf("%.*s\n", (int)length, text);
+            at = 0;
+        } else {
+            char line[1024];
+            snprintf(line, sizeof line, "%.*s", (int)length, text);
+            print_words(line, 0, &at);
+        }
+        text += length + (text[length] == '\n');
+    }
+    if (at > 0)
+        putchar('\n');
 }
 
 /* The default that the target holds, in brackets; nothing for an empty one. */
-static void print_default(const sv_option *option) {
+static void put_default(const sv_option *option, char *out, size_t size) {
     char time[32];
+    *out = '\0';
     switch (option->kind) {
     case SV_KIND_TEXT:
         if (*option->target.text)
-            printf(" [%s]", *option->target.text);
+            snprintf(out, size, "[%s]", *option->target.text);
         break;
     case SV_KIND_COUNT:
         if (*option->target.count)
-            printf(" [%zu]", *option->target.count);
+            snprintf(out, size, "[%zu]", *option->target.count);
         break;
     case SV_KIND_REAL:
         if (*option->target.real > 0)
-            printf(" [%g]", *option->target.real);
+            snprintf(out, size, "[%g]", *option->target.real);
         break;
     case SV_KIND_DURATION:
         print_duration(*option->target.seconds, time, sizeof time);
-        printf(" [%s]", time);
+        snprintf(out, size, "[%s]", time);
         break;
     case SV_KIND_CHOICE:
         if (*option->target.choice >= 0)
-            printf(" [%s]", option->choices[*option->target.choice]);
+            snprintf(out, size, "[%s]", option->choices[*option->target.choice]);
         break;
     default:
         break;
     }
 }
 
+/* "npy|jsonl|f32", "FILE" or "": what stands behind the name. */
+static void put_value(const sv_option *option, char *out, size_t size) {
+    size_t used = 0;
+    *out = '\0';
+    if (option->kind != SV_KIND_CHOICE)
+        snprintf(out, size, "%s", option->value ? option->value : "");
+    for (size_t i = 0; option->kind == SV_KIND_CHOICE && option->choices[i] && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? "|" : "", option->choices[i]);
+}
+
 static void print_option(const sv_option *option) {
-    char head[160];
-    size_t used = (size_t)(option->letter ? snprintf(head, sizeof head, "  -%c, --%s", option->letter, option->name)
-                                          : snprintf(head, sizeof head, "      --%s", option->name));
-    if (option->kind == SV_KIND_CHOICE) {
-        for (size_t i = 0; option->choices[i] && used < sizeof head; i++)
-            used += (size_t)snprintf(head + used, sizeof head - used, "%s%s", i ? "|" : " ", option->choices[i]);
-    } else if (option->value) {
-        used += (size_t)snprintf(head + used, sizeof head - used, " %s", option->value);
-    }
-    if (used + 2 > HELP_COLUMN)
+    char head[240], value[160], set[160];
+    put_value(option, value, sizeof value);
+    put_default(option, set, sizeof set);
+    int at = option->letter ? snprintf(head, sizeof head, "  -%c, --%s", option->letter, option->name)
+                            : snprintf(head, sizeof head, "      --%s", option->name);
+    at += snprintf(head + at, sizeof head - (size_t)at, "%s%s", *value ? " " : "", value);
+    if (at + 2 > HELP_COLUMN)
         printf("%s\n%*s", head, HELP_COLUMN, "");
     else
         printf("%-*s", HELP_COLUMN, head);
-    print_indented(option->help, HELP_COLUMN);
-    print_default(option);
+    at = HELP_COLUMN;
+    print_words(option->help, HELP_COLUMN, &at);
+    print_words(set, HELP_COLUMN, &at);
     putchar('\n');
 }
 
-static void print_help(const sv_usage *usage) {
+static void print_text(const sv_usage *usage) {
     bool unused;
     const sv_option help = SV_OPTION_FLAG('h', "help", &unused, "show this");
-    printf("Usage: senvec %s\n\n%s\n\nOptions:\n", usage->synopsis, usage->about);
+    printf("Usage: senvec %s\n\n", usage->synopsis);
+    print_prose(usage->about);
+    printf("\nOptions:\n");
     for (const sv_option *option = usage->options; option->kind != SV_KIND_END; option++)
-        print_option(option);
+        if (option->help)
+            print_option(option);
     print_option(&help);
-    if (usage->notes)
-        printf("\n%s\n", usage->notes);
+    if (usage->notes) {
+        putchar('\n');
+        print_prose(usage->notes);
+    }
+}
+
+/* Text for roff: a backslash is doubled, '-' is a minus as it is typed, and a line doesn't begin with a request. */
+static void print_roff(const char *text) {
+    for (const char *c = text; *c; c++) {
+        if (c == text || c[-1] == '\n') {
+            if (*c == '\n') {
+                printf(".PP");
+            } else if (*c == ' ') {
+                printf(".br\n\\ ");
+            } else if (*c == '.' || *c == '\'') {
+                printf("\\&");
+            }
+        }
+        if (*c == '\\')
+            printf("\\e");
+        else if (*c == '-')
+            printf("\\-");
+        else
+            putchar(*c);
+    }
+    putchar('\n');
+}
+
+static void print_man(const sv_usage *usage) {
+    char value[160], set[160];
+    printf(".SS ");
+    print_roff(usage->synopsis);
+    print_roff(usage->about);
+    for (const sv_option *option = usage->options; option->kind != SV_KIND_END; option++) {
+        if (!option->help)
+            continue;
+        put_value(option, value, sizeof value);
+        put_default(option, set, sizeof set);
+        printf(".TP\n");
+        if (option->letter)
+            printf("\\fB\\-%c\\fR, ", option->letter);
+        printf("\\fB\\-\\-");
+        for (const char *c = option->name; *c; c++)
+            printf(*c == '-' ? "\\-" : "%c", *c);
+        printf("\\fR %s\n", value);
+        print_roff(option->help);
+        if (*set)
+            print_roff(set);
+    }
+    if (usage->notes) {
+        printf(".PP\n");
+        print_roff(usage->notes);
+    }
+}
+
+/* The words that may follow the command, for a shell. */
+static void print_words_of(const sv_usage *usage) {
+    for (const sv_option *option = usage->options; option->kind != SV_KIND_END; option++)
+        if (option->help)
+            printf("--%s ", option->name);
+    printf("--help'");
+}
+
+static sv_help_form help_form;
+
+void sv_options_help_as(sv_help_form form) {
+    help_form = form;
+}
+
+static void print_help(const sv_usage *usage) {
+    static void (*const forms[])(const sv_usage *) = {
+        [SV_HELP_TEXT] = print_text, [SV_HELP_MAN] = print_man, [SV_HELP_WORDS] = print_words_of};
+    forms[help_form](usage);
 }
 
 /* ---------------------------------------------------------------- parsing */
@@ -274,7 +341,8 @@ static int fail_unknown(const sv_usage *usage, const char *argument, const char 
     const char *names[MAX_OPTIONS + 2];
     size_t count = 0;
     for (const sv_option *option = usage->options; option->kind != SV_KIND_END && count < MAX_OPTIONS; option++)
-        names[count++] = option->name;
+        if (option->help)
+            names[count++] = option->name;
     names[count++] = "help";
     names[count] = NULL;
     const char *closest = name ? sv_closest(name, names) : NULL;

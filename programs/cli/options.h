@@ -43,7 +43,7 @@ typedef struct sv_option {
     char letter;       /* 0: none */
     const char *name;  /* without dashes */
     const char *value; /* what --help calls the value; a choice shows its choices */
-    const char *help;  /* may hold newlines */
+    const char *help;  /* wrapped where it is printed; NULL: accepted, but not shown */
     union {
         bool *flag;
         const char **text; /* points into argv afterwards */
@@ -112,13 +112,14 @@ typedef struct sv_operands {
  * stdout), 2 after a line on stderr that says what is wrong. */
 int sv_options_parse(const sv_usage *usage, int argc, char **argv, sv_operands *out);
 
+/* What --help prints: text of 80 columns, a section of a manual page, or the words that a shell completes. */
+typedef enum sv_help_form { SV_HELP_TEXT, SV_HELP_MAN, SV_HELP_WORDS } sv_help_form;
+void sv_options_help_as(sv_help_form form);
+
 /* Strict numbers: the whole text, no sign, no space. */
 bool sv_parse_count(const char *text, size_t *out);
 bool sv_parse_real(const char *text, double *out);
 /* A real number with "us", "ms", "s", "m" or "h", or without a unit, which then is `unit` seconds; in seconds. */
 bool sv_parse_duration(const char *text, double unit, double *out);
-
-/* The word of a NULL-terminated list that looks most like `word`, or NULL if none is close. */
-const char *sv_closest(const char *word, const char *const *words);
 
 #endif

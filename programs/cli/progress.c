@@ -51,9 +51,9 @@ double sv_progress_seconds(const sv_progress *progress) {
 /* Seconds to go, from the speed since the beginning; below 0: can't tell yet. */
 static double seconds_left(const sv_progress *progress, double fraction) {
     double gained = fraction - progress->first_fraction;
-    if (fraction < 0 || gained <= 0)
+    if (fraction < 0 || gained <= 0 || progress->uneven)
         return -1;
-    return sv_progress_seconds(progress) * (1 - fraction) / gained;
+    return (double)(sv_clock_ns() - progress->first_ns) / (double)SV_NS_PER_S * (1 - fraction) / gained;
 }
 
 /* BAR_CELLS cells, the first `fraction` of them full; half cells let it move twice as smoothly. In colour the rest is a grey
@@ -91,7 +91,7 @@ static void draw_bar(const sv_progress *progress, double fraction, const char *d
     fprintf(stderr, "%s%s  ", ERASE_LINE, progress->label);
     if (fraction >= 0) {
         render_bar(fraction, unicode, colour, bar, sizeof bar);
-        fprintf(stderr, "%s %3.0f %%  ", bar, fraction * 100 - 0.49);
+        fprintf(stderr, "%s %3d %%  ", bar, (int)(fraction * 100));
     }
     fprintf(stderr, "%.*s%s", (int)detail_room, detail, detail == left + 2 ? "" : left);
     fflush(stderr);
@@ -102,7 +102,7 @@ static void print_line(const sv_progress *progress, double fraction, const char 
     double seconds = seconds_left(progress, fraction);
     fprintf(stderr, "%s: ", progress->label);
     if (fraction >= 0)
-        fprintf(stderr, "%.0f %%, ", fraction * 100);
+        fprintf(stderr, "%d %%, ", (int)(fraction * 100));
     fprintf(stderr, "%s", detail);
     if (seconds >= 0)
         fprintf(stderr, ", %s left", sv_human_countdown((char[SV_HUMAN]){0}, seconds));
@@ -114,9 +114,12 @@ void sv_progress_update(sv_progress *progress, double fraction, const char *form
         return;
     if (fraction > 1)
         fraction = 1;
-    if (progress->first_fraction < 0 && fraction >= 0)
-        progress->first_fraction = fraction;
     uint64_t now = sv_clock_ns();
+    if (fraction >= 0 && (progress->first_fraction < 0 || progress->restart)) {
+        progress->first_fraction = fraction;
+        progress->first_ns = now;
+        progress->restart = false;
+    }
     bool terminal = isatty(STDERR_FILENO);
     if (now - progress->begun_ns < QUIET_START_NS || now - progress->drawn_ns < (terminal ? REDRAW_NS : LINE_NS))
         return;

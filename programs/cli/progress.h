@@ -19,6 +19,9 @@ typedef struct sv_progress {
     bool quiet;
     uint64_t begun_ns, drawn_ns;
     double first_fraction; /* where a resumed job began; below 0: not known yet */
+    uint64_t first_ns;     /* when that was */
+    bool uneven;           /* set by the caller: what is going on now says nothing about the time to go */
+    bool restart;          /* set by the caller: the speed counts from the next update on */
 } sv_progress;
 
 void sv_progress_begin(sv_progress *progress, const char *label, bool quiet);

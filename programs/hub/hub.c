@@ -13,6 +13,7 @@
 
 #include "common/file.h"
 #include "hub/hub_internal.h"
+#include "io/closest.h"
 #include "system/temporary.h"
 
 #define DEFAULT_ORG "sentence-transformers"
@@ -109,6 +110,17 @@ static bool is_path(const char *name) {
            (sv_path_join(name, "modules.json", path, NULL) == SENVEC_OK && sv_path_is_file(path));
 }
 
+/* For suggestions: names that people ask for. */
+static const char *const well_known[] = {
+    "all-MiniLM-L6-v2",        "all-MiniLM-L12-v2",
+    "all-mpnet-base-v2",       "multi-qa-MiniLM-L6-cos-v1",
+    "paraphrase-MiniLM-L3-v2", "paraphrase-multilingual-MiniLM-L12-v2",
+    "BAAI/bge-small-en-v1.5",  "BAAI/bge-base-en-v1.5",
+    "BAAI/bge-large-en-v1.5",  "intfloat/e5-small-v2",
+    "intfloat/e5-base-v2",     "intfloat/multilingual-e5-small",
+    "thenlper/gte-small",      NULL,
+};
+
 senvec_status sv_hub_resolve(const char *name, char out[SV_MAX_PATH], senvec_error *err) {
     if (!*name)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "an empty model name; give NAME, ORG/NAME or a folder");
@@ -130,6 +142,12 @@ senvec_status sv_hub_resolve(const char *name, char out[SV_MAX_PATH], senvec_err
     if (sv_cache_find_hugging_face(&parsed, out))
         return SENVEC_OK;
     SENVEC_TRY(sv_cache_hugging_face(hugging_face, err));
+    const char *meant = sv_closest_model(name, well_known);
+    if (meant && strcasecmp(meant, name) != 0)
+        return sv_fail(err, SENVEC_NOT_FOUND, 0,
+                       "model %s: not in %.300s, and no folder of that name; did you mean %s? 'senvec "
+                       "pull %s' fetches it",
+                       name, directory, meant, meant);
     return sv_fail(err, SENVEC_NOT_FOUND, 0, "model %s: neither in %.300s nor in %.300s; fetch it with 'senvec pull %s'", name,
                    directory, hugging_face, name);
 }

@@ -14,7 +14,7 @@
 #define SV_STUDY_ONNX "onnx_model"              /* `senvec export` */
 #define SV_STUDY_ONNX_INT8 "onnx_model_int8"    /* `senvec quantize` */
 #define SV_STUDY_OPENVINO "openvino_model_int8" /* from SV_STUDY_ONNX, by the peer's worker */
-/* A file: `senvec quantize --native`. */
+/* A file: `senvec pack`. */
 #define SV_STUDY_NATIVE_INT8 "senvec_int8.safetensors"
 
 /* The runtime of a row that no worker measures: the engine behind the batcher, in the study's own process (batching.h). */

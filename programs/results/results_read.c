@@ -206,7 +206,7 @@ senvec_status sv_results_read(sv_results *results, const char *directory, senvec
     char path[SV_MAX_PATH];
     SENVEC_TRY(sv_path_join(directory, "study.json", path, err));
     if (!sv_path_is_file(path))
-        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: not there; run \"senvec bench\" or \"senvec study\" first", path);
+        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: not there; run \"senvec study bench\" or \"senvec study\" first", path);
     json_error_t where;
     json_t *root = json_load_file(path, JSON_ALLOW_NUL, &where);
     if (!root)

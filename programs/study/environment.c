@@ -118,13 +118,15 @@ senvec_status sv_environment_check(const sv_results *results, const sv_study_opt
         same_texts = same_texts && json_equal(json_object_get(known_texts, figures[i]), json_object_get(own_texts, figures[i]));
     if (status == SENVEC_OK && known_model &&
         !json_equal(json_object_get(known_model, "files"), json_object_get(own_model, "files")))
-        status = sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
-                         "%s: not the model that this study was made with; give that one, or begin anew with \"senvec bench\"",
-                         model);
+        status = sv_fail(
+            err, SENVEC_INVALID_ARGUMENT, 0,
+            "%s: not the model that this study was made with; give that one, or begin anew with \"senvec study bench --anew\"",
+            model);
     else if (status == SENVEC_OK && known_texts && !same_texts)
-        status = sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
-                         "%s: not the texts that this study was made with; give those, or begin anew with \"senvec bench\"",
-                         texts->source);
+        status = sv_fail(
+            err, SENVEC_INVALID_ARGUMENT, 0,
+            "%s: not the texts that this study was made with; give those, or begin anew with \"senvec study bench --anew\"",
+            texts->source);
     json_decref(own_model);
     json_decref(own_texts);
     return status;

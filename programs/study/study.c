@@ -124,9 +124,10 @@ static senvec_status plan(const sv_study_options *options, sv_results *results, 
 static senvec_status keep(const char *option, const json_t *settings, const char *key, const char **given, senvec_error *err) {
     const char *made_with = json_string_value(json_object_get(settings, key));
     if (*given && settings && strcmp(*given, made_with ? made_with : "") != 0)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
-                       "%s %s: this study was made with %s; go on with the same, or begin anew with \"senvec bench\"", option,
-                       *given, made_with ? made_with : "none given");
+        return sv_fail(
+            err, SENVEC_INVALID_ARGUMENT, 0,
+            "%s %s: this study was made with %s; go on with the same, or begin anew with \"senvec study bench --anew\"", option,
+            *given, made_with ? made_with : "none given");
     *given = made_with;
     return SENVEC_OK;
 }
@@ -150,7 +151,8 @@ static senvec_status go_on(sv_study_options *options, sv_results *results, senve
     SENVEC_TRY(keep("--cpu", settings, "cpu", &options->cpu, err));
     if (options->threads && options->threads != results->threads)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
-                       "--threads %zu: this study was made with %zu; go on with the same, or begin anew with \"senvec bench\"",
+                       "--threads %zu: this study was made with %zu; go on with the same, or begin anew with \"senvec study "
+                       "bench --anew\"",
                        options->threads, results->threads);
     take_text(settings, "model", &options->model);
     if (!options->corpus) {

@@ -5,6 +5,8 @@ Every failure must be one line on stderr that begins with "senvec" and leave not
 """
 import array
 import json
+import re
+import shutil
 import signal
 import subprocess
 import unittest
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from command_case import DIMENSIONS, MODEL, SENVEC, Case, main, rows_of, run
 
+STAGES = ("bench", "sweep", "validate", "batching", "cost", "report")
 CPU_FLAGS = Path("/proc/cpuinfo").read_text().split()
 
 
@@ -23,8 +26,45 @@ class Usage(Case):
             self.assertTrue(result.stdout.startswith(b"Usage: senvec "), arguments)
             self.assertEqual(result.stderr, b"")
 
+    def test_help_fits_a_terminal(self):
+        listed = re.findall(r"^  (\w+)  +\w", self.succeeds(run("help")).stdout.decode(), re.M)
+        self.assertEqual(listed[0], "embed")
+        self.assertGreater(len(listed), 10)
+        for words in [[], *([name] for name in listed), *(["study", stage] for stage in STAGES)]:
+            text = self.succeeds(run("help", *words)).stdout.decode()
+            self.assertTrue(text.startswith(f"Usage: senvec {' '.join(words)}"), text[:60])
+            for line in text.splitlines():
+                self.assertLessEqual(len(line), 80, line)
+
+    def test_man_page_and_completion(self):
+        page = self.succeeds(run("help", "--man")).stdout.decode()
+        for word in (".TH SENVEC 1", ".SS embed", ".SS study sweep", "\\fB\\-\\-output\\-type\\fR", "EXIT STATUS"):
+            self.assertIn(word, page)
+        script = self.file("completion", self.succeeds(run("help", "--completion")).stdout)
+        if not (bash := shutil.which("bash")):
+            self.skipTest("no bash")
+        ask = ('. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _senvec; echo "${COMPREPLY[@]}"')
+        for words, wanted in ((["senvec", "em"], ["embed"]), (["senvec", "embed", "--sh"], ["--shard"]),
+                              (["senvec", "study", "bench", "--an"], ["--anew"])):
+            found = subprocess.run([bash, "-c", ask, "bash", script, *words], capture_output=True, check=True).stdout
+            self.assertEqual(found.decode().split(), wanted)
+
+    def test_former_spellings(self):
+        for stage in STAGES:
+            result = self.succeeds(run(stage, "--help"))
+            self.assertTrue(result.stdout.startswith(b"Usage: senvec study " + stage.encode()))
+            self.assertEqual(result.stderr.count(b"\n"), 1)
+            self.assertIn(b"is called 'senvec study " + stage.encode(), result.stderr)
+            self.assertEqual(self.succeeds(run("study", stage, "--help")).stderr, b"")
+        native = self.path / "native"
+        result = self.succeeds(run("quantize", "-m", MODEL, "--native", native))
+        self.assertIn(b"'senvec pack FILE'", result.stderr)
+        self.succeeds(run("pack", "-q", "-m", MODEL, self.path / "packed"))
+        self.assertEqual(native.read_bytes(), (self.path / "packed").read_bytes())
+
     def test_version(self):
-        self.assertRegex(self.succeeds(run("--version")).stdout, rb"^senvec \d+\.\d+\.\d+\n$")
+        for word in ("--version", "version"):
+            self.assertRegex(self.succeeds(run(word)).stdout, rb"^senvec \d+\.\d+\.\d+\n$")
 
     def test_mistakes(self):
         cases = [
@@ -44,6 +84,8 @@ class Usage(Case):
             (["embed", "--cpu", "z80", "-m", MODEL], ["z80"]),
             (["embed", "--key", "a", "--column", "b"], ["--key", "--column"]),
             (["info", "extra"], ["'extra'", "too many"]),
+            (["study", "swep"], ["no stage 'swep'", "did you mean 'sweep'"]),
+            (["pack", "-m", MODEL], ["missing", "FILE"]),
         ]
         for number in ("0", "-1", "+1", " 1", "1 ", "1x", "0x1", "", "257", "1.5", "99999999999999999999"):
             cases.append((["embed", "-t", number], ["from 1 to 256", f"'{number}'"]))
@@ -66,6 +108,9 @@ class Models(Case):
     def test_no_such_model(self):
         self.fails(run("embed", "-m", "no-such-model"), 1, "no-such-model", "senvec pull")
         self.fails(run("embed", "-m", self.path / "nothing"), 1, "nothing")
+        for name in ("all-minilm", "all-MinLM-L6-v2", "sentence-transformers/all-minilm-l6-v3"):
+            self.fails(run("embed", "-m", name, environment={"SENVEC_CACHE": str(self.path), "HF_HOME": str(self.path)}), 1,
+                       f"model {name}", "did you mean all-MiniLM-L6-v2?", "senvec pull all-MiniLM-L6-v2")
 
     def test_broken_files(self):
         weights = (MODEL / "model.safetensors").read_bytes()

@@ -97,7 +97,7 @@ class Targets(Case):
                    model / ".." / "model" / "tokenizer.json", model / "pytorch_model.bin"]
         for target in targets:
             for command in (["embed", "-q", "-f", "npy", text, "-o", target], ["tokenize", text, "-o", target],
-                            ["quantize", "--native", target]):
+                            ["pack", target], ["quantize", "-q", "--native", target]):
                 self.fails(run(command[0], "-m", model, *command[1:]), 2, "the model itself")
         for folder in (model, self.path / "dir", model / "1_Pooling"):
             for command in ("export", "quantize"):
@@ -111,7 +111,7 @@ class Targets(Case):
 
     def test_a_native_file_is_not_written_over(self):
         native = self.path / "native.senvec"
-        self.succeeds(run("quantize", "-q", "-m", MODEL, "--native", native))
+        self.succeeds(run("pack", "-q", "-m", MODEL, native))
         before = native.read_bytes()
         self.fails(run("embed", "-m", native, "-f", "npy", "-o", native, data=b"a\n"), 2, "the model itself")
         self.assertEqual(native.read_bytes(), before)

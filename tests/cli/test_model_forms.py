@@ -28,7 +28,7 @@ class Forms(unittest.TestCase):
         cls.addClassCleanup(cls.folder.cleanup)
         path = Path(cls.folder.name)
         shutil.copytree(MODEL, path / "model")
-        run("quantize", "-q", "-m", path / "model", "--native", path / "native")
+        run("pack", "-q", "-m", path / "model", path / "native")
         cls.forms = {"folder": path / "model", "native file": path / "native"}
         cls.vectors = run("embed", "-q", "-m", path / "model", "-p", "int8", "-f", "csv")
 

@@ -26,7 +26,7 @@ class Batching(unittest.TestCase):
 
     def senvec(self, command, *more):
         arguments = ["-m", MODEL, "--out", self.out, "--peers", "none", "--quick", "--duration", "0.04", "-q", *more]
-        return subprocess.run([SENVEC, command, *arguments], capture_output=True, text=True, timeout=1500, check=False)
+        return subprocess.run([SENVEC, "study", command, *arguments], capture_output=True, text=True, timeout=1500, check=False)
 
     def test_without_a_study(self):
         done = self.senvec("batching")
@@ -61,8 +61,8 @@ class Batching(unittest.TestCase):
         [slo] = [best for best in kept["best"] if best["policy"] == "slo"]
         self.assertEqual(bool(measured), bool(slo["rate"]))
         for best in kept["best"]:
-            said = f"policy {best['policy']}: {best['rate']:.0f} single texts/s" if best["rate"] else best["policy"]
-            self.assertIn(said, done.stdout + done.stderr)
+            if best["rate"]:
+                self.assertIn(f"policy {best['policy']}:\n  {best['rate']:.0f} single texts/s", done.stdout)
 
 
 unittest.main(argv=sys.argv[:1])

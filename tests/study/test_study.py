@@ -37,8 +37,12 @@ FILES = ["benchmark_results.csv", "cost_analysis.csv", "batch_throughput.csv", "
          "senvec_int8.safetensors"]
 
 
-def run(*arguments, **environment):
-    return subprocess.run([SENVEC, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE,
+STAGES = {"bench", "sweep", "validate", "batching", "cost", "report"}
+
+
+def run(command, *arguments, **environment):
+    words = ["study", command] if command in STAGES else [command]
+    return subprocess.run([SENVEC, *words, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE,
                           env={**os.environ, **environment})
 
 
@@ -57,7 +61,7 @@ class Case(unittest.TestCase):
 
     def study(self, *arguments, command="study", peers="none", quick=True, **environment):
         return run(command, "-m", MODEL, "--out", self.out, "--peers", peers, *["--quick"] * quick, *SHORT, *arguments,
-                   **environment)
+                   *["--anew"] * (command == "bench"), **environment)
 
     def validated(self, *arguments, **more):
         """The two stages that most files come from, the second one with the options of the first."""
@@ -274,7 +278,7 @@ class Stages(Case):
         self.assertEqual(study["environment"]["texts"]["used"], 3)
         other = self.file("o.txt", "other\n")
         for option in (["--threads", "2"], ["--peers", "torch"], ["--cpu", "ref"], ["--corpus", other]):
-            self.fails(run("sweep", "--out", self.out, "-q", *option), 2, "senvec bench")
+            self.fails(run("sweep", "--out", self.out, "-q", *option), 2, "senvec study bench")
 
     def test_labelled_pairs(self):
         pairs = self.file("sts.csv", "one,two,1\nthe third,the third,5\nsome words,other words,3\n")
@@ -284,8 +288,8 @@ class Stages(Case):
         self.fails(self.study("--sts", self.file("bad.csv", "a,b,1\na,b,x\n"), command="validate"), 1, "bad.csv", "record 2")
 
     def test_what_is_missing_is_named(self):
-        self.fails(run("cost", "--out", self.out), 1, "study.json", "senvec bench")
-        self.fails(self.study(command="validate"), 1, "study.json", "senvec bench")
+        self.fails(run("cost", "--out", self.out), 1, "study.json", "senvec study bench")
+        self.fails(self.study(command="validate"), 1, "study.json", "senvec study bench")
         self.out.mkdir(exist_ok=True)
         (self.out / "study.json").write_text('{"schema_version": 1, "configurations": 3}')
         self.fails(run("cost", "--out", self.out), 1, "not a study")

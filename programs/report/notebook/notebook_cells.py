@@ -92,7 +92,7 @@ if timed:
     axes.invert_yaxis()
     axes.set_xlabel("ms a call")
 else:
-    print("latency was not measured: run senvec bench")
+    print("latency was not measured: run senvec study bench")
 
 # %% [markdown]
 # ## Throughput
@@ -118,7 +118,7 @@ swept = [(row, entry["batch"], rate(entry)) for row, entry in series("sweep") if
 if swept:
     lines(plt.subplots(figsize=(8, 4))[1], swept, "batch size", "texts/s")
 else:
-    print("batch sizes were not measured: run senvec sweep")
+    print("batch sizes were not measured: run senvec study sweep")
 
 # %% [markdown]
 # ## Short and long texts
@@ -138,7 +138,7 @@ if alone or together:
     lines(axes[0], alone, "tokens a text", "ms, median")
     lines(axes[1], together, "tokens a text", "tokens/s")
 else:
-    print("texts of other lengths were not measured: run senvec bench")
+    print("texts of other lengths were not measured: run senvec study bench")
 
 # %% [markdown]
 # ## Many callers, single texts: adaptive batching
@@ -167,7 +167,7 @@ if load:
     axes[1].invert_yaxis()
     axes[1].set_xlabel(f"requests/s with p99 within {load['bound_ms']:g} ms")
 else:
-    print("requests under load were not measured: run senvec batching")
+    print("requests under load were not measured: run senvec study batching")
 
 # %%
 Table(["Policy", "Requests/s", "p50 (ms)", "p95 (ms)", "p99 (ms)", "USD per 1 M texts"],
@@ -214,7 +214,7 @@ if compared:
     axes[0].set_ylabel("% of the texts")
     axes[1].legend(fontsize=8)
 else:
-    print("no vectors were compared: run senvec validate")
+    print("no vectors were compared: run senvec study validate")
 
 # %%
 scored = [row for row in measured if row["sts_spearman"] is not None]

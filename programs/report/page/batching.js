@@ -23,7 +23,7 @@ function batchingSection(study) {
   const title = "<h2 id=\"batching\">Many callers, single texts: adaptive batching</h2>", b = study.batching;
   const curves = runsOf(study, "corpus"), best = bestRuns(study), mixed = runsOf(study, "mixed");
   if (!curves.length)
-    return `${title}<p class="note">Not measured. <code>senvec batching</code> does that.</p>`;
+    return `${title}<p class="note">Not measured. <code>senvec study batching</code> does that.</p>`;
   const bound = exactly(b.bound_ms), top = best.find((run) => run.policy === "slo");
   const within = curves.filter((run) => known(p99(run)));
   return `${title}<p>In production requests come one by one, when they like. ${escape(family(b))} brings those together that

@@ -275,7 +275,7 @@ const sweepOf = (study) => series(study, "sweep").filter((s) => known(s.throughp
 function sweep(study) {
   const rows = sweepOf(study);
   if (!rows.length)
-    return `<h3 id="figure-sweep">Batch sizes</h3><p class="note">This study has no batch sweep. <code>senvec sweep</code> adds
+    return `<h3 id="figure-sweep">Batch sizes</h3><p class="note">This study has no batch sweep. <code>senvec study sweep</code> adds
       it.</p>`;
   const gains = [...new Set(rows.map((s) => s.row))].map((c) => {
     const own = rows.filter((s) => s.row === c), top = best(own, speed), one = own.find((s) => s.batch === 1);
@@ -310,7 +310,7 @@ function lengths(study) {
   const single = lengthsOf(study, true), batch = lengthsOf(study, false);
   let html = "<h2 id=\"lengths\">Short and long texts</h2>";
   if (!single.length && !batch.length)
-    return html + `<p class="note">Texts of other lengths were not measured. <code>senvec bench</code> does that.</p>`;
+    return html + `<p class="note">Texts of other lengths were not measured. <code>senvec study bench</code> does that.</p>`;
   const all = [...single, ...batch], sets = [...new Map(all.map((p) => [p.texts, p.tokens]))].sort((a, b) => a[1] - b[1]);
   html += `<p>A configuration that is fast with short texts need not be with long ones. Measured, with their tokens on average:
     ${sets.map(([name, tokens]) => `${escape(setNames[name] ?? name)} (${number(tokens)})`).join(", ")}.</p>`;
@@ -336,7 +336,7 @@ function lengths(study) {
 /* A use in which somebody waits for one text. */
 function waiting(study, title, words, set, key) {
   const rows = measured(study).filter((c) => known(c.use_cases?.[`${key}_ms`])), wait = (c) => c.use_cases[`${key}_ms`];
-  if (!rows.length) return `<h3>${title}</h3><p class="note">Not measured: <code>senvec bench</code> does that.</p>`;
+  if (!rows.length) return `<h3>${title}</h3><p class="note">Not measured: <code>senvec study bench</code> does that.</p>`;
   const base = baselineOf(study), top = best(rows, wait, -1), sample = series(study, "length").find((s) => s.texts === set);
   const price = (c) => (study.options.usd_per_hour * wait(c) * 1e6) / 3.6e6;
   return `<h3>${title}</h3><p>${words} (${number(sample?.tokens_per_text, 3)} tokens on average,
@@ -387,7 +387,7 @@ function cost(study) {
   if (!rows.length) return "";
   return "<h2 id=\"cost\">Cost</h2>" + figure("cost", "A million texts",
     `USD to embed a million texts like the corpus on a machine at $${plain(study.options.usd_per_hour)} an hour that does
-      nothing else: the price of an hour over the texts of an hour. <code>senvec cost --price</code> works it out for another
+      nothing else: the price of an hour over the texts of an hour. <code>senvec study cost --price</code> works it out for another
     price.`,
     [nameColumn, { title: "USD per 1 K texts", cell: (c) => usd(c.cost.usd_per_1k_texts) },
      { title: "USD per 1 M texts", cell: (c) => usd(c.cost.usd_per_1m_texts) },
@@ -405,7 +405,7 @@ const comparedIn = (study, key) => measured(study).filter((c) => c[key]?.cosines
 function accuracySection(study) {
   const sets = validationSets.filter((set) => comparedIn(study, set.key).length);
   if (!sets.length)
-    return `<h2 id="accuracy">Accuracy</h2><p class="note">No vectors were compared. <code>senvec validate</code> does
+    return `<h2 id="accuracy">Accuracy</h2><p class="note">No vectors were compared. <code>senvec study validate</code> does
       that.</p>`;
   const any = [...new Set(sets.flatMap((set) => comparedIn(study, set.key)))].sort((a, b) =>
     study.configurations.indexOf(a) - study.configurations.indexOf(b));
@@ -439,7 +439,7 @@ function accuracySection(study) {
         const off = (c.sts_spearman - r).toFixed(4);
         return !known(r) || isReference(study, c) ? dash : Number(off) === 0 ? "the same" : Number(off) > 0 ? "+" + off
           : off.replace("-", "−"); } }], scored)
-    : `<p class="note">No labelled pairs were given; <code>senvec validate --sts FILE</code> adds their rank
+    : `<p class="note">No labelled pairs were given; <code>senvec study validate --sts FILE</code> adds their rank
       correlation.</p>`;
   return html + worst(study, sets) + absent(study.configurations);
 }
