@@ -8,7 +8,6 @@
 #include "batcher/batcher.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <sys/resource.h>
 
 #include "common/clock.h"
+#include "common/condition.h"
 #include "common/cpu/machine.h"
 
 #define WARM_UP_CALLS 3
@@ -156,12 +156,7 @@ static void note_errors(const worker *w) {
 }
 
 static void wait_for_work(sv_batcher *batcher, uint64_t until) {
-    if (until == UINT64_MAX) {
-        pthread_cond_wait(&batcher->work, &batcher->lock);
-        return;
-    }
-    struct timespec time = {(time_t)(until / SV_NS_PER_S), (long)(until % SV_NS_PER_S)};
-    pthread_cond_timedwait(&batcher->work, &batcher->lock, &time);
+    sv_condition_wait(&batcher->work, &batcher->lock, until);
 }
 
 /* Workers leave the CPUs to the callers' threads. A server that has to queue for its share of the CPUs behind its own workers
@@ -309,10 +304,9 @@ void sv_batcher_cancel(sv_batcher *batcher, sv_request *request) {
 bool sv_batcher_drain(sv_batcher *batcher, uint64_t timeout_ns) {
     uint64_t now = sv_clock_ns();
     uint64_t until = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
-    struct timespec time = {(time_t)(until / SV_NS_PER_S), (long)(until % SV_NS_PER_S)};
     pthread_mutex_lock(&batcher->lock);
     batcher->draining = true;
-    while (batcher->pending > 0 && pthread_cond_timedwait(&batcher->ended, &batcher->lock, &time) != ETIMEDOUT)
+    while (batcher->pending > 0 && sv_condition_wait(&batcher->ended, &batcher->lock, until))
         continue;
     bool empty = batcher->pending == 0;
     pthread_mutex_unlock(&batcher->lock);
@@ -462,13 +456,9 @@ senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_option
     batcher->workers = workers;
     batcher->some_done = options->some_done;
     batcher->context = options->context;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&batcher->lock, NULL);
-    pthread_cond_init(&batcher->work, &monotonic);
-    pthread_cond_init(&batcher->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    sv_condition_init(&batcher->work);
+    sv_condition_init(&batcher->ended);
     senvec_status status = open_batcher(batcher, options, err);
     if (status != SENVEC_OK) {
         sv_batcher_close(batcher);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/condition.h"
 #include "loadgen/prompt.h"
 
 typedef struct slot {
@@ -123,10 +124,9 @@ static sv_load_outcome outcome_of(const slot *s) {
 
 /* Takes the list of what is done, after waiting for it until `until_ns`. */
 static slot *take_done(sv_batcher_target *target, uint64_t until_ns, size_t capacity) {
-    struct timespec until = {.tv_sec = (time_t)(until_ns / SV_NS_PER_S), .tv_nsec = (long)(until_ns % SV_NS_PER_S)};
     pthread_mutex_lock(&target->mutex);
     while (!target->done && sv_clock_ns() < until_ns)
-        pthread_cond_timedwait(&target->changed, &target->mutex, &until);
+        sv_condition_wait(&target->changed, &target->mutex, until_ns);
     slot *first = target->done, *last = NULL;
     for (size_t i = 0; i < capacity && target->done; i++) {
         last = target->done;
@@ -167,15 +167,12 @@ senvec_status sv_batcher_target_open(sv_batcher *batcher, size_t dimensions, con
     }
     /* Inherited priority: a thread of the batcher that holds the mutex isn't left waiting for a CPU by other programs. */
     pthread_mutexattr_t inherited;
-    pthread_condattr_t monotonic;
     if (pthread_mutexattr_init(&inherited) != 0 || pthread_mutexattr_setprotocol(&inherited, PTHREAD_PRIO_INHERIT) != 0 ||
-        pthread_condattr_init(&monotonic) != 0 || pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) != 0 ||
-        pthread_mutex_init(&target->mutex, &inherited) != 0 || pthread_cond_init(&target->changed, &monotonic) != 0) {
+        pthread_mutex_init(&target->mutex, &inherited) != 0 || !sv_condition_init(&target->changed)) {
         free(target);
         free(slots);
         return sv_fail(err, SENVEC_SYSTEM, 0, "no mutex or condition variable");
     }
-    pthread_condattr_destroy(&monotonic);
     pthread_mutexattr_destroy(&inherited);
     target->batcher = batcher;
     target->pool = pool;

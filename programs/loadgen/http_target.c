@@ -292,7 +292,7 @@ static senvec_status wait_for(void *context, uint64_t until_ns, sv_load_done *do
                               senvec_error *err) {
     sv_http_target *target = context;
     uint64_t at = sv_clock_ns(), left = until_ns > at ? until_ns - at : 0;
-    struct timespec timeout = {.tv_sec = (time_t)(left / SV_NS_PER_S), .tv_nsec = (long)(left % SV_NS_PER_S)};
+    struct timespec timeout = sv_clock_timespec(left);
     struct epoll_event events[EVENTS];
     *count = 0;
     int ready = epoll_pwait2(target->poller, events, capacity < EVENTS ? (int)capacity : EVENTS, &timeout, NULL);

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
+#include "common/condition.h"
 #include "common/status.h"
 
 #define PERIOD_NS UINT64_C(25000000)
@@ -116,8 +117,7 @@ static void *look_after(void *context) {
         uint64_t now = sv_clock_ns(), then = now + PERIOD_NS;
         for (sv_link *link = links->first.next; link != &links->first; link = link->next)
             look_at(links, link, now);
-        struct timespec time = {(time_t)(then / SV_NS_PER_S), (long)(then % SV_NS_PER_S)};
-        pthread_cond_timedwait(&links->changed, &links->lock, &time);
+        sv_condition_wait(&links->changed, &links->lock, then);
     }
     pthread_mutex_unlock(&links->lock);
     return NULL;
@@ -126,12 +126,8 @@ static void *look_after(void *context) {
 senvec_status sv_links_open(sv_links *links, const sv_links_options *options, senvec_error *err) {
     *links = (sv_links){.options = *options};
     links->first.previous = links->first.next = &links->first;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&links->lock, NULL);
-    pthread_cond_init(&links->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    sv_condition_init(&links->changed);
     int error = pthread_create(&links->thread, NULL, look_after, links);
     if (error) {
         sv_links_close(links);
@@ -283,12 +279,11 @@ void sv_links_enter(sv_links *links, sv_link *link, sv_phase phase, struct sv_ex
 }
 
 bool sv_links_drain(sv_links *links, uint64_t until) {
-    struct timespec time = {(time_t)(until / SV_NS_PER_S), (long)(until % SV_NS_PER_S)};
     pthread_mutex_lock(&links->lock);
     links->draining = true;
     pthread_cond_broadcast(&links->changed);
     while (links->busy > 0 && sv_clock_ns() < until)
-        pthread_cond_timedwait(&links->changed, &links->lock, &time);
+        sv_condition_wait(&links->changed, &links->lock, until);
     bool all_idle = links->busy == 0;
     pthread_mutex_unlock(&links->lock);
     return all_idle;
