@@ -67,11 +67,18 @@ static void print_info(const sv_common *common, const senvec_model_info *info, s
     bool bold = sv_human_colour(stdout);
     printf("%s%s%s\n", bold ? "\033[1m" : "", common->model, bold ? "\033[0m" : "");
     row("folder", "%s", info->directory);
-    row("encoder", "BERT, %zu layers, %zu heads, hidden %zu, inner %zu, vocabulary %s", info->layers, info->heads,
-        info->dimensions, info->inner, sv_human_count(a, info->vocabulary));
+    if (info->labels)
+        row("task", "%s, %zu label%s, activation %s", senvec_task_name(info->task), info->labels, info->labels == 1 ? "" : "s",
+            senvec_activation_name(info->activation));
+    else
+        row("task", "%s", senvec_task_name(info->task));
+    row("encoder", "%s, %zu layers, %zu heads, inner %zu, vocabulary %s", info->architecture, info->layers, info->heads,
+        info->inner, sv_human_count(a, info->vocabulary));
     row("parameters", "%s", sv_human_count(a, info->parameters));
-    row("dimensions", "%zu", info->dimensions);
-    row("pooling", "%s, %s", info->pooling, info->normalized ? "normalised to length 1" : "not normalised");
+    if (info->task == SENVEC_TASK_EMBEDDING) {
+        row("dimensions", "%zu", info->dimensions);
+        row("pooling", "%s, %s", info->pooling, info->normalized ? "normalised to length 1" : "not normalised");
+    }
     row("longest text", "%zu tokens", info->max_seq_length);
     row("work", "%s multiply-accumulates a token in the linear layers", sv_human_count(a, info->linear_macs));
     row("precision", "%s", senvec_precision_name(info->precision));
@@ -86,7 +93,7 @@ static int print_json(const sv_common *common, const senvec_model_info *info, si
     for_each_file(info->directory, add_file, files);
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:f, s:I, s:I, s:o}",
-        "model", common->model, "folder", info->directory, "encoder", "BERT", "layers", (json_int_t)info->layers, "heads",
+        "model", common->model, "folder", info->directory, "encoder", info->architecture, "layers", (json_int_t)info->layers, "heads",
         (json_int_t)info->heads, "inner", (json_int_t)info->inner, "vocabulary", (json_int_t)info->vocabulary, "parameters",
         (json_int_t)info->parameters, "dimensions", (json_int_t)info->dimensions, "pooling", info->pooling, "normalized",
         info->normalized, "max_seq_length", (json_int_t)info->max_seq_length, "linear_macs", (json_int_t)info->linear_macs,
@@ -94,6 +101,10 @@ static int print_json(const sv_common *common, const senvec_model_info *info, si
         (json_int_t)machine->online_cpus, "affinity_cpus", (json_int_t)machine->affinity_cpus, "quota_cpus",
         machine->quota_cpus, "memory_bytes", (json_int_t)info->memory_bytes, "mapped_bytes", (json_int_t)info->mapped_bytes,
         "files", files);
+    if (object) {
+        json_object_set_new(object, "task", json_string(senvec_task_name(info->task)));
+        json_object_set_new(object, "labels", json_integer((json_int_t)info->labels));
+    }
     if (!object) {
         sv_cli_say("no memory, or a name that isn't UTF-8");
         return SV_EXIT_FAILED;

@@ -14,6 +14,7 @@ int sv_cmd_pack(int argc, char **argv);
 int sv_cmd_pull(int argc, char **argv);
 int sv_cmd_quantize(int argc, char **argv);
 int sv_cmd_report(int argc, char **argv);
+int sv_cmd_rerank(int argc, char **argv);
 int sv_cmd_serve(int argc, char **argv);
 int sv_cmd_study(int argc, char **argv);
 int sv_cmd_sweep(int argc, char **argv);

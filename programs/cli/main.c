@@ -21,6 +21,7 @@ static int cmd_version(int argc, char **argv);
 /* In the order of --help: what people do most comes first. */
 static const command commands[] = {
     {"embed", "turn texts into vectors", sv_cmd_embed},
+    {"rerank", "order passages by their scores for a query", sv_cmd_rerank},
     {"serve", "the model as an HTTP service", sv_cmd_serve},
     {"pull", "fetch and verify a model", sv_cmd_pull},
     {"info", "what a model is and how it runs here", sv_cmd_info},
