@@ -273,8 +273,8 @@ typedef struct senvec_embed_stats {
  * Any count, 0 included. An empty text gives the vector of [CLS] [SEP], as sentence-transformers does. `stats` may be NULL;
  * otherwise the call's figures are added to it. A warm call allocates nothing, but for a word of hundreds of bytes where the
  * tokenizer is Unigram or BPE. Errors: INVALID_ARGUMENT (a NULL pointer, a stride too small), OUT_OF_MEMORY (for such a word),
- * FORMAT (a vector that isn't finite, because the model's weights overflow: `out` is of no use then), UNSUPPORTED (in a child of
- * the process that opened the session: open it after fork). */
+ * FORMAT (a vector that isn't finite, because the model's weights overflow: `out` is of no use then), UNSUPPORTED (in a child
+ * of the process that opened the session: open it after fork). */
 SENVEC_API senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, size_t count, float *out,
                                       size_t stride, senvec_embed_stats *stats, senvec_error *err);
 

@@ -93,14 +93,14 @@ static int print_json(const sv_common *common, const senvec_model_info *info, si
     for_each_file(info->directory, add_file, files);
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:f, s:I, s:I, s:o}",
-        "model", common->model, "folder", info->directory, "encoder", info->architecture, "layers", (json_int_t)info->layers, "heads",
-        (json_int_t)info->heads, "inner", (json_int_t)info->inner, "vocabulary", (json_int_t)info->vocabulary, "parameters",
-        (json_int_t)info->parameters, "dimensions", (json_int_t)info->dimensions, "pooling", info->pooling, "normalized",
-        info->normalized, "max_seq_length", (json_int_t)info->max_seq_length, "linear_macs", (json_int_t)info->linear_macs,
-        "precision", senvec_precision_name(info->precision), "tier", info->tier, "threads", (json_int_t)threads, "online_cpus",
-        (json_int_t)machine->online_cpus, "affinity_cpus", (json_int_t)machine->affinity_cpus, "quota_cpus",
-        machine->quota_cpus, "memory_bytes", (json_int_t)info->memory_bytes, "mapped_bytes", (json_int_t)info->mapped_bytes,
-        "files", files);
+        "model", common->model, "folder", info->directory, "encoder", info->architecture, "layers", (json_int_t)info->layers,
+        "heads", (json_int_t)info->heads, "inner", (json_int_t)info->inner, "vocabulary", (json_int_t)info->vocabulary,
+        "parameters", (json_int_t)info->parameters, "dimensions", (json_int_t)info->dimensions, "pooling", info->pooling,
+        "normalized", info->normalized, "max_seq_length", (json_int_t)info->max_seq_length, "linear_macs",
+        (json_int_t)info->linear_macs, "precision", senvec_precision_name(info->precision), "tier", info->tier, "threads",
+        (json_int_t)threads, "online_cpus", (json_int_t)machine->online_cpus, "affinity_cpus",
+        (json_int_t)machine->affinity_cpus, "quota_cpus", machine->quota_cpus, "memory_bytes", (json_int_t)info->memory_bytes,
+        "mapped_bytes", (json_int_t)info->mapped_bytes, "files", files);
     if (object) {
         json_object_set_new(object, "task", json_string(senvec_task_name(info->task)));
         json_object_set_new(object, "labels", json_integer((json_int_t)info->labels));

@@ -165,7 +165,8 @@ int sv_cmd_rerank(int argc, char **argv) {
         .options = options,
         .notes = "jsonl is {\"index\":3,\"score\":0.93,\"text\":\"...\"}; index counts the passages as they came, from 0.\n\n"
                  "Example:\n"
-                 "  senvec rerank -m cross-encoder/ms-marco-MiniLM-L6-v2 'how do plants eat?' passages.txt --top 5",
+                 "  senvec rerank -m cross-encoder/ms-marco-MiniLM-L6-v2 --top 5 \\\n"
+                 "    'how do plants eat?' passages.txt",
         .least_operands = 1,
         .most_operands = SIZE_MAX,
     };
