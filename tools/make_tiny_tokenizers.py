@@ -29,7 +29,7 @@ TEXTS = SENTENCES + [
     "", " ", "  ", "\n", "a", " a", "a ", "hello world", "Hello  World!\n\nIt's 12345 o'clock, isn't it? I'LL say ʼno'ſ",
     "The quick brown fox (jumps) over the lazy dog's back; 3.14159 != 2,718", "tab\tand\r\nline\u2028ends\u00a0nbsp\u3000wide",
     "e\u0301 é e\u0301\u0327 \u1e0b\u0323 \u212b ﬁ ㍿ ① \uff21\u0301 \u0600e\u0301 \u200d©",
-    "x\u00ady \ufeff \ufffd \x7f \x85", "  two spaces first", "\x01control first", "\u0301mark first",
+    "x\u00ady \ufeff \ufffd \x7f \x85", "  two spaces first", "\x01control first", "\u0301mark first", "\U000e0006\u0343\u0301",
     "<mask> a<mask>b <s></s> <unk>", "--------- ****** ____ ++++++++++", "a" * 64,
     "def f(x):\n    return x ** 2  # squared\n", "https://example.org/a?b=c&d=%20", "▁▁ ▁a ▁", "👨‍👩‍👧‍👦 🇩🇪🇫🇷 ❤️", "각 각 ᄀ",
     "\u0915\u094d\u0937 \u0e01\u0e33", "``quoted'' \"text\"", "word" * 40, "covid-19 COVID-19 covid-190 (covid-19)",
@@ -78,6 +78,7 @@ CHARSMAP = charsmap({
     "\n": " ", "\t": " ", "\r": " ", "\u00a0": " ", "\u3000": " ", "\u200d": " ", "\u00ad": "", "\ufeff": "",
     "\ufb01": "fi", "\u00bd": "1⁄2",
     "\uff21": "A", "e\u0301": "é", "E\u0301": "É", "\u2460": "1", "\u337f": "株式会社", "\u212b": "Å", "\u2026": "...",
+    "\u0343": "\u0313",
 })  # fmt: skip
 
 

@@ -194,6 +194,8 @@ static break_class break_class_of(uint32_t c) {
         return c < 0x20 || c == 0x7f ? CONTROL : OTHER;
     if (sv_char_joins(c))
         return JOINING;
+    if (c == 0x2065 || (c >= 0xfff0 && c <= 0xfff8) || (c >= 0xe0000 && c <= 0xe0fff))
+        return CONTROL; /* ignorable though unassigned, which not every version of utf8proc knows */
     switch (utf8proc_get_property((utf8proc_int32_t)c)->boundclass) {
     case UTF8PROC_BOUNDCLASS_CR:
     case UTF8PROC_BOUNDCLASS_LF:
