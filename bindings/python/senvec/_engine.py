@@ -2,7 +2,7 @@
 
 Objects of the same model and options share one `Engine`, and so its weights. Its sessions: one wide, with all threads, which
 one call at a time has; and narrow ones of one thread, for calls of few texts that find the wide one taken, so that many Python
-threads that each embed a query don't wait for each other. Long calls go to the library in pieces of a fraction of a second:
+threads that each embed a query don't wait for each other. Long calls go to the library in pieces of about half a second:
 between two, a signal (Ctrl-C) is heard and the next caller gets its turn.
 
 After a fork the child keeps the model (immutable memory, shared with its parent) and forgets the sessions, whose threads exist
@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from ._inputs import Batch
 
 _WINDOW = 512  # texts that the engine plans at a time: pieces are multiples of it where they can be
-_PIECE_SECONDS = 0.25
+_PIECE_SECONDS = 0.5
 _FIRST_PIECE_BYTES = 1 << 16
+_LEAST_PIECE_BYTES = 1 << 14  # smaller pieces would leave threads idle at their ends, on a busy machine above all
 _NARROW_TEXTS = 8  # a call of so few texts takes a narrow session rather than wait
 
 def embed_options(normalize: bool, dimensions: int, prompt: bytes) -> EmbedOptions:
@@ -247,7 +248,7 @@ class Engine:
         first, count = 0, batch.count
         average = max(batch.size / count, 1.0) if count else 1.0
         while first < count:
-            budget = self._rate * _PIECE_SECONDS if self._rate else _FIRST_PIECE_BYTES
+            budget = max(self._rate * _PIECE_SECONDS, _LEAST_PIECE_BYTES) if self._rate else _FIRST_PIECE_BYTES
             piece = max(int(budget / average), 1)
             if piece > _WINDOW:
                 piece -= piece % _WINDOW

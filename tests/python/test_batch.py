@@ -1,0 +1,153 @@
+"""senvec.batch: formats, columns, runs that were ended at any moment, and what a resumed run refuses."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+
+from senvec import SentenceTransformer
+from tiny_model import TEXTS, TINY
+
+try:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.ipc
+    import pyarrow.parquet
+
+    from senvec import batch
+except ImportError:
+    pa = None
+
+COUNT, ROWS = 500, 40
+
+
+@unittest.skipIf(pa is None, "no pyarrow")
+class Batch(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.model = SentenceTransformer(TINY, precision="fp32")
+        self.texts = [f"{TEXTS[index % len(TEXTS)]} {index}".replace("\0", "") for index in range(COUNT)]
+        self.table = pa.table({"id": range(COUNT), "text": self.texts})
+        self.input = self.path("in.parquet")
+        pa.parquet.write_table(self.table, self.input, row_group_size=70)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def read(self, folder):
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".parquet"))
+        return pa.concat_tables([pa.parquet.read_table(os.path.join(folder, name)) for name in names])
+
+    def vectors(self, table):
+        return np.array(table.column("embedding").to_pylist())
+
+    def test_formats(self):
+        expected = self.model.encode(self.texts)
+        pa.csv.write_csv(self.table, self.path("in.csv"))
+        with pa.ipc.new_file(self.path("in.arrow"), self.table.schema) as writer:
+            writer.write_table(self.table, max_chunksize=33)
+        with open(self.path("in.jsonl"), "w", encoding="utf-8") as file:
+            for index, text in enumerate(self.texts):
+                file.write(json.dumps({"id": index, "text": text}) + "\n")
+        for name in ("in.parquet", "in.csv", "in.arrow", "in.jsonl"):
+            out = self.path("out-" + name)
+            self.assertEqual(batch.embed(self.path(name), out, model=self.model, rows=ROWS), {"shards": 13, "rows": COUNT})
+            made = self.read(out)
+            self.assertEqual(made.column("id").to_pylist(), list(range(COUNT)), name)
+            np.testing.assert_array_equal(self.vectors(made).astype(np.float32), expected, name)
+
+    def test_forms(self):
+        for precision in ("float16", "int8", "ubinary"):
+            out = self.path(precision)
+            batch.embed([self.input], out, model=self.model, precision=precision, keep=["id"], normalize_embeddings=True)
+            made = self.read(out)
+            self.assertEqual(made.column_names, ["id", "embedding"])
+            plain = self.model.encode(self.texts, normalize_embeddings=True,
+                                      precision="float32" if precision == "float16" else precision)
+            np.testing.assert_array_equal(self.vectors(made), plain.astype(np.float16) if precision == "float16" else plain)
+
+    def test_nulls(self):
+        pa.parquet.write_table(pa.table({"text": ["a", None, "b"]}), self.path("nulls.parquet"))
+        batch.embed(self.path("nulls.parquet"), self.path("out"), model=self.model)
+        made = self.read(self.path("out")).column("embedding").to_pylist()
+        self.assertIsNone(made[1])
+        np.testing.assert_array_equal(np.array([made[0], made[2]], np.float32), self.model.encode(["a", "b"]))
+
+    def test_killed_and_resumed(self):
+        """Ended at each step of its way, a run that is resumed ends with the bytes of one that wasn't ended."""
+        batch.embed(self.input, self.path("whole"), model=self.model, rows=ROWS)
+        out = self.path("out")
+        code = (
+            "import os, sys\n"
+            "from senvec import SentenceTransformer, batch\n"
+            "left = int(sys.argv[1])\n"
+            "def count(function):\n"
+            "    def counted(*a):\n"
+            "        global left\n"
+            "        left -= 1\n"
+            "        if left == 0:\n"
+            "            os.kill(os.getpid(), 9)\n"
+            "        return function(*a)\n"
+            "    return counted\n"
+            "os.fsync, os.replace = count(os.fsync), count(os.replace)\n"
+            f"model = SentenceTransformer({TINY!r}, precision='fp32')\n"
+            f"batch.embed({self.input!r}, {out!r}, model=model, rows={ROWS}, resume=True)\n"
+        )
+        ended = 0
+        for step in (1, 3, 4, 5, 6, 7, 9, 10):
+            ended += subprocess.run([sys.executable, "-c", code, str(step)], timeout=600).returncode == -9
+        self.assertGreaterEqual(ended, 6)
+        with open(os.path.join(out, batch.MANIFEST), "a", encoding="utf-8") as file:
+            file.write('{"shard": 5, "fi')  # as a crash leaves it
+        batch.embed(self.input, out, model=self.model, rows=ROWS, resume=True)
+        names = sorted(name for name in os.listdir(self.path("whole")) if name != batch.MANIFEST)
+        for name in names:
+            with open(os.path.join(self.path("whole"), name), "rb") as one, open(os.path.join(out, name), "rb") as other:
+                self.assertEqual(one.read(), other.read(), name)
+        self.assertEqual(batch.embed(self.input, out, model=self.model, rows=ROWS, resume=True), {"shards": 0, "rows": 0})
+        with open(os.path.join(out, batch.MANIFEST), encoding="utf-8") as file:
+            shards = [json.loads(line)["shard"] for line in file.read().splitlines()[1:]]
+        self.assertEqual(sorted(shards), list(range(13)))
+
+    def test_shards_of_several_machines(self):
+        for part in range(3):
+            batch.embed(self.input, self.path(f"part{part}"), model=self.model, rows=ROWS, shard=(part, 3))
+        names = [set(os.listdir(self.path(f"part{part}"))) - {batch.MANIFEST} for part in range(3)]
+        self.assertEqual((len(set.union(*names)), sum(map(len, names))), (13, 13))
+
+    def test_refused(self):
+        out = self.path("out")
+        batch.embed(self.input, out, model=self.model, rows=ROWS)
+        with self.assertRaises(FileExistsError):
+            batch.embed(self.input, out, model=self.model, rows=ROWS)
+        pa.parquet.write_table(self.table.slice(1), self.path("other.parquet"))
+        for inputs, options in ((self.input, {"rows": ROWS, "precision": "int8"}), (self.input, {"rows": ROWS + 1}),
+                                (self.path("other.parquet"), {"rows": ROWS})):
+            with self.assertRaises(ValueError):
+                batch.embed(inputs, out, model=self.model, resume=True, **options)
+        with self.assertRaisesRegex(ValueError, "no column 'body'; there are id, text"):
+            batch.embed(self.input, self.path("a"), model=self.model, column="body")
+        with self.assertRaisesRegex(ValueError, "not strings"):
+            batch.embed(self.input, self.path("b"), model=self.model, column="id")
+        for wrong, error in (("nothing-*.parquet", FileNotFoundError), (self.path("none.parquet"), FileNotFoundError)):
+            with self.assertRaises(error):
+                batch.embed(wrong, self.path("c"), model=self.model)
+
+    def test_shell(self):
+        line = [sys.executable, "-m", "senvec.batch", self.input, "-o", self.path("out"), "-m", TINY, "-p", "fp32",
+                "--rows", "90"]
+        self.assertEqual(subprocess.run(line, capture_output=True, timeout=600).returncode, 0)
+        made = self.vectors(self.read(self.path("out")))
+        np.testing.assert_array_equal(made.astype(np.float32), self.model.encode(self.texts))
+        again = subprocess.run(line, capture_output=True, text=True, timeout=600)
+        self.assertEqual((again.returncode, again.stderr.count("\n")), (1, 1), again.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
