@@ -193,13 +193,16 @@ class Arguments(unittest.TestCase):
 
     def test_prompts(self):
         with tempfile.TemporaryDirectory() as folder:
-            path = copy_of(folder, prompts={"query": "the river ", "passage": "a stone "}, similarity_fn_name="dot")
+            prompts = {"query": "the river ", "document": "a stone ", "passage": "fog "}
+            path = copy_of(folder, prompts=prompts, similarity_fn_name="dot")
+            passage = SentenceTransformer(copy_of(folder, prompts={"passage": "fog "}), precision="fp32")
             model = SentenceTransformer(path, precision="fp32", prompts={"own": "light "})
             plain = self.model
             for made, prompt in (
                 (model.encode_query(TEXTS), "the river "), (model.encode_document(TEXTS), "a stone "),
                 (model.encode(TEXTS), ""), (model.encode(TEXTS, prompt_name="own"), "light "),
-                (model.encode(TEXTS, prompt="water "), "water "), (model.encode(TEXTS, prompt_name="query"), "the river "),
+                (model.encode(TEXTS, prompt="water "), "water "),
+                (passage.encode_document(TEXTS), ""), (model.encode(TEXTS, prompt_name="query"), "the river "),
             ):
                 np.testing.assert_array_equal(made, plain.encode([prompt + text for text in TEXTS]))
             np.testing.assert_array_equal(model.encode_query("dog"), plain.encode("the river dog"))

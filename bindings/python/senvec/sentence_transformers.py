@@ -236,9 +236,10 @@ class SentenceTransformer(Model):
 
     def encode_document(self, inputs: Texts | None = None, prompt_name: str | None = None, prompt: str | None = None,
                         *rest: Any, **arguments: Any) -> Vectors:
-        """`encode` with the prompt named "document", "passage" or "corpus", the first there is, unless one is given."""
+        """`encode` with the prompt named "document", unless one is given. As in sentence-transformers, every model has one,
+        which is empty unless it says otherwise: a prompt named "passage" is taken by its name."""
         if prompt_name is None and prompt is None:
-            prompt_name = next((name for name in ("document", "passage", "corpus") if self.prompts.get(name)), "document")
+            prompt_name = "document"
         return self.encode(inputs, prompt_name, prompt, *rest, **arguments)
 
     async def aencode(self, *arguments: Any, **named: Any) -> Vectors:
