@@ -8,7 +8,9 @@
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/write_report.h"
+#include "cli/write_target.h"
 #include "common/file.h"
+#include "hub/hub.h"
 #include "io/closest.h"
 #include "study/native_worker.h"
 #include "study/study.h"
@@ -50,6 +52,10 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
     options->progress = show_progress;
     options->progress_context = &progress;
     options->seed = given->seed;
+    char model[SV_MAX_PATH];
+    if (options->model && sv_hub_resolve(options->model, model, &err) == SENVEC_OK &&
+        sv_target_folder(model, options->out, &err) != SENVEC_OK)
+        return sv_cli_fail(&err);
     sv_cli_on_signal(interrupt);
     sv_progress_begin(&progress, "study", given->quiet);
     senvec_status status = sv_study_run(options, stages, &results, &err);

@@ -100,8 +100,8 @@ class Targets(Case):
                             ["pack", target], ["quantize", "-q", "--native", target]):
                 self.fails(run(command[0], "-m", model, *command[1:]), 2, "the model itself")
         for folder in (model, self.path / "dir", model / "1_Pooling"):
-            for command in ("export", "quantize"):
-                self.fails(run(command, "-m", model, folder), 2, "the model itself")
+            for command in (["export"], ["quantize"], ["study", "-q", "-o"], ["study", "bench", "-q", "-o"]):
+                self.fails(run(*command, folder, "-m", model), 2, "the model itself")
         (self.path / "onnx").mkdir()
         (self.path / "onnx" / "config.json").symlink_to(model / "config.json")
         self.fails(run("export", "-m", model, self.path / "onnx"), 2, "the model itself")
