@@ -26,8 +26,8 @@ def wait_for(condition):
 
 
 def ignore(numbers):
-    """For preexec_fn: what nohup and a job in the background do."""
-    return lambda: [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    """For preexec_fn: what nohup and a job in the background do; the others are taken, even if the tests run under nohup."""
+    return lambda: [signal.signal(number, signal.SIG_IGN if number in numbers else signal.SIG_DFL) for number in ENDING]
 
 
 class Terminal(Case):

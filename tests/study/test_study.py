@@ -338,7 +338,12 @@ class Interruption(Case):
     def start(self, *arguments, **more):
         """A study that takes long, in a group of processes of its own."""
         command = [SENVEC, "study", "-m", MODEL, "--out", self.out, "--peers", "none", "--rounds", "500", "--duration", "100"]
-        return subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, start_new_session=True, **more)
+        def take_signals():  # also where the tests run under nohup, whose ignored SIGHUP would be inherited
+            for number in (signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+
+        return subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, start_new_session=True,
+                                preexec_fn=take_signals, **more)
 
     def wait_for(self, process, true):
         until = time.monotonic() + PATIENCE
