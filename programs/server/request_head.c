@@ -39,6 +39,26 @@ static bool is_authorized(const sv_exchange *exchange) {
            (key && same_secret(key, secret));
 }
 
+/* A host, maybe with a port, that can't have been made to lead to this machine by whoever owns the name. */
+static bool is_literal_host(const char *host) {
+    size_t length = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    return host[0] == '[' || strspn(host, "0123456789.") == length || (length == 9 && strncasecmp(host, "localhost", 9) == 0);
+}
+
+/* Browsers say which page's script calls. One of another origin needs --cors. So does one of this origin where only this
+ * machine is listened to and the host is a name: anybody may have his name lead to 127.0.0.1 once his page is loaded. */
+static bool is_allowed_page(const sv_exchange *exchange) {
+    const sv_server *server = exchange->server;
+    const char *origin = sv_exchange_header(exchange, "Origin"), *host = sv_exchange_header(exchange, "Host");
+    const char *allowed = server->options.cors_origin;
+    if (!origin || exchange->route->use & SV_ROUTE_OPEN || (allowed && (!strcmp(allowed, "*") || !strcasecmp(allowed, origin))))
+        return true;
+    const char *own = strstr(origin, "://"), *address = strstr(server->address, "://");
+    if (!own || !host || strcasecmp(own + 3, host) != 0)
+        return false;
+    return is_literal_host(host) || (address && strncmp(address, "://127.", 7) != 0 && strncmp(address, "://[::1]", 8) != 0);
+}
+
 /* The route, or an error as the answer. */
 static void find_route(sv_exchange *exchange) {
     exchange->route = sv_route_find(exchange->method, exchange->path, &exchange->allowed);
@@ -99,6 +119,11 @@ static void judge_headers(sv_exchange *exchange, const char *version) {
     }
     if (exchange->status)
         return;
+    if (!is_allowed_page(exchange)) {
+        sv_exchange_fail(exchange, 403, "pages of '%.100s' may not use this server; to let them, start it with --cors '%.100s'",
+                         sv_exchange_header(exchange, "Origin"), sv_exchange_header(exchange, "Origin"));
+        return;
+    }
     if (!is_authorized(exchange)) {
         sv_exchange_fail(exchange, 401,
                          "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\" or \"api-key: KEY\"");

@@ -7,8 +7,8 @@
 #include "common/clock.h"
 #include "server/exchange.h"
 
-static const unsigned statuses[SV_METRIC_STATUSES] = {200, 204, 400, 401, 404, 405, 408, 413, 415,
-                                                      422, 424, 429, 499, 500, 501, 503, 504};
+static const unsigned statuses[SV_METRIC_STATUSES] = {200, 204, 400, 401, 403, 404, 405, 408, 413,
+                                                      415, 422, 424, 429, 499, 500, 501, 503, 504};
 static const double seconds_bounds[SV_METRIC_BUCKETS] = {0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02,
                                                          0.03,   0.05,  0.1,   0.2,   0.5,   1,      2,    5};
 static const double texts_bounds[SV_METRIC_BUCKETS] = {1,   2,   4,    8,    16,   32,   64,    128,

@@ -12,7 +12,7 @@ struct sv_server;
 struct sv_exchange;
 
 #define SV_METRIC_ROUTES 64 /* the last one: paths that no route has */
-#define SV_METRIC_STATUSES 17
+#define SV_METRIC_STATUSES 18
 #define SV_METRIC_BUCKETS 16
 
 typedef struct sv_histogram {

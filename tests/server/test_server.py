@@ -112,6 +112,26 @@ class Access(unittest.TestCase):
                 self.assertEqual(s.metrics()["senvec_log_lines_lost_total"], lost)  # there is room again
             os.close(reader)
 
+    def test_foreign_pages(self):
+        """A browser sends the page's origin: only ours may use the server, unless --cors names it."""
+        def ask(s, origin, host=None, path="/embed"):
+            headers = {"Origin": origin, **({"Host": host} if host else {})}
+            return s.call("POST", path, {"inputs": "a", "input": "a"}, headers)[0]
+
+        with Service() as s:
+            for host in ("127.0.0.1", "localhost", "[::1]"):
+                self.assertEqual(ask(s, f"http://{host}:{s.port}", f"{host}:{s.port}"), 200)
+            for origin, host in (("https://evil.example", None), ("null", None), ("http://127.0.0.1", None), ("", None),
+                                 (f"http://evil.example:{s.port}", f"evil.example:{s.port}"),  # its name leads to us
+                                 ("http://127.evil.example", "127.evil.example"), ("http://localhost.evil", "localhost.evil")):
+                for path in ("/embed", "/v1/embeddings", "/tokenize"):
+                    self.assertEqual(ask(s, origin, host, path), 403, (origin, host))
+            self.assertEqual(s.call("GET", "/health", headers={"Origin": "https://evil.example"})[0], 200)
+        with Service("--cors", "https://good.example") as s:
+            self.assertEqual((ask(s, "https://good.example"), ask(s, "https://evil.example")), (200, 403))
+        with Service("--cors", "*") as s:
+            self.assertEqual(ask(s, "https://evil.example"), 200)
+
     def test_the_page_is_shut(self):
         with Service() as s:
             headers = s.call("GET", "/")[1]
