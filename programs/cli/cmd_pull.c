@@ -42,11 +42,24 @@ static void show_notice(void *context, const char *line) {
         sv_cli_say("%s", line);
 }
 
+static int verify_model(const char *name, bool quiet) {
+    char directory[SV_MAX_PATH];
+    size_t count;
+    senvec_error err;
+    if (sv_hub_verify(name, directory, &count, &err) != SENVEC_OK)
+        return sv_cli_fail(&err);
+    if (!quiet)
+        sv_cli_say("%s: %zu files are what was fetched", name, count);
+    printf("%s\n", directory);
+    return SV_EXIT_DONE;
+}
+
 int sv_cmd_pull(int argc, char **argv) {
-    bool force = false;
+    bool force = false, verify = false;
     display shown = {.quiet = false};
     const sv_option options[] = {
         SV_OPTION_FLAG('f', "force", &force, "fetch it even if it is there"),
+        SV_OPTION_FLAG(0, "verify", &verify, "fetch nothing: read what is there and compare every byte\nwith what was fetched"),
         SV_OPTION_FLAG('q', "quiet", &shown.quiet, "no progress, no summary"),
         SV_OPTIONS_END,
     };
@@ -76,6 +89,10 @@ int sv_cmd_pull(int argc, char **argv) {
     if (code != SV_RUN)
         return code;
 
+    if (verify && force)
+        return sv_cli_usage_error("--verify fetches nothing, --force fetches all: give one of them");
+    if (verify)
+        return verify_model(operands.items[0], shown.quiet);
     const sv_hub_options hub = {.force = force, .progress = show_progress, .notice = show_notice, .context = &shown};
     char directory[SV_MAX_PATH];
     bool fetched;

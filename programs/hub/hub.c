@@ -249,3 +249,19 @@ senvec_status sv_hub_pull(const char *name, const sv_hub_options *options, char 
     static const sv_hub_options defaults;
     return sv_hub_pull_known(name, &default_model, options ? options : &defaults, directory, fetched, err);
 }
+
+senvec_status sv_hub_verify_known(const char *name, const sv_hub_known *known, char directory[SV_MAX_PATH], size_t *count,
+                                  senvec_error *err) {
+    if (is_path(name))
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%.900s: a folder, not a name; nothing is known of its files", name);
+    sv_hub_name parsed;
+    SENVEC_TRY(parse_name(name, &parsed, err));
+    if (known && (strcmp(known->org, parsed.org) != 0 || strcmp(known->repo, parsed.repo) != 0))
+        known = NULL;
+    SENVEC_TRY(sv_hub_resolve(name, directory, err));
+    return sv_hub_verify_directory(directory, known, count, err);
+}
+
+senvec_status sv_hub_verify(const char *name, char directory[SV_MAX_PATH], size_t *count, senvec_error *err) {
+    return sv_hub_verify_known(name, &default_model, directory, count, err);
+}

@@ -60,4 +60,9 @@ typedef struct sv_hub_options {
 senvec_status sv_hub_pull(const char *name, const sv_hub_options *options, char directory[SV_MAX_PATH], bool *fetched,
                           senvec_error *err);
 
+/* Reads the model NAME that is in a cache once more and compares every file with what was fetched; the network isn't used.
+ * *count gets how many were compared. Errors: NOT_FOUND (not in a cache), INTEGRITY (the first file that differs or is
+ * missing), IO, UNSUPPORTED (nothing is known of what the files must be), INVALID_ARGUMENT. */
+senvec_status sv_hub_verify(const char *name, char directory[SV_MAX_PATH], size_t *count, senvec_error *err);
+
 #endif

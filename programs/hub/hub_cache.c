@@ -117,13 +117,13 @@ senvec_status sv_stamp_write(const char *directory, const json_t *stamp, senvec_
     return sv_atomic_file_commit(&file, err);
 }
 
-static json_t *load_stamp(const char *directory) {
+json_t *sv_stamp_load(const char *directory) {
     char path[SV_MAX_PATH];
     return sv_path_join(directory, STAMP, path, NULL) == SENVEC_OK ? json_load_file(path, 0, NULL) : NULL;
 }
 
 bool sv_stamp_holds(const char *directory) {
-    json_t *stamp = load_stamp(directory);
+    json_t *stamp = sv_stamp_load(directory);
     json_t *files = json_object_get(stamp, "files"), *entry;
     const char *name;
     bool holds = json_object_size(files) > 0;
@@ -138,7 +138,7 @@ bool sv_stamp_holds(const char *directory) {
 }
 
 void sv_stamp_revision(const char *directory, char *out, size_t size) {
-    json_t *stamp = load_stamp(directory);
+    json_t *stamp = sv_stamp_load(directory);
     const char *revision = json_string_value(json_object_get(stamp, "revision"));
     snprintf(out, size, "%s", revision ? revision : "");
     json_decref(stamp);

@@ -6,6 +6,7 @@
  *     hub_package.c  source 2: the files in a Python package
  *     hub_pip.c      how pip is run for it
  *     hub_http.c     one origin over HTTP: retries, resuming, the token
+ *     hub_verify.c   whether a fetched model is still what came
  *     digest.c       SHA-256 and git object ids of files
  */
 #ifndef SV_HUB_HUB_INTERNAL_H
@@ -70,6 +71,8 @@ json_t *sv_stamp_new(const char *source, const char *revision);
 /* False for want of memory. */
 bool sv_stamp_add(json_t *stamp, const char *file, const sv_digest *digest);
 senvec_status sv_stamp_write(const char *directory, const json_t *stamp, senvec_error *err);
+/* NULL: there is none. To be released. */
+json_t *sv_stamp_load(const char *directory);
 /* Whether the folder holds exactly what its stamp says, by name and size: it was verified when the stamp was written. */
 bool sv_stamp_holds(const char *directory);
 /* The stamp's "revision" into `out`, "" if there is none. */
@@ -82,6 +85,13 @@ senvec_status sv_cache_lock(const char *path, const sv_hub_options *options, int
 senvec_status sv_cache_install(const char *staged, const char *directory, senvec_error *err);
 /* Makes the folders above directory/name. */
 senvec_status sv_cache_make_parents(const char *directory, const char *name, char path[SV_MAX_PATH], senvec_error *err);
+
+/* Compares the bytes of a folder in either cache with what is known of them; *count gets the files. Errors: INTEGRITY, IO,
+ * UNSUPPORTED (nothing is known). */
+senvec_status sv_hub_verify_directory(const char *directory, const sv_hub_known *known, size_t *count, senvec_error *err);
+/* sv_hub_verify with another table of one known model, for tests. */
+senvec_status sv_hub_verify_known(const char *name, const sv_hub_known *known, char directory[SV_MAX_PATH], size_t *count,
+                                  senvec_error *err);
 
 /* ------------------------------------------------------------------------------------------------------------ HTTP */
 

