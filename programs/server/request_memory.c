@@ -3,6 +3,13 @@
  * divided so: A. K. Choudhury and E. L. Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998.) */
 #include "server/request_memory.h"
 
+size_t sv_request_memory_default(uint64_t machine, uint64_t model) {
+    uint64_t taken = model + ((uint64_t)64 << 20), half = machine > taken ? (machine - taken) / 2 : 0;
+    if (machine == 0 || half > SV_DEFAULT_SERVER_MEMORY)
+        return SV_DEFAULT_SERVER_MEMORY;
+    return half > SV_LEAST_SERVER_MEMORY ? (size_t)half : SV_LEAST_SERVER_MEMORY;
+}
+
 void sv_request_memory_init(sv_request_memory *memory, size_t most) {
     *memory = (sv_request_memory){.most = most};
     pthread_mutex_init(&memory->lock, NULL);

@@ -16,6 +16,8 @@
 
 #define SV_SMALL_REQUEST ((size_t)256 << 10)
 #define SV_MEMORY_SHARES 1024
+#define SV_DEFAULT_SERVER_MEMORY ((size_t)512 << 20)
+#define SV_LEAST_SERVER_MEMORY ((size_t)16 << 20)
 
 typedef struct sv_request_memory {
     pthread_mutex_t lock;
@@ -30,6 +32,10 @@ typedef enum sv_memory_answer {
     SV_MEMORY_BUSY,  /* others have it; later there may be some */
     SV_MEMORY_NEVER, /* a request can't have so much even if it is the only one */
 } sv_memory_answer;
+
+/* How much there is where nobody says it: 512 MiB, or half of what `machine` bytes (0: unknown; a control group's limit counts)
+ * leave beside a model of `model` bytes and a process of 64 MiB; at least 16 MiB. */
+size_t sv_request_memory_default(uint64_t machine, uint64_t model);
 
 void sv_request_memory_init(sv_request_memory *memory, size_t most);
 void sv_request_memory_release(sv_request_memory *memory);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/cpu/machine.h"
 #include "common/file.h"
 #include "server/exchange.h"
 #include "server/listen.h"
@@ -48,7 +49,6 @@ static void fill_in(sv_server_options *options) {
     options->http_threads = options->http_threads ? options->http_threads : 1;
     options->max_connections = options->max_connections ? options->max_connections : SV_DEFAULT_CONNECTIONS;
     options->max_body = options->max_body ? options->max_body : SV_DEFAULT_BODY;
-    options->max_memory = options->max_memory ? options->max_memory : SV_DEFAULT_SERVER_MEMORY;
     options->idle_s = options->idle_s ? options->idle_s : SV_DEFAULT_IDLE_S;
     options->read_s = options->read_s ? options->read_s : SV_DEFAULT_READ_S;
     options->write_s = options->write_s ? options->write_s : SV_DEFAULT_WRITE_S;
@@ -183,6 +183,11 @@ senvec_status sv_server_open(senvec_model *model, const sv_server_options *optio
     senvec_model_describe(model, &server->info);
     name_model(server, options);
     sv_server_metrics_init(&server->metrics);
+    if (!server->options.max_memory) {
+        sv_machine machine;
+        sv_machine_describe(&machine);
+        server->options.max_memory = sv_request_memory_default(machine.memory_bytes, server->info.memory_bytes);
+    }
     sv_request_memory_init(&server->memory, server->options.max_memory);
     give_back_large_blocks();
     pthread_mutex_init(&server->log_lock, NULL);

@@ -27,7 +27,7 @@ typedef struct sv_server_options {
     size_t http_threads;    /* [1] */
     size_t max_connections; /* [1024] more wait in the kernel's queue */
     size_t max_body;        /* bytes of a request [32 MiB] */
-    size_t max_memory;      /* bytes of all requests and answers together [512 MiB] */
+    size_t max_memory;      /* bytes of all requests and answers together [512 MiB, or less where there is less] */
     size_t idle_s;          /* a connection without a request [75] */
     size_t read_s;          /* for a request to arrive completely [30] */
     size_t write_s;         /* for an answer to be taken completely [60] */
@@ -37,7 +37,6 @@ typedef struct sv_server_options {
 #define SV_DEFAULT_PORT 8080
 #define SV_DEFAULT_CONNECTIONS 1024
 #define SV_DEFAULT_BODY ((size_t)32 << 20)
-#define SV_DEFAULT_SERVER_MEMORY ((size_t)512 << 20)
 #define SV_DEFAULT_IDLE_S 75
 #define SV_DEFAULT_READ_S 30
 #define SV_DEFAULT_WRITE_S 60
