@@ -17,7 +17,7 @@
 
 #define BLOCKED_NS UINT64_C(50000)    /* waiting took longer: nothing was there before */
 #define SLICE_NS 100000               /* the shortest that there is */
-#define STACK_BYTES ((size_t)1 << 20) /* whatever ulimit -s says: 300 KB are used */
+#define STACK_BYTES ((size_t)2 << 20) /* whatever ulimit -s says: 300 KB are used */
 /* TLS 1.2 and newer, with forward secrecy. */
 #define TLS_PRIORITIES "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1:-RSA"
 #define DELIVERY_STEP 0.0002 /* of the target; see late_ns in batcher/request_queue.c */

@@ -6,7 +6,7 @@
 
 #include "server/exchange.h"
 
-#define STACK_BYTES ((size_t)1 << 20)
+#define STACK_BYTES ((size_t)2 << 20)
 #define NICE 5 /* as the batcher's workers: HTTP threads go first */
 
 static void *read_bodies(void *context) {

@@ -1,5 +1,5 @@
-/* Where the two may differ: jansson refuses numbers out of range and NUL in a member's name, though they are JSON, and nests
- * deeper. */
+/* Where the two may differ: jansson refuses numbers out of range and NUL in a member's name, though they are JSON, nests
+ * deeper, and takes a NUL behind the document for its end. */
 #include "json_reference.h"
 
 #include <jansson.h>
@@ -90,7 +90,7 @@ const char *json_difference(const char *text, size_t length, int *valid) {
     else if (read && json_error_code(&error) != json_error_numeric_overflow &&
              json_error_code(&error) != json_error_null_byte_in_key)
         difference = error.text[0] ? "only the reference refuses it" : "the reference says nothing";
-    else if (!read && reference && !strstr(err.message, "too deeply"))
+    else if (!read && reference && !strstr(err.message, "too deeply") && !(err.offset < length && text[err.offset] == 0))
         difference = "only the reference reads it";
     else if (!read && err.offset > length)
         difference = "a fault behind the end";
