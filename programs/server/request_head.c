@@ -81,6 +81,8 @@ static void read_encoding(sv_exchange *exchange) {
                          encoding);
         return;
     }
+    if (!sv_exchange_reserve(exchange, SV_GUNZIP_BYTES))
+        return;
     exchange->gunzip = sv_gunzip_open();
     if (!exchange->gunzip)
         sv_exchange_fail_memory(exchange, "unpacking the body");

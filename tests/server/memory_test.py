@@ -93,6 +93,15 @@ class Requests(unittest.TestCase):
                 raw.sendall(b"100000\r\n" + b" " * MB + b"\r\n")
             s.wait_for(lambda values: values["senvec_request_memory_bytes"] < MB)  # though the request isn't over
 
+    def test_what_unpacks_is_counted(self):
+        with Service() as s:
+            head = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 100\r\n\r\n"
+            with contextlib.ExitStack() as stack:
+                for _ in range(20):
+                    stack.enter_context(s.socket()).sendall(head)
+                s.wait_for(lambda values: values["senvec_request_memory_bytes"] > 20 * 40000)
+            s.wait_for(lambda values: values["senvec_request_memory_bytes"] == 0)
+
 
 class LargeBodies(unittest.TestCase):
     BODY = b'{"inputs":["a%s"]}' % ("\u0301" * (12 * MB)).encode()
