@@ -13,7 +13,7 @@
  * Batch size (slo). A batch blocks its worker, so what arrives meanwhile waits for it: a quarter of the target at most. It
  * needn't be larger than what makes the fixed cost of a call small either. Bulk takes larger batches than that needs, an eighth
  * of the target, since more texts fill the kernels better, too. Below that, the waiting work is shared by the workers that are
- * free. A text too long to go with the ones before it is passed over and comes first next time.
+ * free. An interactive text too long to go with the ones before it is passed over and comes first next time.
  *
  * Admission (slo). The work that is due before the new job and what is being computed give the time at which it would be
  * complete; for interactive jobs the queue adds how late the latest percent of them has been (late_ns) and what the caller
@@ -200,19 +200,24 @@ static uint64_t served_until(const sv_queue *queue, sv_class class, uint64_t now
 
 /* When a job that came now is due: after the client's own waiting work, as if it had the machine for itself. Each class is
  * counted apart, so that small requests needn't wait for what the same client (or all that come through one proxy) has queued
- * as bulk.
+ * as bulk. The end of that work was written down when it came (`after`) rather than counted anew, so that a change of the cost
+ * model doesn't put a client's requests in another order; only what was cancelled makes it wrong, hence the upper bound.
  *
  * Several clients that each send as much as the machine can do are promised more than it can do, and all come late. A client
  * that has nothing waiting hasn't caused that, so its time begins where theirs stands. */
-static uint64_t due_time(const sv_queue *queue, const sv_job *job, uint64_t now) {
-    double waiting = queue->clients[client_slot(job->client)].waiting_work[job->class];
-    double ns = (waiting + SV_STRETCH * job->work) * loaded_ns(queue) / (double)queue->options.workers;
-    uint64_t due = later(served_until(queue, job->class, now), ns);
+static void set_due_time(const sv_queue *queue, sv_job *job, uint64_t now) {
+    size_t slot = client_slot(job->client);
+    double ns = loaded_ns(queue) / (double)queue->options.workers, own = job->work * ns;
+    uint64_t base = served_until(queue, job->class, now);
+    uint64_t most = later(base, 2 * ns * queue->clients[slot].waiting_work[job->class]);
+    if (queue->clients[slot].after[job->class] > base)
+        base = queue->clients[slot].after[job->class] < most ? queue->clients[slot].after[job->class] : most;
+    job->after = later(base, own);
+    job->key = later(base, SV_STRETCH * own);
     if (job->deadline) {
         uint64_t latest = time_until((uint64_t)(job->work * queue->counts.cost.per_work_ns), job->deadline);
-        due = latest < due ? latest : due; /* it must be begun then */
+        job->key = latest < job->key ? latest : job->key; /* it must be begun then */
     }
-    return due;
 }
 
 static void count_waiting(sv_queue *queue, const sv_job *job, double work) {
@@ -255,14 +260,14 @@ static sv_admission judge(const sv_queue *queue, sv_job *job, uint64_t now, doub
     if (queue->options.policy != SV_POLICY_SLO) {
         job->class = SV_CLASS_INTERACTIVE;
         job->large = false;
-        job->key = now;
+        job->key = job->after = now;
         job->predicted = later(now, wait_ns(queue, now, job->class, queue->counts.waiting_work[job->class]) + own);
         return SV_ADMITTED;
     }
     job->large = job->work * queue->counts.cost.per_work_ns > quantum_ns(queue, SV_CLASS_INTERACTIVE);
     bool small = job->count == 1 || (!job->large && job->count <= SV_INTERACTIVE_TEXTS);
     job->class = small ? SV_CLASS_INTERACTIVE : SV_CLASS_BULK;
-    job->key = due_time(queue, job, now);
+    set_due_time(queue, job, now);
     double promise = HEADROOM * (double)queue->options.max_wait_ns * (job->class == SV_CLASS_BULK ? SV_BULK_PATIENCE : 1);
     promise = larger(promise, SV_STRETCH * own);
     double margin = job->class == SV_CLASS_BULK ? 0 : queue->counts.late_ns + (double)job->outside_ns;
@@ -333,6 +338,7 @@ sv_admission sv_queue_admit(sv_queue *queue, sv_job *job, uint64_t now, uint64_t
     counts->clients += queue->clients[client_slot(job->client)].jobs++ == 0;
     if (job->deadline && job->deadline < queue->next_expiry)
         queue->next_expiry = job->deadline;
+    queue->clients[client_slot(job->client)].after[job->class] = job->after;
     count_waiting(queue, job, job->work);
     heap_add(queue, job);
     return SV_ADMITTED;
@@ -425,7 +431,8 @@ static sv_job *first_begun(const sv_queue *queue, sv_class class) {
     return first;
 }
 
-/* Takes texts of `class` into an empty batch; false: none can be taken. */
+/* Takes texts of `class` into an empty batch; false: none can be taken. No bulk request is begun only because the next text of
+ * the one before it doesn't fit: it would take memory for its vectors long before its time. */
 static bool fill(sv_queue *queue, sv_class class, share most, sv_batch *batch) {
     const sv_cost_model *cost = &queue->counts.cost;
     sv_job *aside[MAX_PASSED_OVER], *job;
@@ -437,7 +444,7 @@ static bool fill(sv_queue *queue, sv_class class, share most, sv_batch *batch) {
         bool fits = batch->count == 0 || with <= most.ns;
         if (fits && may_start(queue, job))
             take_text(queue, job, batch);
-        else if (fits || sv_cost_predict(cost, batch->work + SMALLEST_TEXT) <= most.ns)
+        else if (fits || (class == SV_CLASS_INTERACTIVE && sv_cost_predict(cost, batch->work + SMALLEST_TEXT) <= most.ns))
             heap_remove(queue, aside[passed++] = job);
         else
             break;

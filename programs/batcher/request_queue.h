@@ -78,6 +78,7 @@ typedef struct sv_job {
     /* The queue's own. */
     struct sv_job *next; /* in a list of jobs that are handed back */
     uint64_t key;        /* when it is due; the heap's order */
+    uint64_t after;      /* when the client's next one begins, by the same reckoning */
     uint64_t sequence;   /* breaks ties */
     uint64_t predicted;  /* when it was expected to be complete */
     double work, taken_work;
@@ -146,6 +147,7 @@ typedef struct sv_queue {
     uint64_t running_until[SV_MAX_THREADS]; /* (workers) of each running batch: expected end; 0: slot is free */
     struct {
         double waiting_work[SV_CLASSES];
+        uint64_t after[SV_CLASSES]; /* that work would be done by then, if the client had the machine for itself */
         size_t jobs;
     } clients[SV_QUEUE_CLIENTS];
 } sv_queue;
