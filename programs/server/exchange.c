@@ -43,8 +43,9 @@ static void finish(sv_exchange *exchange) {
     const sv_request *request = &exchange->request;
     if (request->status == SENVEC_OK) {
         exchange->status = 200;
-        if (sv_exchange_reserve_answer(exchange))
-            exchange->finish(exchange);
+        exchange->finish(exchange);
+    } else if (request->status == SENVEC_OUT_OF_MEMORY) {
+        sv_exchange_fail_memory(exchange, "the vectors");
     } else if (request->status != SENVEC_CANCELLED) {
         sv_exchange_fail(exchange, 500, "embedding failed: %s", senvec_status_text(request->status));
     } else if (request->expired) {
@@ -102,12 +103,18 @@ static void on_refused(sv_exchange *exchange, sv_admission why) {
     }
 }
 
+static bool on_start(sv_request *request) {
+    sv_exchange *exchange = request->context;
+    if (!sv_exchange_start(exchange))
+        return false;
+    request->out = exchange->vectors;
+    return true;
+}
+
 /* The texts are known: into the queue with them; the batcher becomes one of the holders. False: an answer stands. */
 static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
     sv_server *server = exchange->server;
-    if (!exchange->vectors)
-        exchange->vectors = sv_exchange_alloc(exchange, exchange->count, exchange->width * sizeof(float), "the vectors");
-    exchange->lengths = exchange->vectors ? sv_exchange_alloc(exchange, exchange->count, sizeof(uint32_t), "the texts") : NULL;
+    exchange->lengths = sv_exchange_alloc(exchange, exchange->count, sizeof(uint32_t), "the texts");
     if (!exchange->lengths || !sv_exchange_may_answer(exchange))
         return false;
     exchange->options = (senvec_embed_options){.normalize = exchange->normalize, .prompt = exchange->prompt};
@@ -116,7 +123,6 @@ static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
         .texts = exchange->texts,
         .count = exchange->count,
         .lengths = exchange->lengths,
-        .out = exchange->vectors,
         .stride = exchange->width,
         .run = exchange->run,
         .extra_tokens = exchange->extra_tokens,
@@ -125,6 +131,7 @@ static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
         .client = exchange->client,
         .deadline_ns = exchange->deadline_ns,
         .outside_ns = outside_ns,
+        .start = on_start,
         .done = on_done,
         .context = exchange,
     };
@@ -241,5 +248,7 @@ void sv_exchange_completed(void *context, struct MHD_Connection *connection, voi
     }
     sv_bytes_release(&exchange->answer);
     sv_exchange_drop_request(exchange);
+    if (exchange->has_result)
+        atomic_fetch_sub(&server->results, 1);
     free(exchange);
 }

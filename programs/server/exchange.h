@@ -74,7 +74,8 @@ struct sv_exchange {
     /* The vectors. */
     sv_request request;
     size_t width;                   /* floats of a text in the vectors */
-    float *vectors;                 /* (count, width) */
+    float *vectors;                 /* (count, width); in most cases NULL before the first is computed */
+    bool has_result;                /* it counts among the server's results */
     void (*finish)(sv_exchange *);  /* they are there, on a thread of the batcher: writes the answer */
     atomic_int holders;             /* threads that still work on it while it is suspended; the last gives it to its loop */
     uint64_t handed_ns, outside_ns; /* when the body was complete; what its loop then added to the time */
@@ -94,9 +95,11 @@ __attribute__((format(printf, 3, 4))) void sv_exchange_fail(sv_exchange *exchang
 /* request_body.c. Takes `bytes` of the server's memory for requests until sv_exchange_drop_request; before the memory itself is
  * taken. False: an error is the answer, 429 where others have it, 413 where there never will be so much. */
 bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes);
-/* The same for the answer with its vectors; and whether that could ever be had, before they are computed. */
-bool sv_exchange_reserve_answer(sv_exchange *exchange);
+/* Whether there could ever be memory for the vectors and the answer; false: an error is the answer. */
 bool sv_exchange_may_answer(sv_exchange *exchange);
+/* Takes that memory, and `vectors` from the system, when the first of them is about to be computed; false: others have it now.
+ * One request has it in any case, so that all get it in time. */
+bool sv_exchange_start(sv_exchange *exchange);
 /* malloc after sv_exchange_reserve; NULL: an error is the answer. `what` ends "no memory for ". */
 void *sv_exchange_alloc(sv_exchange *exchange, size_t count, size_t size, const char *what);
 /* The answer is 503: the system gave no memory for `what`. */

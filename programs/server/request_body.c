@@ -42,20 +42,34 @@ bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes) {
     return reserve(exchange, SV_MEMORY_WORK, bytes);
 }
 
-/* In the longest form, with each number in some 12 characters. */
-static size_t answer_bytes(const sv_exchange *exchange) {
+/* Of the vectors, where they aren't there yet, and of the answer in its longest form, with each number in some 12 characters.
+ */
+static size_t result_bytes(const sv_exchange *exchange) {
     size_t numbers = exchange->answer_numbers ? exchange->answer_numbers : exchange->count * exchange->dimensions;
-    return numbers * 12;
+    return (exchange->vectors ? 0 : exchange->count * exchange->width * sizeof(float)) + numbers * 12;
 }
 
 bool sv_exchange_may_answer(sv_exchange *exchange) {
-    size_t wanted = exchange->reserved + answer_bytes(exchange);
+    size_t wanted = exchange->reserved + result_bytes(exchange);
     return wanted <= sv_request_memory_limit(&exchange->server->memory, SV_MEMORY_ANSWER, wanted) ||
            fail_never(exchange, SV_MEMORY_ANSWER);
 }
 
-bool sv_exchange_reserve_answer(sv_exchange *exchange) {
-    return reserve(exchange, SV_MEMORY_ANSWER, answer_bytes(exchange));
+bool sv_exchange_start(sv_exchange *exchange) {
+    sv_server *server = exchange->server;
+    size_t bytes = result_bytes(exchange);
+    if (sv_request_memory_take(&server->memory, exchange->address, SV_MEMORY_ANSWER, exchange->reserved, bytes) !=
+        SV_MEMORY_GRANTED) {
+        if (atomic_load(&server->results) > 0)
+            return false;
+        sv_request_memory_force(&server->memory, exchange->address, bytes);
+    }
+    atomic_fetch_add(&server->results, 1);
+    exchange->has_result = true;
+    exchange->reserved += bytes;
+    if (!exchange->vectors)
+        exchange->vectors = malloc(exchange->count * exchange->width * sizeof(float));
+    return true;
 }
 
 void sv_exchange_fail_memory(sv_exchange *exchange, const char *what) {

@@ -49,6 +49,13 @@ sv_memory_answer sv_request_memory_take(sv_request_memory *memory, uint64_t addr
     return granted ? SV_MEMORY_GRANTED : SV_MEMORY_BUSY;
 }
 
+void sv_request_memory_force(sv_request_memory *memory, uint64_t address, size_t bytes) {
+    pthread_mutex_lock(&memory->lock);
+    memory->used += bytes;
+    memory->shares[address % SV_MEMORY_SHARES] += bytes;
+    pthread_mutex_unlock(&memory->lock);
+}
+
 void sv_request_memory_give(sv_request_memory *memory, uint64_t address, size_t bytes) {
     pthread_mutex_lock(&memory->lock);
     memory->used -= bytes;

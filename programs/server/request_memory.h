@@ -2,8 +2,8 @@
  *
  * What a request takes is taken here first and given back when it is freed. Nobody can take all:
  *
- * - requests of up to SV_SMALL_REQUEST bytes, and answers to what was computed, may use all of the memory, larger requests all
- *   but an eighth: there is room for small ones however many large ones there are, and work that is done isn't thrown away;
+ * - requests of up to SV_SMALL_REQUEST bytes, and vectors with the answers to be made of them, may use all of the memory,
+ * larger requests all but an eighth: there is room for small ones however many large ones there are, and what waits gets on;
  * - an address may hold a multiple of what is then left to all, so that whoever comes next finds some: bodies, which cost their
  *   sender nothing while they are half sent, as much as is left; work and answers 15 times as much. */
 #ifndef SV_SERVER_REQUEST_MEMORY_H
@@ -45,6 +45,8 @@ sv_memory_answer sv_request_memory_take(sv_request_memory *memory, uint64_t addr
                                         size_t more);
 void sv_request_memory_give(sv_request_memory *memory, uint64_t address, size_t bytes);
 size_t sv_request_memory_used(sv_request_memory *memory);
+/* Takes them whatever is left: for the one request without which nothing would get on. */
+void sv_request_memory_force(sv_request_memory *memory, uint64_t address, size_t bytes);
 /* The most that one request can have for `use`. */
 size_t sv_request_memory_limit(const sv_request_memory *memory, sv_memory_use use, size_t wanted);
 

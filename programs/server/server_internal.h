@@ -37,6 +37,7 @@ struct sv_server {
     sv_server_metrics metrics;
     sv_request_memory memory;
     atomic_ullong refused_memory;
+    atomic_size_t results; /* exchanges with memory for vectors and an answer */
     atomic_bool draining;
     atomic_ullong last_id;
     uint64_t opened_ns, id_seed;

@@ -434,20 +434,23 @@ class Limits(unittest.TestCase):
             self.assertIn(word, done.stderr)
 
     def test_bulk_of_many_clients_is_not_refused(self):
-        body = {"input": ["a few words of text"] * 32}
-        with Service(*SLOW) as s:
-            answers = []
-            threads = [threading.Thread(target=lambda: answers.append(s.call("POST", "/v1/embeddings", body)[0]))
-                       for _ in range(64)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            self.assertEqual(answers, [200] * 64)
-            values = s.metrics()
-            self.assertEqual(values['senvec_queue_seconds_count{class="bulk"}'], 64)
-            self.assertEqual(values['senvec_queue_seconds_count{class="interactive"}'], 0)
-            self.assertEqual(sum(value for name, value in values.items() if name.startswith("senvec_refused_total")), 0)
+        """Also where there is memory for the texts of all, but for the vectors and answers of a few only."""
+        for clients, texts, memory in ((64, 32, 512), (16, 1000, 4)):
+            body = {"input": ["a few words of text"] * texts}
+            with Service("--max-memory", memory) as s:
+                answers = []
+                threads = [threading.Thread(target=lambda s=s, body=body, answers=answers:
+                                            answers.append(s.call("POST", "/v1/embeddings", body)[0])) for _ in range(clients)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                self.assertEqual(answers, [200] * clients)
+                values = s.metrics()
+                self.assertEqual(values['senvec_queue_seconds_count{class="bulk"}'], clients)
+                self.assertEqual(values['senvec_queue_seconds_count{class="interactive"}'], 0)
+                self.assertEqual(values["senvec_request_memory_bytes"], 0)
+                self.assertEqual(sum(value for name, value in values.items() if name.startswith("senvec_refused_total")), 0)
 
     def test_deadline(self):
         with Service("--policy", "fixed", "-t", "1") as s:
