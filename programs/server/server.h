@@ -25,7 +25,7 @@ typedef struct sv_server_options {
     FILE *access_log;        /* one JSON line a request; the caller closes it [none] */
     sv_batcher_options batcher;
     size_t http_threads;    /* [1] */
-    size_t max_connections; /* [4096] more wait in the kernel's queue */
+    size_t max_connections; /* [8192]; of more, idle and slow ones give up their places, or a new one gets 503 */
     size_t max_body;        /* bytes of a request [32 MiB] */
     size_t max_memory;      /* bytes of all requests and answers together [512 MiB, or less where there is less] */
     size_t idle_s;          /* a connection without a request [75] */
@@ -35,7 +35,7 @@ typedef struct sv_server_options {
 
 #define SV_SERVER_NAMES 16
 #define SV_DEFAULT_PORT 8080
-#define SV_DEFAULT_CONNECTIONS 4096
+#define SV_DEFAULT_CONNECTIONS 8192
 #define SV_DEFAULT_BODY ((size_t)32 << 20)
 #define SV_DEFAULT_IDLE_S 75
 #define SV_DEFAULT_READ_S 30

@@ -226,7 +226,7 @@ def overload(bench):
         before = bench.load(*closed)["texts_per_s"]
         sizes, prober = [bench.memory()], Prober(bench.server)
         prober.start()
-        loader = bench.begin_load("over.json", "--rate", 3 * before, "--connections", 20000, "--warmup", 3, "-d", seconds)
+        loader = bench.begin_load("over.json", "--rate", 3 * before, "--connections", 8000, "--warmup", 3, "-d", seconds)
         while loader.poll() is None:
             sizes.append(bench.memory())
             time.sleep(0.5)
