@@ -9,7 +9,7 @@
 #include "text/tokenizer.h"
 
 /* Changes whenever the same model and texts would give another result. */
-#define SV_CALIBRATION_RECIPE 2
+#define SV_CALIBRATION_RECIPE 3
 
 /* Sample texts as tokens, laid end to end. */
 typedef struct sv_samples {
@@ -21,7 +21,7 @@ typedef struct sv_samples {
 /* Makes samples of texts, in `arena`: each text alone, then neighbours joined to samples of many lengths up to what the model
  * takes, until there are about SV_SAMPLE_TOKENS tokens; of more texts than that, some at equal distances. Error:
  * OUT_OF_MEMORY. */
-#define SV_SAMPLE_TOKENS 16384
+#define SV_SAMPLE_TOKENS 24576
 senvec_status sv_samples_make(const sv_config *config, const sv_tokenizer *tokenizer, const senvec_text *texts, size_t count,
                               sv_arena *arena, sv_samples *out, senvec_error *err);
 

@@ -1,5 +1,6 @@
 /* The texts that int8 is calibrated on, written for this purpose: what people embed, from many fields and in many forms, so
- * that no vocabulary or length dominates. Neighbours are about the same thing: calibrate.c also joins them to longer texts. */
+ * that no vocabulary or length dominates; program source and the most written languages have parts of their own. Neighbours are
+ * about the same thing: samples.c also joins them to longer texts. */
 #include "int8/calibration_text.h"
 
 /* clang-format off */
@@ -57,7 +58,8 @@ const char *const sv_calibration_texts[] = {
     "Each worker owns its buffer, which is why no lock is taken on the fast path.",
     "Users without the role 'editor' see the page, but the buttons to change it are hidden.",
     "The function never blocks. It reports EAGAIN when no data is there yet; call it again after poll() says so.",
-    "Note that the garbage collector may run at any time, therefore references must be registered before the next allocation.",
+    "Note that the garbage collector may run at any time, therefore references must be registered before the next "
+    "allocation.",
 
     /* Code, logs, formats. */
     "for (int i = 0; i < n; i++) sum += a[i] * b[i];",
@@ -318,6 +320,109 @@ const char *const sv_calibration_texts[] = {
     "오늘 저녁에 뭐 먹을까요?",
     "Xin chào, tôi muốn đặt một phòng cho hai người.",
     "Το πλοίο φεύγει στις οκτώ το πρωί.",
+    "Der Vermieter muss die Heizung reparieren lassen, bevor es Winter wird.",
+    "Ich habe gestern eine Rechnung bekommen, die ich schon bezahlt hatte.",
+    "La réunion est reportée à jeudi, car la salle n'est pas libre avant.",
+    "Comment réinitialiser le mot de passe de mon compte ?",
+    "La empresa anunció que abrirá tres fábricas nuevas en el norte del país.",
+    "¿Cómo puedo cambiar la dirección de entrega de mi pedido?",
+    "As chuvas da semana passada fecharam a estrada entre as duas cidades.",
+    "Preciso de um médico que atenda no fim de semana.",
+    "Il museo è chiuso il lunedì; gli altri giorni apre alle nove.",
+    "Vorrei sapere quando arriva il pacco che ho ordinato.",
+    "Учёные обнаружили новый вид бабочек в горах на юге страны.",
+    "Программа не запускается после обновления, что делать?",
+    "Компания открывает магазин в центре города в следующем месяце.",
+    "研究人员发现，睡眠不足会影响记忆力。",
+    "如何在手机上更改默认输入法？",
+    "这家餐厅的菜很好吃，但是要等很久。",
+    "新しい駅は来年の春に開業する予定です。",
+    "パスワードを忘れた場合はどうすればいいですか。",
+    "この商品は在庫がなくなり次第、販売を終了します。",
+    "أعلنت الشركة عن افتتاح فرع جديد في المدينة الشهر القادم.",
+    "كيف يمكنني استرجاع كلمة المرور؟",
+    "बारिश के कारण आज स्कूल बंद रहेंगे।",
+    "मैं अपना पता कैसे बदल सकता हूँ?",
+    "회의는 다음 주 화요일 오전 열 시로 연기되었습니다.",
+    "주문한 상품이 아직 도착하지 않았어요.",
+    "Siparişim üç gündür kargoda görünüyor, ne zaman gelir?",
+    "Belediye eski köprüyü yıkıp yerine yenisini yapacak.",
+    "Sklep jest otwarty od poniedziałku do soboty, w niedzielę nieczynne.",
+    "Jak zwrócić towar kupiony przez internet?",
+    "Bagaimana cara memperbarui aplikasi ini tanpa kehilangan data?",
+    "Harga beras naik lagi sejak awal bulan.",
+    "Làm thế nào để đổi mật khẩu tài khoản của tôi?",
+
+    /* Program source, as it stands in files: whole lines, several of them, markup, configuration, logs, paths, tables. */
+    "int main(int argc, char **argv) {\n    if (argc < 2) {\n        fprintf(stderr, \"usage: %s FILE\\n\", "
+    "argv[0]);\n        "
+    "return 1;\n    }",
+    "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\n#define MAX_LINE 4096\n#define UNUSED(x) (void)(x)",
+    "#ifndef PARSER_H\n#define PARSER_H\n#ifdef __cplusplus\nextern \"C\" {\n#endif",
+    "static inline uint32_t rotl(uint32_t x, int k) { return (x << k) | (x >> (32 - k)); }",
+    "for (size_t i = 0; i < n; i++)\n    sum += a[i] * b[i];",
+    "typedef struct node {\n    struct node *left, *right;\n    int key;\n} node;",
+    "template <typename T> std::vector<T> sorted(std::vector<T> v) { std::sort(v.begin(), v.end()); return v; }",
+    "def read_config(path):\n    with open(path) as f:\n        data = json.load(f)\n    return {k: v for k, v in "
+    "data.items() if v is not "
+    "None}",
+    "class Account(models.Model):\n    owner = models.ForeignKey(User, on_delete=models.CASCADE)\n    balance = "
+    "models.DecimalField(max_digits=12, decimal_places=2)",
+    "    def __init__(self, name, *, timeout=30.0, retries=3):\n        self.name = name\n        self._timeout = timeout",
+    "try:\n    value = int(text)\nexcept ValueError as error:\n    raise SystemExit(f\"{text!r}: not a number\") from error",
+    "import os, sys, re\nfrom pathlib import Path\nfrom typing import Iterable, Optional",
+    "@pytest.mark.parametrize(\"a,b,wanted\", [(1, 2, 3), (0, 0, 0), (-1, 1, 0)])\ndef test_add(a, b, wanted):\n    "
+    "assert add(a, b) == "
+    "wanted",
+    "const total = items.filter(x => x.active).reduce((sum, x) => sum + x.price * x.count, 0);",
+    "export default function Button({ label, onClick }) {\n  return <button className=\"btn\" "
+    "onClick={onClick}>{label}</button>;\n}",
+    "async function load(url) {\n  const response = await fetch(url, { headers: { Accept: 'application/json' } });\n  if "
+    "(!response.ok) throw new Error(response.statusText);\n  return response.json();\n}",
+    "public static void main(String[] args) throws IOException {\n    Map<String, Integer> counts = new HashMap<>();",
+    "@Override\npublic boolean equals(Object o) {\n    if (this == o) return true;\n    if (!(o instanceof Point)) "
+    "return false;",
+    "fn parse(input: &str) -> Result<Vec<Token>, Error> {\n    let mut tokens = Vec::new();",
+    "impl<'a> Iterator for Lines<'a> {\n    type Item = &'a str;",
+    "func (s *Server) handle(w http.ResponseWriter, r *http.Request) {\n\tif r.Method != http.MethodPost "
+    "{\n\t\thttp.Error(w, \"POST "
+    "only\", 405)\n\t\treturn\n\t}",
+    "SELECT c.name, COUNT(*) AS orders FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.created_at >= "
+    "'2024-01-01' GROUP "
+    "BY c.name HAVING COUNT(*) > 5 ORDER BY orders DESC;",
+    "CREATE TABLE users (id BIGINT PRIMARY KEY, email VARCHAR(255) UNIQUE NOT NULL, created TIMESTAMP DEFAULT NOW());",
+    "#!/bin/sh\nset -eu\nfor f in *.log; do\n  gzip -9 \"$f\" && mv \"$f.gz\" /var/archive/\ndone",
+    "find . -name '*.c' -newer Makefile | xargs grep -n TODO | sort -t: -k1,1",
+    "git rebase -i HEAD~3 && git push --force-with-lease origin feature/login",
+    "FROM debian:12-slim\nRUN apt-get update && apt-get install -y --no-install-recommends curl\nCOPY . /app\nCMD "
+    "[\"/app/run\"]",
+    "CFLAGS += -O2 -Wall -Wextra\n%.o: %.c\n\t$(CC) $(CFLAGS) -c -o $@ $<",
+    "services:\n  web:\n    image: nginx:1.25\n    ports:\n      - \"8080:80\"\n    restart: always",
+    "{\"id\": 17, \"name\": \"widget\", \"tags\": [\"new\", \"blue\"], \"price\": 9.95, \"stock\": null}",
+    "<div class=\"card\">\n  <h2>Title</h2>\n  <p>Some <em>text</em> with a <a href=\"/more\">link</a>.</p>\n</div>",
+    ".menu > li:hover { background: #f0f0f0; padding: 4px 8px; border-radius: 3px; }",
+    "^(?:[a-z0-9._-]+)@(?:[a-z0-9-]+\\.)+[a-z]{2,}$",
+    "/*************************************************************\n * Copyright (c) 2019 The Authors. All rights "
+    "reserved.\n * See "
+    "the file LICENSE.\n *************************************************************/",
+    "# ------------------------------------------------------------\n# Settings\n# "
+    "------------------------------------------------------------",
+    "#define LOG_DEBUG 7\n#define LOG_INFO  6\n#define LOG_WARN  4\n#define LOG_ERR   3",
+    "    }\n  }\n}\n\nreturn result;",
+    "x = np.linalg.solve(A.T @ A + 1e-3 * np.eye(n), A.T @ b)",
+    "Traceback (most recent call last):\n  File \"main.py\", line 12, in <module>\n    run()\nKeyError: 'user_id'",
+    "panic: runtime error: index out of range [3] with length 3\n\ngoroutine 1 [running]:\nmain.main()",
+    "2024-03-18T09:41:07.113Z ERROR [worker-4] c.e.queue.Consumer - retry 3/5 for message 8f14e45f",
+    "10.0.3.17 - - [18/Mar/2024:09:41:07 +0000] \"GET /api/v2/items?page=3 HTTP/1.1\" 200 5316 \"-\" \"curl/8.5.0\"",
+    "--- a/src/util.c\n+++ b/src/util.c\n@@ -40,7 +40,7 @@\n-    return -1;\n+    return errno;",
+    "https://docs.example.org/en/latest/api/client.html#timeouts",
+    "https://shop.example.com/p/4711?color=blue&size=M&utm_source=mail",
+    "C:\\Users\\Public\\Documents\\report_final_v2.xlsx",
+    "/usr/local/share/fonts/truetype/DejaVuSans-Bold.ttf",
+    "| Name | Unit | 2022 | 2023 |\n|---|---|---|---|\n| Sales | k EUR | 1,204 | 1,377 |\n| Staff | | 48 | 51 |",
+    "id,name,amount,date\n1,Smith,19.90,2024-02-01\n2,Garcia,7.50,2024-02-03",
+    "0x1f 0b00101101 1e-9 3.14159 -42 NaN 1_000_000 65,536",
+    "a1b2c3d4-e5f6-4789-90ab-cdef01234567  sha256:9f86d081884c7d659a2feaa0c55ad015",
 };
 /* clang-format on */
 
