@@ -5,7 +5,9 @@
  *   so one wide channel takes precision from all others. Channel j is divided by s[j] = |X[j]|^a / |W[j]|^(1 - a), of largest
  *   absolute values, and column j of the weights multiplied by it. After a LayerNorm the division is `multiplier`. What
  *   attention gives is a weighted mean of V's rows, channel by channel, so there the division goes into V's weights; as a row
- *   of weights has a scale of its own, dividing the scale and the bias does it, and the integers stay as they are.
+ *   of weights has a scale of its own, dividing the scale and the bias does it, and the integers stay as they are. The output
+ *   of a GELU stays in fixed point unless some channel is so wide (MPNet: 100 in layers 6 to 10) that the others would lose
+ * most of their 8 bits to it; then it is computed in float and smoothed like a LayerNorm's, as that of other activations is.
  *
  *   Rounding: gptq.h.
  *
@@ -21,10 +23,11 @@
 #include "model/steps.h"
 
 #define SMOOTHING 0.6f
-#define ROWS 128          /* of activations: one item of work */
-#define COLUMNS 64        /* the same, for what looks at columns */
-#define LEAST_RANGE 1e-5f /* of a channel, relative to the widest: one that hardly moves needs no care */
-#define HEADROOM 2        /* GELU of texts to come, relative to the largest of the samples */
+#define ROWS 128           /* of activations: one item of work */
+#define COLUMNS 64         /* the same, for what looks at columns */
+#define LEAST_RANGE 1e-5f  /* of a channel, relative to the widest: one that hardly moves needs no care */
+#define HEADROOM 2         /* GELU of texts to come, relative to the largest of the samples */
+#define LARGEST_EXPONENT 1 /* of a GELU that stays in fixed point: values of up to 28, the samples' headroom aside */
 
 typedef struct calibration {
     const sv_config *config;
@@ -40,8 +43,8 @@ typedef struct calibration {
     float *output;  /* (T, max(3H, I, E)): what it gives */
     float *matrix;  /* (n, k): its weights */
     float *packed;  /* the same, packed */
-    float *smooth;  /* (H): s */
-    float *ranges;  /* (2, H): largest absolute values of activations and of weights */
+    float *smooth;  /* (max(H, I)): s */
+    float *ranges;  /* (2, max(H, I)): largest absolute values of activations and of weights */
     float *scratch; /* (members, scratch_size): of attention */
     size_t scratch_size;
 } calibration;
@@ -224,26 +227,24 @@ static void find_ranges(calibration *c, const float *from, size_t rows, size_t k
     sv_team_each(c->team, items_of(k, COLUMNS), scan_columns, &all);
 }
 
-/* smooth (H) for inputs `from` (T, H) of the layer whose weights are in `matrix` (n, H). */
-static void find_smoothing(calibration *c, const float *from, size_t n) {
-    size_t h = c->config->hidden;
-    float *activations = c->ranges, *weights = c->ranges + h, widest = 0;
-    find_ranges(c, from, c->tokens, h, activations);
-    find_ranges(c, c->matrix, n, h, weights);
-    for (size_t j = 0; j < h; j++)
+/* smooth (k) for inputs `from` (T, k) of the layer whose weights are in `matrix` (n, k). */
+static void find_smoothing(calibration *c, const float *from, size_t n, size_t k) {
+    float *activations = c->ranges, *weights = c->ranges + k, widest = 0;
+    find_ranges(c, from, c->tokens, k, activations);
+    find_ranges(c, c->matrix, n, k, weights);
+    for (size_t j = 0; j < k; j++)
         widest = fmaxf(widest, activations[j]);
-    for (size_t j = 0; j < h; j++) {
+    for (size_t j = 0; j < k; j++) {
         float range = fmaxf(activations[j], LEAST_RANGE * widest);
         c->smooth[j] = range > 0 && weights[j] > 0 ? powf(range, SMOOTHING) / powf(weights[j], 1 - SMOOTHING) : 1;
     }
 }
 
 /* matrix (n, k): column j times smooth[j]. */
-static void smooth_matrix(calibration *c, size_t n) {
-    size_t h = c->config->hidden;
+static void smooth_matrix(calibration *c, size_t n, size_t k) {
     for (size_t r = 0; r < n; r++)
-        for (size_t j = 0; j < h; j++)
-            c->matrix[r * h + j] *= c->smooth[j];
+        for (size_t j = 0; j < k; j++)
+            c->matrix[r * k + j] *= c->smooth[j];
 }
 
 /* Rows of matrix and bias, from `first` on. */
@@ -260,13 +261,20 @@ static void quantize(calibration *c, sv_quantized_room *room, const float *from,
     apply(c, room, activate);
 }
 
-/* The same after a LayerNorm, whose output x can be smoothed. */
-static void quantize_smoothed(calibration *c, sv_quantized_room *room, bool activate) {
-    find_smoothing(c, c->x, room->n);
-    smooth_matrix(c, room->n);
+/* A layer behind a GELU in fixed point. */
+static void quantize_unsmoothed(calibration *c, sv_quantized_room *room, const float *from) {
+    sv_quantized_room plain = *room;
+    plain.multiplier = NULL;
+    quantize(c, &plain, from, false);
+}
+
+/* The same where `from` can be smoothed: behind a LayerNorm, or an activation in float. */
+static void quantize_smoothed(calibration *c, sv_quantized_room *room, const float *from, bool activate) {
+    find_smoothing(c, from, room->n, room->k);
+    smooth_matrix(c, room->n, room->k);
     for (size_t j = 0; j < room->k; j++)
         room->multiplier[j] = 1 / c->smooth[j];
-    quantize(c, room, c->x, activate);
+    quantize(c, room, from, activate);
 }
 
 /* Divides V, and so what attention made of it, by `smooth`. */
@@ -297,12 +305,12 @@ static void calibrate_layer(calibration *c, const sv_layer_weights *from, sv_qua
     take(c, qkv, 0, h, from->query, from->query_bias);
     take(c, qkv, h, h, from->key, from->key_bias);
     take(c, qkv, 2 * h, h, from->value, from->value_bias);
-    quantize_smoothed(c, qkv, false);
+    quantize_smoothed(c, qkv, c->x, false);
 
     sv_team_each(c->team, c->samples->count, attend_text, c);
     take(c, attention_out, 0, h, from->attention_out, from->attention_out_bias);
-    find_smoothing(c, c->input, h);
-    smooth_matrix(c, h);
+    find_smoothing(c, c->input, h, h);
+    smooth_matrix(c, h, h);
     fold_into_values(c, qkv);
     trip smoothed = {c, c->input, c->smooth, h};
     sv_team_each(c->team, items_of(c->tokens, ROWS), round_trip_rows, &smoothed);
@@ -312,11 +320,19 @@ static void calibrate_layer(calibration *c, const sv_layer_weights *from, sv_qua
     add_and_normalize(c, from->attention_gamma, from->attention_beta);
 
     take(c, up, 0, inner, from->up, from->up_bias);
-    quantize_smoothed(c, up, true);
-    if (up->exponent)
-        *up->exponent = find_exponent(c);
+    quantize_smoothed(c, up, c->x, true);
+    if (up->exponent) {
+        const float exponent = find_exponent(c);
+        *up->exponent = exponent > LARGEST_EXPONENT ? SV_QUANTIZED_FLOAT : exponent;
+    }
     take(c, down, 0, h, from->down, from->down_bias);
-    quantize(c, down, c->output, false);
+    if (up->exponent && *up->exponent >= 0) {
+        for (size_t j = 0; j < inner; j++)
+            down->multiplier[j] = 1; /* which nobody reads */
+        quantize_unsmoothed(c, down, c->output);
+    } else {
+        quantize_smoothed(c, down, c->output, false);
+    }
     add_and_normalize(c, from->output_gamma, from->output_beta);
 }
 
@@ -343,8 +359,8 @@ static senvec_status make_buffers(calibration *c, sv_arena *arena, senvec_error 
         {&c->output, c->tokens, widest},
         {&c->matrix, 1, weights},
         {&c->packed, 1, packed > packed_down ? packed : packed_down},
-        {&c->smooth, 1, h},
-        {&c->ranges, 2, h},
+        {&c->smooth, 1, widest_in},
+        {&c->ranges, 2, widest_in},
         {&c->scratch, sv_team_size(c->team), c->scratch_size},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {

@@ -13,7 +13,7 @@ static size_t layer_weights(const sv_config *config) {
 }
 
 static size_t layer_floats(const sv_config *config) {
-    return 2 * (3 * config->hidden + config->hidden + config->inner + config->hidden) + 2 * config->hidden + 1;
+    return 2 * (3 * config->hidden + config->hidden + config->inner + config->hidden) + 2 * config->hidden + config->inner + 1;
 }
 
 senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena *arena, sv_quantized *out,
@@ -32,12 +32,12 @@ senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena
     out->layers = layers;
     const struct {
         size_t n, k;
-        bool reads_layernorm;
+        bool smoothed;
     } shapes[SV_QUANTIZED_LINEARS] = {
         [SV_QUANTIZED_QKV] = {3 * h, h, true},
         [SV_QUANTIZED_ATTENTION_OUT] = {h, h, false},
         [SV_QUANTIZED_UP] = {inner, h, true},
-        [SV_QUANTIZED_DOWN] = {h, inner, false},
+        [SV_QUANTIZED_DOWN] = {h, inner, true},
     };
     for (size_t l = 0; l < config->layers; l++) {
         sv_quantized_layer *layer = &out->layers[l];
@@ -50,7 +50,7 @@ senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena
             room->scale = next_float;
             room->bias = room->scale + room->n;
             next_float = room->bias + room->n;
-            if (smoothed && shapes[i].reads_layernorm) {
+            if (smoothed && shapes[i].smoothed) {
                 room->multiplier = next_float;
                 next_float += room->k;
             }

@@ -19,7 +19,7 @@ typedef struct sv_quantized_room {
 enum { SV_QUANTIZED_QKV, SV_QUANTIZED_ATTENTION_OUT, SV_QUANTIZED_UP, SV_QUANTIZED_DOWN, SV_QUANTIZED_LINEARS };
 
 /* Allocates all arrays of a model in `arena`, and lists them by layer: rooms[layer * SV_QUANTIZED_LINEARS + which]. With
- * `smoothed`, qkv and up have multipliers, which read a LayerNorm. *out, and the rooms, whose list is in the arena too, are
+ * `smoothed`, qkv, up and down have multipliers. *out, and the rooms, whose list is in the arena too, are
  * valid as long as the arena. Error: OUT_OF_MEMORY. */
 senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena *arena, sv_quantized *out,
                                 sv_quantized_room **rooms, senvec_error *err);

@@ -143,7 +143,8 @@ static bool is_sound(const array *a) {
     unsigned bad = 0;
     if (strcmp(a->suffix, "exponent") == 0) {
         const float exponent = *(const float *)a->data;
-        bad = !(exponent >= 0 && exponent <= SV_GELU_EXPONENT_MAX && exponent == floorf(exponent));
+        bad = exponent != SV_QUANTIZED_FLOAT &&
+              !(exponent >= 0 && exponent <= SV_GELU_EXPONENT_MAX && exponent == floorf(exponent));
     } else if (strcmp(a->dtype, "F32") == 0) {
         const float *values = a->data;
         for (size_t i = 0; i < count; i++)

@@ -71,6 +71,8 @@ static void pack_layers(sv_encoder *encoder, const sv_quantized *quantized, pack
             to->attention_out = pack_quantized(p, &quantized->layers[i].attention_out);
             to->up = pack_quantized(p, &quantized->layers[i].up);
             to->down = pack_quantized(p, &quantized->layers[i].down);
+            if (to->up.fixed_point)
+                to->down.multiplier = NULL; /* all ones */
         } else {
             to->qkv = pack_qkv(p, from, h);
             to->attention_out = pack(p, from->attention_out, from->attention_out_bias, h, h);
@@ -121,6 +123,14 @@ senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, cons
     return status;
 }
 
+/* Whether every layer's activation gives fixed point. */
+static bool in_fixed_point(const sv_encoder *encoder) {
+    for (size_t i = 0; i < encoder->config.layers; i++)
+        if (!encoder->layers[i].up.fixed_point)
+            return false;
+    return true;
+}
+
 /* Whether what is wanted of a text is made of its first token alone. */
 static bool needs_first_only(const sv_encoder *encoder, sv_wanted wanted) {
     const sv_config *config = &encoder->config;
@@ -153,7 +163,7 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
         tokens * h * sizeof(float),
         tokens * (h > e ? h : e) * sizeof(float),
         tokens * 3 * h * sv_attention_element(attention),
-        sv_activated_size(&encoder->math, tokens, config->inner),
+        tokens * config->inner * (in_fixed_point(encoder) ? sizeof(int16_t) : sizeof(float)),
         sv_operand_size(&encoder->math, tokens, widest),
         tokens * sizeof(sv_row_range),
         attention->scratch_size(longest, h / config->heads),

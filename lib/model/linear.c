@@ -97,8 +97,9 @@ sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linea
     const size_t n = from->n, k = from->k;
     math->kernels.gemm_int8.pack(block, from->w, k, n, k);
     unsigned char *next = (unsigned char *)block + sv_whole_lines(packed_size(math, n, k));
-    const unsigned exponent = from->exponent ? (unsigned)*from->exponent : 0;
-    const float unit = from->exponent ? ldexpf(SV_GELU_UNIT, -(int)exponent) : 1;
+    const bool fixed_point = from->exponent && *from->exponent >= 0;
+    const unsigned exponent = fixed_point ? (unsigned)*from->exponent : 0;
+    const float unit = fixed_point ? ldexpf(SV_GELU_UNIT, -(int)exponent) : 1;
     const float *scale = copy_times(&next, from->scale, n, unit);
     float *sum = take(&next, n);
     for (size_t c = 0; c < n; c++) {
@@ -113,6 +114,7 @@ sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linea
         .scale = scale,
         .sum = sum,
         .multiplier = from->multiplier ? copy(&next, from->multiplier, k) : NULL,
+        .fixed_point = fixed_point,
         .gelu_exponent = exponent,
         .n = n,
         .k = k,
@@ -154,17 +156,13 @@ void sv_operand_prepare(const sv_math *math, const sv_linear *layer, const sv_op
 }
 
 /* The activation is part of the product. */
-static bool fuses_gelu(const sv_math *math) {
-    return math->activation == SV_ACTIVATION_GELU;
-}
-
-size_t sv_activated_size(const sv_math *math, size_t rows, size_t n) {
-    return rows * n * (math->precision == SENVEC_PRECISION_INT8 && fuses_gelu(math) ? sizeof(int16_t) : sizeof(float));
+static bool fuses_gelu(const sv_math *math, const sv_linear *layer) {
+    return math->precision == SENVEC_PRECISION_INT8 ? layer->fixed_point : math->activation == SV_ACTIVATION_GELU;
 }
 
 void sv_operand_prepare_activated(const sv_math *math, const sv_linear *layer, const sv_linear *from,
                                   const sv_operand_buffer *buffer, const void *x, size_t begin, size_t end) {
-    if (math->precision != SENVEC_PRECISION_INT8 || !fuses_gelu(math)) {
+    if (!from->fixed_point) {
         sv_operand_prepare(math, layer, buffer, x, layer->k, begin, end);
         return;
     }
@@ -211,7 +209,7 @@ void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, si
     const size_t panel = packed_size(math, columns, k);
     assert(first % columns == 0 && last <= layer->n);
     const void *packed = layer->packed + first / columns * panel;
-    const bool gelu = output == SV_LINEAR_ACTIVATED && fuses_gelu(math);
+    const bool gelu = output == SV_LINEAR_ACTIVATED && fuses_gelu(math, layer);
     const bool bf16 = output == SV_LINEAR_ATTENTION && sv_math_attention(math)->bf16;
     float *c = (float *)y + first;
     if (residual)

@@ -23,7 +23,8 @@ typedef struct sv_linear {
     const unsigned char *packed;           /* W (n, k) as the GEMM of the precision wants it */
     const float *bias;                     /* (n) */
     const float *scale, *sum, *multiplier; /* int8: (n), (n), (k) or NULL; see sv_gemm_int8_args and its `quantize` */
-    unsigned gelu_exponent;                /* int8: of a layer that GELU follows; scale, sum and bias are in that unit */
+    bool fixed_point;                      /* int8: GELU follows, and gives fixed point; scale, sum and bias are in its unit */
+    unsigned gelu_exponent;                /* of that unit */
     size_t n, k;
 } sv_linear;
 
@@ -65,10 +66,6 @@ size_t sv_operand_size(const sv_math *math, size_t rows, size_t k);
 void sv_operand_prepare(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
                         size_t ldx, size_t begin, size_t end);
 
-/* Bytes of the output of `rows` rows of n columns of a layer that the activation follows: float, but in int8 GELU gives fixed
- * point (kernels.h). */
-size_t sv_activated_size(const sv_math *math, size_t rows, size_t n);
-
 /* sv_operand_prepare for a layer that reads what `from` gave with the activation. */
 void sv_operand_prepare_activated(const sv_math *math, const sv_linear *layer, const sv_linear *from,
                                   const sv_operand_buffer *buffer, const void *x, size_t begin, size_t end);
@@ -77,8 +74,8 @@ void sv_operand_prepare_activated(const sv_math *math, const sv_linear *layer, c
 sv_operand sv_operand_of(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
                          size_t ldx);
 
-/* What a product gives: float; with the activation on top, as sv_activated_size says; or what attention reads, float or
- * bfloat16. */
+/* What a product gives: float; with the activation on top, float too but for a layer in fixed point, whose output is int16
+ * (kernels.h); or what attention reads, float or bfloat16. */
 typedef enum sv_linear_output { SV_LINEAR_FLOAT, SV_LINEAR_ACTIVATED, SV_LINEAR_ATTENTION } sv_linear_output;
 
 /* x (rows, n), ldx: each element becomes the activation of it. */

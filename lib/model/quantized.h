@@ -10,12 +10,15 @@
 #include "common/memory.h"
 #include "model/config.h"
 
+/* An exponent of a GELU that is computed in float; only then `down` has a multiplier that counts. */
+#define SV_QUANTIZED_FLOAT (-1.0f)
+
 typedef struct sv_quantized_linear {
     const int8_t *w;         /* (n, k), row-major */
     const float *scale;      /* (n) */
     const float *bias;       /* (n) */
     const float *multiplier; /* (k); NULL: all ones */
-    const float *exponent;   /* (1): gelu_exponent of sv_gemm_int8_args, for `up`; NULL: no GELU follows */
+    const float *exponent; /* (1): gelu_exponent of sv_gemm_int8_args, for `up`, or SV_QUANTIZED_FLOAT; NULL: no GELU follows */
     size_t n, k;
 } sv_quantized_linear;
 
