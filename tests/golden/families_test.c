@@ -5,6 +5,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,11 @@ enum { FAMILIES = sizeof families / sizeof *families };
 
 static const char *const tiers[] = {"ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "all"};
 enum { TIERS = sizeof tiers / sizeof *tiers };
+
+/* The tiers on which the same bits are asked for: plain C, and the best that this CPU has. */
+static bool checks_bits(size_t tier) {
+    return tier == 0 || tier == TIERS - 1;
+}
 
 static const struct {
     senvec_precision precision;
@@ -66,12 +72,23 @@ static senvec_model *open_model(const char *directory, const char *tier, senvec_
     return NULL;
 }
 
-static void embed(const senvec_model *model, size_t threads, const senvec_text *texts, size_t count, float *out) {
+static senvec_session *open_session(const senvec_model *model, size_t threads) {
     senvec_session *session;
     senvec_error err;
-    if (senvec_session_open(model, &(senvec_session_options){.threads = threads}, &session, &err) != SENVEC_OK ||
-        senvec_embed(session, texts, count, out, H, NULL, &err) != SENVEC_OK)
+    if (senvec_session_open(model, &(senvec_session_options){.threads = threads}, &session, &err) != SENVEC_OK)
         fail_msg("%s", err.message);
+    return session;
+}
+
+static void embed_in(senvec_session *session, const senvec_text *texts, size_t count, float *out) {
+    senvec_error err;
+    if (senvec_embed(session, texts, count, out, H, NULL, &err) != SENVEC_OK)
+        fail_msg("%s", err.message);
+}
+
+static void embed(const senvec_model *model, size_t threads, const senvec_text *texts, size_t count, float *out) {
+    senvec_session *session = open_session(model, threads);
+    embed_in(session, texts, count, out);
     senvec_session_free(session);
 }
 
@@ -95,20 +112,22 @@ static double compare(const golden *g, const char *key, const float *vectors, do
     return largest;
 }
 
-/* Alone, and among others in both orders, with one to three threads. */
+/* Alone, and among others in another order, with one thread and with three. */
 static void check_same_bits(const senvec_model *model, const golden *g, const float *wanted) {
     static float vectors[BATCH * H];
     senvec_text batch[BATCH];
-    for (size_t threads = 1; threads <= 3; threads++) {
+    for (size_t threads = 1; threads <= 3; threads += 2) {
+        senvec_session *session = open_session(model, threads);
         for (size_t i = 0; i < g->count; i++) {
-            embed(model, threads, &g->texts[i], 1, vectors);
+            embed_in(session, &g->texts[i], 1, vectors);
             assert_memory_equal(vectors, wanted + i * H, H * sizeof(float));
         }
         for (size_t i = 0; i < BATCH; i++)
             batch[i] = g->texts[(BATCH - i) % g->count];
-        embed(model, threads, batch, BATCH, vectors);
+        embed_in(session, batch, BATCH, vectors);
         for (size_t i = 0; i < BATCH; i++)
             assert_memory_equal(vectors + i * H, wanted + (BATCH - i) % g->count * H, H * sizeof(float));
+        senvec_session_free(session);
     }
 }
 
@@ -153,7 +172,8 @@ static void test_mean(void **state) {
                 assert_true(cosine >= precisions[p].cosine);
                 if (precisions[p].precision == SENVEC_PRECISION_FP32)
                     assert_true(largest <= 2e-6);
-                check_same_bits(model, &g, vectors);
+                if (checks_bits(t))
+                    check_same_bits(model, &g, vectors);
                 senvec_model_free(model);
             }
         json_decref(g.root);
@@ -187,9 +207,11 @@ static void test_first(void **state) {
                 assert_true(cosine >= 1 - 2 * (1 - precisions[p].cosine));
                 if (precisions[p].precision == SENVEC_PRECISION_FP32)
                     assert_true(largest <= 5e-6);
-                check_same_bits(model, &g, vectors);
-                model->encoder.all_tokens = true; /* without the shortcut */
-                check_same_bits(model, &g, vectors);
+                if (checks_bits(t)) {
+                    check_same_bits(model, &g, vectors);
+                    model->encoder.all_tokens = true; /* without the shortcut */
+                    check_same_bits(model, &g, vectors);
+                }
                 senvec_model_free(model);
             }
         json_decref(g.root);
@@ -207,14 +229,18 @@ static const char *bare_checkpoint(const char *family, char directory[SV_MAX_PAT
     return directory;
 }
 
-static void score(const senvec_model *model, size_t threads, const senvec_pair *pairs, size_t count,
-                  senvec_activation activation, float *out) {
-    senvec_session *session;
+static void score_in(senvec_session *session, const senvec_pair *pairs, size_t count, senvec_activation activation,
+                     float *out) {
     senvec_error err;
     senvec_score_options options = {.activation = activation};
-    if (senvec_session_open(model, &(senvec_session_options){.threads = threads}, &session, &err) != SENVEC_OK ||
-        senvec_score_pairs(session, pairs, count, &options, out, LABELS, NULL, &err) != SENVEC_OK)
+    if (senvec_score_pairs(session, pairs, count, &options, out, LABELS, NULL, &err) != SENVEC_OK)
         fail_msg("%s", err.message);
+}
+
+static void score(const senvec_model *model, size_t threads, const senvec_pair *pairs, size_t count,
+                  senvec_activation activation, float *out) {
+    senvec_session *session = open_session(model, threads);
+    score_in(session, pairs, count, activation, out);
     senvec_session_free(session);
 }
 
@@ -225,14 +251,16 @@ static void check_same_scores(const senvec_model *model, const senvec_pair *pair
     float scores[BATCH * LABELS];
     for (size_t i = 0; i < BATCH; i++)
         batch[i] = pairs[(BATCH - i) % count];
-    for (size_t threads = 1; threads <= 3; threads++) {
+    for (size_t threads = 1; threads <= 3; threads += 2) {
+        senvec_session *session = open_session(model, threads);
         for (size_t i = 0; i < count; i++) {
-            score(model, threads, &pairs[i], 1, SENVEC_ACTIVATION_NONE, scores);
+            score_in(session, &pairs[i], 1, SENVEC_ACTIVATION_NONE, scores);
             assert_memory_equal(scores, wanted + i * LABELS, labels * sizeof(float));
         }
-        score(model, threads, batch, BATCH, SENVEC_ACTIVATION_NONE, scores);
+        score_in(session, batch, BATCH, SENVEC_ACTIVATION_NONE, scores);
         for (size_t i = 0; i < BATCH; i++)
             assert_memory_equal(scores + i * LABELS, wanted + (BATCH - i) % count * LABELS, labels * sizeof(float));
+        senvec_session_free(session);
     }
 }
 
@@ -288,9 +316,11 @@ static void test_scores(void **state) {
                         sum += activated[i * LABELS + j];
                     assert_true(fabs(sum - 1) < 1e-6);
                 }
-                check_same_scores(model, pairs, count, labels, scores);
-                model->encoder.all_tokens = true;
-                check_same_scores(model, pairs, count, labels, scores);
+                if (checks_bits(t)) {
+                    check_same_scores(model, pairs, count, labels, scores);
+                    model->encoder.all_tokens = true;
+                    check_same_scores(model, pairs, count, labels, scores);
+                }
                 senvec_model_free(model);
             }
         json_decref(g.root);
@@ -343,7 +373,7 @@ static void test_words(void **state) {
                 static senvec_weight words[MAX_TEXTS * MAX_WORDS], some[MAX_WORDS];
                 size_t counts[MAX_TEXTS];
                 double largest = 0;
-                for (size_t threads = 1; threads <= 3; threads++) {
+                for (size_t threads = 1; threads <= 3; threads += 2) {
                     senvec_session *session;
                     assert_int_equal(senvec_session_open(model, &(senvec_session_options){.threads = threads}, &session, NULL),
                                      SENVEC_OK);
