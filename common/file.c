@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/hash.h"
+
 #define MAX_LINKS 40
 
 /* NOT_FOUND for a missing file, IO for everything else the system may say. */
@@ -66,6 +68,25 @@ senvec_status sv_path_join(const char *directory, const char *name, char out[SV_
 uint64_t sv_path_size(const char *path) {
     struct stat facts;
     return stat(path, &facts) == 0 ? (uint64_t)facts.st_size : 0;
+}
+
+bool sv_path_is_trusted(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISREG(facts.st_mode) && (facts.st_uid == geteuid() || facts.st_uid == 0) &&
+           !(facts.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+uint64_t sv_path_stamp(uint64_t seed, const char *path) {
+    struct stat facts;
+    uint64_t numbers[7] = {0};
+    if (stat(path, &facts) == 0) {
+        const uint64_t all[7] = {(uint64_t)facts.st_dev,          (uint64_t)facts.st_ino,
+                                 (uint64_t)facts.st_size,         (uint64_t)facts.st_mtim.tv_sec,
+                                 (uint64_t)facts.st_mtim.tv_nsec, (uint64_t)facts.st_ctim.tv_sec,
+                                 (uint64_t)facts.st_ctim.tv_nsec};
+        memcpy(numbers, all, sizeof all);
+    }
+    return sv_hash(seed, numbers, sizeof numbers);
 }
 
 bool sv_path_is_file(const char *path) {

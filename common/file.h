@@ -30,6 +30,12 @@ bool sv_path_is_directory(const char *path);
 /* Makes a directory and its parents; an existing one is fine. Errors: IO, TOO_LARGE. */
 senvec_status sv_make_directories(const char *path, senvec_error *err);
 
+/* A hash, on top of `seed`, of a file's place, size and times (the one of its last change of any kind, too, which nobody can
+ * set): it differs as soon as the file is replaced or written to. A missing file has one, too. */
+uint64_t sv_path_stamp(uint64_t seed, const char *path);
+/* Is it a regular file that belongs to this user or root and that nobody else may write? */
+bool sv_path_is_trusted(const char *path);
+
 /* A place in senvec's cache: $SENVEC_CACHE, else $XDG_CACHE_HOME/senvec, else ~/.cache/senvec, and `below` in it. Nothing is
  * made. Errors: INVALID_ARGUMENT (no $HOME), TOO_LARGE. */
 senvec_status sv_cache_path(const char *below, char out[SV_MAX_PATH], senvec_error *err);

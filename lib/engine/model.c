@@ -54,7 +54,7 @@ static senvec_status pack_quantized(senvec_model *model, const char *directory, 
     sv_arena_init(&temporary, &model->allocator);
     sv_quantized quantized;
     senvec_status status = sv_quantized_obtain(directory, config, &model->weights, model->tokenizer, &math->kernels,
-                                               &model->log, &temporary, &quantized, err);
+                                               &model->rules, &model->log, &temporary, &quantized, err);
     if (status == SENVEC_OK) {
         sv_weights_drop_matrices(&model->weights, config); /* before there is a third form of them */
         status = sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->arena, err);
@@ -89,8 +89,12 @@ senvec_status sv_model_read(senvec_model *model, const char *directory, char tra
     SENVEC_TRY(sv_tokenizer_load(transformer, &model->allocator, &model->tokenizer, err));
     SENVEC_TRY(check_vocabulary(model, directory, err));
     SENVEC_TRY(sv_prompts_load(directory, &model->arena, &model->prompts, err));
+    if (model->tokenizer_only)
+        return SENVEC_OK;
     SENVEC_TRY(sv_modules_open(directory, &model->config, &model->arena, &model->modules, err));
-    return sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err);
+    SENVEC_TRY(sv_weights_open(transformer, &model->config, &model->arena, &model->weights, err));
+    model->weights_bytes = model->weights.file_bytes + model->modules.bytes;
+    return SENVEC_OK;
 }
 
 /* A sentence-transformers folder. */
@@ -99,6 +103,8 @@ static senvec_status load_directory(senvec_model *model, const char *directory, 
     char transformer[SV_MAX_PATH];
     SENVEC_TRY(sv_model_read(model, directory, transformer, err));
     SENVEC_TRY(limit_length(&model->config, max_seq_length, err));
+    if (model->tokenizer_only)
+        return SENVEC_OK;
     return math->precision == SENVEC_PRECISION_INT8 ? pack_quantized(model, transformer, math, err) : pack(model, math, err);
 }
 
@@ -112,6 +118,10 @@ static senvec_status load_opened(senvec_model *model, const char *path, sv_safet
         status = check_vocabulary(model, path, err);
     if (status == SENVEC_OK)
         status = sv_native_prompts(file, path, &model->arena, &model->prompts, err);
+    if (status == SENVEC_OK && model->tokenizer_only) {
+        sv_safetensors_close(file);
+        return SENVEC_OK;
+    }
     if (status == SENVEC_OK)
         status = sv_modules_take(file, path, config, &model->arena, &model->modules, err);
     if (status == SENVEC_OK)
@@ -122,6 +132,7 @@ static senvec_status load_opened(senvec_model *model, const char *path, sv_safet
     }
     SENVEC_TRY(sv_weights_take(file, path, config, &model->arena, &model->weights, err));
     model->weights.parameters += sv_quantized_parameters(config);
+    model->weights_bytes = model->weights.file_bytes;
     return sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->arena, err);
 }
 
@@ -163,7 +174,12 @@ static senvec_status load(senvec_model *model, const char *path, const senvec_mo
     SENVEC_TRY(sv_isa_choose(options->cpu, &flags, err));
     sv_math math;
     SENVEC_TRY(choose_precision(&model->log, options->precision, flags, &math, err));
+    model->encoder.math = math; /* said of it even if no weights follow */
     SENVEC_TRY(sv_arena_string(&model->arena, path, strlen(path), &model->directory, err));
+    model->rules.mode = options->calibration;
+    if (options->cache_folder)
+        SENVEC_TRY(sv_arena_string(&model->arena, options->cache_folder, strlen(options->cache_folder),
+                                   &model->rules.cache_folder, err));
     char name[SV_MAX_PATH];
     sv_model_name(path, name);
     SENVEC_TRY(sv_arena_string(&model->arena, name, strlen(name), &model->name, err));
@@ -180,11 +196,18 @@ senvec_status senvec_model_open(const char *directory, const senvec_model_option
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_model_open: %s is NULL", directory ? "out" : "directory");
     if (!options)
         options = &defaults;
+    if ((unsigned)options->calibration > SENVEC_CALIBRATION_NEVER)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "calibration %u: not one of senvec_calibration",
+                       (unsigned)options->calibration);
     const senvec_allocator *allocator = options->allocator ? options->allocator : &sv_default_allocator;
     void *memory;
     SENVEC_TRY(sv_alloc(allocator, 1, sizeof(senvec_model), "a model", &memory, err));
     senvec_model *model = memory;
-    *model = (senvec_model){.allocator = *allocator, .log = {options->log, options->log_context}};
+    *model = (senvec_model){
+        .allocator = *allocator,
+        .log = {options->log, options->log_context},
+        .tokenizer_only = options->tokenizer_only,
+    };
     sv_arena_init(&model->arena, allocator);
     senvec_status status = load(model, directory, options, err);
     if (status != SENVEC_OK) {
@@ -225,6 +248,7 @@ void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
         .memory_bytes = sizeof *model + model->arena.bytes + sv_tokenizer_memory(model->tokenizer),
         .mapped_bytes = model->weights.mapped_bytes,
         .name = model->name,
+        .weights_bytes = model->weights_bytes,
         .most_dimensions = config->dimensions,
         .prompts = model->prompts.list,
         .prompt_count = model->prompts.count,

@@ -4,6 +4,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "int8/quantized_cache.h"
 #include "model/encoder.h"
 #include "model/modules.h"
 #include "model/prompts.h"
@@ -11,6 +12,9 @@
 
 struct senvec_model {
     senvec_allocator allocator;
+    sv_calibration_rules rules;
+    bool tokenizer_only;
+    uint64_t weights_bytes;
     sv_log log;
     sv_arena arena;             /* everything below that is made at load */
     const char *directory;      /* or file */

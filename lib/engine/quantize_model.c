@@ -18,8 +18,8 @@ static senvec_status quantize(senvec_model *model, const char *directory, const 
         SENVEC_TRY(sv_quantized_calibrate(&model->config, &model->weights, model->tokenizer, &kernels, options->texts,
                                           options->count, &model->arena, &quantized, err));
     else
-        SENVEC_TRY(sv_quantized_obtain(transformer, &model->config, &model->weights, model->tokenizer, &kernels, &model->log,
-                                       &model->arena, &quantized, err));
+        SENVEC_TRY(sv_quantized_obtain(transformer, &model->config, &model->weights, model->tokenizer, &kernels, &model->rules,
+                                       &model->log, &model->arena, &quantized, err));
     sv_tokenizer_maps tokenizer;
     SENVEC_TRY(sv_tokenizer_maps_open(&tokenizer, transformer, err));
     const sv_native_parts parts = {

@@ -289,6 +289,9 @@ senvec_status senvec_session_open(const senvec_model *model, const senvec_sessio
                                   senvec_error *err) {
     if (!model || !out)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_session_open: %s is NULL", model ? "out" : "model");
+    if (model->tokenizer_only)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: was opened for its tokenizer alone; open it without tokenizer_only",
+                       model->directory);
     size_t threads = options && options->threads ? options->threads : sv_machine_threads();
     if (threads > SV_MAX_THREADS) {
         if (options && options->threads)

@@ -1,15 +1,24 @@
 /* The cache of calibrations.
  *
- * Its key is a hash of all that the result depends on: the recipe's version, the model's sizes, every weight (the fingerprint
- * that is taken while they are read and checked anyway) and the sample tokens. Size and time of a file would be cheaper by
- * some milliseconds, but they survive what they must not survive: a copy that keeps times, a restored backup, another model
- * put in the same place within the same second. The key is in the file's metadata beside a hash of its own data, so that
- * neither a changed model nor a damaged file is ever used.
+ * A file belongs to a model if all is the same that the result depends on: the recipe's version, the model's sizes, every
+ * weight and the sample tokens. Two keys stand for this. A file beside the model is compared by a fast one, from the
+ * fingerprint that is taken while the weights are read and checked anyway. The cache folder is shared by all models of a user,
+ * and somebody who can choose a model's weights could choose them so that the fast key is another model's; files there have the
+ * SHA-256 in their name. Size and time of a file alone would be cheaper, but they survive what they must not survive: a copy
+ * that keeps times, a restored backup. They only tell which SHA-256 was computed before (remembered.h), together with the
+ * fingerprint. The file also has a hash of its own data, so that a damaged one is never used.
  *
- * Several processes may find no file at the same time. Each then calibrates and puts its own in place, whole, by renaming. */
+ * A lock in the cache folder makes that of several processes one calibrates. Where there can't be one, each does, and puts its
+ * own in place, whole, by renaming. */
 #include "int8/quantized_cache.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/cpu/machine.h"
@@ -18,6 +27,36 @@
 #include "int8/calibrate.h"
 #include "int8/calibration_text.h"
 #include "int8/quantized_file.h"
+#include "model/remembered.h"
+
+/* The two keys as text. */
+typedef struct key_pair {
+    char fast[SV_QUANTIZED_HASH];
+    char strong[SV_SHA256_TEXT]; /* "": not computed yet */
+} key_pair;
+
+senvec_status sv_weights_digest_text(const char *directory, const sv_config *config, const sv_weights *weights,
+                                     const char *cache_folder, const senvec_allocator *allocator, char out[SV_SHA256_TEXT],
+                                     senvec_error *err) {
+    if (sv_remembered(cache_folder, "weights", weights->stamp, weights->fingerprint, out))
+        return SENVEC_OK;
+    sv_sha256 digest;
+    sv_sha256_init(&digest);
+    SENVEC_TRY(sv_weights_digest(directory, config, weights, &digest, allocator, err));
+    sv_sha256_end_text(&digest, out);
+    sv_remember(cache_folder, "weights", weights->stamp, weights->fingerprint, out);
+    return SENVEC_OK;
+}
+
+static void strong_key(const char *fast, const char *weights, const sv_samples *samples, char out[SV_SHA256_TEXT]) {
+    sv_sha256 digest;
+    sv_sha256_init(&digest);
+    sv_sha256_add(&digest, fast, strlen(fast)); /* has recipe and sizes in it */
+    sv_sha256_add(&digest, weights, strlen(weights));
+    sv_sha256_add(&digest, samples->begin, (samples->count + 1) * sizeof *samples->begin);
+    sv_sha256_add(&digest, samples->ids, samples->begin[samples->count] * sizeof *samples->ids);
+    sv_sha256_end_text(&digest, out);
+}
 
 static uint64_t key_of(const sv_config *config, const sv_weights *weights, const sv_samples *samples) {
     const uint64_t numbers[] = {SV_CALIBRATION_RECIPE,  config->hidden,    config->inner,   config->layers,
@@ -49,13 +88,15 @@ static senvec_status calibrate(const sv_config *config, const sv_weights *weight
     return status;
 }
 
-/* Opens the file at `path` and takes the model from it, if its key is the right one. NOT_FOUND if there is no such file, or one
- * of another key. */
-static senvec_status read_file(const char *path, const sv_config *config, const char *key, sv_arena *arena, sv_quantized *out,
-                               senvec_error *err) {
+/* Opens the file at `path` and takes the model from it, if its member `name` of the metadata is the right key. NOT_FOUND if
+ * there is no such file, or one of another key, or one that others may write. */
+static senvec_status read_file(const char *path, const sv_config *config, const char *name, const char *key, sv_arena *arena,
+                               sv_quantized *out, senvec_error *err) {
     sv_safetensors *file;
+    if (sv_path_is_file(path) && !sv_path_is_trusted(path))
+        return sv_fail(err, SENVEC_IO, 0, "%s: is not this user's or root's alone to write; chmod go-w, or delete it", path);
     SENVEC_TRY(sv_safetensors_open(path, &file, err));
-    const char *has = sv_safetensors_metadata(file, "key");
+    const char *has = sv_safetensors_metadata(file, name);
     senvec_status status =
         has && strcmp(has, key) == 0
             ? sv_quantized_read(file, path, config, sv_safetensors_metadata(file, "content"), arena, out, err)
@@ -64,91 +105,168 @@ static senvec_status read_file(const char *path, const sv_config *config, const 
     return status;
 }
 
-static senvec_status write_file(const char *path, const sv_config *config, const char *key, const sv_quantized *quantized,
+static senvec_status write_file(const char *path, const sv_config *config, const key_pair *keys, const sv_quantized *quantized,
                                 sv_arena *arena, senvec_error *err) {
     char content[SV_QUANTIZED_HASH];
     sv_quantized_hash_text(sv_quantized_hash(config, quantized), content);
-    const char *const metadata[][2] = {{"senvec", "int8 calibration"}, {"key", key}, {"content", content}, {NULL, NULL}};
+    const char *const metadata[][2] = {
+        {"senvec", "int8 calibration"}, {"key", keys->fast}, {"sha256", keys->strong}, {"content", content}, {NULL, NULL}};
     sv_tensor_list list;
     SENVEC_TRY(sv_tensor_list_init(&list, config, 0, arena, err));
     SENVEC_TRY(sv_tensor_list_floats(&list, config, quantized, arena, err));
     SENVEC_TRY(sv_tensor_list_weights(&list, config, quantized, arena, err));
-    return sv_tensor_list_write(&list, path, metadata, err);
+    SENVEC_TRY(sv_tensor_list_write(&list, path, metadata, err));
+    chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH); /* whatever the umask: read_file wants it so */
+    return SENVEC_OK;
 }
 
-/* The places where the file may be, best first; an empty one doesn't exist. */
-enum { BESIDE, CACHE, PLACES };
+/* What an obtain works on. */
+typedef struct search {
+    const char *directory;
+    const sv_config *config;
+    const sv_weights *weights;
+    const sv_samples *samples;
+    const sv_calibration_rules *rules;
+    const sv_log *log;
+    sv_arena *arena, *scratch;
+    key_pair keys;
+    char beside[SV_MAX_PATH], folder[SV_MAX_PATH], cached[SV_MAX_PATH]; /* "": there is no such place */
+} search;
 
-static void find_places(const char *directory, const char *key, char folder[SV_MAX_PATH], char paths[PLACES][SV_MAX_PATH]) {
-    char name[64];
-    snprintf(name, sizeof name, "%s.safetensors", key);
-    if (sv_path_join(directory, SV_QUANTIZED_CACHE_FILE, paths[BESIDE], NULL) != SENVEC_OK)
-        paths[BESIDE][0] = '\0';
-    if (sv_cache_path("int8", folder, NULL) != SENVEC_OK || sv_path_join(folder, name, paths[CACHE], NULL) != SENVEC_OK)
-        paths[CACHE][0] = '\0';
+static void find_beside(search *s) {
+    if (sv_path_join(s->directory, SV_QUANTIZED_CACHE_FILE, s->beside, NULL) != SENVEC_OK)
+        s->beside[0] = '\0';
+}
+
+/* Needs the SHA-256 of the weights, which takes long the first time. */
+static senvec_status find_cached(search *s, senvec_error *err) {
+    char weights[SV_SHA256_TEXT], name[SV_SHA256_TEXT + 16];
+    s->cached[0] = '\0';
+    SENVEC_TRY(sv_weights_digest_text(s->directory, s->config, s->weights, s->rules->cache_folder, &s->arena->allocator,
+                                      weights, err));
+    strong_key(s->keys.fast, weights, s->samples, s->keys.strong);
+    snprintf(name, sizeof name, "%s.safetensors", s->keys.strong);
+    if (sv_cache_below(s->rules->cache_folder, "int8", s->folder, NULL) != SENVEC_OK ||
+        sv_path_join(s->folder, name, s->cached, NULL) != SENVEC_OK)
+        s->cached[0] = '\0';
+    return SENVEC_OK;
+}
+
+/* From one of the places, if the file is right. Memory that runs out is no fault of the file's, and calibration would need more
+ * of it. */
+static senvec_status look(search *s, const char *path, const char *name, const char *key, sv_quantized *out, bool *found,
+                          senvec_error *err) {
+    senvec_error cause;
+    if (*found || !path[0])
+        return SENVEC_OK;
+    senvec_status status = read_file(path, s->config, name, key, s->arena, out, &cause);
+    if (status == SENVEC_OUT_OF_MEMORY)
+        return sv_fail(err, status, 0, "%s", cause.message);
+    *found = status == SENVEC_OK;
+    if (!*found)
+        sv_log_line(s->log, status == SENVEC_NOT_FOUND ? SENVEC_LOG_INFO : SENVEC_LOG_WARNING, "no calibration from a file: %s",
+                    cause.message);
+    return SENVEC_OK;
+}
+
+static senvec_status look_beside(search *s, sv_quantized *out, bool *found, senvec_error *err) {
+    return look(s, s->beside, "key", s->keys.fast, out, found, err);
+}
+
+static senvec_status look_in_cache(search *s, sv_quantized *out, bool *found, senvec_error *err) {
+    return look(s, s->cached, "sha256", s->keys.strong, out, found, err);
 }
 
 /* Writes to the first place that takes it. */
-static void keep(char paths[PLACES][SV_MAX_PATH], const char *folder, const sv_config *config, const char *key,
-                 const sv_quantized *quantized, sv_arena *arena, const sv_log *log) {
+static void keep(search *s, const sv_quantized *quantized) {
     senvec_error cause = {.message = "no place for it"};
-    for (size_t i = 0; i < PLACES; i++) {
-        if (!paths[i][0] || (i == CACHE && sv_make_directories(folder, &cause) != SENVEC_OK))
+    const char *places[] = {s->rules->mode == SENVEC_CALIBRATION_BESIDE ? s->beside : "", s->cached};
+    if (s->rules->mode == SENVEC_CALIBRATION_MEMORY)
+        return;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (!places[i][0] || (places[i] == s->cached && sv_make_directories(s->folder, &cause) != SENVEC_OK))
             continue;
-        if (write_file(paths[i], config, key, quantized, arena, &cause) == SENVEC_OK) {
-            sv_log_line(log, SENVEC_LOG_INFO, "%s: calibration written", paths[i]);
+        if (write_file(places[i], s->config, &s->keys, quantized, s->scratch, &cause) == SENVEC_OK) {
+            sv_log_line(s->log, SENVEC_LOG_INFO, "%s: calibration written", places[i]);
             return;
         }
     }
-    sv_log_line(log, SENVEC_LOG_WARNING,
+    sv_log_line(s->log, SENVEC_LOG_WARNING,
                 "the calibration could not be kept and will be made again at the next start: %s; set SENVEC_CACHE to a folder "
                 "that can be written",
                 cause.message);
 }
 
-/* From a file, if one is right; else *found is false. Memory that runs out is no fault of the file's, and calibration would
- * need more of it. */
-static senvec_status find(char paths[PLACES][SV_MAX_PATH], const sv_config *config, const char *key, sv_arena *arena,
-                          sv_quantized *out, bool *found, const sv_log *log, senvec_error *err) {
-    *found = false;
-    for (size_t i = 0; i < PLACES && !*found; i++) {
-        senvec_error cause;
-        if (!paths[i][0])
-            continue;
-        senvec_status status = read_file(paths[i], config, key, arena, out, &cause);
-        if (status == SENVEC_OUT_OF_MEMORY)
-            return sv_fail(err, status, 0, "%s", cause.message);
-        *found = status == SENVEC_OK;
-        if (!*found)
-            sv_log_line(log, status == SENVEC_NOT_FOUND ? SENVEC_LOG_INFO : SENVEC_LOG_WARNING,
-                        "no calibration from a file: %s", cause.message);
-    }
+/* Waits until no other process calibrates this model. Returns what is to be closed afterwards, or -1: nobody can be kept out.
+ */
+static int lock(const search *s) {
+    char name[SV_SHA256_TEXT + 16], path[SV_MAX_PATH];
+    snprintf(name, sizeof name, ".%s.lock", s->keys.strong);
+    if (s->rules->mode == SENVEC_CALIBRATION_MEMORY || !s->cached[0] || sv_make_directories(s->folder, NULL) != SENVEC_OK ||
+        sv_path_join(s->folder, name, path, NULL) != SENVEC_OK)
+        return -1;
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    if (descriptor < 0 || flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        return descriptor;
+    if (errno == EWOULDBLOCK)
+        sv_log_line(s->log, SENVEC_LOG_INFO, "%s: another process calibrates it; waiting for the result", s->directory);
+    while (flock(descriptor, LOCK_EX) != 0 && errno == EINTR)
+        ;
+    return descriptor;
+}
+
+static senvec_status calibrate_and_keep(search *s, const sv_kernels *kernels, sv_quantized *out, senvec_error *err) {
+    uint64_t begun = sv_clock_ns();
+    sv_log_line(s->log, SENVEC_LOG_WARNING, "%s: int8 is used for the first time: calibrating, some seconds", s->directory);
+    SENVEC_TRY(calibrate(s->config, s->weights, kernels, s->samples, s->arena, out, err));
+    sv_log_line(s->log, SENVEC_LOG_INFO, "calibrated in %.1f s", (double)(sv_clock_ns() - begun) / (double)SV_NS_PER_S);
+    keep(s, out);
     return SENVEC_OK;
 }
 
+static senvec_status obtain(search *s, const sv_kernels *kernels, sv_quantized *out, senvec_error *err) {
+    bool found = false;
+    sv_quantized_hash_text(key_of(s->config, s->weights, s->samples), s->keys.fast);
+    find_beside(s);
+    SENVEC_TRY(look_beside(s, out, &found, err));
+    if (found)
+        return SENVEC_OK;
+    SENVEC_TRY(find_cached(s, err));
+    SENVEC_TRY(look_in_cache(s, out, &found, err));
+    if (found)
+        return SENVEC_OK;
+    if (s->rules->mode == SENVEC_CALIBRATION_NEVER)
+        return sv_fail(err, SENVEC_NOT_FOUND, 0,
+                       "%s: no int8 calibration of it is kept, and the options forbid to make one; open it once where that is "
+                       "allowed ('senvec info -p int8 -m %s'), or use fp32 or bf16",
+                       s->directory, s->directory);
+    int descriptor = lock(s);
+    senvec_status status = SENVEC_OK;
+    if (descriptor >= 0) { /* whoever held the lock may have made it; what is wrong with a file was said before */
+        const sv_log silent = {0}, *log = s->log;
+        s->log = &silent;
+        status = look_beside(s, out, &found, err);
+        if (status == SENVEC_OK)
+            status = look_in_cache(s, out, &found, err);
+        s->log = log;
+    }
+    if (status == SENVEC_OK && !found)
+        status = calibrate_and_keep(s, kernels, out, err);
+    if (descriptor >= 0)
+        close(descriptor);
+    return status;
+}
+
 senvec_status sv_quantized_obtain(const char *directory, const sv_config *config, const sv_weights *weights,
-                                  const sv_tokenizer *tokenizer, const sv_kernels *kernels, const sv_log *log, sv_arena *arena,
-                                  sv_quantized *out, senvec_error *err) {
+                                  const sv_tokenizer *tokenizer, const sv_kernels *kernels, const sv_calibration_rules *rules,
+                                  const sv_log *log, sv_arena *arena, sv_quantized *out, senvec_error *err) {
     sv_arena scratch;
-    sv_arena_init(&scratch, &arena->allocator);
     sv_samples samples;
+    sv_arena_init(&scratch, &arena->allocator);
     senvec_status status = own_samples(config, tokenizer, &scratch, &samples, err);
     if (status == SENVEC_OK) {
-        char key[SV_QUANTIZED_HASH], folder[SV_MAX_PATH], paths[PLACES][SV_MAX_PATH];
-        sv_quantized_hash_text(key_of(config, weights, &samples), key);
-        find_places(directory, key, folder, paths);
-        bool found = false;
-        status = find(paths, config, key, arena, out, &found, log, err);
-        if (status == SENVEC_OK && !found) {
-            uint64_t begun = sv_clock_ns();
-            sv_log_line(log, SENVEC_LOG_WARNING, "%s: int8 is used for the first time: calibrating, some seconds", directory);
-            status = calibrate(config, weights, kernels, &samples, arena, out, err);
-            if (status == SENVEC_OK) {
-                sv_log_line(log, SENVEC_LOG_INFO, "calibrated in %.1f s",
-                            (double)(sv_clock_ns() - begun) / (double)SV_NS_PER_S);
-                keep(paths, folder, config, key, out, &scratch, log);
-            }
-        }
+        search s = {directory, config, weights, &samples, rules, log, arena, &scratch, {"", ""}, "", "", ""};
+        status = obtain(&s, kernels, out, err);
     }
     sv_arena_release(&scratch);
     return status;

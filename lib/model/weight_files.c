@@ -189,3 +189,10 @@ uint64_t sv_weight_files_bytes(const sv_weight_files *files) {
         bytes += sv_safetensors_bytes(files->files[i].file);
     return bytes;
 }
+
+uint64_t sv_weight_files_stamp(const sv_weight_files *files) {
+    uint64_t stamp = 0;
+    for (size_t i = 0; i < files->count; i++)
+        stamp = sv_path_stamp(stamp, files->files[i].path);
+    return stamp;
+}

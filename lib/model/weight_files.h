@@ -35,4 +35,7 @@ void sv_weight_files_forget(const sv_weight_files *files, const void *data, size
 /* Of all files. */
 uint64_t sv_weight_files_bytes(const sv_weight_files *files);
 
+/* A hash of the sizes, times and inodes of all files, which differs as soon as one of them is replaced or written to. */
+uint64_t sv_weight_files_stamp(const sv_weight_files *files);
+
 #endif

@@ -67,6 +67,7 @@ typedef struct binder {
     const char *prefix; /* "" or the family's */
     const layer_names *names;
     bool no_linears; /* the file has the linear layers in another form */
+    sv_sha256 *digest; /* gets all values; NULL: not wanted */
     sv_weights *weights;
     sv_arena *arena;
     senvec_error *err;
@@ -111,6 +112,8 @@ static senvec_status scan(const binder *b, const sv_tensor *tensor, const float 
                            values[element] != values[element] ? "a NaN" : "an infinity", (unsigned long long)element);
         }
         b->weights->fingerprint = sv_hash(b->weights->fingerprint, values + i, part * sizeof(float));
+        if (b->digest)
+            sv_sha256_add(b->digest, values + i, part * sizeof(float));
         if (forget && ((i + part) % FORGET == 0 || i + part == count)) {
             size_t begin = (i + part - 1) / FORGET * FORGET;
             sv_weight_files_forget(&b->weights->files, values + begin, (i + part - begin) * sizeof(float));
@@ -319,6 +322,8 @@ static senvec_status take_files(binder *b, const sv_weight_files *files, const s
     sv_weights weights = {.files = *files};
     sv_arena_init(&weights.matrices, &b->arena->allocator);
     b->weights = &weights;
+    weights.stamp = sv_weight_files_stamp(files);
+    weights.file_bytes = sv_weight_files_bytes(files);
     b->path = files->files[0].path;
     char with_prefix[MAX_NAME];
     snprintf(with_prefix, sizeof with_prefix, "%sembeddings.word_embeddings.weight", b->names->prefix);
@@ -340,6 +345,24 @@ senvec_status sv_weights_open(const char *directory, const sv_config *config, sv
     SENVEC_TRY(sv_weight_files_open(directory, &arena->allocator, &files, err));
     binder b = {.prefix = "", .names = &names_of[config->family], .arena = arena, .err = err};
     return take_files(&b, &files, config, out);
+}
+
+senvec_status sv_weights_digest(const char *directory, const sv_config *config, const sv_weights *weights, sv_sha256 *digest,
+                                const senvec_allocator *allocator, senvec_error *err) {
+    sv_arena arena;
+    sv_arena_init(&arena, allocator);
+    sv_weight_files files;
+    sv_weights again = {0};
+    binder b = {.prefix = "", .names = &names_of[config->family], .digest = digest, .arena = &arena, .err = err};
+    senvec_status status = sv_weight_files_open(directory, allocator, &files, err);
+    if (status == SENVEC_OK)
+        status = take_files(&b, &files, config, &again);
+    if (status == SENVEC_OK && again.fingerprint != weights->fingerprint)
+        status =
+            sv_fail(err, SENVEC_IO, 0, "%s: its weights have changed since the model was opened; open it again", directory);
+    sv_weights_close(&again);
+    sv_arena_release(&arena);
+    return status;
 }
 
 senvec_status sv_weights_take(sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena, sv_weights *out,

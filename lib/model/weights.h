@@ -4,6 +4,7 @@
 #define SV_MODEL_WEIGHTS_H
 
 #include "common/memory.h"
+#include "common/sha256.h"
 #include "model/config.h"
 #include "model/weight_files.h"
 
@@ -36,6 +37,8 @@ typedef struct sv_weights {
     uint64_t parameters;   /* of everything above; a pooler in the file is not used and not counted */
     uint64_t mapped_bytes; /* the files' size if any view points into them, else 0 */
     uint64_t fingerprint;  /* sv_hash of all of it, as floats */
+    uint64_t stamp;        /* a hash of the files' sizes, times and inodes when they were opened */
+    uint64_t file_bytes;   /* of the files */
     sv_weight_files files; /* kept open for the views; none if there are no views */
     sv_arena matrices;     /* the layers' matrices, where they are copies */
 } sv_weights;
@@ -53,7 +56,13 @@ size_t sv_weights_embedding(const sv_config *config);
 senvec_status sv_weights_open(const char *directory, const sv_config *config, sv_arena *arena, sv_weights *out,
                               senvec_error *err);
 
-/* The same from an open file that has the tables and LayerNorms alone, by BERT's names whatever the family; the layers'
+/* Opens them again and adds every tensor, as floats, to *digest, in an order that depends on the roles alone: neither names nor
+ * types of numbers nor the number of files make a difference, unless the values do. Errors: as sv_weights_open; IO (the files
+ * have changed since `weights` was opened). */
+senvec_status sv_weights_digest(const char *directory, const sv_config *config, const sv_weights *weights, sv_sha256 *digest,
+                                const senvec_allocator *allocator, senvec_error *err);
+
+/* sv_weights_open from an open file that has the tables and LayerNorms alone, by BERT's names whatever the family; the layers'
  * matrices and their biases are NULL. The file belongs to the result, and is closed on failure. Errors: FORMAT, UNSUPPORTED,
  * OUT_OF_MEMORY. */
 senvec_status sv_weights_take(sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena, sv_weights *out,

@@ -97,7 +97,7 @@ static senvec_status tokenize(const sv_common *common, const sv_text_options *te
 }
 
 int sv_cmd_tokenize(int argc, char **argv) {
-    sv_common common = SV_COMMON_DEFAULTS;
+    sv_common common = {.model = SV_DEFAULT_MODEL, .tokenizer_only = true};
     sv_text_options text = {0};
     const char *path = NULL;
     const sv_option options[] = {

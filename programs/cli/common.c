@@ -25,6 +25,8 @@ senvec_status sv_common_open_model(const sv_common *common, senvec_model **out, 
         .precision = (senvec_precision)common->precision,
         .cpu = common->cpu,
         .log = common->quiet ? NULL : sv_common_log,
+        .calibration = SENVEC_CALIBRATION_BESIDE,
+        .tokenizer_only = common->tokenizer_only,
     };
     return senvec_model_open(directory, &options, out, err);
 }

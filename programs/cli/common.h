@@ -16,6 +16,7 @@ typedef struct sv_common {
     size_t threads;    /* 0: what quota and affinity allow */
     const char *cpu;   /* ISA mask; NULL: everything */
     bool quiet;
+    bool tokenizer_only; /* the weights are left alone */
 } sv_common;
 
 #define SV_COMMON_DEFAULTS                                                                                                     \

@@ -37,8 +37,8 @@ static void count_line(void *context, senvec_log_level level, const char *line) 
     }
 }
 
-/* Opens the model in `directory` and obtains it in int8. Returns the hash of the result. */
-static uint64_t obtain(const char *directory) {
+/* Opens the model in `directory` and obtains it in int8. *hash <- the hash of the result. */
+static senvec_status obtain_by(const char *directory, sv_calibration_rules rules, uint64_t *hash, senvec_error *error) {
     sv_config config;
     sv_arena arena;
     sv_weights weights;
@@ -54,12 +54,22 @@ static uint64_t obtain(const char *directory) {
     assert_int_equal(sv_isa_choose(NULL, &flags, &err), SENVEC_OK);
     sv_kernels kernels = sv_kernels_choose(flags);
     memset(&logged, 0, sizeof logged);
-    assert_int_equal(sv_quantized_obtain(directory, &config, &weights, tokenizer, &kernels, &log, &arena, &quantized, &err),
-                     SENVEC_OK);
-    uint64_t hash = sv_quantized_hash(&config, &quantized);
+    senvec_status status =
+        sv_quantized_obtain(directory, &config, &weights, tokenizer, &kernels, &rules, &log, &arena, &quantized, error);
+    if (status == SENVEC_OK)
+        *hash = sv_quantized_hash(&config, &quantized);
     sv_tokenizer_free(tokenizer);
     sv_weights_close(&weights);
     sv_arena_release(&arena);
+    return status;
+}
+
+/* As the command does: the result is kept beside the model. */
+static uint64_t obtain(const char *directory) {
+    uint64_t hash;
+    senvec_error err;
+    if (obtain_by(directory, (sv_calibration_rules){.mode = SENVEC_CALIBRATION_BESIDE}, &hash, &err) != SENVEC_OK)
+        fail_msg("%s", err.message);
     return hash;
 }
 
@@ -213,16 +223,70 @@ static void processes_at_once(void **state) {
         assert_true(children[i] >= 0);
         if (children[i] == 0) {
             uint64_t first = obtain(model);
-            _exit(obtain(model) == first && logged.calibrations == 0 ? 0 : 1);
+            int made = logged.calibrations; /* one of all processes */
+            _exit(obtain(model) == first && logged.calibrations == 0 ? made : 100);
         }
     }
+    int made = 0;
     for (size_t i = 0; i < PROCESSES; i++) {
         int status;
         assert_int_equal(waitpid(children[i], &status, 0), children[i]);
-        assert_int_equal(status, 0);
+        assert_true(WIFEXITED(status));
+        made += WEXITSTATUS(status);
     }
+    assert_int_equal(made, 1);
     obtain(model);
     expect(0, 0, 0);
+}
+
+/* Nothing appears but where the rules say. */
+static void rules(void **state) {
+    (void)state;
+    const char *model = fresh_model();
+    senvec_error err;
+    uint64_t hash, again;
+    char folder[SV_MAX_PATH];
+    snprintf(folder, sizeof folder, "%s", test_path("given"));
+    assert_int_equal(obtain_by(model, (sv_calibration_rules){.mode = SENVEC_CALIBRATION_NEVER}, &hash, &err), SENVEC_NOT_FOUND);
+    assert_non_null(strstr(err.message, "senvec info -p int8"));
+    expect(0, 0, 0);
+    assert_int_equal(obtain_by(model, (sv_calibration_rules){.mode = SENVEC_CALIBRATION_MEMORY}, &hash, &err), SENVEC_OK);
+    expect(1, 0, 0);
+    assert_false(sv_path_is_file(cache_file()));
+    assert_int_equal(obtain_by(model, (sv_calibration_rules){SENVEC_CALIBRATION_CACHE, folder}, &again, &err), SENVEC_OK);
+    expect(1, 0, 1);
+    assert_true(again == hash);
+    assert_false(sv_path_is_file(cache_file()));
+    assert_non_null(only_file_below(folder));
+    for (int mode = SENVEC_CALIBRATION_CACHE; mode <= SENVEC_CALIBRATION_NEVER; mode++) {
+        assert_int_equal(obtain_by(model, (sv_calibration_rules){(senvec_calibration)mode, folder}, &again, &err), SENVEC_OK);
+        expect(0, 0, 0);
+        assert_true(again == hash);
+    }
+}
+
+/* A file that others could have written isn't taken. */
+static void files_of_others(void **state) {
+    (void)state;
+    const char *model = fresh_model();
+    obtain(model);
+    const mode_t bad[] = {0664, 0646, 0666};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(chmod(cache_file(), bad[i]), 0);
+        obtain(model);
+        assert_true(logged.calibrations == 1 && logged.warnings >= 1);
+        struct stat facts;
+        assert_int_equal(stat(cache_file(), &facts), 0);
+        assert_int_equal(facts.st_mode & 0777, 0644);
+        obtain(model);
+        expect(0, 0, 0);
+    }
+    if (geteuid() == 0) {
+        assert_int_equal(chown(cache_file(), 12345, 12345), 0);
+        assert_int_equal(obtain_by(model, (sv_calibration_rules){.mode = SENVEC_CALIBRATION_NEVER}, &(uint64_t){0}, NULL),
+                         SENVEC_NOT_FOUND);
+        assert_int_equal(logged.warnings, 1);
+    }
 }
 
 int main(void) {
@@ -231,6 +295,8 @@ int main(void) {
         cmocka_unit_test(users_cache_is_second_and_damaged_files_are_refused),
         cmocka_unit_test(without_any_cache),
         cmocka_unit_test(processes_at_once),
+        cmocka_unit_test(rules),
+        cmocka_unit_test(files_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
