@@ -231,6 +231,7 @@ typedef struct senvec_model_info {
     uint64_t linear_macs;   /* multiply-accumulates of the linear layers for one token */
     uint64_t memory_bytes;  /* allocated by the model, mapped files not counted */
     uint64_t mapped_bytes;  /* mapped from files */
+    size_t hidden;          /* floats of a token's vector (H) */
     const char *name;       /* "all-MiniLM-L6-v2": what its folder or file is called, or "org/name" as its cache folder says */
     uint64_t weights_bytes; /* of the files that hold its weights */
     size_t most_dimensions; /* that a call may ask for: over `dimensions` where the model's truncate_dim cuts its vectors */
@@ -245,6 +246,16 @@ typedef struct senvec_model_info {
 } senvec_model_info;
 
 SENVEC_API void senvec_model_describe(const senvec_model *model, senvec_model_info *out);
+
+/* Which vectors can be compared: two models with the same space id give vectors of one space. It is a SHA-256 of the weights,
+ * the tokenizer, pooling and the modules after it, prompts, dimensions and max_seq_length, and it is the same whether the
+ * weights are in one file, in several, or in a native file that was made of them. Precision and instruction set are not in it,
+ * as their vectors differ by little: keep them beside it. `out` gets 64 hexadecimal digits and a NUL. The first call for a
+ * model reads all its weights, a tenth of a second for 100 MB; the result is remembered in the cache folder by the files'
+ * sizes, times and inodes, and senvec_model_describe has it from then on. Thread safe. Errors: IO (the files were changed or
+ * can't be read again), UNSUPPORTED (a model with tokenizer_only), OUT_OF_MEMORY, INVALID_ARGUMENT. */
+#define SENVEC_SPACE_ID_SIZE 65
+SENVEC_API senvec_status senvec_model_space_id(const senvec_model *model, char out[SENVEC_SPACE_ID_SIZE], senvec_error *err);
 
 /* --------------------------------------------------------------- session */
 

@@ -6,6 +6,7 @@
 
 #include "common/file.h"
 #include "common/limits.h"
+#include "engine/space.h"
 #include "int8/native.h"
 #include "int8/quantize.h"
 #include "int8/quantized_cache.h"
@@ -86,6 +87,7 @@ senvec_status sv_model_read(senvec_model *model, const char *directory, char tra
     if (model->config.task == SENVEC_TASK_RERANKER || model->config.task == SENVEC_TASK_CLASSIFIER)
         SENVEC_TRY(sv_task_labels(directory, &model->config, &model->arena, &model->labels, err));
     SENVEC_TRY(sv_path_join(directory, model->config.transformer_directory, transformer, err));
+    SENVEC_TRY(sv_arena_string(&model->arena, transformer, strlen(transformer), &model->transformer, err));
     SENVEC_TRY(sv_tokenizer_load(transformer, &model->allocator, &model->tokenizer, err));
     SENVEC_TRY(check_vocabulary(model, directory, err));
     SENVEC_TRY(sv_prompts_load(directory, &model->arena, &model->prompts, err));
@@ -130,6 +132,7 @@ static senvec_status load_opened(senvec_model *model, const char *path, sv_safet
         sv_safetensors_close(file);
         return status;
     }
+    sv_space_take(model, sv_safetensors_metadata(file, "space"));
     SENVEC_TRY(sv_weights_take(file, path, config, &model->arena, &model->weights, err));
     model->weights.parameters += sv_quantized_parameters(config);
     model->weights_bytes = model->weights.file_bytes;
@@ -186,6 +189,8 @@ static senvec_status load(senvec_model *model, const char *path, const senvec_mo
     SENVEC_TRY(native ? load_native(model, path, options, &math, err)
                       : load_directory(model, path, options->max_seq_length, &math, err));
     model->encoder.modules = &model->modules;
+    if (!model->tokenizer_only)
+        sv_space_look(model);
     return name_pooling(model, err);
 }
 
@@ -209,6 +214,7 @@ senvec_status senvec_model_open(const char *directory, const senvec_model_option
         .tokenizer_only = options->tokenizer_only,
     };
     sv_arena_init(&model->arena, allocator);
+    pthread_mutex_init(&model->space_lock, NULL);
     senvec_status status = load(model, directory, options, err);
     if (status != SENVEC_OK) {
         senvec_model_free(model);
@@ -222,6 +228,7 @@ senvec_status senvec_model_open(const char *directory, const senvec_model_option
 void senvec_model_free(senvec_model *model) {
     if (!model)
         return;
+    pthread_mutex_destroy(&model->space_lock);
     sv_tokenizer_free(model->tokenizer);
     sv_weights_close(&model->weights);
     sv_arena_release(&model->arena);
@@ -247,6 +254,8 @@ void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
         .linear_macs = model->encoder.linear_macs,
         .memory_bytes = sizeof *model + model->arena.bytes + sv_tokenizer_memory(model->tokenizer),
         .mapped_bytes = model->weights.mapped_bytes,
+        .hidden = config->hidden,
+        .space_id = atomic_load(&model->space_known) ? model->space_id : NULL,
         .name = model->name,
         .weights_bytes = model->weights_bytes,
         .most_dimensions = config->dimensions,

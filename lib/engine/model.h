@@ -2,8 +2,12 @@
 #ifndef SV_ENGINE_MODEL_H
 #define SV_ENGINE_MODEL_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/sha256.h"
 #include "int8/quantized_cache.h"
 #include "model/encoder.h"
 #include "model/modules.h"
@@ -26,6 +30,13 @@ struct senvec_model {
     sv_tokenizer *tokenizer;
     sv_encoder encoder;
     const char *const *labels; /* (config.labels): their names; NULL: no classifier */
+    const char *transformer;   /* the folder of the Transformer module; NULL: a native file */
+
+    /* The space id (space.c), which may come after the rest. */
+    pthread_mutex_t space_lock;
+    atomic_bool space_known; /* what follows is there and doesn't change any more */
+    uint64_t space_stamp;
+    char space_base[SV_SHA256_TEXT], space_id[SV_SHA256_TEXT];
 };
 
 /* Floats of a vector, unless a call says otherwise. */

@@ -1,5 +1,6 @@
 /* A native file of a model: read it, calibrate, write. */
 #include "engine/model.h"
+#include "engine/space.h"
 #include "int8/native.h"
 #include "int8/quantized_cache.h"
 
@@ -22,6 +23,8 @@ static senvec_status quantize(senvec_model *model, const char *directory, const 
                                        &model->log, &model->arena, &quantized, err));
     sv_tokenizer_maps tokenizer;
     SENVEC_TRY(sv_tokenizer_maps_open(&tokenizer, transformer, err));
+    char space[SV_SHA256_TEXT];
+    senvec_status status = sv_space_base(model, space, err);
     const sv_native_parts parts = {
         .config = &model->config,
         .prompts = &model->prompts,
@@ -29,8 +32,10 @@ static senvec_status quantize(senvec_model *model, const char *directory, const 
         .weights = &model->weights,
         .quantized = &quantized,
         .tokenizer = &tokenizer.files,
+        .space = space,
     };
-    senvec_status status = sv_native_write(path, &parts, &model->allocator, err);
+    if (status == SENVEC_OK)
+        status = sv_native_write(path, &parts, &model->allocator, err);
     sv_tokenizer_maps_close(&tokenizer);
     return status;
 }
@@ -52,6 +57,7 @@ senvec_status senvec_quantize(const char *directory, const char *path, const sen
     senvec_model *model = memory;
     *model = (senvec_model){.allocator = *allocator, .log = {options->log, options->log_context}};
     sv_arena_init(&model->arena, allocator);
+    pthread_mutex_init(&model->space_lock, NULL);
     senvec_status status = quantize(model, directory, path, options, err);
     senvec_model_free(model);
     return status;

@@ -170,7 +170,8 @@ static senvec_status write_all(writer *w, const char *path, const sv_native_part
     char *text = config_text(config, parts->prompts);
     if (!text)
         return sv_fail(w->err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory for its configuration", path);
-    const char *const metadata[][2] = {{"senvec", KIND}, {"config", text}, {"content", content}, {NULL, NULL}};
+    const char *const metadata[][2] = {
+        {"senvec", KIND}, {"config", text}, {"content", content}, {"space", parts->space}, {NULL, NULL}};
     senvec_status status = sv_tensor_list_write(&w->list, path, metadata, w->err);
     free(text);
     return status;

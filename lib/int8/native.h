@@ -19,6 +19,7 @@ typedef struct sv_native_parts {
     const sv_weights *weights;
     const sv_quantized *quantized;
     const sv_tokenizer_files *tokenizer;
+    const char *space; /* what the space id is made of, as the engine has it */
 } sv_native_parts;
 
 /* Writes a model to `path`, whole or not at all. Errors: IO, TOO_LARGE, OUT_OF_MEMORY. */

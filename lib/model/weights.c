@@ -66,7 +66,7 @@ typedef struct binder {
     const char *path;   /* of the file at hand, for messages */
     const char *prefix; /* "" or the family's */
     const layer_names *names;
-    bool no_linears; /* the file has the linear layers in another form */
+    bool no_linears;   /* the file has the linear layers in another form */
     sv_sha256 *digest; /* gets all values; NULL: not wanted */
     sv_weights *weights;
     sv_arena *arena;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "cli/cli.h"
@@ -61,7 +62,8 @@ static void print_threads(size_t threads, size_t asked, const sv_machine *machin
             quota);
 }
 
-static void print_info(const sv_common *common, const senvec_model_info *info, size_t threads, const sv_machine *machine) {
+static void print_info(const sv_common *common, const senvec_model_info *info, const char *space, size_t threads,
+                       const sv_machine *machine) {
     char a[SV_HUMAN], b[SV_HUMAN], c[SV_HUMAN];
     bool first = true;
     bool bold = sv_human_colour(stdout);
@@ -72,13 +74,23 @@ static void print_info(const sv_common *common, const senvec_model_info *info, s
             senvec_activation_name(info->activation));
     else
         row("task", "%s", senvec_task_name(info->task));
-    row("encoder", "%s, %zu layers, %zu heads, inner %zu, vocabulary %s", info->architecture, info->layers, info->heads,
-        info->inner, sv_human_count(a, info->vocabulary));
+    row("encoder", "%s, %zu layers, %zu heads, hidden %zu, inner %zu, vocabulary %s", info->architecture, info->layers,
+        info->heads, info->hidden, info->inner, sv_human_count(a, info->vocabulary));
     row("parameters", "%s", sv_human_count(a, info->parameters));
     if (info->task == SENVEC_TASK_EMBEDDING) {
-        row("dimensions", "%zu", info->dimensions);
+        if (info->dimensions < info->most_dimensions)
+            row("dimensions", "%zu of %zu (truncate_dim)", info->dimensions, info->most_dimensions);
+        else
+            row("dimensions", "%zu", info->dimensions);
         row("pooling", "%s, %s", info->pooling, info->normalized ? "normalised to length 1" : "not normalised");
     }
+    for (size_t i = 0; i < info->prompt_count; i++)
+        if (*info->prompts[i].text)
+            row("prompt", "%s: \"%s\"%s", info->prompts[i].name, info->prompts[i].text,
+                info->default_prompt_name && strcmp(info->prompts[i].name, info->default_prompt_name) == 0
+                    ? ", before each text unless another is asked for"
+                    : "");
+    row("space", "%s", space);
     row("longest text", "%zu tokens", info->max_seq_length);
     row("work", "%s multiply-accumulates a token in the linear layers", sv_human_count(a, info->linear_macs));
     row("precision", "%s", senvec_precision_name(info->precision));
@@ -88,11 +100,15 @@ static void print_info(const sv_common *common, const senvec_model_info *info, s
     for_each_file(info->directory, print_file, &first);
 }
 
-static int print_json(const sv_common *common, const senvec_model_info *info, size_t threads, const sv_machine *machine) {
-    json_t *files = json_object();
+static int print_json(const sv_common *common, const senvec_model_info *info, const char *space, size_t threads,
+                      const sv_machine *machine) {
+    json_t *files = json_object(), *prompts = json_object();
+    for (size_t i = 0; i < info->prompt_count; i++)
+        json_object_set_new(prompts, info->prompts[i].name, json_string(info->prompts[i].text));
     for_each_file(info->directory, add_file, files);
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:f, s:I, s:I, s:o}",
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:s, "
+        "s:I, s:s, s:o, s:s?, s:o}",
         "model", common->model, "folder", info->directory, "encoder", info->architecture, "layers", (json_int_t)info->layers,
         "heads", (json_int_t)info->heads, "inner", (json_int_t)info->inner, "vocabulary", (json_int_t)info->vocabulary,
         "parameters", (json_int_t)info->parameters, "dimensions", (json_int_t)info->dimensions, "pooling", info->pooling,
@@ -100,7 +116,9 @@ static int print_json(const sv_common *common, const senvec_model_info *info, si
         (json_int_t)info->linear_macs, "precision", senvec_precision_name(info->precision), "tier", info->tier, "threads",
         (json_int_t)threads, "online_cpus", (json_int_t)machine->online_cpus, "affinity_cpus",
         (json_int_t)machine->affinity_cpus, "quota_cpus", machine->quota_cpus, "memory_bytes", (json_int_t)info->memory_bytes,
-        "mapped_bytes", (json_int_t)info->mapped_bytes, "files", files);
+        "mapped_bytes", (json_int_t)info->mapped_bytes, "weights_bytes", (json_int_t)info->weights_bytes, "name", info->name,
+        "hidden", (json_int_t)info->hidden, "space_id", space, "prompts", prompts, "default_prompt_name",
+        info->default_prompt_name, "files", files);
     if (object) {
         json_object_set_new(object, "task", json_string(senvec_task_name(info->task)));
         json_object_set_new(object, "labels", json_integer((json_int_t)info->labels));
@@ -144,13 +162,16 @@ int sv_cmd_info(int argc, char **argv) {
     }
     senvec_model_info info;
     sv_machine machine;
+    char space[SENVEC_SPACE_ID_SIZE];
     senvec_model_describe(model, &info);
+    if (senvec_model_space_id(model, space, &err) != SENVEC_OK)
+        snprintf(space, sizeof space, "unknown");
     sv_machine_describe(&machine);
     size_t threads = senvec_session_threads(session);
     if (json)
-        code = print_json(&common, &info, threads, &machine);
+        code = print_json(&common, &info, space, threads, &machine);
     else
-        print_info(&common, &info, threads, &machine);
+        print_info(&common, &info, space, threads, &machine);
     senvec_session_free(session);
     senvec_model_free(model);
     return json ? code : SV_EXIT_DONE;

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """test_model_forms SENVEC MODEL: every command opens every form in which a model comes."""
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,30 +23,124 @@ def run(*arguments):
     return result.stdout
 
 
+def make_subfolder(model, to):
+    shutil.copytree(model, to)
+    (to / "0_Transformer").mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt",
+                 "sentence_bert_config.json"):
+        (to / name).rename(to / "0_Transformer" / name)
+    modules = json.loads((to / "modules.json").read_text())
+    modules[0]["path"] = "0_Transformer"
+    (to / "modules.json").write_text(json.dumps(modules))
+    return to
+
+
+def make_shards(model, to):
+    """The weights in two files, as save_pretrained(max_shard_size=...) writes them."""
+    shutil.copytree(model, to)
+    data = (to / "model.safetensors").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    tensors = {k: v for k, v in json.loads(data[8:8 + length]).items() if k != "__metadata__"}
+    index = {}
+    for part in range(2):
+        header, body = {}, b""
+        for name in sorted(tensors)[part::2]:
+            begin, end = tensors[name]["data_offsets"]
+            header[name] = {**tensors[name], "data_offsets": [len(body), len(body) + end - begin]}
+            body += data[8 + length + begin:8 + length + end]
+            index[name] = f"model-0000{part + 1}-of-00002.safetensors"
+        text = json.dumps(header).encode()
+        (to / f"model-0000{part + 1}-of-00002.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + body)
+    (to / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    (to / "model.safetensors").unlink()
+    return to
+
+
+def make_snapshot(model, hub):
+    """Hugging Face's cache: links to blobs."""
+    repository, commit = hub / "models--org--tiny", "0123456789abcdef0123456789abcdef01234567"
+    (repository / "blobs").mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    for number, path in enumerate(sorted(p for p in model.rglob("*") if p.is_file())):
+        blob = repository / "blobs" / f"blob{number}"
+        shutil.copyfile(path, blob)
+        link = repository / "snapshots" / commit / path.relative_to(model)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(blob)
+    return repository / "snapshots" / commit
+
+
 class Forms(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
         path = Path(cls.folder.name)
-        shutil.copytree(MODEL, path / "model")
+        os.environ["SENVEC_CACHE"] = str(path / "cache")
+        # A calibration that lies there may have been made with the instructions of another tier.
+        shutil.copytree(MODEL, path / "model", ignore=shutil.ignore_patterns("senvec-int8*"))
         run("pack", "-q", "-m", path / "model", path / "native")
-        cls.forms = {"folder": path / "model", "native file": path / "native"}
+        cls.forms = {
+            "folder": path / "model",
+            "folder with 0_Transformer": make_subfolder(path / "model", path / "subfolder"),
+            "folder with two files of weights": make_shards(path / "model", path / "shards"),
+            "snapshot": make_snapshot(path / "model", path / "hub"),
+            "native file": path / "native",
+        }
         cls.vectors = run("embed", "-q", "-m", path / "model", "-p", "int8", "-f", "csv")
 
-    def each(self):
-        for name, path in self.forms.items():
-            with self.subTest(name):
-                yield name, path
 
     def test_embed(self):
-        for _, path in self.each():
-            self.assertEqual(run("embed", "-q", "-m", path, "-p", "int8", "-f", "csv"), self.vectors)
+        for name, path in self.forms.items():
+            with self.subTest(name):
+                self.assertEqual(run("embed", "-q", "-m", path, "-p", "int8", "-f", "csv"), self.vectors)
+
+    def test_info(self):
+        """One space, whatever the form; the name and the size of the weights."""
+        spaces, names, sizes = {}, {}, {}
+        for name, path in self.forms.items():
+            info = json.loads(run("info", "--json", "-q", "-m", path, "-p", "int8"))
+            spaces[name], names[name], sizes[name] = info["space_id"], info["name"], info["weights_bytes"]
+        self.assertRegex(spaces["folder"], "^[0-9a-f]{64}$")
+        self.assertEqual(set(spaces.values()), {spaces["folder"]})
+        self.assertEqual(names["folder"], "model")
+        self.assertEqual(names["snapshot"], "org/tiny")
+        self.assertEqual(sizes["folder with 0_Transformer"], sizes["folder"])
+        self.assertEqual(sizes["snapshot"], (MODEL / "model.safetensors").stat().st_size)
+
+    def test_space_differs(self):
+        """Each thing that changes vectors changes the id."""
+        path = Path(self.folder.name) / "changed"
+        space = lambda: json.loads(run("info", "--json", "-q", "-m", path, "-p", "fp32"))["space_id"]  # noqa: E731
+        shutil.copytree(MODEL, path)
+        seen = {space()}
+        settings = path / "config_sentence_transformers.json"
+        settings.write_text('{"prompts": {"query": "", "document": ""}, "default_prompt_name": null}')
+        self.assertIn(space(), seen)  # as sentence-transformers saves a model without prompts
+        changes = [
+            lambda: settings.write_text('{"truncate_dim": 5}'),
+            lambda: settings.write_text('{"prompts": {"query": "q: "}}'),
+            lambda: settings.write_text('{"prompts": {"query": "q: "}, "default_prompt_name": "query"}'),
+            lambda: (path / "sentence_bert_config.json").write_text('{"max_seq_length": 20}'),
+            lambda: (path / "1_Pooling/config.json").write_text('{"embedding_dimension": 32, "pooling_mode": "max"}'),
+            lambda: (path / "tokenizer.json").unlink(),
+            lambda: (path / "model.safetensors").write_bytes(self.flipped()),
+        ]
+        for change in changes:
+            change()
+            self.assertNotIn(space(), seen)
+            seen.add(space())
+
+    def flipped(self):
+        data = bytearray((MODEL / "model.safetensors").read_bytes())
+        data[len(data) // 2] ^= 1
+        return data
 
     def test_serve(self):
         wanted = [float(value) for value in self.vectors.decode().split(",")]
-        for _, path in self.each():
-            with service.Service("-p", "int8", model=path) as server:
+        for name, path in self.forms.items():
+            with self.subTest(name), service.Service("-p", "int8", model=path) as server:
                 status, vectors = server.json("POST", "/embed", {"inputs": [TEXT.decode().strip()]})
                 self.assertEqual((status, vectors), (200, [wanted]))
                 status, tokens = server.json("POST", "/tokenize", {"inputs": "garden"})

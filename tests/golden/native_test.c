@@ -51,6 +51,16 @@ static void same_bits_as_the_folder(void **state) {
     assert_int_equal(senvec_model_open(model, NULL, &other, &err), SENVEC_OK);
     senvec_model_describe(opened, &a);
     senvec_model_describe(other, &b);
+    /* One space, whether somebody asked the folder before or not. */
+    char of_file[SENVEC_SPACE_ID_SIZE], of_folder[SENVEC_SPACE_ID_SIZE];
+    assert_non_null(a.space_id);
+    assert_int_equal(senvec_model_space_id(opened, of_file, &err), SENVEC_OK);
+    assert_int_equal(senvec_model_space_id(other, of_folder, &err), SENVEC_OK);
+    assert_string_equal(of_file, of_folder);
+    assert_string_equal(a.space_id, of_file);
+    senvec_model_describe(other, &b);
+    assert_string_equal(b.space_id, of_file);
+    assert_true(b.weights_bytes > 100000 && a.weights_bytes > 10000);
     assert_true(a.precision == SENVEC_PRECISION_INT8 && a.parameters == b.parameters && a.vocabulary == b.vocabulary);
     senvec_model_free(opened);
     senvec_model_free(other);
