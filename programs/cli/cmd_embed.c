@@ -77,15 +77,11 @@ static senvec_status embed(const sv_common *common, sv_stream *stream, const cha
     SENVEC_TRY(sv_common_open_model(common, &model, err));
     senvec_model_info info;
     senvec_model_describe(model, &info);
-    stream->dimensions = info.dimensions;
-    if (output.dimensions > info.dimensions) {
-        senvec_model_free(model);
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "'--dimensions %zu': the model's vectors have %zu", output.dimensions,
-                       info.dimensions);
-    }
-    if (!output.dimensions)
-        output.dimensions = info.dimensions;
+    stream->dimensions = stream->embed.dimensions ? stream->embed.dimensions : info.dimensions;
+    output.dimensions = stream->dimensions;
     senvec_status status = sv_common_open_session(common, model, &stream->session, err);
+    if (status == SENVEC_OK) /* no texts yet: the options are looked at before there is an output */
+        status = senvec_embed_with(stream->session, NULL, 0, &stream->embed, NULL, stream->dimensions, NULL, err);
     if (status == SENVEC_OK)
         status = sv_output_open(path, &output, &stream->output, err);
     if (status == SENVEC_OK) {
@@ -100,11 +96,19 @@ static senvec_status embed(const sv_common *common, sv_stream *stream, const cha
     return status;
 }
 
+static const char *const normalize_choices[] = {
+#define NORMALIZE_CHOICE(name, value, text) [value] = text,
+    SENVEC_NORMALIZE_MAP(NORMALIZE_CHOICE)
+#undef NORMALIZE_CHOICE
+        NULL,
+};
+
 int sv_cmd_embed(int argc, char **argv) {
     sv_common common = SV_COMMON_DEFAULTS;
     sv_text_options text = {0};
     const char *path = NULL, *kept = NULL, *shard = NULL;
-    int format = -1, type = SV_TYPE_FLOAT32;
+    int format = -1, type = SV_TYPE_FLOAT32, normalize = SENVEC_NORMALIZE_AUTO;
+    senvec_embed_options embedding = {0};
     sv_output_options output = {0};
     static sv_keep keep;
     const sv_option options[] = {
@@ -112,8 +116,15 @@ int sv_cmd_embed(int argc, char **argv) {
         SV_OPTION_CHOICE('f', "format", &format, sv_output_choices, "format of the vectors; else by FILE's name, else jsonl"),
         SV_OPTION_CHOICE(0, "output-type", &type, sv_output_type_choices,
                          "numbers of the vectors; int8 and uint8 have fixed ranges\n(docs/EMBED.md), binary is a bit a number"),
-        SV_OPTION_COUNT(0, "dimensions", "N", &output.dimensions, 1, SV_MAX_HIDDEN,
-                        "the first N numbers of each vector, not normalised again"),
+        SV_OPTION_TEXT(
+            0, "prompt", "NAME", &embedding.prompt_name,
+            "put the model's prompt of this name before each text (query,\ndocument, ...: see 'senvec info'); else its "
+            "default prompt"),
+        SV_OPTION_TEXT(0, "prompt-text", "TEXT", &embedding.prompt, "put this before each text; '' for no prompt at all"),
+        SV_OPTION_COUNT(0, "dimensions", "N", &embedding.dimensions, 1, SV_MAX_VECTOR,
+                        "keep the first N numbers of each vector (Matryoshka)"),
+        SV_OPTION_CHOICE(0, "normalize", &normalize, normalize_choices,
+                         "length 1: as the model says and before --dimensions cuts,\nalways and after the cut, or never"),
         SV_OPTION_TEXT(0, "keep", "NAMES", &kept, "write these members or columns beside the vector:\nid,title"),
         SV_TEXT_OPTIONS(&text),
         SV_OPTION_FLAG(0, "skip-bad", &text.skip_bad, "leave out records that can't be read, and count them"),
@@ -132,6 +143,7 @@ int sv_cmd_embed(int argc, char **argv) {
             "Examples:\n"
             "  senvec embed texts.txt -o vectors.npy\n"
             "  senvec embed --key body --keep id articles.jsonl.gz -o vectors.jsonl\n"
+            "  senvec embed --prompt query questions.txt -o queries.npy\n"
             "  echo 'a sentence' | senvec embed\n"
             "\n"
             "Formats: npy is one NumPy matrix; jsonl is {\"index\":0,\"embedding\":[...]} a text; csv is a line of numbers "
@@ -143,13 +155,21 @@ int sv_cmd_embed(int argc, char **argv) {
     int code = sv_options_parse(&usage, argc, argv, &files);
     if (code != SV_RUN)
         return code;
+    if (embedding.prompt && embedding.prompt_name)
+        return sv_cli_usage_error("give one of --prompt, --prompt-text");
+    embedding.normalize = (senvec_normalize)normalize;
     char *standard_input[] = {"-", NULL};
     if (files.count == 0) {
         files = (sv_operands){1, standard_input};
         if (isatty(STDIN_FILENO) && !common.quiet)
             sv_cli_say("reading texts from the terminal, one a line; Ctrl-D ends");
     }
-    sv_stream stream = {.paths = files.items, .path_count = files.count, .text = &text, .keep = &keep, .quiet = common.quiet};
+    sv_stream stream = {.paths = files.items,
+                        .path_count = files.count,
+                        .text = &text,
+                        .keep = &keep,
+                        .embed = embedding,
+                        .quiet = common.quiet};
     stream.bare = (!path || strcmp(path, "-") == 0) && isatty(STDOUT_FILENO);
     sv_stream_result result;
     senvec_error err;

@@ -1,6 +1,7 @@
 /* senvec export: the model as an ONNX file in fp32. */
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/common.h"
 #include "cli/write_onnx.h"
 #include "hub/hub.h"
 
@@ -9,7 +10,7 @@ int sv_cmd_export(int argc, char **argv) {
     sv_onnx_options onnx = {.precision = SV_ONNX_FP32};
     bool quiet = false;
     const sv_option options[] = {
-        SV_OPTION_TEXT('m', "model", "NAME|DIR", &model, "model: a name that 'senvec pull' knows, or a folder"),
+        SV_MODEL_OPTION(&model),
         SV_OPTION_FLAG(0, "with-pooling", &onnx.pooling,
                        "pool and normalise as the model does: a second output,\nsentence_embedding"),
         SV_OPTION_FLAG('q', "quiet", &quiet, "no summary"),

@@ -12,7 +12,7 @@ int sv_cmd_quantize(int argc, char **argv) {
     sv_pack_options pack = {0};
     bool pooling = false, per_tensor = false, no_smoothing = false, quiet = false;
     const sv_option options[] = {
-        SV_OPTION_TEXT('m', "model", "NAME|DIR", &model, "model: a name that 'senvec pull' knows, or a folder"),
+        SV_MODEL_OPTION(&model),
         SV_OPTION_FLAG(0, "per-tensor", &per_tensor,
                        "one scale for each weight matrix, as ONNX Runtime's quantize_dynamic has it by default"),
         SV_OPTION_FLAG(0, "no-smoothing", &no_smoothing, "leave the activations as they are: a little faster, less accurate"),

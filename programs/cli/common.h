@@ -11,7 +11,7 @@
 
 /* -m, -p, -t, --cpu and -q. */
 typedef struct sv_common {
-    const char *model; /* NAME or DIR */
+    const char *model; /* NAME, DIR or FILE */
     int precision;     /* a senvec_precision */
     size_t threads;    /* 0: what quota and affinity allow */
     const char *cpu;   /* ISA mask; NULL: everything */
@@ -24,11 +24,17 @@ typedef struct sv_common {
 
 extern const char *const sv_precision_choices[]; /* by senvec_precision: auto, fp32, bf16, int8 */
 
+/* -m. */
+#define SV_MODEL_OPTION(target_)                                                                                               \
+    SV_OPTION_TEXT('m', "model", "NAME|DIR|FILE", target_,                                                                     \
+                   "model: a name that 'senvec pull' knows, a folder, or a file of\n'senvec pack'")
+
 /* Entries of an option table. */
 #define SV_COMMON_OPTIONS(common_)                                                                                             \
-    SV_OPTION_TEXT('m', "model", "NAME|DIR", &(common_)->model, "model: a name that 'senvec pull' knows, or a folder"),        \
+    SV_MODEL_OPTION(&(common_)->model),                                                                                        \
         SV_OPTION_CHOICE('p', "precision", &(common_)->precision, sv_precision_choices,                                        \
-                         "arithmetic; auto is the fastest safe one"),                                                          \
+                         "arithmetic; auto is the fastest safe one. The first int8 run of a\n"                                 \
+                         "model calibrates it for seconds and keeps the result beside it,\nelse in the cache"),                \
         SV_OPTION_COUNT('t', "threads", "N", &(common_)->threads, 1, SV_MAX_THREADS,                                           \
                         "threads; else what CPU quota and affinity allow"),                                                    \
         SV_OPTION_TEXT(0, "cpu", "MASK", &(common_)->cpu, "instruction sets to use, e.g. ref, avx2, avx512"),                  \

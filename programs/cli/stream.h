@@ -16,7 +16,8 @@ typedef struct sv_stream {
     const sv_keep *keep;
     size_t shard, shards; /* of each `shards` records the one numbered `shard`, from 0; shards 1: all */
     senvec_session *session;
-    size_t dimensions; /* of the model */
+    senvec_embed_options embed;
+    size_t dimensions; /* of a vector: what `embed` or the model says */
     sv_output *output;
     sv_output_format format; /* of the output */
     bool quiet;

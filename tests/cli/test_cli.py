@@ -143,6 +143,46 @@ class Models(Case):
 
 
 class Embed(Case):
+    def vectors(self, model, *arguments, data=b"garden\n"):
+        result = self.succeeds(run("embed", "-q", "-m", model, "-p", "fp32", "-fcsv", *arguments, data=data))
+        return [[float(x) for x in line.split(",")] for line in result.stdout.decode().split()]
+
+    def test_prompts(self):
+        model = self.path / "model"
+        shutil.copytree(MODEL, model)
+        settings = {"prompts": {"query": "the river: ", "passage": "a stone, "}, "default_prompt_name": "passage"}
+        (model / "config_sentence_transformers.json").write_text(json.dumps(settings))
+        plain = self.vectors(MODEL)
+        query, passage = self.vectors(MODEL, data=b"the river: garden\n"), self.vectors(MODEL, data=b"a stone, garden\n")
+        self.assertEqual(self.vectors(model), passage)
+        self.assertEqual(self.vectors(model, "--prompt", "query"), query)
+        self.assertEqual(self.vectors(model, "--prompt", "document"), plain)
+        self.assertEqual(self.vectors(model, "--prompt-text", ""), plain)
+        self.assertEqual(self.vectors(MODEL, "--prompt-text", "the river: "), query)
+        out = self.path / "out.npy"
+        self.fails(run("embed", "-m", model, "--prompt", "x", "-o", out), 2, '"x"', '"query", "passage"')
+        self.assertFalse(out.exists())
+        self.fails(run("embed", "-m", MODEL, "--prompt", "x"), 2, "has no prompts")
+        self.fails(run("embed", "-m", model, "--prompt", "query", "--prompt-text", "a"), 2, "--prompt-text")
+        lines = [line for line in run("info", "-m", model).stdout.decode().splitlines() if "prompt" in line]
+        self.assertEqual(len(lines), 2)
+        self.assertIn('passage: "a stone, ", before each text', lines[1])
+
+    def test_dimensions(self):
+        whole = self.vectors(MODEL)[0]
+        self.assertEqual(self.vectors(MODEL, "--dimensions", "5"), [whole[:5]])
+        cut = self.vectors(MODEL, "--dimensions", "5", "--normalize", "on")[0]
+        self.assertAlmostEqual(sum(x * x for x in cut), 1, 5)
+        self.assertAlmostEqual(cut[0] / cut[1], whole[0] / whole[1], 4)
+        loose = self.vectors(MODEL, "--normalize", "off")[0]
+        self.assertGreater(abs(sum(x * x for x in loose) - 1), 0.01)
+        self.fails(self.embed("--dimensions", "33", data=b"a\n"), 2, "33", "have 32")
+        model = self.path / "model"
+        shutil.copytree(MODEL, model)
+        (model / "config_sentence_transformers.json").write_text('{"truncate_dim": 5}')
+        self.assertEqual(self.vectors(model), [whole[:5]])
+        self.assertEqual(self.vectors(model, "--dimensions", "32"), [whole])
+
     def test_formats_agree(self):
         text = self.file("t", b"one\ntwo words\n\nlast without an end")
         npy = self.succeeds(self.embed("-q", text, "-o", self.path / "a.npy"))
@@ -286,6 +326,12 @@ class Outputs(Case):
 
 
 class Tokenize(Case):
+    def test_without_weights(self):
+        model = self.path / "model"
+        shutil.copytree(MODEL, model)
+        (model / "model.safetensors").unlink()
+        self.assertEqual(len(self.succeeds(run("tokenize", "-m", model, data=b"garden\n")).stdout.split()), 3)
+
     def test_ids(self):
         golden = json.loads((MODEL / "golden.json").read_text())
         result = self.succeeds(run("tokenize", "-m", MODEL, data=b"\nhello\n"))

@@ -70,7 +70,7 @@ class Types(Case):
                 self.assertEqual([[convert(float(x)) for x in line] for line in table], wanted, kind)
 
     def test_mistakes(self):
-        self.fails(self.embed("--dimensions", DIMENSIONS + 1, self.text), 2, "--dimensions", str(DIMENSIONS))
+        self.fails(self.embed("--dimensions", DIMENSIONS + 1, self.text), 2, "dimensions", str(DIMENSIONS))
         self.fails(self.embed("--dimensions", "0", self.text), 2, "--dimensions")
         self.fails(self.embed("-ff32", "--output-type", "int8", self.text), 2, "f32", "raw")
         self.fails(self.embed("--output-type", "int4", self.text), 2, "float16, int8, uint8")
