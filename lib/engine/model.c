@@ -141,13 +141,13 @@ static senvec_status load_opened(senvec_model *model, const char *path, sv_safet
 
 static senvec_status load_native(senvec_model *model, const char *path, const senvec_model_options *options, sv_math *math,
                                  senvec_error *err) {
-    if (options->precision == SENVEC_PRECISION_FP32 || options->precision == SENVEC_PRECISION_BF16)
-        return sv_fail(err, SENVEC_UNSUPPORTED, 0,
-                       "%s: holds int8 weights alone; use auto or int8, or the folder that it was made from", path);
     math->precision = SENVEC_PRECISION_INT8;
     sv_safetensors *file;
     SENVEC_TRY(sv_native_open(path, &file, &model->config, err));
     senvec_status status = limit_length(&model->config, options->max_seq_length, err);
+    if (options->precision == SENVEC_PRECISION_FP32 || options->precision == SENVEC_PRECISION_BF16)
+        status = sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                         "%s: holds int8 weights alone; use auto or int8, or the folder that it was made from", path);
     if (status != SENVEC_OK) {
         sv_safetensors_close(file);
         return status;
@@ -172,7 +172,7 @@ static senvec_status name_pooling(senvec_model *model, senvec_error *err) {
 static senvec_status load(senvec_model *model, const char *path, const senvec_model_options *options, senvec_error *err) {
     bool native = sv_path_is_file(path);
     if (!native && !sv_path_is_directory(path))
-        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no such model folder", path);
+        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no such folder or file", path);
     sv_isa_flags flags;
     SENVEC_TRY(sv_isa_choose(options->cpu, &flags, err));
     sv_math math;

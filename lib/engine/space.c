@@ -208,7 +208,7 @@ senvec_status sv_space_base(senvec_model *model, char out[SV_SHA256_TEXT], senve
                      ? compute(model, base, err)
                      : sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: its space id can't be computed: %s", model->directory,
                                model->tokenizer_only ? "it was opened for its tokenizer alone"
-                                                     : "the file has none; write it again with 'senvec quantize --native'");
+                                                     : "the file has none; write it again with 'senvec pack'");
         if (status == SENVEC_OK) {
             if (model->space_stamp)
                 sv_remember(model->rules.cache_folder, "space", model->space_stamp, model->weights.fingerprint, base);

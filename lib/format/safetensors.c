@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/foreign.h"
 #include "common/memory.h"
 
 #define PREFIX 8 /* bytes of the header size */
@@ -154,6 +155,9 @@ static senvec_status read_metadata(const char *path, const json_t *metadata, sen
 static senvec_status read_header(const char *path, sv_safetensors *file, senvec_error *err) {
     const uint8_t *bytes = file->map.data;
     uint64_t size = file->map.size;
+    const char *foreign = size <= PREFIX || bytes[PREFIX] != '{' ? sv_foreign_format(bytes, size) : NULL;
+    if (foreign)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is %s", path, foreign);
     if (size < PREFIX)
         return sv_fail(err, SENVEC_FORMAT, size, "%s: ends at byte %llu, before its header: it was cut; fetch it again", path,
                        (unsigned long long)size);

@@ -192,7 +192,7 @@ static senvec_status check_kind(const sv_safetensors *file, const char *path, sv
     const char *kind = sv_safetensors_metadata(file, "senvec"), *text = sv_safetensors_metadata(file, "config");
     if (!kind || strcmp(kind, KIND) != 0)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0,
-                       "%s: not a model that this version of 'senvec pack' wrote; give the model's folder, or write "
+                       "%s: not a model that this version of 'senvec pack' wrote; give the model's folder or name, or write "
                        "the file again",
                        path);
     json_t *object = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/foreign.h"
 #include "common/limits.h"
 
 senvec_status sv_document_open(const char *directory, const char *folder, const char *name, bool array, sv_document *out,
@@ -26,7 +27,9 @@ senvec_status sv_document_open(const char *directory, const char *folder, const 
     /* Integers as reals: model_max_length is often 1e30 written out, which no integer holds. */
     else if (!(out->root =
                    json_loadb((const char *)map.data, map.size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error)))
-        status = json_error_code(&error) == json_error_out_of_memory
+        status = sv_foreign_format(map.data, map.size)
+                     ? sv_fail(err, SENVEC_FORMAT, 0, "%s: is %s", out->path, sv_foreign_format(map.data, map.size))
+                 : json_error_code(&error) == json_error_out_of_memory
                      ? sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory to parse it", out->path)
                      : sv_fail(err, SENVEC_FORMAT, (uint64_t)error.position, "%s: line %d, byte %d: not valid JSON: %s",
                                out->path, error.line, error.position, error.text);

@@ -1,5 +1,6 @@
 /* Reading vocab.txt, one token a line, the line's number is its id. The rest is what transformers' BertTokenizer makes of it
  * with the arguments of tokenizer_config.json, every one of which is optional. */
+#include "common/foreign.h"
 #include "text/tokenizer_config.h"
 
 /* Refuses what would change ids and isn't done here. */
@@ -55,6 +56,9 @@ senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *
     tokenizer->wordpiece.prefix = "##";
     tokenizer->wordpiece.prefix_length = 2;
     tokenizer->wordpiece.max_word_chars = 100;
+    const char *foreign = sv_foreign_format(file.data, file.size);
+    if (foreign)
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: is %s", path, foreign);
     SENVEC_TRY(read_lines(tokenizer, &file, path, err));
     SENVEC_TRY(sv_tokenizer_config_added(tokenizer, config, SV_CLASS_BERT, path, NULL, err));
     SENVEC_TRY(sv_tokenizer_config_anew(tokenizer, config, SV_CLASS_BERT, path));

@@ -134,6 +134,29 @@ class Models(Case):
                 self.fails(run("embed", "-m", model, data=b"a\n"), 1, "")
                 self.fails(run("info", "-m", model), 1, "")
 
+    def test_files_of_other_kinds(self):
+        """-m FILE and each file of a folder: what it is, by name, and what to do."""
+        lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 90868376\n"
+        kinds = {"Git LFS": lfs, "GGUF": b"GGUF\3\0\0\0" + bytes(40), "ONNX": b"\x08\x0a\x12\x07pytorch\x1a\x052.1.0",
+                 "pickled": b"PK\3\4" + bytes(40), "HTML": b"<!doctype html><html></html>"}
+        for word, data in kinds.items():
+            for arguments in (["-p", "fp32"], []):
+                self.fails(run("embed", "-m", self.file("one", data), *arguments, data=b"a\n"), 1, "one: is ", word)
+            for name in ("model.safetensors", "config.json", "modules.json", *["tokenizer.json"] * (word == "Git LFS")):
+                with self.subTest(word, name=name):
+                    model = self.copy_model()
+                    (model / name).unlink()
+                    (model / name).write_bytes(data)
+                    self.fails(run("embed", "-m", model, "-p", "fp32", data=b"a\n"), 1, f"{name}: ", word)
+        model = self.copy_model()
+        (model / "tokenizer.json").unlink()
+        (model / "vocab.txt").unlink()
+        (model / "vocab.txt").write_bytes(lfs)
+        self.fails(run("embed", "-m", model, data=b"a\n"), 1, "vocab.txt: is ", "Git LFS")
+        for arguments in (["-p", "fp32"], []):
+            self.fails(run("embed", "-m", MODEL / "model.safetensors", *arguments, data=b"a\n"), 1, "senvec pack",
+                       "folder or name")
+
     def test_info(self):
         text = self.succeeds(run("info", "-m", MODEL)).stdout.decode()
         for word in ("dimensions     32", "pooling        mean", "parameters", "ISA tier", "threads", "model.safetensors"):

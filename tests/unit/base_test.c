@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "common/file.h"
+#include "common/foreign.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/status.h"
@@ -326,8 +327,39 @@ static void log_lines(void **state) {
     assert_string_equal(kept, "1 3 threads");
 }
 
+static void test_foreign(void **state) {
+    (void)state;
+    static const struct {
+        const char *data;
+        size_t size;
+        const char *word;
+    } cases[] = {
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", 55, "Git LFS"},
+        {"GGUF\3\0\0\0", 8, "GGUF"},
+        {"PK\3\4", 4, "pickled"},
+        {"\x80\2}q", 4, "pickled"},
+        {"\x89HDF\r\n", 6, "HDF5"},
+        {"<!doctype HTML><p>", 18, "HTML"},
+        {"<html>", 6, "HTML"},
+        {"<?xml version", 13, "XML"},
+        {"\x08\x0a\x12\7pytorch", 11, "ONNX"},
+        {"\x08\x07\x3a\x80", 4, "ONNX"},
+        {"\x1f\x8b\x08", 3, "gzip"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *format = sv_foreign_format((const uint8_t *)cases[i].data, cases[i].size);
+        assert_non_null(format);
+        assert_non_null(strstr(format, cases[i].word));
+        assert_null(sv_foreign_format((const uint8_t *)cases[i].data, 1));
+    }
+    assert_null(sv_foreign_format((const uint8_t *)"{\"a\": 1}", 8));
+    assert_null(sv_foreign_format((const uint8_t *)"\x08\x01\0\0\0\0\0\0{", 9));
+    assert_null(sv_foreign_format(NULL, 0));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_foreign),
         cmocka_unit_test(status_names_and_texts),
         cmocka_unit_test(an_error_is_one_line),
         cmocka_unit_test(a_long_error_is_cut),
