@@ -67,14 +67,20 @@ static bool has_file(const char *directory, const char *name) {
     return sv_path_join(directory, name, path, NULL) == SENVEC_OK && sv_path_is_file(path);
 }
 
+/* Weights at the top, or in the folder of the Transformer module, which some models have. */
 bool sv_cache_is_model(const char *directory) {
-    return has_file(directory, "config.json") && has_file(directory, "model.safetensors");
+    static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json",
+                                          "0_Transformer/model.safetensors", "0_Transformer/model.safetensors.index.json"};
+    bool described = has_file(directory, "config.json") || has_file(directory, "modules.json");
+    for (size_t i = 0; described && i < sizeof weights / sizeof weights[0]; i++)
+        if (has_file(directory, weights[i]))
+            return true;
+    return false;
 }
 
-bool sv_cache_find_hugging_face(const sv_hub_name *name, char out[SV_MAX_PATH]) {
-    char hub[SV_MAX_PATH], repository[2 * SV_HUB_NAME_SIZE + 32], path[SV_MAX_PATH], commit[80];
-    if (sv_cache_hugging_face(hub, NULL) != SENVEC_OK)
-        return false;
+/* A model in one cache that has Hugging Face's layout. */
+static bool find_in(const char *hub, const sv_hub_name *name, char out[SV_MAX_PATH]) {
+    char repository[2 * SV_HUB_NAME_SIZE + 32], path[SV_MAX_PATH], commit[80];
     snprintf(repository, sizeof repository, "models--%s--%s/refs/main", name->org, name->repo);
     FILE *file = sv_path_join(hub, repository, path, NULL) == SENVEC_OK ? fopen(path, "re") : NULL;
     if (!file)
@@ -91,6 +97,14 @@ bool sv_cache_find_hugging_face(const sv_hub_name *name, char out[SV_MAX_PATH]) 
         return false;
     memcpy(out, found, sizeof found);
     return true;
+}
+
+bool sv_cache_find_hugging_face(const sv_hub_name *name, char out[SV_MAX_PATH]) {
+    const char *sentence_transformers = getenv("SENTENCE_TRANSFORMERS_HOME"); /* which its users set to keep models elsewhere */
+    char hub[SV_MAX_PATH];
+    if (sentence_transformers && *sentence_transformers && find_in(sentence_transformers, name, out))
+        return true;
+    return sv_cache_hugging_face(hub, NULL) == SENVEC_OK && find_in(hub, name, out);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ stamp */

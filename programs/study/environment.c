@@ -1,5 +1,7 @@
 #include "study/environment.h"
 
+#include <dirent.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/cpu/isa.h"
@@ -35,20 +37,81 @@ static json_t *describe_senvec(void) {
     );
 }
 
-/* Size and SHA-256 of the files that decide what a vector is. */
-static senvec_status describe_model(const char *name, const char *directory, json_t **out, senvec_error *err) {
-    static const char *const files[] = {"model.safetensors", "tokenizer.json", "config.json", "sentence_bert_config.json"};
-    json_t *list = json_object();
-    *out = json_pack("{s:s, s:s, s:o}", "name", name, "directory", directory, "files", list);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        char path[SV_MAX_PATH];
-        sv_digest digest;
-        SENVEC_TRY(sv_path_join(directory, files[i], path, err));
-        if (!sv_path_is_file(path))
-            continue;
-        SENVEC_TRY(sv_digest_file(path, &digest, err));
-        json_object_set_new(list, files[i], json_pack("{s:I, s:s}", "bytes", (json_int_t)digest.size, "sha256", digest.sha256));
+/* Adds size and SHA-256 of a file if it is one of those that decide what a vector is. */
+static senvec_status add_file(json_t *list, const char *directory, const char *folder, const char *name, senvec_error *err) {
+    static const char *const names[] = {
+        "config.json",           "modules.json", "sentence_bert_config.json",        "tokenizer.json",
+        "tokenizer_config.json", "vocab.txt",    "config_sentence_transformers.json"};
+    static const char weights[] = ".safetensors", calibration[] = "senvec-int8.";
+    size_t length = strlen(name);
+    bool decides = length > strlen(weights) && strcmp(name + length - strlen(weights), weights) == 0 &&
+                   strncmp(name, calibration, strlen(calibration)) != 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        decides = decides || strcmp(name, names[i]) == 0;
+    if (!decides)
+        return SENVEC_OK;
+    char below[SV_MAX_PATH], path[SV_MAX_PATH];
+    sv_digest digest;
+    SENVEC_TRY(sv_path_join(folder, name, below, err));
+    SENVEC_TRY(sv_path_join(directory, *folder ? below : name, path, err));
+    if (!sv_path_is_file(path))
+        return SENVEC_OK;
+    SENVEC_TRY(sv_digest_file(path, &digest, err));
+    json_object_set_new(list, *folder ? below : name,
+                        json_pack("{s:I, s:s}", "bytes", (json_int_t)digest.size, "sha256", digest.sha256));
+    return SENVEC_OK;
+}
+
+/* The files of a folder and, with `deep`, of the modules' folders in it, which are numbered ("1_Pooling"). */
+static senvec_status add_files(json_t *list, const char *directory, const char *folder, bool deep, senvec_error *err) {
+    char path[SV_MAX_PATH];
+    SENVEC_TRY(sv_path_join(directory, folder, path, err));
+    struct dirent **entries;
+    int count = scandir(path, &entries, NULL, alphasort);
+    senvec_status status = SENVEC_OK;
+    for (int i = 0; i < count; i++) {
+        const char *name = entries[i]->d_name;
+        size_t digits = strspn(name, "0123456789");
+        if (status == SENVEC_OK)
+            status = deep && digits && name[digits] == '_' ? add_files(list, directory, name, false, err)
+                                                           : add_file(list, directory, folder, name, err);
+        free(entries[i]);
     }
+    if (count >= 0)
+        free(entries);
+    return status;
+}
+
+/* What its vectors can be compared with, whatever its files are. */
+static senvec_status find_space(const char *path, char space[SENVEC_SPACE_ID_SIZE], senvec_model_info *info,
+                                senvec_error *err) {
+    const senvec_model_options options = {
+        .precision = sv_path_is_file(path) ? SENVEC_PRECISION_INT8 : SENVEC_PRECISION_FP32, /* no calibration for this */
+    };
+    senvec_model *model;
+    SENVEC_TRY(senvec_model_open(path, &options, &model, err));
+    senvec_model_describe(model, info);
+    senvec_status status = senvec_model_space_id(model, space, err);
+    senvec_model_free(model);
+    return status;
+}
+
+static senvec_status describe_model(const char *name, const char *path, json_t **out, senvec_error *err) {
+    char space[SENVEC_SPACE_ID_SIZE];
+    senvec_model_info info;
+    json_t *list = json_object();
+    *out = json_pack("{s:s, s:s, s:o}", "name", name, "directory", path, "files", list);
+    SENVEC_TRY(find_space(path, space, &info, err));
+    if (json_object_set_new(*out, "space_id", json_string(space)) != 0 ||
+        json_object_set_new(*out, "weights_bytes", json_integer((json_int_t)info.weights_bytes)) != 0)
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory to describe the model");
+    if (!sv_path_is_file(path))
+        return add_files(list, path, "", true, err);
+    sv_digest digest;
+    SENVEC_TRY(sv_digest_file(path, &digest, err));
+    const char *slash = strrchr(path, '/');
+    json_object_set_new(list, slash ? slash + 1 : path,
+                        json_pack("{s:I, s:s}", "bytes", (json_int_t)digest.size, "sha256", digest.sha256));
     return SENVEC_OK;
 }
 

@@ -68,14 +68,6 @@ static senvec_precision parse_precision(const char *name) {
     return SENVEC_PRECISION_AUTO;
 }
 
-/* Of a model's folder, or of a native file. */
-static uint64_t weights_bytes(const char *model) {
-    char weights[SV_MAX_PATH];
-    if (sv_path_is_file(model))
-        return sv_path_size(model);
-    return sv_path_join(model, "model.safetensors", weights, NULL) == SENVEC_OK ? sv_path_size(weights) : 0;
-}
-
 static senvec_status load(native *worker, const json_t *request, json_t *reply, senvec_error *err) {
     const char *files = json_string_value(json_object_get(request, "files"));
     senvec_model_options options = {
@@ -95,7 +87,7 @@ static senvec_status load(native *worker, const json_t *request, json_t *reply, 
     json_t *facts =
         json_pack("{s:{s:s}, s:{s:s, s:I}, s:I, s:I, s:I, s:I, s:s}", "versions", "senvec", senvec_version(), "settings",
                   "ISA tier", info->tier, "threads", (json_int_t)senvec_session_threads(worker->session), "model_bytes",
-                  (json_int_t)weights_bytes(files), "dimensions", (json_int_t)info->dimensions, "max_seq_length",
+                  (json_int_t)info->weights_bytes, "dimensions", (json_int_t)info->dimensions, "max_seq_length",
                   (json_int_t)info->max_seq_length, "linear_macs", (json_int_t)info->linear_macs, "tier", info->tier);
     int failed = json_object_update(reply, facts);
     json_decref(facts);

@@ -93,8 +93,10 @@ static senvec_status start(sv_runner *runner, size_t index, sv_worker **out, sen
 
 /* Where a row's model lies. */
 static senvec_status files_of(const sv_runner *runner, const sv_row *row, char out[SV_MAX_PATH], senvec_error *err) {
-    return row->files[0] ? sv_path_join(runner->options->files, row->files, out, err)
-                         : sv_path_join(runner->options->model, "", out, err);
+    const char *model = runner->options->model;
+    if (row->files[0])
+        return sv_path_join(runner->options->files, row->files, out, err);
+    return sv_path_is_file(model) ? sv_path_join("", model, out, err) : sv_path_join(model, "", out, err);
 }
 
 /* Has the worker of row `index` make the files that it and its siblings load, in a process of its own. */

@@ -176,13 +176,27 @@ static senvec_status go_on(sv_study_options *options, sv_results *results, senve
     return SENVEC_OK;
 }
 
-/* The native file in int8, in a second. Where it can't be made, the rows that need it say why. */
+static senvec_status copy_file(const char *from, const char *to, senvec_error *err) {
+    sv_file_map map;
+    sv_atomic_file file = {0};
+    SENVEC_TRY(sv_file_map_open(from, &map, err));
+    senvec_status status = sv_atomic_file_open(&file, to, err);
+    if (status == SENVEC_OK) {
+        fwrite(map.data, 1, map.size, file.stream);
+        status = sv_atomic_file_commit(&file, err);
+    }
+    sv_file_map_close(&map);
+    return status;
+}
+
+/* The native file in int8, in a second; of a model that is one already, a copy. Where it can't be made, the rows that need it say why. */
 static senvec_status export_native(const sv_study_options *options, sv_results *results, const char *model, senvec_error *err) {
     char path[SV_MAX_PATH];
     senvec_error failure;
     const senvec_quantize_options quantize = {.cpu = options->cpu};
     SENVEC_TRY(sv_path_join(options->out, SV_STUDY_NATIVE_INT8, path, err));
-    senvec_status status = senvec_quantize(model, path, &quantize, &failure);
+    senvec_status status =
+        sv_path_is_file(model) ? copy_file(model, path, &failure) : senvec_quantize(model, path, &quantize, &failure);
     if (status == SENVEC_OUT_OF_MEMORY && err)
         *err = failure;
     if (status == SENVEC_OK || status == SENVEC_OUT_OF_MEMORY)
