@@ -1,4 +1,5 @@
 /* A native file of a model: read it, calibrate, write. */
+#include "common/file.h"
 #include "engine/model.h"
 #include "engine/space.h"
 #include "int8/native.h"
@@ -51,6 +52,9 @@ senvec_status senvec_quantize(const char *directory, const char *path, const sen
         if (!options->texts[i].data && options->texts[i].length)
             return sv_fail(err, SENVEC_INVALID_ARGUMENT, i, "senvec_quantize: text %zu has %zu bytes at NULL", i,
                            options->texts[i].length);
+    if (sv_path_is_file(directory))
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is a file, and a native file is quantized already; give a folder",
+                       directory);
     const senvec_allocator *allocator = options->allocator ? options->allocator : &sv_default_allocator;
     void *memory;
     SENVEC_TRY(sv_alloc(allocator, 1, sizeof(senvec_model), "a model", &memory, err));

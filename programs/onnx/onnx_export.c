@@ -38,6 +38,9 @@ static senvec_status check_pooling(const char *directory, const sv_config *confi
 senvec_status sv_onnx_export(const char *directory, const char *out, sv_onnx_options options, uint64_t *bytes,
                              senvec_error *err) {
     sv_config config;
+    if (sv_path_is_file(directory))
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                       "%s: is a file with weights in int8 alone; give the folder that it was made from", directory);
     SENVEC_TRY(sv_config_load(directory, &config, err));
     if (config.family != SV_FAMILY_BERT || config.activation != SV_ACTIVATION_GELU)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: only BERT with gelu is written as ONNX so far", directory);

@@ -189,7 +189,8 @@ static senvec_status copy_file(const char *from, const char *to, senvec_error *e
     return status;
 }
 
-/* The native file in int8, in a second; of a model that is one already, a copy. Where it can't be made, the rows that need it say why. */
+/* The native file in int8, in a second; of a model that is one already, a copy. Where it can't be made, the rows that need it
+ * say why. */
 static senvec_status export_native(const sv_study_options *options, sv_results *results, const char *model, senvec_error *err) {
     char path[SV_MAX_PATH];
     senvec_error failure;

@@ -17,8 +17,13 @@ PATIENCE = 1500  # seconds until a test gives up: nothing takes that long, on wh
 TEXT = b"The river is north of the garden.\n"
 
 
-def run(*arguments):
-    result = subprocess.run([SENVEC, *map(str, arguments)], input=TEXT, capture_output=True, timeout=PATIENCE)
+def attempt(*arguments, **environment):
+    return subprocess.run([SENVEC, *map(str, arguments)], input=TEXT, capture_output=True, timeout=PATIENCE,
+                          env={**os.environ, **environment})
+
+
+def run(*arguments, **environment):
+    result = attempt(*arguments, **environment)
     assert result.returncode == 0, (arguments, result.stderr.decode())
     return result.stdout
 
@@ -108,6 +113,53 @@ class Forms(unittest.TestCase):
         self.assertEqual(names["snapshot"], "org/tiny")
         self.assertEqual(sizes["folder with 0_Transformer"], sizes["folder"])
         self.assertEqual(sizes["snapshot"], (MODEL / "model.safetensors").stat().st_size)
+
+    def test_by_name(self):
+        """Where sentence-transformers finds it."""
+        path = Path(self.folder.name)
+        for variable in ("SENTENCE_TRANSFORMERS_HOME", "HF_HUB_CACHE"):
+            found = json.loads(run("info", "--json", "-q", "-m", "org/tiny", "-p", "int8", **{variable: str(path / "hub")}))
+            self.assertEqual(found["name"], "org/tiny")
+
+    def test_export(self):
+        for number, (name, path) in enumerate(self.forms.items()):
+            out = Path(self.folder.name) / f"onnx{number}"
+            with self.subTest(name):
+                if name == "native file":
+                    self.assertIn(b"give the folder that it was made from", attempt("export", "-q", "-m", path, out).stderr)
+                    self.assertFalse(out.exists())
+                    continue
+                run("export", "-q", "-m", path, out)
+                self.assertEqual((out / "model.onnx").read_bytes(), (Path(self.folder.name) / "onnx0/model.onnx").read_bytes())
+
+    def test_quantize(self):
+        for number, (name, path) in enumerate(self.forms.items()):
+            out = Path(self.folder.name) / f"again{number}"
+            with self.subTest(name):
+                if name == "native file":
+                    failed = attempt("quantize", "-q", "-m", path, "--native", out)
+                    self.assertIn(b"is quantized already", failed.stderr)
+                    self.assertFalse(out.exists())
+                    continue
+                run("quantize", "-q", "-m", path, "--native", out)
+                self.assertEqual(out.read_bytes(), self.forms["native file"].read_bytes())
+
+    def test_study(self):
+        """Space and size are what they are in the folder; of a native file the int8 rows are measured."""
+        space = json.loads(run("info", "--json", "-q", "-m", self.forms["folder"], "-p", "fp32"))["space_id"]
+        for name in ("folder with 0_Transformer", "native file"):
+            out = Path(self.folder.name) / "study" / name.replace(" ", "-")
+            with self.subTest(name):
+                run("bench", "-q", "-m", self.forms[name], "--out", out, "--peers", "none", "--quick", "--no-report", "--rounds", 2,
+                    "--calls", 4, "--duration", 0.04)
+                model = json.loads((out / "environment.json").read_text())["model"]
+                self.assertEqual(model["space_id"], space)
+                self.assertGreater(model["weights_bytes"], 10000)
+                rows = json.loads((out / "study.json").read_text())["configurations"]
+                sizes = {row["name"]: row["model_bytes"] for row in rows if not row["reason"] and row["model_bytes"]}
+                self.assertIn("senvec int8 (single)", sizes)
+                self.assertEqual("senvec fp32 (single)" in sizes, name != "native file")
+                self.assertGreater(min(sizes.values()), 10000)
 
     def test_space_differs(self):
         """Each thing that changes vectors changes the id."""
