@@ -15,6 +15,7 @@
 #define SV_MAX_VOCABULARY (1u << 22)
 #define SV_MAX_POSITIONS 65536u
 #define SV_MAX_BUCKETS 4096u /* of a bias by relative position */
+#define SV_MAX_PROMPTS 1000u
 #define SV_MAX_LABELS 65536u
 #define SV_MAX_SHARDS 256u   /* files that a model's weights lie in */
 #define SV_MAX_VECTOR 65536u /* floats of a text's vector between two modules */

@@ -9,7 +9,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/file.h"
@@ -74,41 +73,36 @@ static void add_modules(sv_sha256 *hash, const sv_config *config) {
     }
 }
 
-static int by_name(const void *left, const void *right) {
-    const senvec_prompt *const *a = left, *const *b = right;
-    return strcmp((*a)->name, (*b)->name);
+/* The first prompt in order of names after `before` (NULL: of all) that isn't empty; NULL: there is none. Empty prompts change
+ * nothing, and sentence-transformers adds some when it saves a model. */
+static const senvec_prompt *next_prompt(const sv_prompts *prompts, const senvec_prompt *before) {
+    const senvec_prompt *next = NULL;
+    for (size_t i = 0; i < prompts->count; i++) {
+        const senvec_prompt *prompt = &prompts->list[i];
+        if (*prompt->text && (!before || strcmp(prompt->name, before->name) > 0) &&
+            (!next || strcmp(prompt->name, next->name) < 0))
+            next = prompt;
+    }
+    return next;
 }
 
-/* Empty prompts change nothing, and sentence-transformers adds some when it saves a model. */
-static senvec_status add_prompts(sv_sha256 *hash, const sv_prompts *prompts, sv_arena *arena, senvec_error *err) {
-    void *memory;
-    size_t count = 0;
-    SENVEC_TRY(sv_arena_alloc(arena, prompts->count, sizeof(senvec_prompt *), "prompts", &memory, err));
-    const senvec_prompt **sorted = memory;
-    for (size_t i = 0; i < prompts->count; i++)
-        if (*prompts->list[i].text)
-            sorted[count++] = &prompts->list[i];
-    if (count)
-        qsort(sorted, count, sizeof *sorted, by_name);
-    add_number(hash, "prompts", count);
-    for (size_t i = 0; i < count; i++) {
-        add_text(hash, sorted[i]->name);
-        add_text(hash, sorted[i]->text);
+static void add_prompts(sv_sha256 *hash, const sv_prompts *prompts) {
+    const senvec_prompt *prompt = NULL;
+    while ((prompt = next_prompt(prompts, prompt))) {
+        add_text(hash, "prompt");
+        add_text(hash, prompt->name);
+        add_text(hash, prompt->text);
     }
+    add_text(hash, "default prompt");
     add_text(hash, prompts->usual ? prompts->usual->text : "");
-    return SENVEC_OK;
 }
 
 /* All that is known without reading a large file. */
-static senvec_status add_small(sv_sha256 *hash, const senvec_model *model, senvec_error *err) {
-    sv_arena scratch;
-    sv_arena_init(&scratch, &model->allocator);
+static void add_small(sv_sha256 *hash, const senvec_model *model) {
     add_text(hash, "senvec space 1");
     add_sizes(hash, &model->config);
     add_modules(hash, &model->config);
-    senvec_status status = add_prompts(hash, &model->prompts, &scratch, err);
-    sv_arena_release(&scratch);
-    return status;
+    add_prompts(hash, &model->prompts);
 }
 
 static void add_module_weights(sv_sha256 *hash, const senvec_model *model) {
@@ -148,8 +142,7 @@ static bool find_stamp(const senvec_model *model, uint64_t *stamp) {
     uint8_t digest[SV_SHA256_BYTES];
     char path[SV_MAX_PATH];
     sv_sha256_init(&hash);
-    if (add_small(&hash, model, NULL) != SENVEC_OK)
-        return false;
+    add_small(&hash, model);
     add_module_weights(&hash, model);
     sv_sha256_end(&hash, digest);
     *stamp = sv_hash(model->weights.stamp, digest, sizeof digest);
@@ -191,7 +184,7 @@ static senvec_status compute(senvec_model *model, char out[SV_SHA256_TEXT], senv
     SENVEC_TRY(sv_weights_digest_text(model->transformer, &model->config, &model->weights, model->rules.cache_folder,
                                       &model->allocator, weights, err));
     sv_sha256_init(&hash);
-    SENVEC_TRY(add_small(&hash, model, err));
+    add_small(&hash, model);
     add_text(&hash, weights);
     add_module_weights(&hash, model);
     SENVEC_TRY(add_tokenizer(&hash, model, err));

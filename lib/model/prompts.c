@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/limits.h"
 #include "model/document.h"
 
 static senvec_status read_list(const json_t *object, const char *path, sv_arena *arena, sv_prompts *out, senvec_error *err) {
@@ -11,6 +12,9 @@ static senvec_status read_list(const json_t *object, const char *path, sv_arena 
         return SENVEC_OK;
     if (!json_is_object(prompts))
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"prompts\" has to be an object of strings", path);
+    if (json_object_size(prompts) > SV_MAX_PROMPTS)
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu prompts; the maximum is %u", path, json_object_size(prompts),
+                       SV_MAX_PROMPTS);
     void *memory;
     SENVEC_TRY(sv_arena_alloc(arena, json_object_size(prompts), sizeof(senvec_prompt), "prompts", &memory, err));
     senvec_prompt *list = memory;

@@ -16,6 +16,7 @@
 #include "cli/common.h"
 #include "common/clock.h"
 #include "server/server.h"
+#include "server/starting.h"
 
 enum { MAX_ARGUMENTS = 128, MAX_KEY = 512 };
 #define PREFIX "SENVEC_SERVE_"
@@ -241,8 +242,12 @@ static int serve(job *j) {
             status = sv_fail(&err, SENVEC_IO, 0, "%s: %s", j->log_file, strerror(errno));
         j->server.access_log = log;
     }
+    sv_starting *starting = NULL;
+    if (status == SENVEC_OK)
+        status = sv_starting_open(&j->server, &starting, &err);
     if (status == SENVEC_OK)
         status = sv_common_open_model(&j->common, &model, &err);
+    sv_starting_end(starting, status == SENVEC_OK ? &j->server : NULL);
     if (status == SENVEC_OK)
         status = sv_server_open(model, &j->server, &server, &err);
     int code;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/hash.h"
+#include "server/server.h"
 
 #define BACKLOG 1024
 
@@ -113,4 +114,16 @@ uint64_t sv_address_hash(uint64_t seed, const struct sockaddr *address) {
         return 0;
     }
     return sv_hash(seed, bytes, length);
+}
+
+senvec_status sv_listen(const sv_server_options *options, int *out, sv_address *address, senvec_error *err) {
+    if (options->unix_path) {
+        snprintf(address->text, sizeof address->text, "unix:%.200s", options->unix_path);
+        return sv_listen_unix(options->unix_path, out, err);
+    }
+    char at[128];
+    SENVEC_TRY(sv_listen_tcp(options->host ? options->host : "127.0.0.1", options->port ? options->port : SV_DEFAULT_PORT, out,
+                             at, sizeof at, err));
+    snprintf(address->text, sizeof address->text, "%s://%s", options->tls_key ? "https" : "http", at);
+    return SENVEC_OK;
 }

@@ -15,6 +15,11 @@ senvec_status sv_listen_tcp(const char *host, size_t port, int *out, char *addre
  * Errors: INVALID_ARGUMENT (path too long), SYSTEM. */
 senvec_status sv_listen_unix(const char *path, int *out, senvec_error *err);
 
+struct sv_server_options;
+struct sv_address;
+/* One of these, as the options of a server say; `address` gets "http://..." or "unix:...". Errors: as above. */
+senvec_status sv_listen(const struct sv_server_options *options, int *out, struct sv_address *address, senvec_error *err);
+
 struct sockaddr;
 /* A number that tells addresses apart: IPv4 addresses, and of IPv6 addresses the first 64 bits, which are one customer's
  * network; 0 for all others, and for NULL. With a secret `seed` nobody can choose an address whose number is close to

@@ -105,14 +105,10 @@ static senvec_status read_certificate(sv_server *server, const sv_server_options
 /* ------------------------------------------------------------- life cycle */
 
 static senvec_status listen_somewhere(sv_server *server, senvec_error *err) {
-    const sv_server_options *options = &server->options;
-    if (options->unix_path) {
-        snprintf(server->address, sizeof server->address, "unix:%s", options->unix_path);
-        return sv_listen_unix(options->unix_path, &server->listener, err);
-    }
-    char at[128];
-    SENVEC_TRY(sv_listen_tcp(options->host, options->port, &server->listener, at, sizeof at, err));
-    snprintf(server->address, sizeof server->address, "%s://%s", server->tls_key ? "https" : "http", at);
+    sv_address address = server->options.address;
+    if (server->listener < 0)
+        SENVEC_TRY(sv_listen(&server->options, &server->listener, &address, err));
+    snprintf(server->address, sizeof server->address, "%s", address.text);
     return SENVEC_OK;
 }
 
@@ -171,7 +167,7 @@ senvec_status sv_server_open(senvec_model *model, const sv_server_options *optio
     struct timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);
     server->model = model;
-    server->listener = -1;
+    server->listener = options->listener - 1;
     server->options = *options;
     server->opened_ns = sv_clock_ns();
     server->opened_at = (double)wall.tv_sec;

@@ -9,6 +9,11 @@
 
 #include "batcher/batcher.h"
 
+/* Where a server listens: "http://127.0.0.1:8080", "https://[::1]:443", "unix:PATH". */
+typedef struct sv_address {
+    char text[256];
+} sv_address;
+
 /* Zero or NULL means the default, in brackets. Strings are copied or used during sv_server_open only. */
 typedef struct sv_server_options {
     const char *host;                      /* address or name to listen on ["127.0.0.1"] */
@@ -31,6 +36,8 @@ typedef struct sv_server_options {
     size_t idle_s;          /* a connection without a request [75] */
     size_t read_s;          /* for a request to arrive completely [30] */
     size_t write_s;         /* for an answer to be taken completely [60] */
+    int listener;           /* 1 + a socket that listens already (starting.h), which is the server's from here on [0: none] */
+    sv_address address;     /* and where */
 } sv_server_options;
 
 #define SV_SERVER_NAMES 16

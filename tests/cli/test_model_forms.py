@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """test_model_forms SENVEC MODEL: every command opens every form in which a model comes."""
+import fcntl
+import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -74,6 +78,16 @@ def make_snapshot(model, hub):
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(blob)
     return repository / "snapshots" / commit
+
+
+def ask(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
 
 
 class Forms(unittest.TestCase):
@@ -150,8 +164,8 @@ class Forms(unittest.TestCase):
         for name in ("folder with 0_Transformer", "native file"):
             out = Path(self.folder.name) / "study" / name.replace(" ", "-")
             with self.subTest(name):
-                run("bench", "-q", "-m", self.forms[name], "--out", out, "--peers", "none", "--quick", "--no-report", "--rounds", 2,
-                    "--calls", 4, "--duration", 0.04)
+                run("bench", "-q", "-m", self.forms[name], "--out", out, "--peers", "none", "--quick", "--no-report",
+                    "--rounds", 2, "--calls", 4, "--duration", 0.04)
                 model = json.loads((out / "environment.json").read_text())["model"]
                 self.assertEqual(model["space_id"], space)
                 self.assertGreater(model["weights_bytes"], 10000)
@@ -197,6 +211,39 @@ class Forms(unittest.TestCase):
                 self.assertEqual((status, vectors), (200, [wanted]))
                 status, tokens = server.json("POST", "/tokenize", {"inputs": "garden"})
                 self.assertEqual((status, [token["text"] for token in tokens[0]]), (200, ["[CLS]", "garden", "[SEP]"]))
+
+    def test_serve_while_calibrating(self):
+        """Who asks before the model is there gets 503, and then the same port serves."""
+        path = Path(self.folder.name) / "late"
+        environment = {**os.environ, "SENVEC_CACHE": str(path / "cache")}
+        shutil.copytree(MODEL, path / "model", ignore=shutil.ignore_patterns("senvec-int8*"))
+        calibrated = [SENVEC, "info", "-q", "-m", path / "model", "-p", "int8"]
+        subprocess.run(calibrated, env=environment, stdout=subprocess.DEVNULL, check=True)
+        (path / "model/senvec-int8.safetensors").unlink()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with open(next((path / "cache/int8").glob(".*.lock")), "rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # as another process that calibrates would
+            process = subprocess.Popen([SENVEC, "serve", "-m", path / "model", "-p", "int8", "--port", str(port)],
+                                       env=environment, stderr=subprocess.PIPE)
+            while True:
+                try:
+                    status, body = ask(port)
+                    break
+                except ConnectionError:
+                    assert process.poll() is None
+                    time.sleep(0.02)
+            self.assertEqual(status, 503)
+            self.assertIn("model is being opened", json.loads(body)["error"])
+            self.assertEqual(ask(port)[0], 503)
+        try:
+            while b"listening on" not in process.stderr.readline():
+                pass
+            self.assertEqual(ask(port)[0], 200)
+        finally:
+            process.terminate()
+            process.stderr.close()
+        self.assertEqual(process.wait(PATIENCE), 0)
 
 
 if __name__ == "__main__":

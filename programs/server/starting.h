@@ -1,0 +1,19 @@
+/* The time before there is a model. Opening one takes a tenth of a second, but a minute where int8 has to be calibrated first.
+ * A server that listens only then looks dead to whoever asks for its health; so it listens at once, and until the model is
+ * there answers each request with 503. */
+#ifndef SV_SERVER_STARTING_H
+#define SV_SERVER_STARTING_H
+
+#include "server/server.h"
+
+typedef struct sv_starting sv_starting;
+
+/* Listens as the options say and answers with 503 in a thread of its own. With TLS nothing is answered: connections wait. A
+ * copy of host and port is made. Errors: as sv_server_open for its address; OUT_OF_MEMORY, SYSTEM. */
+senvec_status sv_starting_open(const sv_server_options *options, sv_starting **out, senvec_error *err);
+
+/* Stops answering. `options`, unless it is NULL, gets the socket, on which nothing was missed meanwhile: sv_server_open takes
+ * it, or closes it on failure. Otherwise it is closed. Frees *starting, which may be NULL. */
+void sv_starting_end(sv_starting *starting, sv_server_options *options);
+
+#endif
