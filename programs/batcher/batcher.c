@@ -335,51 +335,49 @@ void sv_batcher_read_stats(sv_batcher *batcher, sv_batcher_stats *out) {
 /* ------------------------------------------------------------- life cycle */
 
 /* A text as this model computes it. */
-static void compute_one(const worker *w, senvec_text text, senvec_embed_stats *stats) {
+static senvec_status compute_one(const worker *w, senvec_text text, senvec_embed_stats *stats, senvec_error *err) {
     const senvec_pair pair = {{NULL, 0}, text};
     senvec_weight word;
     size_t words;
     switch (w->batcher->task) {
     case SENVEC_TASK_RERANKER:
     case SENVEC_TASK_CLASSIFIER:
-        senvec_score_pairs(w->session, &pair, 1, NULL, w->out, SV_MAX_BATCH_TEXTS * w->batcher->dimensions, stats, NULL);
-        break;
+        return senvec_score_pairs(w->session, &pair, 1, NULL, w->out, SV_MAX_BATCH_TEXTS * w->batcher->dimensions, stats, err);
     case SENVEC_TASK_SPARSE:
-        senvec_embed_sparse(w->session, &text, 1, &word, 1, &words, stats, NULL);
-        break;
+        return senvec_embed_sparse(w->session, &text, 1, &word, 1, &words, stats, err);
     default:
-        senvec_embed(w->session, &text, 1, w->out, w->batcher->dimensions, stats, NULL);
-        break;
+        return senvec_embed(w->session, &text, 1, w->out, w->batcher->dimensions, stats, err);
     }
 }
 
-/* Nanoseconds of the quickest of a few calls with one text; *work is what it is. */
-static double time_text(const worker *w, senvec_text text, double square_cost, double *work) {
-    double best = 0;
+/* *best <- nanoseconds of the quickest of a few calls with one text; *work is what it is. */
+static senvec_status time_text(const worker *w, senvec_text text, double square_cost, double *best, double *work,
+                               senvec_error *err) {
     senvec_embed_stats stats = {0};
     for (int i = 0; i < WARM_UP_CALLS; i++) {
         stats = (senvec_embed_stats){0};
         uint64_t start = sv_clock_ns();
-        compute_one(w, text, &stats);
+        SENVEC_TRY(compute_one(w, text, &stats, err));
         double took = (double)(sv_clock_ns() - start);
-        best = i == 0 || took < best ? took : best;
+        *best = i == 0 || took < *best ? took : *best;
     }
     *work = sv_work_of_text(square_cost, (uint32_t)stats.tokens);
-    return best;
+    return SENVEC_OK;
 }
 
-/* A first line through a short and a longer text; this also warms the session up. */
-static void guess_cost(const worker *w, double square_cost, double *fixed_ns, double *per_work_ns) {
+/* A first line through a short and a longer text; this also warms the session up. A model that can't embed them fails here. */
+static senvec_status guess_cost(const worker *w, double square_cost, double *fixed_ns, double *per_work_ns, senvec_error *err) {
     char words[192];
     for (size_t i = 0; i < sizeof words; i++)
         words[i] = i % 4 == 3 ? ' ' : 'a';
-    double small, large;
-    double small_ns = time_text(w, (senvec_text){words, 8}, square_cost, &small);
-    double large_ns = time_text(w, (senvec_text){words, sizeof words}, square_cost, &large);
+    double small, large, small_ns, large_ns;
+    SENVEC_TRY(time_text(w, (senvec_text){words, 8}, square_cost, &small_ns, &small, err));
+    SENVEC_TRY(time_text(w, (senvec_text){words, sizeof words}, square_cost, &large_ns, &large, err));
     *per_work_ns = large > small && large_ns > small_ns ? (large_ns - small_ns) / (large - small) : large_ns / large;
     *fixed_ns = small_ns - *per_work_ns * small;
     if (*fixed_ns < 0)
         *fixed_ns = 0;
+    return SENVEC_OK;
 }
 
 static senvec_status open_workers(sv_batcher *batcher, senvec_error *err) {
@@ -420,9 +418,9 @@ static senvec_status open_batcher(sv_batcher *batcher, const sv_batcher_options 
         .max_texts = options->max_texts ? options->max_texts : SV_DEFAULT_QUEUE_TEXTS,
         .seed = sv_clock_ns(),
         .may_start = may_start,
-        .square_cost = 2.0 * (double)(info.dimensions * info.layers) / (double)info.linear_macs,
+        .square_cost = 2.0 * (double)(info.hidden * info.layers) / (double)info.linear_macs,
     };
-    guess_cost(&batcher->workers[0], queue.square_cost, &queue.fixed_ns, &queue.per_work_ns);
+    SENVEC_TRY(guess_cost(&batcher->workers[0], queue.square_cost, &queue.fixed_ns, &queue.per_work_ns, err));
     SENVEC_TRY(sv_queue_init(&batcher->queue, &queue, err));
     return start_workers(batcher, err);
 }

@@ -47,7 +47,9 @@ static void finish(sv_exchange *exchange) {
     } else if (request->status == SENVEC_OUT_OF_MEMORY) {
         sv_exchange_fail_memory(exchange, "the vectors");
     } else if (request->status != SENVEC_CANCELLED) {
-        sv_exchange_fail(exchange, 500, "embedding failed: %s", senvec_status_text(request->status));
+        sv_exchange_fail(exchange, 500, "embedding failed: %s",
+                         request->status == SENVEC_FORMAT ? "the model gives no finite vector"
+                                                          : senvec_status_text(request->status));
     } else if (request->expired) {
         sv_exchange_fail(exchange, 504, "the request wasn't done within its X-Timeout-Ms");
     } else if (atomic_load(&exchange->server->draining)) {

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -151,11 +152,11 @@ class Forms(unittest.TestCase):
             out = Path(self.folder.name) / f"again{number}"
             with self.subTest(name):
                 if name == "native file":
-                    failed = attempt("quantize", "-q", "-m", path, "--native", out)
+                    failed = attempt("pack", "-q", "-m", path, out)
                     self.assertIn(b"is quantized already", failed.stderr)
                     self.assertFalse(out.exists())
                     continue
-                run("quantize", "-q", "-m", path, "--native", out)
+                run("pack", "-q", "-m", path, out)
                 self.assertEqual(out.read_bytes(), self.forms["native file"].read_bytes())
 
     def test_study(self):
@@ -164,7 +165,7 @@ class Forms(unittest.TestCase):
         for name in ("folder with 0_Transformer", "native file"):
             out = Path(self.folder.name) / "study" / name.replace(" ", "-")
             with self.subTest(name):
-                run("bench", "-q", "-m", self.forms[name], "--out", out, "--peers", "none", "--quick", "--no-report",
+                run("study", "bench", "-q", "-m", self.forms[name], "--out", out, "--peers", "none", "--quick", "--no-report",
                     "--rounds", 2, "--calls", 4, "--duration", 0.04)
                 model = json.loads((out / "environment.json").read_text())["model"]
                 self.assertEqual(model["space_id"], space)
@@ -211,6 +212,20 @@ class Forms(unittest.TestCase):
                 self.assertEqual((status, vectors), (200, [wanted]))
                 status, tokens = server.json("POST", "/tokenize", {"inputs": "garden"})
                 self.assertEqual((status, [token["text"] for token in tokens[0]]), (200, ["[CLS]", "garden", "[SEP]"]))
+
+    def test_overflow(self):
+        """A model whose weights overflow gives an error, never nan or null; a server says so at its start."""
+        path = Path(self.folder.name) / "overflow"
+        shutil.copytree(MODEL, path)
+        data = bytearray((path / "model.safetensors").read_bytes())
+        length = int.from_bytes(data[:8], "little")
+        begin, end = json.loads(data[8:8 + length])["encoder.layer.1.output.LayerNorm.weight"]["data_offsets"]
+        data[8 + length + begin:8 + length + end] = struct.pack("<f", 3e38) * ((end - begin) // 4)
+        (path / "model.safetensors").write_bytes(data)
+        for arguments in (["embed"], ["serve", "--port", 0]):
+            failed = attempt(*arguments, "-m", path, "-p", "fp32")
+            self.assertEqual((failed.returncode, failed.stdout), (1, b""))
+            self.assertIn(b"isn't finite", failed.stderr)
 
     def test_serve_while_calibrating(self):
         """Who asks before the model is there gets 503, and then the same port serves."""
