@@ -231,7 +231,6 @@ typedef struct senvec_model_info {
     uint64_t linear_macs;   /* multiply-accumulates of the linear layers for one token */
     uint64_t memory_bytes;  /* allocated by the model, mapped files not counted */
     uint64_t mapped_bytes;  /* mapped from files */
-    size_t hidden;          /* floats of a token's vector (H) */
     const char *name;       /* "all-MiniLM-L6-v2": what its folder or file is called, or "org/name" as its cache folder says */
     uint64_t weights_bytes; /* of the files that hold its weights */
     size_t most_dimensions; /* that a call may ask for: over `dimensions` where the model's truncate_dim cuts its vectors */
@@ -243,6 +242,7 @@ typedef struct senvec_model_info {
     const char *architecture;     /* "bert", "xlm-roberta", "mpnet", ...: config.json's model_type */
     size_t labels;                /* scores of a pair: of a reranker 1, of a classifier more, of others 0 */
     senvec_activation activation; /* of a reranker or classifier: what AUTO means */
+    size_t hidden;                /* floats of a token's vector (H) */
 } senvec_model_info;
 
 SENVEC_API void senvec_model_describe(const senvec_model *model, senvec_model_info *out);

@@ -90,6 +90,7 @@ class ModelInfo(Structure):
         ("architecture", c_char_p),
         ("labels", c_size_t),
         ("activation", c_int),
+        ("hidden", c_size_t),
         ("spare", c_char * SPARE),
     ]
 
