@@ -101,10 +101,10 @@ static senvec_status describe_model(const char *name, const char *path, json_t *
     senvec_model_info info;
     json_t *list = json_object();
     *out = json_pack("{s:s, s:s, s:o}", "name", name, "directory", path, "files", list);
-    SENVEC_TRY(find_space(path, space, &info, err));
-    if (json_object_set_new(*out, "space_id", json_string(space)) != 0 ||
-        json_object_set_new(*out, "weights_bytes", json_integer((json_int_t)info.weights_bytes)) != 0)
-        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory to describe the model");
+    if (find_space(path, space, &info, NULL) == SENVEC_OK) { /* of a broken model the rows say what is wrong */
+        json_object_set_new(*out, "space_id", json_string(space));
+        json_object_set_new(*out, "weights_bytes", json_integer((json_int_t)info.weights_bytes));
+    }
     if (!sv_path_is_file(path))
         return add_files(list, path, "", true, err);
     sv_digest digest;
