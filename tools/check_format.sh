@@ -12,6 +12,6 @@ done
 [ -n "$tool" ] || { echo "SKIP: no clang-format 14; ./run lint installs it"; exit 77; }
 mode=(--dry-run --Werror)
 [ "${1:-}" != --fix ] || mode=(-i)
-mapfile -t files < <(find include common lib programs tests tools -name '*.[ch]' -o -name '*.cpp' | sort)
+mapfile -t files < <(find include common lib programs examples tests tools -name '*.[ch]' -o -name '*.cpp' | sort)
 "$tool" "${mode[@]}" "${files[@]}"
 echo "${#files[@]} files formatted"
