@@ -173,7 +173,7 @@ static void test_whole(void **state) {
     (void)state;
     senvec_model *model = open_model(TEST_TINY_MODEL, "ref");
     enum { PARTS = 100, ROOM = 8 * PARTS };
-    char text[8 * PARTS] = "";
+    char text[8 * PARTS + 1] = "";
     uint32_t cut[48], part[8], whole[ROOM];
     size_t cut_count, part_count, total = 0;
     senvec_error err;

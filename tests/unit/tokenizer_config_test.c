@@ -2,7 +2,7 @@
 #include "tiny_tokenizer.h"
 
 /* Asserts the ids of a pair, types 0 up to the first [SEP], then 1. */
-static void expect_pair(const sv_tokenizer *tokenizer, const char *a, const char *b, size_t max_ids, bool truncated, ...) {
+static void expect_pair(const sv_tokenizer *tokenizer, const char *a, const char *b, size_t max_ids, int truncated, ...) {
     uint32_t ids[32], types[32];
     memset(ids, 99, sizeof ids);
     sv_tokens tokens =

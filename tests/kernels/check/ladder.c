@@ -49,7 +49,7 @@ static const struct {
 static void test_rungs(void) {
     for (size_t i = 0; i < sizeof cpus / sizeof *cpus; i++) {
         check_begin("rung %s of a CPU with %s", cpus[i].rung, cpus[i].cpu);
-        sv_isa_flags available, flags;
+        sv_isa_flags available = 0, flags = 0;
         if (sv_isa_parse(cpus[i].cpu, &available, NULL) != SENVEC_OK || sv_isa_parse(cpus[i].rung, &flags, NULL) != SENVEC_OK)
             check_fail("no such mask");
         sv_kernels kernels;
