@@ -42,6 +42,14 @@ static void show_notice(void *context, const char *line) {
         sv_cli_say("%s", line);
 }
 
+static void show_digest(void *context, const char *file, const char *sha256) {
+    bool *first = context;
+    if (*first)
+        sv_cli_say("senvec has no pins of these files; keep their SHA-256 to compare with:");
+    *first = false;
+    sv_cli_say("%s  %s", sha256, file);
+}
+
 static int verify_model(const char *name, bool quiet) {
     char directory[SV_MAX_PATH];
     size_t count;
@@ -67,7 +75,8 @@ int sv_cmd_pull(int argc, char **argv) {
         .synopsis = "pull [OPTION]... NAME",
         .about = "Fetches a model, verifies it, and prints the folder in the cache that holds it. NAME is\n"
                  "all-MiniLM-L6-v2 or any ORG/NAME of the Hugging Face hub with a BERT encoder in\n"
-                 "safetensors. What is there already is not fetched again, and an interrupted call goes\n"
+                 "safetensors. Files whose SHA-256 'senvec models' knows must have it; of others it is\n"
+                 "printed. What is there already is not fetched again, and an interrupted call goes\n"
                  "on where it stopped.",
         .options = options,
         .notes = "Environment:\n"
@@ -110,6 +119,9 @@ int sv_cmd_pull(int argc, char **argv) {
                    sv_human_seconds(seconds, sv_progress_seconds(&total)));
     else if (!shown.quiet)
         sv_cli_say("%s: already there", operands.items[0]);
+    bool first = true;
+    if (!shown.quiet && fetched)
+        sv_hub_each_unpinned(operands.items[0], directory, show_digest, &first);
     printf("%s\n", directory);
     return SV_EXIT_DONE;
 }

