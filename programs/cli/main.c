@@ -24,6 +24,8 @@ static const command commands[] = {
     {"rerank", "order passages by their scores for a query", sv_cmd_rerank},
     {"serve", "the model as an HTTP service", sv_cmd_serve},
     {"pull", "fetch and verify a model", sv_cmd_pull},
+    {"models", "the models that are known by name", sv_cmd_models},
+    {"selftest", "compare a model's vectors with published ones", sv_cmd_selftest},
     {"info", "what a model is and how it runs here", sv_cmd_info},
     {"tokenize", "turn texts into token ids", sv_cmd_tokenize},
     {"pack", "write the model into one file, in int8", sv_cmd_pack},
