@@ -26,8 +26,8 @@ static void add_number(struct MHD_Response *response, const char *name, double v
     MHD_add_response_header(response, name, text);
 }
 
-/* As text-embeddings-inference names them; in milliseconds, with decimals. */
-static void add_times(const sv_exchange *exchange, struct MHD_Response *response) {
+/* What was computed. As text-embeddings-inference names it, times in milliseconds, with decimals; and the vectors' space. */
+static void add_facts(const sv_exchange *exchange, struct MHD_Response *response) {
     const sv_request *request = &exchange->request;
     char number[32];
     MHD_add_response_header(response, "x-compute-type", "cpu");
@@ -41,6 +41,9 @@ static void add_times(const sv_exchange *exchange, struct MHD_Response *response
     add_number(response, "x-tokenization-time", (double)request->tokenize_ns / 1e6);
     add_number(response, "x-queue-time", (double)request->queue_ns / 1e6);
     add_number(response, "x-inference-time", (double)request->compute_ns / 1e6);
+    const char *space = sv_model_space_id(&exchange->server->space);
+    if (space)
+        MHD_add_response_header(response, "x-space-id", space);
 }
 
 /* Whatever headers the page wants to send are fine, since none that isn't known does anything: clients' libraries send some of
@@ -53,7 +56,7 @@ static void add_cors_headers(const sv_exchange *exchange, struct MHD_Response *r
         MHD_add_response_header(response, "Access-Control-Allow-Headers", wanted);
     MHD_add_response_header(
         response, "Access-Control-Expose-Headers",
-        "X-Request-Id, X-Truncated, X-Total-Time, X-Queue-Time, X-Inference-Time, Retry-After, Retry-After-Ms");
+        "X-Request-Id, X-Space-Id, X-Truncated, X-Total-Time, X-Queue-Time, X-Inference-Time, Retry-After, Retry-After-Ms");
 }
 
 static void add_headers(const sv_exchange *exchange, struct MHD_Response *response) {
@@ -69,7 +72,7 @@ static void add_headers(const sv_exchange *exchange, struct MHD_Response *respon
             "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
             "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     if (exchange->request.finished_ns && exchange->status == 200)
-        add_times(exchange, response);
+        add_facts(exchange, response);
     if (exchange->retry_ns) {
         unsigned long long ms = sv_exchange_retry_ms(exchange);
         snprintf(number, sizeof number, "%llu", (ms + 999) / 1000);

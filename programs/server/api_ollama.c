@@ -72,9 +72,15 @@ static unsigned long long size_of(const sv_server *server) {
     return server->info.weights_bytes ? server->info.weights_bytes : server->info.mapped_bytes;
 }
 
-/* What Ollama calls a digest: SHA-256 in hexadecimal digits. Here of what tells this model from others. */
+/* What Ollama calls a digest: SHA-256 in hexadecimal digits. Here the model's space id, which is one; until it is known, or
+ * where it can't be, that of what tells this model from others. */
 static void digest_of(const sv_server *server, char out[65]) {
     const senvec_model_info *info = &server->info;
+    const char *space = sv_model_space_id(&server->space);
+    if (space) {
+        memcpy(out, space, SENVEC_SPACE_ID_SIZE);
+        return;
+    }
     char facts[SV_MAX_PATH + 400];
     int length = snprintf(facts, sizeof facts, "%s\n%s %zu %zu %zu %zu %zu %llu %llu", info->directory, info->pooling,
                           info->dimensions, info->max_seq_length, info->layers, info->heads, info->vocabulary,

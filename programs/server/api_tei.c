@@ -148,9 +148,14 @@ void sv_tei_info(sv_exchange *exchange) {
     sv_bytes_print(answer,
                    ",\"max_concurrent_requests\":%zu,\"max_input_length\":%zu,\"max_batch_tokens\":%zu,"
                    "\"max_batch_requests\":%u,\"max_client_batch_size\":%zu,\"auto_truncate\":true,"
-                   "\"tokenization_workers\":%zu,\"version\":\"%s\",\"sha\":null,\"docker_label\":null",
+                   "\"tokenization_workers\":%zu,\"version\":\"%s\",\"sha\":null,\"docker_label\":null,\"space_id\":",
                    options->batcher.max_requests, server->info.max_seq_length, SV_MAX_BATCH_TEXTS * server->info.max_seq_length,
                    SV_MAX_BATCH_TEXTS, largest_request(server), options->http_threads, senvec_version());
+    const char *space = sv_model_space_id(&server->space);
+    if (space)
+        sv_bytes_string(answer, space, strlen(space));
+    else
+        sv_bytes_text(answer, "null");
     sv_bytes_print(answer,
                    ",\"senvec\":{\"dimensions\":%zu,\"tier\":\"%s\",\"policy\":\"%s\",\"target_p99_ms\":%.3f,"
                    "\"sessions\":%zu,\"threads\":%zu,\"max_body_bytes\":%zu,\"max_connections\":%zu,",

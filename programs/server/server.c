@@ -157,7 +157,9 @@ static senvec_status open_server(sv_server *server, const sv_server_options *opt
     };
     SENVEC_TRY(sv_links_open(&server->links, &links, err));
     SENVEC_TRY(sv_large_bodies_open(&server->large_bodies, sv_exchange_read_large, err));
-    return sv_http_loops_open(server, err);
+    SENVEC_TRY(sv_http_loops_open(server, err));
+    sv_model_space_open(&server->space, server->model, &server->info);
+    return SENVEC_OK;
 }
 
 senvec_status sv_server_open(senvec_model *model, const sv_server_options *options, sv_server **out, senvec_error *err) {
@@ -234,6 +236,7 @@ void sv_server_close(sv_server *server) {
     sv_links_close(&server->links);
     sv_token_text_close(&server->tokens);
     sv_token_table_close(&server->table);
+    sv_model_space_close(&server->space);
     sv_server_metrics_release(&server->metrics);
     sv_request_memory_release(&server->memory);
     pthread_mutex_destroy(&server->log_lock);

@@ -8,6 +8,7 @@
 #include "server/http_loop.h"
 #include "server/large_bodies.h"
 #include "server/links.h"
+#include "server/model_space.h"
 #include "server/request_memory.h"
 #include "server/server.h"
 #include "server/server_metrics.h"
@@ -21,7 +22,8 @@ typedef struct sv_server_names {
 
 struct sv_server {
     senvec_model *model;
-    senvec_model_info info;
+    senvec_model_info info; /* of when the server was opened: for the space id see `space` */
+    sv_model_space space;
     sv_server_options options; /* defaults filled in; strings are the server's */
     sv_server_names names;
     char address[SV_MAX_PATH + 8];
