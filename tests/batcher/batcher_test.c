@@ -317,6 +317,84 @@ static void a_request_starts_when_it_has_memory(void **state) {
     sv_batcher_close(batcher);
 }
 
+static const char too_long[] = "the the the the the the the the the the the the the the the the the the the quick";
+
+/* In the safetensors file data[0 .. size): gives row `row` of a table of embeddings a huge first number. */
+static void spoil(char *data, size_t size, const char *table, size_t row) {
+    static const char place[] = "data_offsets\":[";
+    const float huge = 2e38f;
+    uint64_t header;
+    memcpy(&header, data, sizeof header);
+    const char *entry = memmem(data, size, table, strlen(table)), *offsets = entry ? strstr(entry, place) : NULL;
+    assert_non_null(offsets);
+    size_t at = 8 + header + strtoul(offsets + sizeof place - 1, NULL, 10) + row * DIMENSIONS * sizeof huge;
+    assert_true(at + sizeof huge <= size);
+    memcpy(data + at, &huge, sizeof huge);
+}
+
+/* The tiny model, in which the last word of `too_long` overflows at its place: its vector and the place's are huge. */
+static senvec_model *open_broken(void) {
+    const char *directory = test_copy_tiny("broken");
+    char path[SV_MAX_PATH];
+    snprintf(path, sizeof path, "%.500s/model.safetensors", directory);
+    size_t size, tokens;
+    uint32_t ids[64];
+    const senvec_text text = {too_long, sizeof too_long - 1};
+    assert_int_equal(senvec_tokenize(model, text, ids, 64, &tokens, NULL, NULL), SENVEC_OK);
+    char *data = test_read(path, &size);
+    spoil(data, size, "\"embeddings.word_embeddings.weight\"", ids[tokens - 2]);
+    spoil(data, size, "\"embeddings.position_embeddings.weight\"", tokens - 2);
+    test_write(path, data, size);
+    free(data);
+    const senvec_model_options options = {.precision = SENVEC_PRECISION_FP32};
+    senvec_model *broken;
+    assert_int_equal(senvec_model_open(directory, &options, &broken, NULL), SENVEC_OK);
+    return broken;
+}
+
+/* A text without a finite vector fails its own request, wherever it stands there, and none of those in the same batch. */
+static void a_vector_that_is_not_finite_fails_its_own_request(void **state) {
+    (void)state;
+    senvec_model *whole = model;
+    model = open_broken();
+    sv_batcher *batcher = open_batcher((sv_batcher_options){.threads = 1, .policy = SV_POLICY_GREEDY});
+    const senvec_session_options one = {1};
+    senvec_session *session;
+    assert_int_equal(senvec_session_open(model, &one, &session, NULL), SENVEC_OK);
+    for (size_t bad = 0; bad < 3; bad++) {
+        waited *busy = keep_busy(batcher), *requests[3] = {new_request(3), new_request(3), new_request(3)};
+        sv_batcher_stats before, after;
+        sv_batcher_read_stats(batcher, &before);
+        for (size_t i = 0; i < 3; i++) {
+            uint64_t retry;
+            for (size_t j = 0; j < 3; j++)
+                requests[i]->texts[j] = (senvec_text){"a dog ran over the hill", 23 - 5 * j};
+            if (i == 1)
+                requests[i]->texts[bad] = (senvec_text){too_long, sizeof too_long - 1};
+            assert_int_equal(sv_batcher_submit(batcher, &requests[i]->request, &retry), SV_ADMITTED);
+        }
+        let_go(busy);
+        for (size_t i = 0; i < 3; i++)
+            wait_until_done(requests[i]);
+        sv_batcher_read_stats(batcher, &after);
+        assert_int_equal(after.queue.batches - before.queue.batches, 1);
+        assert_int_equal(requests[1]->request.status, SENVEC_FORMAT);
+        for (size_t i = 0; i < 3; i += 2) {
+            assert_int_equal(requests[i]->request.status, SENVEC_OK);
+            check_vectors(requests[i], session);
+        }
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(requests[i]->done, 1);
+            free_request(requests[i]);
+        }
+        free_request(busy);
+    }
+    senvec_session_free(session);
+    sv_batcher_close(batcher);
+    senvec_model_free(model);
+    model = whole;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bits_as_embed),
@@ -326,6 +404,7 @@ int main(void) {
         cmocka_unit_test(closing_cancels_what_waits),
         cmocka_unit_test(limits),
         cmocka_unit_test(a_request_starts_when_it_has_memory),
+        cmocka_unit_test(a_vector_that_is_not_finite_fails_its_own_request),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }
