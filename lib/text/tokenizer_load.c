@@ -3,6 +3,7 @@
 #include <jansson.h>
 
 #include "common/file.h"
+#include "common/foreign.h"
 #include "common/utf8.h"
 #include "text/charclass.h"
 #include "text/normalizer.h"
@@ -17,11 +18,11 @@ senvec_status sv_json_parse(const char *path, sv_file_map file, size_t flags, js
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu bytes, but at most %u are read", path, file.size, SV_MAX_JSON_BYTES);
     if (file.size == 0)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: the file is empty; fetch it again", path);
-    static const char pointer[] = "version https://git-lfs.github.com/";
-    if (file.size >= sizeof pointer - 1 && memcmp(file.data, pointer, sizeof pointer - 1) == 0)
-        return sv_fail(err, SENVEC_FORMAT, 0, "%s: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`", path);
     json_error_t problem;
     json_t *json = json_loadb((const char *)file.data, file.size, flags, &problem);
+    const char *foreign = json ? NULL : sv_foreign_format(file.data, file.size);
+    if (foreign)
+        return sv_fail(err, SENVEC_FORMAT, 0, "%s: is %s", path, foreign);
     if (!json)
         return sv_fail(err, SENVEC_FORMAT, (uint64_t)problem.position, "%s: not valid JSON: line %d, byte %d: %s", path,
                        problem.line, problem.position, problem.text);

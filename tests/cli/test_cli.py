@@ -4,6 +4,7 @@
 Every failure must be one line on stderr that begins with "senvec" and leave nothing half written.
 """
 import array
+import gzip
 import json
 import re
 import shutil
@@ -138,11 +139,11 @@ class Models(Case):
         """-m FILE and each file of a folder: what it is, by name, and what to do."""
         lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 90868376\n"
         kinds = {"Git LFS": lfs, "GGUF": b"GGUF\3\0\0\0" + bytes(40), "ONNX": b"\x08\x0a\x12\x07pytorch\x1a\x052.1.0",
-                 "pickled": b"PK\3\4" + bytes(40), "HTML": b"<!doctype html><html></html>"}
+                 "pickled": b"PK\3\4" + bytes(40), "HTML": b"<!doctype html><html></html>", "gzip": gzip.compress(b"{}")}
         for word, data in kinds.items():
             for arguments in (["-p", "fp32"], []):
                 self.fails(run("embed", "-m", self.file("one", data), *arguments, data=b"a\n"), 1, "one: is ", word)
-            for name in ("model.safetensors", "config.json", "modules.json", *["tokenizer.json"] * (word == "Git LFS")):
+            for name in ("model.safetensors", "config.json", "modules.json", "tokenizer.json", "tokenizer_config.json"):
                 with self.subTest(word, name=name):
                     model = self.copy_model()
                     (model / name).unlink()
