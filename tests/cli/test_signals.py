@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """test_signals SENVEC MODEL: terminals, signals, and what a killed process leaves, on the tiny model."""
+import fcntl
 import http.client
 import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import threading
 import time
 import unittest
 
-from command_case import MODEL, PATIENCE, SENVEC, Case, main
+from command_case import MODEL, PATIENCE, SENVEC, Case, main, run
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -163,6 +165,23 @@ class Leftovers(Case):
         process.stdin.close()
         self.assertEqual(process.wait(), 0)
         self.assertEqual(self.names(), ["v.npy"])
+
+    def test_a_calibration_that_was_killed_while_it_wrote(self):
+        """What it left goes when the file is written again; what another process still writes stays."""
+        model = self.path / "model"
+        shutil.copytree(MODEL, model, ignore=shutil.ignore_patterns("senvec-int8*"))
+        whole = model / "senvec-int8.safetensors"
+        dead, alive = (model / f"{whole.name}.tmp.{end}" for end in ("aaaaaa", "bbbbbb"))
+        dead.write_bytes(b"some of it")
+        alive.write_bytes(b"some of it")
+        cache = {"SENVEC_CACHE": str(self.path / "cache")}
+        with open(alive, "rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self.succeeds(run("info", "-q", "-m", model, "-p", "int8", environment=cache))
+            self.assertEqual([path.exists() for path in (whole, dead, alive)], [True, False, True])
+        whole.unlink()
+        self.succeeds(run("info", "-q", "-m", model, "-p", "int8", environment=cache))
+        self.assertEqual([path.exists() for path in (whole, alive)], [True, False])
 
     def test_many_writers_at_once(self):
         codes = []
