@@ -15,7 +15,10 @@ static const char *find(const sv_registry_entry *entry, char directory[SV_MAX_PA
 
 /* "" for what isn't known. */
 static const char *figure(char out[SV_HUMAN], size_t value) {
-    snprintf(out, SV_HUMAN, value ? "%zu" : "", value);
+    if (value)
+        snprintf(out, SV_HUMAN, "%zu", value);
+    else
+        out[0] = 0;
     return out;
 }
 
