@@ -15,7 +15,7 @@
 
 /* report/, compiled in. */
 extern const char sv_page_html[], sv_page_css[];
-extern const char sv_page_data_js[], sv_page_js[], sv_page_plots_js[], sv_page_batching_js[], sv_page_compare_js[],
+extern const char sv_page_data_js[], sv_page_first_js[], sv_page_js[], sv_page_plots_js[], sv_page_batching_js[], sv_page_compare_js[],
     sv_page_main_js[];
 
 static void say_progress(const sv_report_options *options, double fraction, const char *what) {
@@ -102,7 +102,7 @@ static senvec_status put_data(const json_t *data, FILE *file, senvec_error *err)
 /* What stands in for "{{name}}" in page.html. */
 static senvec_status put_part(const char *name, size_t length, const json_t *data, const sv_file_map *plotly, FILE *file,
                               senvec_error *err) {
-    const char *const scripts[] = {sv_page_data_js,     sv_page_js,         sv_page_plots_js,
+    const char *const scripts[] = {sv_page_data_js,     sv_page_first_js,   sv_page_js,         sv_page_plots_js,
                                    sv_page_batching_js, sv_page_compare_js, sv_page_main_js};
     if (strncmp(name, "style", length) == 0)
         fputs(sv_page_css, file);
@@ -176,12 +176,12 @@ static const struct {
 static const sv_viewport figure_viewport = {1000, 900, 2, false};
 static const sv_viewport print_viewport = {700, 990, 1, false}; /* the width between the margins of A4 */
 
-/* Loads the page anew, as plots are sized when they are drawn, and waits until they are. */
-static senvec_status show(sv_browser *browser, const char *page, const sv_viewport *viewport, senvec_error *err) {
+/* Loads the page anew, as plots are sized when they are drawn, and waits until they are; `open`: with all that is folded. */
+static senvec_status show(sv_browser *browser, const char *page, const sv_viewport *viewport, bool open, senvec_error *err) {
     json_t *ready;
     SENVEC_TRY(sv_browser_set_viewport(browser, viewport, err));
     SENVEC_TRY(sv_browser_load(browser, page, err));
-    SENVEC_TRY(sv_browser_evaluate(browser, "report.ready", &ready, err));
+    SENVEC_TRY(sv_browser_evaluate(browser, open ? "report.ready.then(report.unfold)" : "report.ready", &ready, err));
     json_decref(ready);
     return SENVEC_OK;
 }
@@ -218,13 +218,13 @@ static senvec_status through_browser(const sv_report_options *options, sv_browse
     SENVEC_TRY(sv_path_join(options->out, "evidence", evidence, err));
     SENVEC_TRY(sv_make_directories(evidence, err));
     say_progress(options, 0.4, "printing report.pdf");
-    SENVEC_TRY(show(browser, page, &print_viewport, err));
+    SENVEC_TRY(show(browser, page, &print_viewport, true, err));
     SENVEC_TRY(sv_browser_print(browser, pdf, err));
     say_progress(options, 0.6, "taking pictures");
-    SENVEC_TRY(show(browser, page, &figure_viewport, err));
+    SENVEC_TRY(show(browser, page, &figure_viewport, true, err));
     SENVEC_TRY(take_pictures(browser, "report.figures()", evidence, NULL, err));
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) {
-        SENVEC_TRY(show(browser, page, &views[i].viewport, err));
+        SENVEC_TRY(show(browser, page, &views[i].viewport, false, err));
         SENVEC_TRY(take_pictures(browser, "report.page()", evidence, views[i].name, err));
     }
     return SENVEC_OK;

@@ -178,6 +178,27 @@ double sv_rate_spread(const sv_measurement *measured) {
     return n > 1 ? sqrt(squares / (n - 1)) / mean : NAN;
 }
 
+senvec_status sv_results_steadiness(const sv_results *results, sv_steadiness *out, senvec_error *err) {
+    const sv_row *baseline = sv_results_baseline(results);
+    sv_arena arena;
+    sv_arena_init(&arena, NULL);
+    void *memory;
+    size_t count = 0;
+    senvec_status status = sv_arena_alloc(&arena, results->row_count, sizeof(double), "spreads", &memory, err);
+    if (status == SENVEC_OK) {
+        double *spreads = memory;
+        sv_summary summary;
+        for (size_t i = 0; i < results->row_count; i++)
+            if (results->rows[i].bench.block_count > 1)
+                spreads[count++] = sv_rate_spread(&results->rows[i].bench);
+        status = sv_summarize(spreads, count, &summary, err);
+        *out = (sv_steadiness){.spread = summary.p50, .baseline_spread = baseline ? sv_rate_spread(&baseline->bench) : NAN};
+        out->quotable = !(out->spread > SV_STEADY_LIMIT) && !(out->baseline_spread > SV_STEADY_LIMIT);
+    }
+    sv_arena_release(&arena);
+    return status;
+}
+
 static double peak_of(const sv_results *results, const char *precision) {
     if (strcmp(precision, "int8") == 0)
         return results->peak_int8;
@@ -186,8 +207,9 @@ static double peak_of(const sv_results *results, const char *precision) {
     return results->peak_fp32;
 }
 
-static senvec_status row_figures(const sv_results *results, const sv_row *row, double machine, sv_row_figures *out,
-                                 senvec_error *err) {
+/* `ratios`: whether they may be given. */
+static senvec_status row_figures(const sv_results *results, const sv_row *row, double machine, bool ratios,
+                                 sv_row_figures *out, senvec_error *err) {
     const sv_estimate unknown = {NAN, NAN, NAN};
     *out = (sv_row_figures){.p50 = unknown,
                             .texts_per_s = unknown,
@@ -212,8 +234,9 @@ static senvec_status row_figures(const sv_results *results, const sv_row *row, d
     const sv_row *baseline = sv_results_baseline(results);
     const sv_row *same_batch = sv_results_first_measured(results, row->batch, baseline->runtime);
     out->texts_per_s = bench.texts_per_s;
-    SENVEC_TRY(compare_rates(results, &row->bench, &baseline->bench, &out->speedup, err));
-    if (same_batch)
+    if (ratios)
+        SENVEC_TRY(compare_rates(results, &row->bench, &baseline->bench, &out->speedup, err));
+    if (ratios && same_batch)
         SENVEC_TRY(compare_rates(results, &row->bench, &same_batch->bench, &out->speedup_same_batch, err));
     out->tokens_per_s = bench.tokens / bench.seconds;
     out->spread = sv_rate_spread(&row->bench);
@@ -230,8 +253,10 @@ static senvec_status row_figures(const sv_results *results, const sv_row *row, d
 
 senvec_status sv_row_figures_compute(const sv_results *results, const sv_row *row, sv_row_figures *out, senvec_error *err) {
     double drift;
+    sv_steadiness steadiness;
     SENVEC_TRY(sv_results_drift(results, &drift, err));
-    return row_figures(results, row, drift, out, err);
+    SENVEC_TRY(sv_results_steadiness(results, &steadiness, err));
+    return row_figures(results, row, drift, steadiness.quotable, out, err);
 }
 
 static senvec_status compute(const sv_results *results, sv_figures *f, senvec_error *err) {
@@ -243,9 +268,10 @@ static senvec_status compute(const sv_results *results, sv_figures *f, senvec_er
     f->use_cases = use_cases;
     f->series = series;
     SENVEC_TRY(sv_results_drift(results, &f->drift, err));
+    SENVEC_TRY(sv_results_steadiness(results, &f->steadiness, err));
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];
-        SENVEC_TRY(row_figures(results, row, f->drift, &f->rows[i], err));
+        SENVEC_TRY(row_figures(results, row, f->drift, f->steadiness.quotable, &f->rows[i], err));
         SENVEC_TRY(sv_row_use_cases(results, row, &f->rows[i], &f->use_cases[i], err));
     }
     for (size_t i = 0; i < results->series_count; i++) {

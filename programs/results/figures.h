@@ -13,6 +13,18 @@ senvec_status sv_results_drift(const sv_results *results, double *out, senvec_er
 /* Standard deviation over mean of the texts/s of a measurement's blocks; NaN below two of them. */
 double sv_rate_spread(const sv_measurement *measured);
 
+/* Whether the figures may be quoted. On a busy machine the same command gives another ratio an hour later, whatever its interval
+ * says, so from SV_STEADY_LIMIT on none is given: the ratios and savings of sv_row_figures are NaN then. */
+#define SV_STEADY_LIMIT 0.2
+typedef struct sv_steadiness {
+    double spread;          /* the median over the rows of sv_rate_spread; NaN where no row has two blocks */
+    double baseline_spread; /* the baseline's; NaN the same */
+    bool quotable;          /* both are at most SV_STEADY_LIMIT, or unknown */
+} sv_steadiness;
+
+/* Error: OUT_OF_MEMORY. */
+senvec_status sv_results_steadiness(const sv_results *results, sv_steadiness *out, senvec_error *err);
+
 /* What follows from a series. */
 typedef struct sv_series_figures {
     sv_summary latency;                   /* ms a call */
@@ -63,6 +75,7 @@ typedef struct sv_figures {
     sv_use_cases *use_cases;   /* (row_count) */
     sv_series_figures *series; /* (series_count) */
     double drift;
+    sv_steadiness steadiness;
 } sv_figures;
 
 /* Error: OUT_OF_MEMORY. */

@@ -152,6 +152,13 @@ static bool put_peak(json_t *root, const sv_results *results) {
            put_number(peak, "int8_gmacs_per_s", results->peak_int8) && put_number(peak, "read_gb_per_s", results->bandwidth);
 }
 
+static bool put_steadiness(json_t *root, const sv_steadiness *steadiness) {
+    json_t *object = put_child(root, "steadiness", json_object());
+    return object && json_object_set_new(object, "quotable", json_boolean(steadiness->quotable)) == 0 &&
+           put_number(object, "spread", steadiness->spread) &&
+           put_number(object, "baseline_spread", steadiness->baseline_spread) && put_number(object, "limit", SV_STEADY_LIMIT);
+}
+
 static bool put_head(json_t *root, const sv_results *results) {
     const sv_row *baseline = sv_results_baseline(results);
     return put_integer(root, "schema_version", SV_STUDY_SCHEMA_VERSION) &&
@@ -181,6 +188,7 @@ static senvec_status write_json(const json_t *value, const char *directory, cons
 static bool encode(const sv_results *results, const sv_figures *figures, json_t *root, json_t *latency) {
     json_t *rows, *series;
     bool fine = put_head(root, results) && put_number(root, "drift", figures->drift) &&
+                put_steadiness(root, &figures->steadiness) &&
                 (rows = put_child(root, "configurations", json_array())) && (series = put_child(root, "series", json_array()));
     for (size_t i = 0; fine && i < results->row_count; i++) {
         const sv_field_source source = sv_row_source(results, figures, i);

@@ -58,6 +58,8 @@ class Report(unittest.TestCase):
     def look(self, path, width=1200, scheme="light"):
         self.page.view(width, 900, scheme)
         self.page.load(path)
+        self.folded = self.page.evaluate("document.querySelectorAll('details.part:not([open])').length")
+        self.page.evaluate("report.unfold()")
 
     def check_figures(self, expected):
         """Each figure is there, with marks in it; a moving mouse brings up a value."""
@@ -114,6 +116,32 @@ class Report(unittest.TestCase):
             self.assertTrue(expected in text, expected)
         for wrong in ("NaN", "undefined", "null", "[object", "Infinity"):
             self.assertFalse(wrong in text, wrong)
+
+    def test_first_screen(self):
+        """What is decided stands first, the rest is folded; on a busy machine it says so above all, and gives no ratio."""
+        self.write(self.studies[0], "--html-only", "-q")
+        self.look(self.studies[0] / "report.html")
+        self.assertEqual(self.folded, 11)
+        first = self.page.evaluate("document.querySelector('.first').innerText").replace("\N{NO-BREAK SPACE}", " ")
+        for expected in ("senvec int8 (batch=32)", "the texts a second of PyTorch in batches of 32", "12.5×", "$0.0185 instead of",
+                         "60 distinct texts", "a mean cosine of"):
+            self.assertIn(expected, first)
+        busy = self.root / "busy"
+        busy.mkdir()
+        study = json.loads((self.studies[0] / "study.json").read_text())
+        study["steadiness"] = {"quotable": False, "spread": 0.4, "baseline_spread": 0.9, "limit": 0.2}
+        for row in study["configurations"]:  # as programs/results/figures.c has them then
+            row["throughput"].update({key: dict.fromkeys(("value", "low", "high")) for key in ("speedup", "speedup_same_batch")})
+            row["cost"]["saving"] = None
+        (busy / "study.json").write_text(json.dumps(study))
+        self.write(busy, "--html-only", "-q")
+        self.look(busy / "report.html")
+        first = self.page.evaluate("document.querySelector('.first').innerText").replace("\N{NO-BREAK SPACE}", " ")
+        self.assertIn("don't quote these figures", first)
+        self.assertIn("90 %", first)
+        text = self.page.evaluate("document.body.innerText")
+        self.assertNotRegex(text, r"\d×|\d % (less|more)|undefined|NaN")
+        self.assertNotIn("If you want", text)
 
     def test_gaps_in_the_data(self):
         """Without batch sizes, lengths, uses, vectors, with nothing measured: a page that says so."""

@@ -88,6 +88,24 @@ static void figures_by_hand(void **state) {
     sv_results_release(&results);
 }
 
+/* A baseline whose rounds differ by more than a fifth: no ratio is given, and everything else is. */
+static void a_busy_machine_has_no_ratios(void **state) {
+    (void)state;
+    sv_results results;
+    sv_row_figures f;
+    sv_steadiness steadiness;
+    fill(&results);
+    assert_int_equal(sv_results_steadiness(&results, &steadiness, NULL), SENVEC_OK);
+    assert_true(steadiness.quotable && steadiness.spread == 0);
+    results.rows[0].bench.blocks[0].seconds = 3;
+    assert_int_equal(sv_results_steadiness(&results, &steadiness, NULL), SENVEC_OK);
+    assert_true(!steadiness.quotable && steadiness.spread == 0 && steadiness.baseline_spread > 0.2);
+    assert_int_equal(sv_row_figures_compute(&results, &results.rows[2], &f, NULL), SENVEC_OK);
+    assert_true(isnan(f.speedup.value) && isnan(f.speedup_same_batch.value) && isnan(f.saving));
+    assert_true(f.texts_per_s.value == 640 && f.usd_per_1m > 0);
+    sv_results_release(&results);
+}
+
 /* Rows that get slower by 1 % a round, all but one that was measured in fewer rounds: the drift is that of the rounds' median.
  */
 static void drift_is_what_rows_have_in_common(void **state) {
@@ -280,7 +298,7 @@ static int remove_directory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(figures_by_hand),   cmocka_unit_test(drift_is_what_rows_have_in_common),
+        cmocka_unit_test(figures_by_hand), cmocka_unit_test(a_busy_machine_has_no_ratios),   cmocka_unit_test(drift_is_what_rows_have_in_common),
         cmocka_unit_test(csv_byte_for_byte), cmocka_unit_test(json_there_and_back),
         cmocka_unit_test(broken_studies),
     };

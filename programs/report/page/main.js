@@ -16,9 +16,26 @@ function render() {
   return draw();
 }
 
+/* A part opens when a link leads into it; "Open all" opens the rest. What is drawn while folded has no size yet. */
+function unfold(parts = document.querySelectorAll("details.part")) {
+  for (const part of parts) part.open = true;
+  return draw();
+}
+function openTarget() {
+  const target = document.getElementById(location.hash.slice(1)), part = target?.closest("details.part");
+  if (part && !part.open) unfold([part]).then(() => target.scrollIntoView());
+}
+addEventListener("hashchange", openTarget);
+document.addEventListener("click", (event) => {
+  if (event.target.id === "unfold") unfold();
+  if (event.target.closest?.("nav a")) setTimeout(openTarget);
+});
+document.addEventListener("toggle", (event) => { if (event.target.open) draw(); }, true);
+
 /* For those who take pictures of the page. */
 const report = {
-  ready: render().then(() => document.fonts.ready).then(() => true),
+  ready: render().then(openTarget).then(() => document.fonts.ready).then(() => true),
+  unfold: () => unfold().then(() => true),
   figures: () => [...document.querySelectorAll("[data-figure]")].map((place) => {
     const box = place.getBoundingClientRect();
     return { name: place.dataset.figure, x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height };
@@ -32,4 +49,8 @@ let wasNarrow = narrow();
 addEventListener("resize", () => { if (wasNarrow !== narrow()) { wasNarrow = narrow(); draw(); } });
 /* Paper is white, and as wide as paper is. */
 for (const [event, onPaper] of [["beforeprint", true], ["afterprint", false]])
-  addEventListener(event, () => { document.documentElement.classList.toggle("paper", onPaper); draw(); });
+  addEventListener(event, () => {
+    document.documentElement.classList.toggle("paper", onPaper);
+    if (onPaper) unfold();
+    else draw();
+  });

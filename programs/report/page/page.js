@@ -33,78 +33,8 @@ const stepOf = (c) => (isUnderLoad(c)
   : steps.find((s) => s.runtime === c.runtime && (!s.precision || s.precision === c.precision)) ??
     { title: c.step || c.runtime, what: c.step || "", why: "" });
 
-/* ------------------------------------------------------------- the answer */
-
-/* Rows that take one text at a time, and no other waits. */
-const alone = (rows) => rows.filter((c) => c.batch === 1 && !isUnderLoad(c));
-
-function head(study) {
-  const machine = study.environment.machine ?? {}, base = baselineOf(study), rows = measured(study);
-  const top = best(rows, speed), quick = best(alone(rows), p50, -1);
-  const made = (study.created || "").replace("T", " ").replace("Z", " UTC");
-  let html = `<h1>Sentence embeddings on a CPU: what each step buys</h1>
-    <p class="meta">${escape(study.environment.model?.name ?? "")} on ${escape(machine.cpu ?? "an unknown CPU")},
-    ${plural(study.options.threads, "thread")} for everyone; measured ${escape(made)}${study.options.quick ? " in a quick run"
-      : ""}</p>`;
-  if (!base) return html + "<p class=\"lede\">No configuration was measured, so there is nothing to compare yet.</p>";
-  const own = top === base;
-  html += `<p class="lede">${own
-    ? `Nothing was faster than the baseline: ${escape(base.name)} embeds ${number(speed(base))} texts a second.`
-    : `${escape(top.name)} embeds ${number(speed(top))} texts a second on this machine; the baseline, ${escape(base.name)},
-       ${number(speed(base))}. That is ${times(top.throughput.speedup)} as many${interval(top.throughput.speedup)
-         ? ` (95 % interval ${interval(top.throughput.speedup)})` : ""}. A million texts then cost
-       ${usd(top.cost?.usd_per_1m_texts)} instead of ${usd(base.cost?.usd_per_1m_texts)} at
-         $${plain(study.options.usd_per_hour)} an hour.`}
-    ${!own && known(accuracy(top)) && !isReference(study, top)
-      ? `${isSame(top.validation) ? "Its vectors are" : "Its vectors against"} those of ${escape(study.reference)}:
-        ${closeness(top.validation, "of the corpus")}${
-         known(top.validation_wide?.cosine_min) ? `, and ${closeness(top.validation_wide, "of all lengths and many subjects")}`
-           : ""}.` : ""}</p>`;
-  const boxes = [
-    [number(speed(top)) + "/s", `texts, ${top.name}`],
-    [times(top.throughput.speedup), `the texts a second of ${base.name}`],
-    quick && [ms(p50(quick)), `median for one text, ${quick.name}`],
-    [usd(top.cost?.usd_per_1m_texts), `for 1 M texts, ${usd(base.cost?.usd_per_1m_texts)} with the baseline`],
-    known(accuracy(top)) && !isReference(study, top)
-      && [cosine(accuracy(top)), `mean cosine to the reference's vectors, ${top.name}`],
-  ].filter(Boolean);
-  html += `<div class="stats">${boxes.map(([value, what]) =>
-    `<div><b>${value}</b><span>${escape(what)}</span></div>`).join("")}</div>`;
-  return html;
-}
-
-const closeness = (v, where) => `a mean cosine of ${cosine(v.cosine_mean)}, ${cosine(v.cosine_min)} at worst, over
-  ${plural(v.texts, "text")} ${where}`;
-
-function warnings(study) {
-  const list = study.warnings ?? [];
-  if (data.no_plots) list.push(`This page has no plots: ${data.no_plots}`);
-  return list.length ? `<div class="warn"><b>Read the figures with this in mind</b><ul>${
-    list.map((w) => `<li>${escape(w)}</li>`).join("")}</ul></div>` : "";
-}
-
-/* Those whose interval reaches into that of the fastest: nobody can say that they are slower. */
-function asFast(rows, top) {
-  const others = rows.filter((c) => c !== top && c.throughput.texts_per_s.high >= top.throughput.texts_per_s.low);
-  return others.length ? `; not clearly faster than ${others.map((c) => c.name).join(", ")}, whose intervals overlap` : "";
-}
-
 function conclusions(study) {
-  const rows = measured(study), singles = alone(rows);
-  const exact = rows.filter((c) => known(accuracy(c)) && accuracy(c) > 0.99999);
-  const advice = [];
-  const say = (what, c, detail) => c && advice.push([what, c.name, detail]);
-  const quick = best(singles, p50, -1), fast = best(rows, speed), same = best(exact, speed);
-  say("The most texts a second, and the cheapest", fast,
-    fast && `${number(speed(fast))} texts/s, ${usd(fast.cost?.usd_per_1m_texts)} for 1 M texts${asFast(rows, fast)}`);
-  say("The quickest answer to one text", quick, `median ${ms(p50(quick))}, p99 ${ms(quick?.latency.p99_ms)}`);
-  if (same && same !== fast)
-    say("The fastest with the reference's vectors (mean cosine above 0.99999)", same, `${number(speed(same))} texts/s`);
-  const light = best(rows.filter((c) => c.peak_rss_bytes), (c) => c.peak_rss_bytes, -1);
-  const many = rows.find(isUnderLoad);
-  say(`Many callers with single texts, 99 in 100 answered within ${exactly(study.batching?.bound_ms)}`, many,
-    many && `up to ${number(speed(many))} texts/s, p50 ${ms(p50(many))}, ${usd(many.cost?.usd_per_1m_texts)} for 1 M texts`);
-  say("The least memory", light, `${megabytes(light?.peak_rss_bytes)} at its peak`);
+  const rows = measured(study), fast = best(rows, speed), advice = advices(study);
   const columns = [
     nameColumn,
     { title: "p50, a call", cell: (c) => ms(p50(c)) + small(isUnderLoad(c) ? "under load" : interval(p50Range(c)))
@@ -146,20 +76,21 @@ const manner = (c) => (isUnderLoad(c) ? "Single texts of many callers" : c.batch
 /* What a row bought, against the baseline and, where that is PyTorch, against PyTorch with the same batch. */
 function bought(c, base) {
   const like = c.throughput.speedup_same_batch, compared = base.runtime === "torch" && c.runtime !== "torch" && c.batch > 1;
-  const same = compared && known(like?.value) ? `, and ${times(like)} PyTorch in the same batches` : "";
+  const same = compared && known(like?.value) ? `, ${times(like)} PyTorch in the same batches` : "";
   if (isUnderLoad(c)) return underLoad(c);
+  const against = c === base || !known(c.throughput.speedup?.value) ? "" : `, ${times(c.throughput.speedup)} the baseline`;
   const before = c !== base && c.batch === 1 && base.batch === 1 && known(p50(base)) ? ` instead of ${ms(p50(base))}` : "";
-  return `${manner(c)}: ${number(speed(c))} texts/s${c === base ? "" : `, ${times(c.throughput.speedup)} the baseline`}${same}${
+  return `${manner(c)}: ${number(speed(c))} texts/s${same}${against}${
     known(p50(c)) ? `; a call takes ${ms(p50(c))} at the median${before}` : ""}.`;
 }
 
-const underLoad = (c) => `${manner(c)}, arriving at random: up to ${number(speed(c))} texts/s, ${
-  times(c.throughput.speedup)} the baseline, while half of them are answered within ${ms(p50(c))} and 99 in 100 within ${
+const underLoad = (c) => `${manner(c)}, arriving at random: up to ${number(speed(c))} texts/s${
+  known(c.throughput.speedup?.value) ? `, ${times(c.throughput.speedup)} the baseline,` : ""} while half of them are answered within ${ms(p50(c))} and 99 in 100 within ${
   ms(c.latency.p99_ms)}.`;
 
 /* The gain over the step that this one goes on from. */
 function gain(study, step, ran) {
-  if (!step.from || step.from[0] === "torch") return [];
+  if (!step.from || step.from[0] === "torch" || !quotable(study)) return [];
   const before = measured(study).filter((c) => c.runtime === step.from[0] && c.precision === step.from[1]);
   const ratios = ran.map((c) => [c, before.find((b) => b.batch === c.batch)]).filter(([c, b]) => b
     && known(speed(c) / speed(b)));
@@ -253,10 +184,8 @@ function speeds(study) {
          { title: "Spread of blocks", cell: (c) => (known(c.throughput.spread) ? percent(100 * c.throughput.spread, 2)
            : dash) }], paced);
   if (turns.length)
-    html += figure("rounds", "Steadiness", `Each configuration's texts a second in every round, around its own mean, the line
-        behind
-        it; from there to the next
-      row's edge it is ${plain(roundsScale(turns))} %. All take turns in every round, in a shuffled order, so a slow minute of
+    html += figure("rounds", "Steadiness", `Each configuration's texts a second in every round, around its own mean. All rows have
+        the same scale: a point halfway to the neighbouring row is ${plain(roundsScale(turns))} % from the mean. All take turns in every round, in a shuffled order, so a slow minute of
         the machine hits all of them and shows as a common dip.`,
       [nameColumn, ...roundsOf(turns).map((r) => ({ title: `Round ${r + 1}`, cell: (c) => {
         const block = c.throughput.blocks.find((b) => b.round === r);
@@ -279,7 +208,7 @@ function sweep(study) {
       it.</p>`;
   const gains = [...new Set(rows.map((s) => s.row))].map((c) => {
     const own = rows.filter((s) => s.row === c), top = best(own, speed), one = own.find((s) => s.batch === 1);
-    return one && top && top !== one ? `${escape(family(c))} is ${number(speed(top) / speed(one))}× as fast in batches of
+    return quotable(study) && one && top && top !== one ? `${escape(family(c))} is ${number(speed(top) / speed(one))}× as fast in batches of
       ${count(top.batch)} as one at a time` : "";
   }).filter(Boolean);
   return figure("sweep", "Batch sizes", `Texts a second by batch size, both axes logarithmic. Where the line flattens, a larger
@@ -346,7 +275,7 @@ function waiting(study, title, words, set, key) {
     table([nameColumn, { title: "Typical wait (p50)", cell: (c) => ms(wait(c)) },
       { title: "1 in 20 waits longer than (p95)", cell: (c) => ms(c.use_cases[`${key}_p95_ms`]) },
       { title: "Against the baseline", cell: (c) =>
-        (rows.includes(base) && c !== base ? `${number(wait(base) / wait(c))}× as quick` : dash) },
+        (quotable(study) && rows.includes(base) && c !== base ? `${number(wait(base) / wait(c))}× as quick` : dash) },
       { title: "A million, one after another", cell: (c) => duration(wait(c) * 1000) },
       { title: "USD for them", cell: (c) => usd(price(c)) }], rows, (c) => (c === top ? "best" : ""));
 }
@@ -548,7 +477,8 @@ function method(study) {
       ["Memory", megabytes(m.memory_bytes)], ["System",
         escape([m.kernel, m.hypervisor && `under ${m.hypervisor}`,
           m.governor && `governor ${m.governor}`].filter(Boolean).join(", "))],
-      ["senvec", escape(`${e.senvec?.version ?? study.senvec_version}, ${e.senvec?.compiler ?? ""}, ${e.senvec?.build ?? ""}`)],
+      ["senvec", escape(`${e.senvec?.version ?? study.senvec_version}, ${e.senvec?.build ?? ""}, compiled by ${
+        e.senvec?.compiler ?? "an unknown compiler"}`)],
       ["Texts", e.texts ? escape(`${e.texts.source}: ${plural(e.texts.used, "text")} used of ${count(e.texts.in_file)},
         ${count(e.texts.distinct)} distinct, ${plural(e.texts.bytes, "byte")}`) : ""],
       ["Seed", String(o.seed)], ["Price", `$${plain(o.usd_per_hour)} an hour`],
@@ -565,14 +495,14 @@ const describe = (value) => (value && typeof value === "object"
       ? `(${describe(v)})` : v}`).join(", ")
   : String(value));
 
-/* One study, whole. */
+/* One study, whole: the first screen, and the rest folded under it. */
 function full(study) {
-  return head(study) + warnings(study) + `<nav>
-    <a href="#conclusions">Conclusions</a><a href="#story">Pipeline</a><a href="#speed">Speed</a>
-    <a href="#figure-sweep">Batch sizes</a><a href="#lengths">Short and long texts</a>
-    <a href="#batching">Many callers</a><a href="#use">Three uses</a><a href="#cost">Cost</a>
-    <a href="#accuracy">Accuracy</a><a href="#peak">Machine</a><a href="#method">Method</a></nav>` +
-    conclusions(study) + story(study) + speeds(study) + sweep(study) + lengths(study) + batchingSection(study) +
-    uses(study) + cost(study) +
-    accuracySection(study) + machine(study) + method(study);
+  const parts = [["Conclusions", conclusions], ["Pipeline", story], ["Speed", speeds], ["Batch sizes", sweep],
+    ["Short and long texts", lengths], ["Many callers", batchingSection], ["Three uses", uses], ["Cost", cost],
+    ["Accuracy", accuracySection], ["Machine", machine], ["Method", method]]
+    .map(([title, make]) => [title, make(study)]).filter(([, html]) => html);
+  const idOf = (html) => html.match(/id="([^"]+)"/)[1];
+  return `<section class="first">${firstScreen(study)}</section><nav>${parts.map(([title, html]) =>
+    `<a href="#${idOf(html)}">${title}</a>`).join("")}<button type="button" id="unfold">Open all</button></nav>` +
+    parts.map(([title, html]) => `<details class="part"><summary>${title}</summary>${html}</details>`).join("");
 }

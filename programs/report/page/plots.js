@@ -214,10 +214,11 @@ function byLength(points, value, hover, text) {
       { type: "log", title: title("tokens a text"), tickmode: "array", tickvals: tokens, ticktext: tokens.map(String) } });
 }
 
-/* Draws every figure that the page has a place for, at the width it has now. */
+/* Draws every figure that the page has an open place for, at the width it has now. */
 function draw() {
   if (!hasPlots) return Promise.resolve();
-  return Promise.all([...document.querySelectorAll("[data-figure]")].map((place) => {
+  const places = [...document.querySelectorAll("[data-figure]")].filter((place) => !place.closest("details:not([open])"));
+  return Promise.all(places.map((place) => {
     const name = place.dataset.figure, drawing = name in comparisons ? comparisons[name](data.studies) : drawings[name](shown);
     return Plotly.react(place.querySelector(".plot"), drawing.data, drawing.layout,
       { displayModeBar: false, responsive: true });
