@@ -23,7 +23,7 @@ static senvec_status check_task(const senvec_session *session, senvec_error *err
     const senvec_model *model = session->model;
     if (model->config.task == SENVEC_TASK_EMBEDDING)
         return SENVEC_OK;
-    return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is a %s, which gives no vectors; use %s", model->directory,
+    return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is a %s, which gives no vectors; use %s", model->files.path,
                    senvec_task_name(model->config.task),
                    sv_session_scores(session) ? "senvec_score_pairs ('senvec rerank')" : "senvec_embed_sparse");
 }

@@ -10,7 +10,6 @@
 #include "int8/native.h"
 #include "int8/quantize.h"
 #include "int8/quantized_cache.h"
-#include "model/model_layout.h"
 #include "model/task_config.h"
 
 /* Where int8 is so much faster than fp32 that AUTO takes it: the CPU sums products of bytes in one instruction. */
@@ -48,14 +47,14 @@ static senvec_status limit_length(sv_config *config, size_t wanted, senvec_error
     return SENVEC_OK;
 }
 
-/* The layers in int8, as calibration made them, packed. `directory` is that of the Transformer module. */
-static senvec_status pack_quantized(senvec_model *model, const char *directory, const sv_math *math, senvec_error *err) {
+/* The layers in int8, as calibration made them, packed. */
+static senvec_status pack_quantized(senvec_model *model, const sv_math *math, senvec_error *err) {
     const sv_config *config = &model->config;
     sv_arena temporary;
     sv_arena_init(&temporary, &model->allocator);
     sv_quantized quantized;
-    senvec_status status = sv_quantized_obtain(directory, config, &model->weights, model->tokenizer, &math->kernels,
-                                               &model->rules, &model->log, &temporary, &quantized, err);
+    senvec_status status = sv_quantized_obtain(model->files.transformer, config, &model->weights, model->tokenizer,
+                                               &math->kernels, &model->rules, &model->log, &temporary, &quantized, err);
     if (status == SENVEC_OK) {
         sv_weights_drop_matrices(&model->weights, config); /* before there is a third form of them */
         status = sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->arena, err);
@@ -72,24 +71,22 @@ static senvec_status pack(senvec_model *model, const sv_math *math, senvec_error
     return SENVEC_OK;
 }
 
-static senvec_status check_vocabulary(const senvec_model *model, const char *path, senvec_error *err) {
+static senvec_status check_vocabulary(const senvec_model *model, senvec_error *err) {
     size_t vocabulary = sv_tokenizer_vocabulary(model->tokenizer);
     if (vocabulary > model->config.vocabulary)
         return sv_fail(err, SENVEC_FORMAT, 0,
                        "%s: the tokenizer has %zu tokens, but the embedding table only %zu rows (vocab_size in config.json); "
                        "the files belong to different models",
-                       path, vocabulary, model->config.vocabulary);
+                       model->files.path, vocabulary, model->config.vocabulary);
     return SENVEC_OK;
 }
 
-senvec_status sv_model_read(senvec_model *model, const char *directory, char transformer[SV_MAX_PATH], senvec_error *err) {
-    SENVEC_TRY(sv_config_load(directory, &model->config, err));
+senvec_status sv_model_read(senvec_model *model, senvec_error *err) {
+    const char *directory = model->files.path, *transformer = model->files.transformer;
     if (model->config.task == SENVEC_TASK_RERANKER || model->config.task == SENVEC_TASK_CLASSIFIER)
         SENVEC_TRY(sv_task_labels(directory, &model->config, &model->arena, &model->labels, err));
-    SENVEC_TRY(sv_path_join(directory, model->config.transformer_directory, transformer, err));
-    SENVEC_TRY(sv_arena_string(&model->arena, transformer, strlen(transformer), &model->transformer, err));
     SENVEC_TRY(sv_tokenizer_load(transformer, &model->allocator, &model->tokenizer, err));
-    SENVEC_TRY(check_vocabulary(model, directory, err));
+    SENVEC_TRY(check_vocabulary(model, err));
     SENVEC_TRY(sv_prompts_load(directory, &model->arena, &model->prompts, err));
     if (model->tokenizer_only)
         return SENVEC_OK;
@@ -100,24 +97,23 @@ senvec_status sv_model_read(senvec_model *model, const char *directory, char tra
 }
 
 /* A sentence-transformers folder. */
-static senvec_status load_directory(senvec_model *model, const char *directory, size_t max_seq_length, const sv_math *math,
-                                    senvec_error *err) {
-    char transformer[SV_MAX_PATH];
-    SENVEC_TRY(sv_model_read(model, directory, transformer, err));
+static senvec_status load_folder(senvec_model *model, size_t max_seq_length, const sv_math *math, senvec_error *err) {
+    SENVEC_TRY(sv_model_read(model, err));
     SENVEC_TRY(limit_length(&model->config, max_seq_length, err));
     if (model->tokenizer_only)
         return SENVEC_OK;
-    return math->precision == SENVEC_PRECISION_INT8 ? pack_quantized(model, transformer, math, err) : pack(model, math, err);
+    return math->precision == SENVEC_PRECISION_INT8 ? pack_quantized(model, math, err) : pack(model, math, err);
 }
 
 /* A native file. `quantized` is made in `temporary`. */
-static senvec_status load_opened(senvec_model *model, const char *path, sv_safetensors *file, const sv_math *math,
-                                 sv_arena *temporary, senvec_error *err) {
+static senvec_status load_opened(senvec_model *model, sv_safetensors *file, const sv_math *math, sv_arena *temporary,
+                                 senvec_error *err) {
+    const char *path = model->files.path;
     const sv_config *config = &model->config;
     sv_quantized quantized;
     senvec_status status = sv_native_tokenizer(file, path, &model->allocator, &model->tokenizer, err);
     if (status == SENVEC_OK)
-        status = check_vocabulary(model, path, err);
+        status = check_vocabulary(model, err);
     if (status == SENVEC_OK)
         status = sv_native_prompts(file, path, &model->arena, &model->prompts, err);
     if (status == SENVEC_OK && model->tokenizer_only) {
@@ -139,8 +135,8 @@ static senvec_status load_opened(senvec_model *model, const char *path, sv_safet
     return sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->arena, err);
 }
 
-static senvec_status load_native(senvec_model *model, const char *path, const senvec_model_options *options, sv_math *math,
-                                 senvec_error *err) {
+static senvec_status load_native(senvec_model *model, const senvec_model_options *options, sv_math *math, senvec_error *err) {
+    const char *path = model->files.path;
     math->precision = SENVEC_PRECISION_INT8;
     sv_safetensors *file;
     SENVEC_TRY(sv_native_open(path, &file, &model->config, err));
@@ -154,7 +150,7 @@ static senvec_status load_native(senvec_model *model, const char *path, const se
     }
     sv_arena temporary;
     sv_arena_init(&temporary, &model->allocator);
-    status = load_opened(model, path, file, math, &temporary, err);
+    status = load_opened(model, file, math, &temporary, err);
     sv_arena_release(&temporary);
     return status;
 }
@@ -170,15 +166,12 @@ static senvec_status name_pooling(senvec_model *model, senvec_error *err) {
 }
 
 static senvec_status load(senvec_model *model, const char *path, const senvec_model_options *options, senvec_error *err) {
-    bool native = sv_path_is_file(path);
-    if (!native && !sv_path_is_directory(path))
-        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no such folder or file", path);
+    SENVEC_TRY(sv_model_layout_open(path, &model->files, &model->config, err));
     sv_isa_flags flags;
     SENVEC_TRY(sv_isa_choose(options->cpu, &flags, err));
     sv_math math;
     SENVEC_TRY(choose_precision(&model->log, options->precision, flags, &math, err));
     model->encoder.math = math; /* said of it even if no weights follow */
-    SENVEC_TRY(sv_arena_string(&model->arena, path, strlen(path), &model->directory, err));
     model->rules.mode = options->calibration;
     if (options->cache_folder)
         SENVEC_TRY(sv_arena_string(&model->arena, options->cache_folder, strlen(options->cache_folder),
@@ -186,8 +179,8 @@ static senvec_status load(senvec_model *model, const char *path, const senvec_mo
     char name[SV_MAX_PATH];
     sv_model_name(path, name);
     SENVEC_TRY(sv_arena_string(&model->arena, name, strlen(name), &model->name, err));
-    SENVEC_TRY(native ? load_native(model, path, options, &math, err)
-                      : load_directory(model, path, options->max_seq_length, &math, err));
+    SENVEC_TRY(model->files.form == SV_MODEL_NATIVE ? load_native(model, options, &math, err)
+                                                    : load_folder(model, options->max_seq_length, &math, err));
     model->encoder.modules = &model->modules;
     if (!model->tokenizer_only)
         sv_space_look(model);
@@ -239,7 +232,7 @@ void senvec_model_free(senvec_model *model) {
 void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
     const sv_config *config = &model->config;
     *out = (senvec_model_info){
-        .directory = model->directory,
+        .directory = model->files.path,
         .tier = model->encoder.math.kernels.tier,
         .precision = model->encoder.math.precision,
         .pooling = model->pooling,

@@ -10,6 +10,7 @@
 #include "common/sha256.h"
 #include "int8/quantized_cache.h"
 #include "model/encoder.h"
+#include "model/model_layout.h"
 #include "model/modules.h"
 #include "model/prompts.h"
 #include "text/tokenizer.h"
@@ -20,8 +21,8 @@ struct senvec_model {
     bool tokenizer_only;
     uint64_t weights_bytes;
     sv_log log;
+    sv_model_layout files;
     sv_arena arena;             /* everything below that is made at load */
-    const char *directory;      /* or file */
     const char *name, *pooling; /* as senvec_model_info has them */
     sv_config config;
     sv_prompts prompts;
@@ -30,7 +31,6 @@ struct senvec_model {
     sv_tokenizer *tokenizer;
     sv_encoder encoder;
     const char *const *labels; /* (config.labels): their names; NULL: no classifier */
-    const char *transformer;   /* the folder of the Transformer module; NULL: a native file */
 
     /* The space id (space.c), which may come after the rest. */
     pthread_mutex_t space_lock;
@@ -44,8 +44,8 @@ static inline size_t sv_model_dimensions(const senvec_model *model) {
     return model->config.truncate_dim ? model->config.truncate_dim : model->config.dimensions;
 }
 
-/* Reads configuration, tokenizer and weights of a sentence-transformers folder into a new model; `transformer` gets the folder
- * of its Transformer module. On failure the model is to be freed as it is. Errors: as senvec_model_open. */
-senvec_status sv_model_read(senvec_model *model, const char *directory, char transformer[SV_MAX_PATH], senvec_error *err);
+/* Reads tokenizer, prompts and weights of the folder model->files, whose configuration model->config has, into a new model. On
+ * failure the model is to be freed as it is. Errors: as senvec_model_open. */
+senvec_status sv_model_read(senvec_model *model, senvec_error *err);
 
 #endif

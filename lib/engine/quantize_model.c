@@ -1,5 +1,4 @@
 /* A native file of a model: read it, calibrate, write. */
-#include "common/file.h"
 #include "engine/model.h"
 #include "engine/space.h"
 #include "int8/native.h"
@@ -7,11 +6,14 @@
 
 static senvec_status quantize(senvec_model *model, const char *directory, const char *path,
                               const senvec_quantize_options *options, senvec_error *err) {
-    char transformer[SV_MAX_PATH];
     sv_isa_flags flags;
     SENVEC_TRY(sv_isa_choose(options->cpu, &flags, err));
     const sv_kernels kernels = sv_kernels_choose(flags);
-    SENVEC_TRY(sv_model_read(model, directory, transformer, err));
+    SENVEC_TRY(sv_model_layout_open(directory, &model->files, &model->config, err));
+    if (model->files.form == SV_MODEL_NATIVE)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is a file, and a native file is quantized already; give a folder",
+                       directory);
+    SENVEC_TRY(sv_model_read(model, err));
     if (model->config.task != SENVEC_TASK_EMBEDDING)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: a native file of a %s is not supported; its folder opens in int8",
                        directory, senvec_task_name(model->config.task));
@@ -20,10 +22,10 @@ static senvec_status quantize(senvec_model *model, const char *directory, const 
         SENVEC_TRY(sv_quantized_calibrate(&model->config, &model->weights, model->tokenizer, &kernels, options->texts,
                                           options->count, &model->arena, &quantized, err));
     else
-        SENVEC_TRY(sv_quantized_obtain(transformer, &model->config, &model->weights, model->tokenizer, &kernels, &model->rules,
-                                       &model->log, &model->arena, &quantized, err));
+        SENVEC_TRY(sv_quantized_obtain(model->files.transformer, &model->config, &model->weights, model->tokenizer, &kernels,
+                                       &model->rules, &model->log, &model->arena, &quantized, err));
     sv_tokenizer_maps tokenizer;
-    SENVEC_TRY(sv_tokenizer_maps_open(&tokenizer, transformer, err));
+    SENVEC_TRY(sv_tokenizer_maps_open(&tokenizer, model->files.transformer, err));
     char space[SV_SHA256_TEXT];
     senvec_status status = sv_space_base(model, space, err);
     const sv_native_parts parts = {
@@ -52,9 +54,6 @@ senvec_status senvec_quantize(const char *directory, const char *path, const sen
         if (!options->texts[i].data && options->texts[i].length)
             return sv_fail(err, SENVEC_INVALID_ARGUMENT, i, "senvec_quantize: text %zu has %zu bytes at NULL", i,
                            options->texts[i].length);
-    if (sv_path_is_file(directory))
-        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is a file, and a native file is quantized already; give a folder",
-                       directory);
     const senvec_allocator *allocator = options->allocator ? options->allocator : &sv_default_allocator;
     void *memory;
     SENVEC_TRY(sv_alloc(allocator, 1, sizeof(senvec_model), "a model", &memory, err));

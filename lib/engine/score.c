@@ -30,7 +30,7 @@ static senvec_status check(const senvec_session *session, const senvec_pair *pai
     if (!sv_session_scores(session))
         return sv_fail(err, SENVEC_UNSUPPORTED, 0,
                        "%s: is no reranker or classifier but a model for %s; scores need a checkpoint with a head for them",
-                       model->directory, senvec_task_name(model->config.task));
+                       model->files.path, senvec_task_name(model->config.task));
     if (stride < model->config.labels)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_score_pairs: stride %zu is below the %zu scores of a pair",
                        stride, model->config.labels);
@@ -39,9 +39,9 @@ static senvec_status check(const senvec_session *session, const senvec_pair *pai
                        (unsigned)options->activation);
     if (!options->single && !sv_tokenizer_takes_pairs(model->tokenizer))
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: its tokenizer.json has no template for pairs of texts",
-                       model->directory);
+                       model->files.path);
     if (!options->single && model->config.max_seq_length < sv_tokenizer_specials(model->tokenizer, true))
-        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: its %zu tokens have no room for a pair of texts", model->directory,
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: its %zu tokens have no room for a pair of texts", model->files.path,
                        model->config.max_seq_length);
     for (size_t i = 0; i < count; i++)
         if ((!pairs[i].first.data && pairs[i].first.length) ||

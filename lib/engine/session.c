@@ -235,7 +235,7 @@ senvec_status sv_session_run(senvec_session *session, const sv_job *job, senvec_
         return sv_fail(err, SENVEC_FORMAT, bad,
                        "%s: the %s of text %zu isn't finite: the model's weights overflow in %s; use another model, or "
                        "another precision",
-                       session->model->directory, job->wanted == SV_WANTED_SCORES ? "score" : "vector", bad,
+                       session->model->files.path, job->wanted == SV_WANTED_SCORES ? "score" : "vector", bad,
                        senvec_precision_name(session->model->encoder.math.precision));
     if (stats) {
         stats->tokens += session->done.tokens;
@@ -291,7 +291,7 @@ senvec_status senvec_session_open(const senvec_model *model, const senvec_sessio
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_session_open: %s is NULL", model ? "out" : "model");
     if (model->tokenizer_only)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: was opened for its tokenizer alone; open it without tokenizer_only",
-                       model->directory);
+                       model->files.path);
     size_t threads = options && options->threads ? options->threads : sv_machine_threads();
     if (threads > SV_MAX_THREADS) {
         if (options && options->threads)

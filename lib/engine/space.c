@@ -124,7 +124,7 @@ static void add_file(sv_sha256 *hash, const char *name, const sv_file_map *file)
 
 static senvec_status add_tokenizer(sv_sha256 *hash, const senvec_model *model, senvec_error *err) {
     sv_tokenizer_maps maps;
-    SENVEC_TRY(sv_tokenizer_maps_open(&maps, model->transformer, err));
+    SENVEC_TRY(sv_tokenizer_maps_open(&maps, model->files.transformer, err));
     add_file(hash, "tokenizer.json", maps.files.json);
     add_file(hash, "vocabulary", maps.files.vocabulary);
     add_file(hash, "tokenizer_config.json", maps.files.config);
@@ -137,7 +137,7 @@ static senvec_status add_tokenizer(sv_sha256 *hash, const senvec_model *model, s
 
 /* Differs whenever one of the files does, or a small thing. */
 static bool find_stamp(const senvec_model *model, uint64_t *stamp) {
-    static const char *const files[] = {SV_TOKENIZER_JSON, SV_TOKENIZER_VOCABULARY, SV_TOKENIZER_CONFIG};
+    static const char *const files[] = {SV_MODEL_TOKENIZER, SV_MODEL_VOCABULARY, SV_MODEL_TOKENIZER_CONFIG};
     sv_sha256 hash;
     uint8_t digest[SV_SHA256_BYTES];
     char path[SV_MAX_PATH];
@@ -147,7 +147,7 @@ static bool find_stamp(const senvec_model *model, uint64_t *stamp) {
     sv_sha256_end(&hash, digest);
     *stamp = sv_hash(model->weights.stamp, digest, sizeof digest);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (sv_path_join(model->transformer, files[i], path, NULL) != SENVEC_OK)
+        if (sv_path_join(model->files.transformer, files[i], path, NULL) != SENVEC_OK)
             return false;
         *stamp = sv_path_stamp(*stamp, path);
     }
@@ -173,7 +173,7 @@ void sv_space_take(senvec_model *model, const char *base) {
 
 void sv_space_look(senvec_model *model) {
     char base[SV_SHA256_TEXT];
-    if (model->transformer && find_stamp(model, &model->space_stamp) &&
+    if (model->files.form == SV_MODEL_FOLDER && find_stamp(model, &model->space_stamp) &&
         sv_remembered(model->rules.cache_folder, "space", model->space_stamp, model->weights.fingerprint, base))
         sv_space_take(model, base);
 }
@@ -181,7 +181,7 @@ void sv_space_look(senvec_model *model) {
 static senvec_status compute(senvec_model *model, char out[SV_SHA256_TEXT], senvec_error *err) {
     char weights[SV_SHA256_TEXT];
     sv_sha256 hash;
-    SENVEC_TRY(sv_weights_digest_text(model->transformer, &model->config, &model->weights, model->rules.cache_folder,
+    SENVEC_TRY(sv_weights_digest_text(model->files.transformer, &model->config, &model->weights, model->rules.cache_folder,
                                       &model->allocator, weights, err));
     sv_sha256_init(&hash);
     add_small(&hash, model);
@@ -197,9 +197,9 @@ senvec_status sv_space_base(senvec_model *model, char out[SV_SHA256_TEXT], senve
     pthread_mutex_lock(&model->space_lock);
     if (!atomic_load(&model->space_known)) {
         char base[SV_SHA256_TEXT];
-        status = model->transformer && !model->tokenizer_only
+        status = model->files.form == SV_MODEL_FOLDER && !model->tokenizer_only
                      ? compute(model, base, err)
-                     : sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: its space id can't be computed: %s", model->directory,
+                     : sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: its space id can't be computed: %s", model->files.path,
                                model->tokenizer_only ? "it was opened for its tokenizer alone"
                                                      : "the file has none; write it again with 'senvec pack'");
         if (status == SENVEC_OK) {

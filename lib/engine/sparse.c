@@ -63,7 +63,7 @@ senvec_status senvec_embed_sparse(senvec_session *session, const senvec_text *te
     const sv_config *config = &session->model->config;
     if (config->task != SENVEC_TASK_SPARSE)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is no sparse embedder but a model for %s; words need a ...ForMaskedLM",
-                       session->model->directory, senvec_task_name(config->task));
+                       session->model->files.path, senvec_task_name(config->task));
     if (capacity == 0)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_sparse: a capacity of 0 has no room for a word");
     SENVEC_TRY(sv_session_check_texts(texts, count, "senvec_embed_sparse", err));
@@ -89,7 +89,7 @@ senvec_status senvec_embed_tokens(senvec_session *session, const senvec_text *te
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_tokens: a pointer is NULL");
     const sv_config *config = &session->model->config;
     if (config->task != SENVEC_TASK_EMBEDDING)
-        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is no embedder but a %s", session->model->directory,
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is no embedder but a %s", session->model->files.path,
                        senvec_task_name(config->task));
     SENVEC_TRY(sv_session_check_texts(texts, count, "senvec_embed_tokens", err));
     sv_job job = {.texts = texts, .count = count, .wanted = SV_WANTED_TOKENS, .out = out, .count_only = true};

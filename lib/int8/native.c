@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/model_files.h"
 #include "int8/native_modules.h"
 #include "int8/quantized_file.h"
 #include "model/transformer_config.h"
@@ -162,9 +163,9 @@ static senvec_status write_all(writer *w, const char *path, const sv_native_part
     SENVEC_TRY(add_modules(w, parts->modules));
     SENVEC_TRY(sv_tensor_list_floats(&w->list, config, quantized, &w->arena, w->err));
     SENVEC_TRY(sv_tensor_list_weights(&w->list, config, quantized, &w->arena, w->err));
-    SENVEC_TRY(add_file(w, SV_TOKENIZER_JSON, tokenizer->json));
-    SENVEC_TRY(add_file(w, SV_TOKENIZER_VOCABULARY, tokenizer->vocabulary));
-    SENVEC_TRY(add_file(w, SV_TOKENIZER_CONFIG, tokenizer->config));
+    SENVEC_TRY(add_file(w, SV_MODEL_TOKENIZER, tokenizer->json));
+    SENVEC_TRY(add_file(w, SV_MODEL_VOCABULARY, tokenizer->vocabulary));
+    SENVEC_TRY(add_file(w, SV_MODEL_TOKENIZER_CONFIG, tokenizer->config));
     char content[SV_QUANTIZED_HASH];
     sv_quantized_hash_text(sv_quantized_hash(config, quantized), content);
     char *text = config_text(config, parts->prompts);
@@ -222,9 +223,9 @@ senvec_status sv_native_tokenizer(const sv_safetensors *file, const char *path, 
                                   sv_tokenizer **out, senvec_error *err) {
     sv_file_map json, vocabulary, config;
     const sv_tokenizer_files files = {
-        .json = find_file(file, SV_TOKENIZER_JSON, &json),
-        .vocabulary = find_file(file, SV_TOKENIZER_VOCABULARY, &vocabulary),
-        .config = find_file(file, SV_TOKENIZER_CONFIG, &config),
+        .json = find_file(file, SV_MODEL_TOKENIZER, &json),
+        .vocabulary = find_file(file, SV_MODEL_VOCABULARY, &vocabulary),
+        .config = find_file(file, SV_MODEL_TOKENIZER_CONFIG, &config),
     };
     return sv_tokenizer_load_files(path, &files, allocator, out, err);
 }

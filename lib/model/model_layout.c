@@ -1,49 +1,23 @@
 #include "model/model_layout.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "common/file.h"
 
-/* Copies the last component of path[0 .. *length) and shortens *length to what is before it. */
-static void take_component(const char *path, size_t *length, char out[SV_MAX_PATH]) {
-    size_t end = *length;
-    while (end > 0 && path[end - 1] == '/')
-        end--;
-    size_t begin = end;
-    while (begin > 0 && path[begin - 1] != '/')
-        begin--;
-    memcpy(out, path + begin, end - begin);
-    out[end - begin] = '\0';
-    *length = begin;
-}
-
-/* "ORG--NAME" becomes "ORG/NAME". */
-static void split_organisation(char *name) {
-    char *dashes = strstr(name, "--");
-    if (!dashes || dashes == name || !dashes[2])
-        return;
-    *dashes = '/';
-    memmove(dashes + 1, dashes + 2, strlen(dashes + 2) + 1);
-}
-
-void sv_model_name(const char *path, char out[SV_MAX_PATH]) {
-    static const char repository[] = "models--", suffix[] = ".safetensors";
-    char *real = NULL, parent[SV_MAX_PATH], above[SV_MAX_PATH];
-    size_t length = strlen(path);
-    if (length >= SV_MAX_PATH)
-        length = SV_MAX_PATH - 1;
-    take_component(path, &length, out);
-    if ((strcmp(out, "") == 0 || strcmp(out, ".") == 0 || strcmp(out, "..") == 0) && (real = realpath(path, NULL))) {
-        path = real;
-        length = strlen(real) < SV_MAX_PATH ? strlen(real) : SV_MAX_PATH - 1;
-        take_component(path, &length, out);
+senvec_status sv_model_layout_open(const char *path, sv_model_layout *out, sv_config *config, senvec_error *err) {
+    *out = (sv_model_layout){.form = sv_model_form_at(path)};
+    SENVEC_TRY(sv_path_join("", path, out->path, err));
+    switch (out->form) {
+    case SV_MODEL_MISSING:
+        return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no such folder or file", path);
+    case SV_MODEL_NATIVE:
+        return SENVEC_OK;
+    case SV_MODEL_FOLDER:
+        break;
     }
-    take_component(path, &length, parent);
-    take_component(path, &length, above);
-    free(real);
-    if (strcmp(parent, "snapshots") == 0 && strncmp(above, repository, strlen(repository)) == 0)
-        memmove(out, above + strlen(repository), strlen(above + strlen(repository)) + 1);
-    split_organisation(out);
-    size_t end = strlen(out);
-    if (end > strlen(suffix) && strcmp(out + end - strlen(suffix), suffix) == 0)
-        out[end - strlen(suffix)] = '\0';
+    SENVEC_TRY(sv_config_load(path, config, err));
+    return sv_path_join(path, config->transformer_directory, out->transformer, err);
+}
+
+bool sv_model_layout_find(const sv_model_layout *layout, const char *name, char out[SV_MAX_PATH]) {
+    return (sv_path_join(layout->transformer, name, out, NULL) == SENVEC_OK && sv_path_is_file(out)) ||
+           (sv_path_join(layout->path, name, out, NULL) == SENVEC_OK && sv_path_is_file(out));
 }

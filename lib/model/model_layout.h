@@ -1,16 +1,24 @@
-/* Where a model's files are, and what the model is called. */
+/* Where the files of one model are. Everything that reads a model begins with sv_model_layout_open. */
 #ifndef SV_MODEL_MODEL_LAYOUT_H
 #define SV_MODEL_MODEL_LAYOUT_H
 
-#include "common/limits.h"
+#include "common/model_files.h"
 #include "common/status.h"
+#include "model/config.h"
 
-/* What the model at `path` is called:
- *
- *     .../models--ORG--NAME/snapshots/COMMIT    ORG/NAME (Hugging Face's cache)
- *     .../ORG--NAME                             ORG/NAME (senvec's cache)
- *     anything else                             its last component, without ".safetensors"
- */
-void sv_model_name(const char *path, char out[SV_MAX_PATH]);
+typedef struct sv_model_layout {
+    sv_model_form form;            /* FOLDER or NATIVE */
+    char path[SV_MAX_PATH];        /* the folder or file, as the caller named it */
+    char transformer[SV_MAX_PATH]; /* the Transformer module's folder, which has weights and tokenizer; "" of a native file */
+} sv_model_layout;
+
+/* Finds out what the model at `path` is. Of a folder, its configuration is read into *config, since it says where the
+ * Transformer module lies; of a native file *config is left alone (sv_native_open reads it). Errors: NOT_FOUND (neither folder
+ * nor file), TOO_LARGE (the path), and of a folder as sv_config_load. */
+senvec_status sv_model_layout_open(const char *path, sv_model_layout *out, sv_config *config, senvec_error *err);
+
+/* The path of a file that belongs to the Transformer module of a folder; some models keep it one folder above. False: there is
+ * no such file. */
+bool sv_model_layout_find(const sv_model_layout *layout, const char *name, char out[SV_MAX_PATH]);
 
 #endif

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/model_files.h"
 #include "model/pooling.h"
 
-#define WEIGHTS "model.safetensors"
 #define LAYERNORM_EPS 1e-5 /* torch.nn.LayerNorm's own; the module has no setting for it */
 
 /* ------------------------------------------------------------------------------------------------------------------ weights */
@@ -85,7 +85,7 @@ static senvec_status open_module(sv_modules *modules, size_t index, const char *
     const char *folder = modules->config->modules[index].folder;
     char parent[SV_MAX_PATH], path[SV_MAX_PATH], pickled[SV_MAX_PATH];
     SENVEC_TRY(sv_path_join(directory, folder, parent, err));
-    SENVEC_TRY(sv_path_join(parent, WEIGHTS, path, err));
+    SENVEC_TRY(sv_path_join(parent, SV_MODEL_WEIGHTS, path, err));
     SENVEC_TRY(sv_path_join(parent, "pytorch_model.bin", pickled, err));
     if (!sv_path_is_file(path) && sv_path_is_file(pickled))
         return sv_fail(err, SENVEC_UNSUPPORTED, 0,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/model_files.h"
 #include "model/document.h"
 #include "model/modules_config.h"
 #include "model/task_config.h"
@@ -97,7 +98,7 @@ static senvec_status read_module_list(const sv_document *modules, module_list *l
 static senvec_status read_modules(const char *directory, module_list *list, sv_config *out, senvec_error *err) {
     *list = (module_list){0};
     sv_document modules;
-    SENVEC_TRY(sv_document_open(directory, "", "modules.json", true, &modules, err));
+    SENVEC_TRY(sv_document_open(directory, "", SV_MODEL_MODULES, true, &modules, err));
     if (!modules.root)
         return SENVEC_OK;
     senvec_status status = read_module_list(&modules, list, out, err);
@@ -122,7 +123,7 @@ static senvec_status read_whole(const char *directory, sv_config *out, senvec_er
 static senvec_status default_length(const char *directory, const char *folder, size_t positions, size_t *out,
                                     senvec_error *err) {
     sv_document file;
-    SENVEC_TRY(sv_document_open(directory, folder, "tokenizer_config.json", false, &file, err));
+    SENVEC_TRY(sv_document_open(directory, folder, SV_MODEL_TOKENIZER_CONFIG, false, &file, err));
     const json_t *value = sv_document_get(&file, "model_max_length");
     double length = json_is_number(value) ? json_number_value(value) : (double)positions;
     senvec_status status = SENVEC_OK;
@@ -140,7 +141,7 @@ static senvec_status check_lower_case(const char *directory, const char *folder,
     if (!json_is_true(sv_document_get(options, "do_lower_case")))
         return SENVEC_OK;
     sv_document tokenizer;
-    SENVEC_TRY(sv_document_open(directory, folder, "tokenizer.json", false, &tokenizer, err));
+    SENVEC_TRY(sv_document_open(directory, folder, SV_MODEL_TOKENIZER, false, &tokenizer, err));
     bool lowers = json_is_true(json_object_get(sv_document_get(&tokenizer, "normalizer"), "lowercase"));
     sv_document_close(&tokenizer);
     if (lowers)
@@ -259,7 +260,7 @@ static senvec_status read_pooling(const char *directory, const module_list *list
         return SENVEC_OK;
     }
     sv_document file;
-    SENVEC_TRY(sv_document_open(directory, list->pooling, "config.json", false, &file, err));
+    SENVEC_TRY(sv_document_open(directory, list->pooling, SV_MODEL_CONFIG, false, &file, err));
     if (!file.root)
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: the Pooling module's file is missing; fetch the model again", file.path);
     senvec_status status = read_pooling_config(&file, out, err);
@@ -321,7 +322,7 @@ static senvec_status read_module(const char *directory, sv_module *module, senve
                    : sv_fail(err, SENVEC_FORMAT, 0, "%s: modules.json has a %s without a folder", directory,
                              module->kind == SV_MODULE_DENSE ? "Dense" : "LayerNorm");
     sv_document file;
-    SENVEC_TRY(sv_document_open(directory, module->folder, "config.json", false, &file, err));
+    SENVEC_TRY(sv_document_open(directory, module->folder, SV_MODEL_CONFIG, false, &file, err));
     senvec_status status = SENVEC_OK;
     if (file.root || module->kind == SV_MODULE_NORMALIZE)
         status = read_module_config(&file, module, err);

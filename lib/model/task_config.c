@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/model_files.h"
 #include "model/document.h"
 #include "model/modules_config.h"
 #include "model/transformer_config.h"
@@ -49,7 +50,7 @@ static senvec_status read_list(const sv_document *modules, bool cross_encoder, f
 static senvec_status read_findings(const char *directory, findings *out, senvec_error *err) {
     *out = (findings){0};
     sv_document modules, whole;
-    SENVEC_TRY(sv_document_open(directory, "", "modules.json", true, &modules, err));
+    SENVEC_TRY(sv_document_open(directory, "", SV_MODEL_MODULES, true, &modules, err));
     if (!modules.root)
         return SENVEC_OK;
     out->modules = true;
@@ -96,7 +97,7 @@ static senvec_status read_activation(const char *directory, sv_config *out, senv
     sv_document_close(&whole);
     if (status != SENVEC_OK || out->score_activation != SENVEC_ACTIVATION_AUTO)
         return status;
-    SENVEC_TRY(sv_document_open(directory, out->transformer_directory, "config.json", false, &encoder, err));
+    SENVEC_TRY(sv_document_open(directory, out->transformer_directory, SV_MODEL_CONFIG, false, &encoder, err));
     const json_t *newer = json_object_get(sv_document_get(&encoder, "sentence_transformers"), "activation_fn");
     const json_t *older = sv_document_get(&encoder, "sbert_ce_default_activation_function");
     status = activation_of(&encoder, newer ? newer : older, &out->score_activation, err);
@@ -112,7 +113,7 @@ senvec_status sv_task_labels(const char *directory, const sv_config *config, sv_
     SENVEC_TRY(sv_arena_alloc(arena, config->labels, sizeof(char *), "names of labels", &memory, err));
     const char **names = memory;
     sv_document file;
-    SENVEC_TRY(sv_document_open(directory, config->transformer_directory, "config.json", false, &file, err));
+    SENVEC_TRY(sv_document_open(directory, config->transformer_directory, SV_MODEL_CONFIG, false, &file, err));
     senvec_status status = SENVEC_OK;
     for (size_t i = 0; i < config->labels && status == SENVEC_OK; i++) {
         char key[24], fallback[32];
@@ -131,7 +132,7 @@ senvec_status sv_task_labels(const char *directory, const sv_config *config, sv_
 
 static senvec_status read_splade(const char *directory, const char *folder, sv_config *out, senvec_error *err) {
     sv_document file;
-    SENVEC_TRY(sv_document_open(directory, folder, "config.json", false, &file, err));
+    SENVEC_TRY(sv_document_open(directory, folder, SV_MODEL_CONFIG, false, &file, err));
     const char *activation = json_string_value(sv_document_get(&file, "activation_function"));
     senvec_status status = sv_document_expect_string(&file, "pooling_strategy", "max", err);
     out->log_twice = activation && strcmp(activation, "log1p_relu") == 0;

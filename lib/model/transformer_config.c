@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/model_files.h"
 #include "model/document.h"
 
 /* Keys that not all families call the same. */
@@ -203,7 +204,7 @@ static senvec_status read_encoder_config(const sv_document *file, sv_config *out
 
 senvec_status sv_transformer_config_read(const char *directory, const char *folder, sv_config *out, senvec_error *err) {
     sv_document file;
-    SENVEC_TRY(sv_document_open(directory, folder, "config.json", false, &file, err));
+    SENVEC_TRY(sv_document_open(directory, folder, SV_MODEL_CONFIG, false, &file, err));
     if (!file.root)
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: this file is missing; is it a model's folder, and complete?", file.path);
     senvec_status status = read_encoder_config(&file, out, err);

@@ -10,10 +10,8 @@
 
 #include "common/file.h"
 #include "common/memory.h"
+#include "common/model_files.h"
 #include "model/document.h"
-
-#define SAFETENSORS "model.safetensors"
-#define INDEX "model.safetensors.index.json"
 
 /* Room for `count` files. */
 static senvec_status make_room(sv_weight_files *out, size_t count, const senvec_allocator *allocator, senvec_error *err) {
@@ -113,10 +111,10 @@ static senvec_status name_others(const char *directory, senvec_error *err) {
 static senvec_status open_files(const char *directory, const senvec_allocator *allocator, sv_weight_files *out,
                                 senvec_error *err) {
     char path[SV_MAX_PATH];
-    SENVEC_TRY(sv_path_join(directory, SAFETENSORS, path, err));
+    SENVEC_TRY(sv_path_join(directory, SV_MODEL_WEIGHTS, path, err));
     if (!sv_path_is_file(path)) {
         sv_document index;
-        SENVEC_TRY(sv_document_open(directory, "", INDEX, false, &index, err));
+        SENVEC_TRY(sv_document_open(directory, "", SV_MODEL_WEIGHTS_INDEX, false, &index, err));
         if (index.root) {
             senvec_status status = open_shards(directory, &index, allocator, out, err);
             sv_document_close(&index);

@@ -26,9 +26,6 @@ void sv_tokenizer_free(sv_tokenizer *tokenizer);
 
 /* The files that a tokenizer is made of, in memory; NULL where there is none. The vocabulary counts only without a
  * tokenizer.json. */
-#define SV_TOKENIZER_JSON "tokenizer.json"
-#define SV_TOKENIZER_VOCABULARY "vocab.txt"
-#define SV_TOKENIZER_CONFIG "tokenizer_config.json"
 typedef struct sv_tokenizer_files {
     const sv_file_map *json, *vocabulary, *config;
 } sv_tokenizer_files;

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/model_files.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
 #include "text/tokenizer_read.h"
@@ -93,7 +94,7 @@ static senvec_status read_class(sv_tokenizer_config *config, senvec_error *err) 
 senvec_status sv_tokenizer_config_open(sv_tokenizer_config *config, const char *folder, const sv_file_map *file,
                                        senvec_error *err) {
     *config = (sv_tokenizer_config){0};
-    SENVEC_TRY(sv_path_join(folder, SV_TOKENIZER_CONFIG, config->path, err));
+    SENVEC_TRY(sv_path_join(folder, SV_MODEL_TOKENIZER_CONFIG, config->path, err));
     config->part = (sv_part){config->path, "the file", NULL, err};
     if (!file)
         return SENVEC_OK;

@@ -4,6 +4,7 @@
 
 #include "common/file.h"
 #include "common/foreign.h"
+#include "common/model_files.h"
 #include "common/utf8.h"
 #include "text/charclass.h"
 #include "text/normalizer.h"
@@ -159,10 +160,10 @@ static senvec_status read_files(sv_tokenizer *tokenizer, const char *folder, con
                                 const sv_tokenizer_config *config, senvec_error *err) {
     char path[SV_MAX_PATH];
     if (files->json) {
-        SENVEC_TRY(sv_path_join(folder, SV_TOKENIZER_JSON, path, err));
+        SENVEC_TRY(sv_path_join(folder, SV_MODEL_TOKENIZER, path, err));
         SENVEC_TRY(sv_tokenizer_read_json(tokenizer, path, *files->json, config, err));
     } else if (files->vocabulary) {
-        SENVEC_TRY(sv_path_join(folder, SV_TOKENIZER_VOCABULARY, path, err));
+        SENVEC_TRY(sv_path_join(folder, SV_MODEL_VOCABULARY, path, err));
         SENVEC_TRY(sv_tokenizer_read_vocabulary(tokenizer, path, *files->vocabulary, config, err));
     } else {
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: no tokenizer.json and no vocab.txt; is this a model directory?", folder);
@@ -226,11 +227,11 @@ static senvec_status map_file(const char *directory, const char *name, sv_file_m
 senvec_status sv_tokenizer_maps_open(sv_tokenizer_maps *maps, const char *directory, senvec_error *err) {
     *maps = (sv_tokenizer_maps){0};
     sv_tokenizer_files *files = &maps->files;
-    senvec_status status = map_file(directory, SV_TOKENIZER_JSON, &maps->json, &files->json, err);
+    senvec_status status = map_file(directory, SV_MODEL_TOKENIZER, &maps->json, &files->json, err);
     if (status == SENVEC_OK && !files->json)
-        status = map_file(directory, SV_TOKENIZER_VOCABULARY, &maps->vocabulary, &files->vocabulary, err);
+        status = map_file(directory, SV_MODEL_VOCABULARY, &maps->vocabulary, &files->vocabulary, err);
     if (status == SENVEC_OK)
-        status = map_file(directory, SV_TOKENIZER_CONFIG, &maps->config, &files->config, err);
+        status = map_file(directory, SV_MODEL_TOKENIZER_CONFIG, &maps->config, &files->config, err);
     if (status != SENVEC_OK)
         sv_tokenizer_maps_close(maps);
     return status;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/file.h"
+#include "common/model_files.h"
 
 enum { MAX_DEPTH = 3 };
 
@@ -20,7 +21,7 @@ static bool is_same(const struct stat *a, const struct stat *b) {
 /* A name that one of a model's files may have. */
 static bool is_model_name(const char *name) {
     static const char *const endings[] = {".json", ".safetensors", ".bin", ".model", ".onnx", ".gguf", ".pt", ".jinja", ".txt"};
-    static const char *const texts[] = {"vocab.txt", "merges.txt"};
+    static const char *const texts[] = {SV_MODEL_VOCABULARY, "merges.txt"};
     const char *dot = strrchr(name, '.');
     if (dot && strcmp(dot, ".txt") == 0)
         return strcmp(name, texts[0]) == 0 || strcmp(name, texts[1]) == 0;

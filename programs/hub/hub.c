@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/model_files.h"
 #include "hub/hub_internal.h"
 #include "io/closest.h"
 #include "system/temporary.h"
@@ -60,9 +61,8 @@ bool sv_hub_file_is_wanted(const char *name) {
         (slash && !is_plain_part(name, (size_t)(slash - name))) || strncasecmp(file, "senvec", 6) == 0)
         return false;
     if (!slash)
-        return ends_with(name, ".json") || strcmp(name, "vocab.txt") == 0 || strcmp(name, "model.safetensors") == 0;
-    size_t digits = strspn(name, "0123456789");
-    return digits > 0 && name[digits] == '_' && (ends_with(name, ".json") || ends_with(name, ".safetensors"));
+        return ends_with(name, ".json") || strcmp(name, SV_MODEL_VOCABULARY) == 0 || strcmp(name, SV_MODEL_WEIGHTS) == 0;
+    return sv_model_is_module_folder(name) && (ends_with(name, ".json") || ends_with(name, ".safetensors"));
 }
 
 static senvec_status parse_name(const char *name, sv_hub_name *out, senvec_error *err) {
@@ -82,10 +82,7 @@ static senvec_status parse_name(const char *name, sv_hub_name *out, senvec_error
 
 /* Is it a folder or a file rather than a name? */
 static bool is_path(const char *name) {
-    char path[SV_MAX_PATH];
-    return name[0] == '/' || name[0] == '.' || sv_path_is_file(name) ||
-           (sv_path_join(name, "config.json", path, NULL) == SENVEC_OK && sv_path_is_file(path)) ||
-           (sv_path_join(name, "modules.json", path, NULL) == SENVEC_OK && sv_path_is_file(path));
+    return name[0] == '/' || name[0] == '.' || sv_path_is_file(name) || sv_model_is_described(name);
 }
 
 /* The name of the registry that somebody may have meant, or NULL. */
@@ -109,17 +106,16 @@ senvec_status sv_hub_resolve(const char *name, char out[SV_MAX_PATH], senvec_err
     if (!*name)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "an empty model name; give NAME, ORG/NAME or a folder");
     if (is_path(name)) {
-        if (sv_path_is_file(name))
-            return sv_path_join("", name, out, err);
-        if (!sv_path_is_directory(name))
+        sv_model_form form = sv_model_form_at(name);
+        if (form == SV_MODEL_MISSING)
             return sv_fail(err, SENVEC_NOT_FOUND, 0, "%.900s: no such folder", name);
-        return sv_path_join(name, "", out, err);
+        return form == SV_MODEL_NATIVE ? sv_path_join("", name, out, err) : sv_path_join(name, "", out, err);
     }
     sv_hub_name parsed;
     char directory[SV_MAX_PATH], hugging_face[SV_MAX_PATH];
     SENVEC_TRY(parse_name(name, &parsed, err));
     SENVEC_TRY(sv_cache_directory(&parsed, directory, err));
-    if (sv_cache_is_model(directory)) {
+    if (sv_model_is_complete(directory)) {
         memcpy(out, directory, sizeof directory);
         return SENVEC_OK;
     }

@@ -33,7 +33,7 @@ typedef struct sv_hub_names {
 } sv_hub_names;
 
 /* The names of what sv_hub_resolve finds for `model`: the name as it was typed, with and without its organisation, and Ollama's
- * where it has one; of a folder or file, its own name, but ORG/REPO of one in a cache. Where the user didn't type a name, but a
+ * where it has one; of a folder or file, its name as sv_model_name gives it. Where the user didn't type a name, but a
  * default was taken, the first has its organisation. At least one, of 255 bytes at most. */
 void sv_hub_name_model(const char *model, bool typed, sv_hub_names *out);
 

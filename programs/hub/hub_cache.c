@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/model_files.h"
 #include "hub/hub_internal.h"
 #include "system/temporary.h"
 
@@ -62,22 +63,6 @@ senvec_status sv_cache_sibling(const sv_hub_name *name, const char *suffix, char
     return sv_path_join(models, folder, out, err);
 }
 
-static bool has_file(const char *directory, const char *name) {
-    char path[SV_MAX_PATH];
-    return sv_path_join(directory, name, path, NULL) == SENVEC_OK && sv_path_is_file(path);
-}
-
-/* Weights at the top, or in the folder of the Transformer module, which some models have. */
-bool sv_cache_is_model(const char *directory) {
-    static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json",
-                                          "0_Transformer/model.safetensors", "0_Transformer/model.safetensors.index.json"};
-    bool described = has_file(directory, "config.json") || has_file(directory, "modules.json");
-    for (size_t i = 0; described && i < sizeof weights / sizeof weights[0]; i++)
-        if (has_file(directory, weights[i]))
-            return true;
-    return false;
-}
-
 /* A model in one cache that has Hugging Face's layout. */
 static bool find_in(const char *hub, const sv_hub_name *name, char out[SV_MAX_PATH]) {
     char repository[2 * SV_HUB_NAME_SIZE + 32], path[SV_MAX_PATH], commit[80];
@@ -93,7 +78,7 @@ static bool find_in(const char *hub, const sv_hub_name *name, char out[SV_MAX_PA
         return false;
     char snapshot[2 * SV_HUB_NAME_SIZE + 128], found[SV_MAX_PATH];
     snprintf(snapshot, sizeof snapshot, "models--%s--%s/snapshots/%s", name->org, name->repo, commit);
-    if (sv_path_join(hub, snapshot, found, NULL) != SENVEC_OK || !sv_cache_is_model(found))
+    if (sv_path_join(hub, snapshot, found, NULL) != SENVEC_OK || !sv_model_is_complete(found))
         return false;
     memcpy(out, found, sizeof found);
     return true;

@@ -57,8 +57,6 @@ senvec_status sv_cache_sibling(const sv_hub_name *name, const char *suffix, char
 
 /* The folder that the Hugging Face cache has for a name; false if there is none that is complete enough to be opened. */
 bool sv_cache_find_hugging_face(const sv_hub_name *name, char out[SV_MAX_PATH]);
-/* Configuration and weights are there. */
-bool sv_cache_is_model(const char *directory);
 
 /* The stamp, senvec.json in a fetched folder: {"model", "source", "revision", "files": {NAME: {"size", "sha256"}}}. */
 json_t *sv_stamp_new(const char *source, const char *revision);

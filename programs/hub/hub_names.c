@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/file.h"
+#include "common/model_files.h"
 #include "hub/hub.h"
 
 #define DEFAULT_ORG "sentence-transformers" /* as sv_hub_resolve has it */
@@ -28,52 +28,13 @@ static void add(sv_hub_names *names, const char *begin, size_t length) {
         snprintf(names->items[names->count++], sizeof names->items[0], "%.*s", (int)length, begin);
 }
 
-/* "ORG--REPO" as "ORG/REPO". */
-static void add_folder(sv_hub_names *names, const char *begin, size_t length) {
-    char name[sizeof names->items[0]];
-    const char *dashes = memmem(begin, length, "--", 2);
-    if (!dashes || dashes == begin || length >= sizeof name)
-        return;
-    snprintf(name, sizeof name, "%.*s/%.*s", (int)(dashes - begin), begin, (int)(begin + length - dashes - 2), dashes + 2);
-    add(names, name, strlen(name));
-}
-
-/* The last part of path[0 .. *length), which then ends before it. */
-static const char *last_part(const char *path, size_t *length, size_t *part) {
-    size_t end = *length;
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    size_t begin = end;
-    while (begin > 0 && path[begin - 1] != '/')
-        begin--;
-    *part = end - begin;
-    *length = begin;
-    return path + begin;
-}
-
-static bool is(const char *part, size_t length, const char *word) {
-    return strlen(word) == length && memcmp(part, word, length) == 0;
-}
-
-/* models/ORG--REPO of senvec's cache and models--ORG--REPO/snapshots/COMMIT of Hugging Face's. */
-static void add_path(sv_hub_names *names, const char *path) {
-    size_t rest = strlen(path), own_length, above_length, top_length;
-    const char *own = last_part(path, &rest, &own_length);
-    const char *above = last_part(path, &rest, &above_length);
-    const char *top = last_part(path, &rest, &top_length);
-    if (is(above, above_length, "models"))
-        add_folder(names, own, own_length);
-    if (is(above, above_length, "snapshots") && top_length > 8 && memcmp(top, "models--", 8) == 0)
-        add_folder(names, top + 8, top_length - 8);
-    if (names->count == 0)
-        add(names, own, own_length);
-}
-
 void sv_hub_name_model(const char *model, bool typed, sv_hub_names *out) {
     char full[sizeof out->items[0]] = "";
     *out = (sv_hub_names){.count = 0};
-    if (model[0] == '/' || model[0] == '.' || sv_path_is_file(model) || sv_path_is_directory(model)) {
-        add_path(out, model);
+    if (model[0] == '/' || model[0] == '.' || sv_model_form_at(model) != SV_MODEL_MISSING) {
+        char name[SV_MAX_PATH];
+        sv_model_name(model, name);
+        add(out, name, strnlen(name, sizeof out->items[0] - 1));
         if (strchr(out->items[0], '/'))
             snprintf(full, sizeof full, "%s", out->items[0]);
     } else {

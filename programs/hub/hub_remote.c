@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/model_files.h"
 #include "hub/hub_internal.h"
 #include "system/temporary.h"
 
@@ -146,12 +147,12 @@ static senvec_status fetch_files(sv_http *http, const char *endpoint, const sv_h
         remote_file file;
         bool wanted;
         SENVEC_TRY(read_sibling(sibling, known, &file, &wanted, err));
-        has_config |= wanted && strcmp(file.name, "config.json") == 0;
-        has_weights |= wanted && strcmp(file.name, "model.safetensors") == 0;
+        has_config |= wanted && strcmp(file.name, SV_MODEL_CONFIG) == 0;
+        has_weights |= wanted && strcmp(file.name, SV_MODEL_WEIGHTS) == 0;
     }
     if (!has_config || !has_weights)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s/%s: the repository has no %s at its top; only such models can be opened",
-                       name->org, name->repo, has_config ? "model.safetensors" : "config.json");
+                       name->org, name->repo, has_config ? SV_MODEL_WEIGHTS : SV_MODEL_CONFIG);
     json_array_foreach(siblings, i, sibling) {
         remote_file file;
         bool wanted;

@@ -38,22 +38,21 @@ static senvec_status check_pooling(const char *directory, const sv_config *confi
 senvec_status sv_onnx_export(const char *directory, const char *out, sv_onnx_options options, uint64_t *bytes,
                              senvec_error *err) {
     sv_config config;
-    if (sv_path_is_file(directory))
+    sv_model_layout files;
+    SENVEC_TRY(sv_model_layout_open(directory, &files, &config, err));
+    if (files.form == SV_MODEL_NATIVE)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0,
                        "%s: is a file with weights in int8 alone; give the folder that it was made from", directory);
-    SENVEC_TRY(sv_config_load(directory, &config, err));
     if (config.family != SV_FAMILY_BERT || config.activation != SV_ACTIVATION_GELU)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: only BERT with gelu is written as ONNX so far", directory);
     SENVEC_TRY(check_pooling(directory, &config, options, err));
-    char module[SV_MAX_PATH];
-    SENVEC_TRY(sv_path_join(directory, config.transformer_directory, module, err));
     sv_arena arena;
     sv_arena_init(&arena, NULL);
     sv_weights weights = {0};
-    senvec_status status = sv_weights_open(module, &config, &arena, &weights, err);
+    senvec_status status = sv_weights_open(files.transformer, &config, &arena, &weights, err);
     if (status == SENVEC_OK)
         status = write_model(&config, &weights, options, out, &arena, bytes, err);
     sv_weights_close(&weights);
     sv_arena_release(&arena);
-    return status == SENVEC_OK ? sv_onnx_folder_write(&config, directory, out, err) : status;
+    return status == SENVEC_OK ? sv_onnx_folder_write(&config, &files, out, err) : status;
 }

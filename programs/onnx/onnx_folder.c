@@ -8,17 +8,12 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/model_files.h"
 
 static const char *const copied[] = {
-    "config.json",       "tokenizer.json", "vocab.txt",  "tokenizer_config.json",   "special_tokens_map.json",
-    "added_tokens.json", "vocab.json",     "merges.txt", "sentencepiece.bpe.model", "spiece.model",
+    SV_MODEL_CONFIG,     SV_MODEL_TOKENIZER, SV_MODEL_VOCABULARY, SV_MODEL_TOKENIZER_CONFIG, "special_tokens_map.json",
+    "added_tokens.json", "vocab.json",       "merges.txt",        "sentencepiece.bpe.model", "spiece.model",
 };
-
-/* The path of a file of the Transformer module; older directories keep the tokenizer one above. False: there is none. */
-static bool find(const char *directory, const char *module, const char *name, char out[SV_MAX_PATH]) {
-    return (sv_path_join(module, name, out, NULL) == SENVEC_OK && sv_path_is_file(out)) ||
-           (sv_path_join(directory, name, out, NULL) == SENVEC_OK && sv_path_is_file(out));
-}
 
 static senvec_status copy_file(const char *from, const char *to, senvec_error *err) {
     sv_file_map map;
@@ -53,10 +48,10 @@ static senvec_status write_json(const char *folder, const char *name, json_t *va
 }
 
 /* The object in a file of the model; an empty one where there is no such file. */
-static senvec_status read_object(const char *directory, const char *module, const char *name, json_t **out, senvec_error *err) {
+static senvec_status read_object(const sv_model_layout *model, const char *name, json_t **out, senvec_error *err) {
     char path[SV_MAX_PATH];
     json_error_t problem;
-    if (!find(directory, module, name, path)) {
+    if (!sv_model_layout_find(model, name, path)) {
         *out = json_object();
         return SENVEC_OK;
     }
@@ -79,7 +74,7 @@ static senvec_status make_modules(const sv_config *config, const char *out, senv
     char folder[SV_MAX_PATH];
     SENVEC_TRY(sv_path_join(out, "1_Pooling", folder, err));
     SENVEC_TRY(sv_make_directories(folder, err));
-    SENVEC_TRY(write_json(folder, "config.json",
+    SENVEC_TRY(write_json(folder, SV_MODEL_CONFIG,
                           json_pack("{s:I, s:b, s:b, s:b, s:b}", "word_embedding_dimension", (json_int_t)config->hidden,
                                     "pooling_mode_cls_token", 0, "pooling_mode_mean_tokens", 1, "pooling_mode_max_tokens", 0,
                                     "pooling_mode_mean_sqrt_len_tokens", 0),
@@ -87,12 +82,12 @@ static senvec_status make_modules(const sv_config *config, const char *out, senv
     json_t *modules = json_array();
     json_array_append_new(modules, module_entry(0, "", "Transformer"));
     json_array_append_new(modules, module_entry(1, "1_Pooling", "Pooling"));
-    return write_json(out, "modules.json", modules, err);
+    return write_json(out, SV_MODEL_MODULES, modules, err);
 }
 
 /* The files of a module; Normalize has none. sv_config_load has seen that `name` is a folder inside the model's. */
 static senvec_status copy_module(const char *directory, const char *name, const char *out, senvec_error *err) {
-    static const char *const files[] = {"config.json", "model.safetensors", "pytorch_model.bin"};
+    static const char *const files[] = {SV_MODEL_CONFIG, SV_MODEL_WEIGHTS, "pytorch_model.bin"};
     char source[SV_MAX_PATH], target[SV_MAX_PATH], from[SV_MAX_PATH], to[SV_MAX_PATH];
     SENVEC_TRY(sv_path_join(directory, name, source, err));
     SENVEC_TRY(sv_path_join(out, name, target, err));
@@ -110,7 +105,7 @@ static senvec_status copy_module(const char *directory, const char *name, const 
 static senvec_status write_modules(const sv_config *config, const char *directory, const char *out, senvec_error *err) {
     char path[SV_MAX_PATH];
     json_error_t problem;
-    SENVEC_TRY(sv_path_join(directory, "modules.json", path, err));
+    SENVEC_TRY(sv_path_join(directory, SV_MODEL_MODULES, path, err));
     if (!sv_path_is_file(path))
         return make_modules(config, out, err);
     json_t *modules = json_load_file(path, 0, &problem);
@@ -125,18 +120,17 @@ static senvec_status write_modules(const sv_config *config, const char *director
         return status;
     }
     json_object_set_new(json_array_get(modules, 0), "path", json_string(""));
-    return write_json(out, "modules.json", modules, err);
+    return write_json(out, SV_MODEL_MODULES, modules, err);
 }
 
-static senvec_status write_options(const sv_config *config, const char *directory, const char *module, const char *out,
-                                   senvec_error *err) {
+static senvec_status write_options(const sv_config *config, const sv_model_layout *model, const char *out, senvec_error *err) {
     json_t *options;
-    SENVEC_TRY(read_object(directory, module, "sentence_bert_config.json", &options, err));
+    SENVEC_TRY(read_object(model, "sentence_bert_config.json", &options, err));
     json_object_set_new(options, "max_seq_length", json_integer((json_int_t)config->max_seq_length));
     if (!json_object_get(options, "do_lower_case"))
         json_object_set_new(options, "do_lower_case", json_false());
     SENVEC_TRY(write_json(out, "sentence_bert_config.json", options, err));
-    SENVEC_TRY(read_object(directory, directory, "config_sentence_transformers.json", &options, err));
+    SENVEC_TRY(read_object(model, "config_sentence_transformers.json", &options, err));
     if (!json_object_get(options, "prompts"))
         json_object_set_new(options, "prompts", json_object());
     if (!json_object_get(options, "default_prompt_name"))
@@ -144,15 +138,14 @@ static senvec_status write_options(const sv_config *config, const char *director
     return write_json(out, "config_sentence_transformers.json", options, err);
 }
 
-senvec_status sv_onnx_folder_write(const sv_config *config, const char *directory, const char *out, senvec_error *err) {
-    char module[SV_MAX_PATH], from[SV_MAX_PATH], to[SV_MAX_PATH];
-    SENVEC_TRY(sv_path_join(directory, config->transformer_directory, module, err));
+senvec_status sv_onnx_folder_write(const sv_config *config, const sv_model_layout *model, const char *out, senvec_error *err) {
+    char from[SV_MAX_PATH], to[SV_MAX_PATH];
     for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
-        if (!find(directory, module, copied[i], from))
+        if (!sv_model_layout_find(model, copied[i], from))
             continue;
         SENVEC_TRY(sv_path_join(out, copied[i], to, err));
         SENVEC_TRY(copy_file(from, to, err));
     }
-    SENVEC_TRY(write_modules(config, directory, out, err));
-    return write_options(config, directory, module, out, err);
+    SENVEC_TRY(write_modules(config, model->path, out, err));
+    return write_options(config, model, out, err);
 }

@@ -7,6 +7,7 @@
 #include "common/cpu/isa.h"
 #include "common/cpu/machine.h"
 #include "common/file.h"
+#include "common/model_files.h"
 #include "hub/digest.h"
 
 static json_t *describe_machine(const char *cpu) {
@@ -39,16 +40,7 @@ static json_t *describe_senvec(void) {
 
 /* Adds size and SHA-256 of a file if it is one of those that decide what a vector is. */
 static senvec_status add_file(json_t *list, const char *directory, const char *folder, const char *name, senvec_error *err) {
-    static const char *const names[] = {
-        "config.json",           "modules.json", "sentence_bert_config.json",        "tokenizer.json",
-        "tokenizer_config.json", "vocab.txt",    "config_sentence_transformers.json"};
-    static const char weights[] = ".safetensors", calibration[] = "senvec-int8.";
-    size_t length = strlen(name);
-    bool decides = length > strlen(weights) && strcmp(name + length - strlen(weights), weights) == 0 &&
-                   strncmp(name, calibration, strlen(calibration)) != 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        decides = decides || strcmp(name, names[i]) == 0;
-    if (!decides)
+    if (!sv_model_file_decides(name))
         return SENVEC_OK;
     char below[SV_MAX_PATH], path[SV_MAX_PATH];
     sv_digest digest;
@@ -71,10 +63,9 @@ static senvec_status add_files(json_t *list, const char *directory, const char *
     senvec_status status = SENVEC_OK;
     for (int i = 0; i < count; i++) {
         const char *name = entries[i]->d_name;
-        size_t digits = strspn(name, "0123456789");
         if (status == SENVEC_OK)
-            status = deep && digits && name[digits] == '_' ? add_files(list, directory, name, false, err)
-                                                           : add_file(list, directory, folder, name, err);
+            status = deep && sv_model_is_module_folder(name) ? add_files(list, directory, name, false, err)
+                                                             : add_file(list, directory, folder, name, err);
         free(entries[i]);
     }
     if (count >= 0)
@@ -86,7 +77,8 @@ static senvec_status add_files(json_t *list, const char *directory, const char *
 static senvec_status find_space(const char *path, char space[SENVEC_SPACE_ID_SIZE], senvec_model_info *info,
                                 senvec_error *err) {
     const senvec_model_options options = {
-        .precision = sv_path_is_file(path) ? SENVEC_PRECISION_INT8 : SENVEC_PRECISION_FP32, /* no calibration for this */
+        .precision = sv_model_form_at(path) == SV_MODEL_NATIVE ? SENVEC_PRECISION_INT8
+                                                               : SENVEC_PRECISION_FP32, /* no calibration for this */
     };
     senvec_model *model;
     SENVEC_TRY(senvec_model_open(path, &options, &model, err));
@@ -105,7 +97,7 @@ static senvec_status describe_model(const char *name, const char *path, json_t *
         json_object_set_new(*out, "space_id", json_string(space));
         json_object_set_new(*out, "weights_bytes", json_integer((json_int_t)info.weights_bytes));
     }
-    if (!sv_path_is_file(path))
+    if (sv_model_form_at(path) == SV_MODEL_FOLDER)
         return add_files(list, path, "", true, err);
     sv_digest digest;
     SENVEC_TRY(sv_digest_file(path, &digest, err));

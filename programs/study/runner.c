@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/model_files.h"
 #include "study/runner_internal.h"
 
 void sv_runner_progress(const sv_runner *runner, double fraction, const char *stage, const char *what) {
@@ -96,7 +97,7 @@ static senvec_status files_of(const sv_runner *runner, const sv_row *row, char o
     const char *model = runner->options->model;
     if (row->files[0])
         return sv_path_join(runner->options->files, row->files, out, err);
-    return sv_path_is_file(model) ? sv_path_join("", model, out, err) : sv_path_join(model, "", out, err);
+    return sv_model_form_at(model) == SV_MODEL_NATIVE ? sv_path_join("", model, out, err) : sv_path_join(model, "", out, err);
 }
 
 /* Has the worker of row `index` make the files that it and its siblings load, in a process of its own. */

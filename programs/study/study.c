@@ -8,6 +8,7 @@
 
 #include "common/cpu/machine.h"
 #include "common/file.h"
+#include "common/model_files.h"
 #include "hub/hub.h"
 #include "io/places.h"
 #include "onnx/onnx_export.h"
@@ -196,8 +197,8 @@ static senvec_status export_native(const sv_study_options *options, sv_results *
     senvec_error failure;
     const senvec_quantize_options quantize = {.cpu = options->cpu};
     SENVEC_TRY(sv_path_join(options->out, SV_STUDY_NATIVE_INT8, path, err));
-    senvec_status status =
-        sv_path_is_file(model) ? copy_file(model, path, &failure) : senvec_quantize(model, path, &quantize, &failure);
+    senvec_status status = sv_model_form_at(model) == SV_MODEL_NATIVE ? copy_file(model, path, &failure)
+                                                                      : senvec_quantize(model, path, &quantize, &failure);
     if (status == SENVEC_OUT_OF_MEMORY && err)
         *err = failure;
     if (status == SENVEC_OK || status == SENVEC_OUT_OF_MEMORY)

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "common/file.h"
-#include "model/model_layout.h"
+#include "common/model_files.h"
 #include "senvec.h"
 #include "support/model_files.h"
 
