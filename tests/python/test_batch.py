@@ -1,5 +1,6 @@
 """senvec.batch: formats, columns, runs that were ended at any moment, and what a resumed run refuses."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ try:
     import pyarrow.parquet
 
     from senvec import batch
+    from senvec._batch_files import pieces
 except ImportError:
     pa = None
 
@@ -55,9 +57,12 @@ class Batch(unittest.TestCase):
         with open(self.path("in.jsonl"), "w", encoding="utf-8") as file:
             for index, text in enumerate(self.texts):
                 file.write(json.dumps({"id": index, "text": text}) + "\n")
-        for name in ("in.parquet", "in.csv", "in.arrow", "in.jsonl"):
+        with gzip.open(self.path("in.jsonl.gz"), "wb") as packed, open(self.path("in.jsonl"), "rb") as plain:
+            packed.write(plain.read())
+        for name in ("in.parquet", "in.csv", "in.arrow", "in.jsonl", "in.jsonl.gz"):
             out = self.path("out-" + name)
-            self.assertEqual(batch.embed(self.path(name), out, model=self.model, rows=ROWS), {"shards": 13, "rows": COUNT})
+            written = batch.embed(self.path(name), out, model=self.model, rows=ROWS)
+            self.assertEqual((written["shards"], written["rows"]), (13, COUNT), name)
             made = self.read(out)
             self.assertEqual(made.column("id").to_pylist(), list(range(COUNT)), name)
             np.testing.assert_array_equal(self.vectors(made).astype(np.float32), expected, name)
@@ -110,7 +115,7 @@ class Batch(unittest.TestCase):
         for name in names:
             with open(os.path.join(self.path("whole"), name), "rb") as one, open(os.path.join(out, name), "rb") as other:
                 self.assertEqual(one.read(), other.read(), name)
-        self.assertEqual(batch.embed(self.input, out, model=self.model, rows=ROWS, resume=True), {"shards": 0, "rows": 0})
+        self.assertEqual(batch.embed(self.input, out, model=self.model, rows=ROWS, resume=True)["shards"], 0)
         with open(os.path.join(out, batch.MANIFEST), encoding="utf-8") as file:
             shards = [json.loads(line)["shard"] for line in file.read().splitlines()[1:]]
         self.assertEqual(sorted(shards), list(range(13)))
@@ -120,6 +125,18 @@ class Batch(unittest.TestCase):
             batch.embed(self.input, self.path(f"part{part}"), model=self.model, rows=ROWS, shard=(part, 3))
         names = [set(os.listdir(self.path(f"part{part}"))) - {batch.MANIFEST} for part in range(3)]
         self.assertEqual((len(set.union(*names)), sum(map(len, names))), (13, 13))
+
+    def test_shards_of_long_files(self):
+        """A machine reads the row groups that its shards need, and shards of several files are numbered through."""
+        pa.parquet.write_table(self.table.slice(0, 130), self.path("a.parquet"), row_group_size=20)
+        pa.parquet.write_table(self.table.slice(130), self.path("b.parquet"), row_group_size=60)
+        made = {}
+        for number, piece in pieces([self.path("a.parquet"), self.path("b.parquet")], "text", ROWS, lambda number: number % 5 == 3):
+            made.setdefault(number, []).append(piece)
+        expected = {3: range(120, 130), 8: range(130 + 4 * ROWS, 130 + 5 * ROWS), 13: range(130 + 9 * ROWS, COUNT)}
+        self.assertEqual({number: [row for piece in found[:-1] for row in piece.column("id").to_pylist()]
+                          for number, found in made.items()}, {number: list(rows) for number, rows in expected.items()})
+        self.assertTrue(all(found[-1] is None for found in made.values()))
 
     def test_refused(self):
         out = self.path("out")

@@ -280,6 +280,10 @@ class Model:
                      "architecture", "labels"):
             value = getattr(raw, name)
             facts[name] = value.decode() if isinstance(value, bytes) else value
+        try:
+            facts["space_id"] = self._ready().space_id()
+        except _library.Error:  # the files are others by now
+            facts["space_id"] = None
         facts["precision"] = _library.PRECISION_NAMES.get(raw.precision, "unknown")
         facts["normalized"] = bool(raw.normalized)
         facts["task"] = _library.TASKS[raw.task]

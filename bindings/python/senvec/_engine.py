@@ -281,6 +281,15 @@ class Engine:
 
         self.each_piece(batch, work, advance)
 
+    def space_id(self) -> str:
+        """Which vectors can be compared with this model's. The first call for a model reads its weights. Raises senvec.Error."""
+        made = ctypes.create_string_buffer(_library.SPACE_ID_SIZE)
+        error = ErrorRecord()
+        status = library.senvec_model_space_id(self.handle, made, byref(error))
+        if status:
+            raise failure(error, status)
+        return made.value.decode()
+
     def token_ids(self, text: bytes) -> list[int]:
         """Ids of a text, cut to max_seq_length."""
         capacity = self.info.max_seq_length

@@ -11,6 +11,7 @@ import os
 from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 
 SPARE = 256
+SPACE_ID_SIZE = 65
 
 PRECISIONS = {"auto": 0, "fp32": 1, "bf16": 2, "int8": 3}
 TASKS = ("embedding", "reranker", "classifier", "sparse")
@@ -230,6 +231,7 @@ def _load():
         ("senvec_model_open", c_int, (c_char_p, POINTER(ModelOptions), POINTER(c_void_p), POINTER(ErrorRecord))),
         ("senvec_model_free", None, (c_void_p,)),
         ("senvec_model_describe", None, (c_void_p, POINTER(ModelInfo))),
+        ("senvec_model_space_id", c_int, (c_void_p, c_char_p, POINTER(ErrorRecord))),
         ("senvec_quantize", c_int, (c_char_p, c_char_p, POINTER(QuantizeOptions), POINTER(ErrorRecord))),
         ("senvec_session_open", c_int, (c_void_p, POINTER(SessionOptions), POINTER(c_void_p), POINTER(ErrorRecord))),
         ("senvec_session_free", None, (c_void_p,)),
