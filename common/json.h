@@ -43,6 +43,13 @@ typedef struct sv_json {
 senvec_status sv_json_read(const char *text, size_t length, const senvec_allocator *allocator, sv_json *root,
                            senvec_error *err);
 
+/* sv_json_read for data that others have written, of which every record is wanted that can be understood: an object may have
+ * several members of one name (each step gives one of them; sv_json_member and sv_json_look_up give the first), and half of a
+ * surrogate pair is decoded as the byte SV_JSON_HALF_PAIR, which is never part of UTF-8. Takes no memory. NULL: *root is the
+ * value; otherwise what is wrong at byte *at, as a sentence without an end. */
+const char *sv_json_read_lenient(const char *text, size_t length, sv_json *root, size_t *at);
+#define SV_JSON_HALF_PAIR 0xff
+
 /* A walk through a list or an object; through anything else it has no step. */
 typedef struct sv_json_items {
     const char *at, *end; /* of the next one, at most of the whole; NULL: there is none */
@@ -70,8 +77,9 @@ typedef struct sv_json_index {
 void sv_json_index_members(sv_json object, sv_json_index *out);
 sv_json sv_json_look_up(const sv_json_index *index, const char *name);
 
-/* Whether it is the string `text`. */
+/* Whether it is the string `text`, or text[0 .. length). */
 bool sv_json_is(sv_json value, const char *text);
+bool sv_json_equals(sv_json value, const char *text, size_t length);
 /* A string has escapes, so that its bytes aren't the text. */
 bool sv_json_is_escaped(sv_json string);
 /* Writes a string's bytes to `out`, at most string.length - 2 of them, and returns how many; they may hold NUL. `out` may be

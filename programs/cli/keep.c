@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/utf8.h"
-#include "io/json_scan.h"
 
 senvec_status sv_keep_parse(sv_keep *keep, const char *list, sv_output_format format, senvec_error *err) {
     *keep = (sv_keep){0};
@@ -84,11 +83,11 @@ static bool put_json_string(sv_keep_buffer *buffer, senvec_text text) {
 }
 
 /* A value as it stands, in one line: JSON's line ends mean nothing between its parts, and have none within. */
-static bool put_json(sv_keep_buffer *buffer, senvec_text value) {
+static bool put_json(sv_keep_buffer *buffer, sv_json value) {
     if (!reserve(buffer, value.length))
         return false;
     for (size_t i = 0; i < value.length; i++) {
-        char byte = value.data[i];
+        char byte = value.text[i];
         buffer->data[buffer->length++] = byte == '\n' || byte == '\r' ? ' ' : byte;
     }
     return true;
@@ -114,13 +113,13 @@ static bool put_csv(sv_keep_buffer *buffer, senvec_text text) {
 }
 
 /* A value of JSON as a field: a string's content, nothing for null, else the text of the value. */
-static bool put_json_as_csv(sv_keep_buffer *buffer, senvec_text value) {
-    if (value.length == 4 && memcmp(value.data, "null", 4) == 0)
+static bool put_json_as_csv(sv_keep_buffer *buffer, sv_json value) {
+    if (value.kind == SV_JSON_NULL)
         return true;
-    if (!sv_json_is_string(value))
-        return put_csv(buffer, value);
+    if (value.kind != SV_JSON_STRING)
+        return put_csv(buffer, (senvec_text){value.text, value.length});
     char *content = malloc(value.length);
-    bool done = content && put_csv(buffer, (senvec_text){content, sv_json_string(value, content)});
+    bool done = content && put_csv(buffer, (senvec_text){content, sv_json_decode(value, content)});
     free(content);
     return done;
 }
@@ -136,9 +135,9 @@ static bool put_field(const sv_keep *keep, size_t index, sv_output_format format
         if (value.kind == SV_VALUE_MISSING)
             put(buffer, "null", 4);
         else
-            done = value.kind == SV_VALUE_JSON ? put_json(buffer, value.text) : put_json_string(buffer, value.text);
+            done = value.kind == SV_VALUE_JSON ? put_json(buffer, value.json) : put_json_string(buffer, value.text);
     } else if (value.kind != SV_VALUE_MISSING) {
-        done = value.kind == SV_VALUE_JSON ? put_json_as_csv(buffer, value.text) : put_csv(buffer, value.text);
+        done = value.kind == SV_VALUE_JSON ? put_json_as_csv(buffer, value.json) : put_csv(buffer, value.text);
     }
     if (!done || !reserve(buffer, 1))
         return false;

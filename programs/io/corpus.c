@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "io/formats.h"
-#include "io/json_scan.h"
 
 struct sv_corpus {
     sv_reader reader;
@@ -124,7 +123,7 @@ uint64_t sv_corpus_records(const sv_corpus *corpus) {
 sv_corpus_value sv_corpus_kept(const sv_corpus *corpus, size_t index) {
     sv_corpus_value value = {.kind = SV_VALUE_MISSING};
     if (corpus->options.format == SV_CORPUS_JSONL) {
-        if (sv_json_find(corpus->json.record, corpus->options.keep[index], &value.text))
+        if (sv_json_find(corpus->json.record, corpus->options.keep[index], &value.json))
             value.kind = SV_VALUE_JSON;
     } else if (sv_csv_field(&corpus->csv, corpus->csv.kept[index], &value.text)) {
         value.kind = SV_VALUE_STRING;

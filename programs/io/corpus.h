@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/json.h"
 #include "common/status.h"
 
 typedef enum sv_corpus_format {
@@ -58,7 +59,8 @@ uint64_t sv_corpus_records(const sv_corpus *corpus);
 
 typedef struct sv_corpus_value {
     enum { SV_VALUE_MISSING, SV_VALUE_STRING, SV_VALUE_JSON } kind;
-    senvec_text text; /* of a SV_VALUE_JSON: the value as it stands in the file */
+    senvec_text text; /* of a STRING */
+    sv_json json;     /* of a JSON */
 } sv_corpus_value;
 
 /* Of the current record, what options.keep[index] names. Lives until the next text. */

@@ -4,18 +4,22 @@
 #ifndef SV_IO_FORMATS_H
 #define SV_IO_FORMATS_H
 
+#include "common/json.h"
 #include "io/corpus.h"
 #include "io/reader.h"
 
 typedef struct sv_json_source {
     const char *key; /* NULL: there must be no objects */
-    enum { SV_JSON_START, SV_JSON_LINES, SV_JSON_ARRAY, SV_JSON_DONE } state;
-    senvec_text record; /* the current record as it stands in the file */
-    char *text;         /* a text that had escapes */
+    enum { SV_RECORDS_START, SV_RECORDS_LINES, SV_RECORDS_ARRAY, SV_RECORDS_DONE } state;
+    sv_json record; /* the current one */
+    char *text;     /* a text that had escapes */
     size_t capacity;
 } sv_json_source;
 
 senvec_status sv_json_next(sv_json_source *source, sv_reader *reader, senvec_text *text, bool *more, senvec_error *err);
+/* Finds the value at `path` in a record: a member of that name, else members within members, "a.b" being member "b" of member
+ * "a"; of an array, a number from 0 stands for its element. Of several members of one name the last counts. */
+bool sv_json_find(sv_json json, const char *path, sv_json *value);
 void sv_json_release(sv_json_source *source);
 
 typedef struct sv_csv_source {

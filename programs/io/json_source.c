@@ -1,12 +1,12 @@
 /* JSON: one value a line, or all of them in one array; the first byte tells which ('[' begins no JSON line that could hold a
  * text). An array is cut into its elements first, so that memory is bounded by an element and not by the file. The cut needs
  * only quotes, backslashes and brackets: what lies between is checked afterwards, as a line is. Nothing but the text itself is
- * decoded (json_scan.h). */
+ * decoded: a number of any size passes through as it stands. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/formats.h"
-#include "io/json_scan.h"
 
 static senvec_status fail_here(const sv_reader *reader, const char *what, senvec_error *err) {
     return sv_fail(err, SENVEC_FORMAT, sv_reader_offset(reader), "%s: line %llu: %s", reader->name,
@@ -14,9 +14,9 @@ static senvec_status fail_here(const sv_reader *reader, const char *what, senvec
 }
 
 /* The content of a string: in place where it has no escapes. */
-static senvec_status decode_string(sv_json_source *source, senvec_text value, senvec_text *text, senvec_error *err) {
-    if (!memchr(value.data, '\\', value.length)) {
-        *text = (senvec_text){value.data + 1, value.length - 2};
+static senvec_status decode_string(sv_json_source *source, sv_json value, senvec_text *text, senvec_error *err) {
+    if (!sv_json_is_escaped(value)) {
+        *text = (senvec_text){value.text + 1, value.length - 2};
         return SENVEC_OK;
     }
     if (value.length > source->capacity) {
@@ -26,15 +26,55 @@ static senvec_status decode_string(sv_json_source *source, senvec_text value, se
         source->text = grown;
         source->capacity = value.length;
     }
-    *text = (senvec_text){source->text, sv_json_string(value, source->text)};
+    *text = (senvec_text){source->text, sv_json_decode(value, source->text)};
     return SENVEC_OK;
+}
+
+/* The member or element of that name or number; of several members of one name the last. */
+static bool find_one(sv_json json, const char *name, size_t length, sv_json *found) {
+    sv_json_items items = sv_json_walk(json);
+    sv_json key, value;
+    bool any = false;
+    if (json.kind == SV_JSON_ARRAY) {
+        size_t wanted = 0;
+        for (size_t i = 0; i < length; i++) {
+            if (name[i] < '0' || name[i] > '9' || wanted > SIZE_MAX / 16)
+                return false;
+            wanted = wanted * 10 + (size_t)(name[i] - '0');
+        }
+        if (length == 0)
+            return false;
+        for (size_t i = 0; sv_json_step(&items, NULL, found); i++)
+            if (i == wanted)
+                return true;
+        return false;
+    }
+    while (sv_json_step(&items, &key, &value)) {
+        if (sv_json_equals(key, name, length)) {
+            *found = value;
+            any = true;
+        }
+    }
+    return any;
+}
+
+bool sv_json_find(sv_json json, const char *path, sv_json *value) {
+    if (find_one(json, path, strlen(path), value))
+        return true;
+    for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
+        sv_json inner;
+        if (find_one(json, path, (size_t)(dot - path), &inner) && sv_json_find(inner, dot + 1, value))
+            return true;
+    }
+    return false;
 }
 
 /* Checks a record that began at `line` and `offset` and has been taken, and finds the text in it. */
 static senvec_status decode(sv_json_source *source, sv_reader *reader, senvec_text json, uint64_t line, uint64_t offset,
                             senvec_text *text, senvec_error *err) {
     size_t at;
-    const char *problem = sv_json_check(json, &at);
+    sv_json value;
+    const char *problem = sv_json_read_lenient(json.data, json.length, &value, &at);
     reader->damage = SV_DAMAGE_RECORD;
     if (problem) {
         for (size_t i = 0; i < at; i++)
@@ -42,9 +82,8 @@ static senvec_status decode(sv_json_source *source, sv_reader *reader, senvec_te
         return sv_fail(err, SENVEC_FORMAT, offset + at, "%s: line %llu: not JSON: %s", reader->name, (unsigned long long)line,
                        problem);
     }
-    senvec_text value = sv_json_trim(json);
     source->record = value;
-    if (value.data[0] == '{') {
+    if (value.kind == SV_JSON_OBJECT) {
         if (!source->key) {
             reader->damage = SV_DAMAGE_FILE;
             return sv_fail(err, SENVEC_INVALID_ARGUMENT, offset,
@@ -52,11 +91,11 @@ static senvec_status decode(sv_json_source *source, sv_reader *reader, senvec_te
                            (unsigned long long)line);
         }
         bool found = sv_json_find(source->record, source->key, &value);
-        if (!found || !sv_json_is_string(value))
+        if (!found || value.kind != SV_JSON_STRING)
             return sv_fail(err, SENVEC_FORMAT, offset, "%s: line %llu: %s \"%s\"", reader->name, (unsigned long long)line,
                            found ? "no string in member" : "no member", source->key);
     }
-    if (!sv_json_is_string(value))
+    if (value.kind != SV_JSON_STRING)
         return sv_fail(err, SENVEC_FORMAT, offset, "%s: line %llu: neither an object nor a string", reader->name,
                        (unsigned long long)line);
     return decode_string(source, value, text, err);
@@ -118,7 +157,7 @@ static senvec_status next_in_array(sv_json_source *source, sv_reader *reader, bo
         SENVEC_TRY(skip_blank(reader, &byte, err));
         if (byte != -1)
             return fail_here(reader, "something follows the end of the JSON array", err);
-        source->state = SV_JSON_DONE;
+        source->state = SV_RECORDS_DONE;
         *more = false;
         return SENVEC_OK;
     }
@@ -156,17 +195,17 @@ static senvec_status next_line(sv_json_source *source, sv_reader *reader, senvec
 }
 
 senvec_status sv_json_next(sv_json_source *source, sv_reader *reader, senvec_text *text, bool *more, senvec_error *err) {
-    bool first = source->state == SV_JSON_START;
+    bool first = source->state == SV_RECORDS_START;
     if (first) {
         int byte;
         SENVEC_TRY(skip_blank(reader, &byte, err));
-        source->state = byte == '[' ? SV_JSON_ARRAY : SV_JSON_LINES;
+        source->state = byte == '[' ? SV_RECORDS_ARRAY : SV_RECORDS_LINES;
         if (byte == '[')
             sv_reader_take(reader, 1);
     }
-    if (source->state == SV_JSON_ARRAY)
+    if (source->state == SV_RECORDS_ARRAY)
         return next_in_array(source, reader, first, text, more, err);
-    if (source->state == SV_JSON_LINES)
+    if (source->state == SV_RECORDS_LINES)
         return next_line(source, reader, text, more, err);
     *more = false;
     return SENVEC_OK;

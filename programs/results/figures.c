@@ -208,8 +208,8 @@ static double peak_of(const sv_results *results, const char *precision) {
 }
 
 /* `ratios`: whether they may be given. */
-static senvec_status row_figures(const sv_results *results, const sv_row *row, double machine, bool ratios,
-                                 sv_row_figures *out, senvec_error *err) {
+static senvec_status row_figures(const sv_results *results, const sv_row *row, double machine, bool ratios, sv_row_figures *out,
+                                 senvec_error *err) {
     const sv_estimate unknown = {NAN, NAN, NAN};
     *out = (sv_row_figures){.p50 = unknown,
                             .texts_per_s = unknown,

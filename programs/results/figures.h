@@ -13,8 +13,8 @@ senvec_status sv_results_drift(const sv_results *results, double *out, senvec_er
 /* Standard deviation over mean of the texts/s of a measurement's blocks; NaN below two of them. */
 double sv_rate_spread(const sv_measurement *measured);
 
-/* Whether the figures may be quoted. On a busy machine the same command gives another ratio an hour later, whatever its interval
- * says, so from SV_STEADY_LIMIT on none is given: the ratios and savings of sv_row_figures are NaN then. */
+/* Whether the figures may be quoted. On a busy machine the same command gives another ratio an hour later, whatever its
+ * interval says, so from SV_STEADY_LIMIT on none is given: the ratios and savings of sv_row_figures are NaN then. */
 #define SV_STEADY_LIMIT 0.2
 typedef struct sv_steadiness {
     double spread;          /* the median over the rows of sv_rate_spread; NaN where no row has two blocks */

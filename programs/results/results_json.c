@@ -188,8 +188,8 @@ static senvec_status write_json(const json_t *value, const char *directory, cons
 static bool encode(const sv_results *results, const sv_figures *figures, json_t *root, json_t *latency) {
     json_t *rows, *series;
     bool fine = put_head(root, results) && put_number(root, "drift", figures->drift) &&
-                put_steadiness(root, &figures->steadiness) &&
-                (rows = put_child(root, "configurations", json_array())) && (series = put_child(root, "series", json_array()));
+                put_steadiness(root, &figures->steadiness) && (rows = put_child(root, "configurations", json_array())) &&
+                (series = put_child(root, "series", json_array()));
     for (size_t i = 0; fine && i < results->row_count; i++) {
         const sv_field_source source = sv_row_source(results, figures, i);
         const sv_measurement *bench = &source.row->bench;

@@ -82,10 +82,11 @@ senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_e
     sv_figures figures;
     SENVEC_TRY(sv_figures_compute(results, &figures, err));
     if (!figures.steadiness.quotable)
-        fprintf(stream,
-                "THIS MACHINE WAS BUSY: the same work was up to %.0f %% faster or slower from one\nround to the next. Don't quote "
-                "these figures; measure again when nothing else\nruns here. Ratios are left out.\n\n",
-                100 * fmax(figures.steadiness.spread, figures.steadiness.baseline_spread));
+        fprintf(
+            stream,
+            "THIS MACHINE WAS BUSY: the same work was up to %.0f %% faster or slower from one\nround to the next. Don't quote "
+            "these figures; measure again when nothing else\nruns here. Ratios are left out.\n\n",
+            100 * fmax(figures.steadiness.spread, figures.steadiness.baseline_spread));
     size_t index;
     json_t *warning;
     json_array_foreach(results->warnings, index, warning) {

@@ -298,8 +298,11 @@ static int remove_directory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(figures_by_hand), cmocka_unit_test(a_busy_machine_has_no_ratios),   cmocka_unit_test(drift_is_what_rows_have_in_common),
-        cmocka_unit_test(csv_byte_for_byte), cmocka_unit_test(json_there_and_back),
+        cmocka_unit_test(figures_by_hand),
+        cmocka_unit_test(a_busy_machine_has_no_ratios),
+        cmocka_unit_test(drift_is_what_rows_have_in_common),
+        cmocka_unit_test(csv_byte_for_byte),
+        cmocka_unit_test(json_there_and_back),
         cmocka_unit_test(broken_studies),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

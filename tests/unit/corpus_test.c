@@ -396,8 +396,8 @@ static void kept_values(void **state) {
     for (size_t i = 0; i < 2; i++) {
         sv_corpus_value value = sv_corpus_kept(corpus, i);
         assert_int_equal(value.kind, SV_VALUE_JSON);
-        assert_int_equal(value.text.length, strlen(wanted[i]));
-        assert_memory_equal(value.text.data, wanted[i], value.text.length);
+        assert_int_equal(value.json.length, strlen(wanted[i]));
+        assert_memory_equal(value.json.text, wanted[i], value.json.length);
     }
     assert_int_equal(sv_corpus_kept(corpus, 2).kind, SV_VALUE_MISSING);
     sv_corpus_close(corpus);

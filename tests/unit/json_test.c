@@ -101,6 +101,40 @@ static void members_and_values(void **state) {
     assert_memory_equal(in_place, "x\xc3\xa9\xf0\x9f\x98\x80\n", 8);
 }
 
+/* What sv_json_read refuses of others' data and sv_json_read_lenient takes, and what neither takes. */
+static void leniency(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *decoded; /* of a string */
+    } cases[] = {
+        {"{\"a\":1,\"a\":2}", NULL},
+        {"[{\"a\":{\"b\":1,\"b\":1}}]", NULL},
+        {"\"\\ud800\"", "\xff"},
+        {"\"\\udc00\\n\"", "\xff\n"},
+        {"\"\\ud800\\ud800\"", "\xff\xff"},
+        {"\"\\ud83d\\ud83d\\ude00x\"", "\xff\xf0\x9f\x98\x80x"},
+        {"\"\\ud83d\\\"\"", "\xff\""},
+    };
+    sv_json root;
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char decoded[32];
+        size_t length = strlen(cases[i].text);
+        assert_int_equal(check(cases[i].text, &root, NULL), SENVEC_FORMAT);
+        assert_null(sv_json_read_lenient(cases[i].text, length, &root, &at));
+        assert_int_equal(root.length, length);
+        if (!cases[i].decoded)
+            continue;
+        assert_int_equal(sv_json_decode(root, decoded), strlen(cases[i].decoded));
+        assert_memory_equal(decoded, cases[i].decoded, strlen(cases[i].decoded));
+        assert_true(sv_json_is(root, cases[i].decoded));
+    }
+    assert_null(sv_json_read_lenient("{\"a\":1,\"a\":2}", 13, &root, &at));
+    assert_int_equal(sv_json_count(root), 2);
+    assert_non_null(strstr(sv_json_read_lenient("[1,\"\\u12\"]", 10, &root, &at), "hexadecimal"));
+    assert_int_equal(at, 4);
+}
+
 /* Nothing is there: each function takes it. */
 static void nothing(void **state) {
     (void)state;
@@ -286,6 +320,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults_have_a_place),
         cmocka_unit_test(members_and_values),
+        cmocka_unit_test(leniency),
         cmocka_unit_test(nothing),
         cmocka_unit_test(many_members),
         cmocka_unit_test(depth),
