@@ -1,5 +1,7 @@
-/* A BERT encoder as an ONNX graph: inputs input_ids, attention_mask, token_type_ids (int64, batch x sequence), output
- * last_hidden_state (batch x sequence x H). */
+/* An encoder and its head as an ONNX graph. Inputs: input_ids, attention_mask, and token_type_ids if the model has more than
+ * one token type (int64, batch x sequence). Output of an embedder: last_hidden_state (batch x sequence x H), and
+ * sentence_embedding (batch x H) with pooling; of a classifier: logits (batch x labels); of a masked language model: logits
+ * (batch x sequence x V). */
 #ifndef SV_ONNX_ONNX_ENCODER_H
 #define SV_ONNX_ONNX_ENCODER_H
 

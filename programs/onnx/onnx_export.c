@@ -26,8 +26,14 @@ static senvec_status write_model(const sv_config *config, const sv_weights *weig
 /* What can be written after the transformer. */
 static senvec_status check_pooling(const char *directory, const sv_config *config, sv_onnx_options options, senvec_error *err) {
     sv_pooling pooling = config->poolings[0];
-    if (!options.pooling || (config->pooling_count == 1 && !config->module_count &&
-                             (pooling == SV_POOLING_MEAN || pooling == SV_POOLING_CLS || pooling == SV_POOLING_MAX)))
+    if (!options.pooling)
+        return SENVEC_OK;
+    if (config->task != SENVEC_TASK_EMBEDDING)
+        return sv_fail(err, SENVEC_UNSUPPORTED, 0,
+                       "%s: is no embedder, so there is nothing to pool: its ONNX file gives logits; leave out --with-pooling",
+                       directory);
+    if (config->pooling_count == 1 && !config->module_count &&
+        (pooling == SV_POOLING_MEAN || pooling == SV_POOLING_CLS || pooling == SV_POOLING_MAX))
         return SENVEC_OK;
     return sv_fail(err, SENVEC_UNSUPPORTED, 0,
                    "%s: of the modules after the transformer an ONNX file can have one Pooling by mean, cls or max and "
@@ -43,8 +49,6 @@ senvec_status sv_onnx_export(const char *directory, const char *out, sv_onnx_opt
     if (files.form == SV_MODEL_NATIVE)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0,
                        "%s: is a file with weights in int8 alone; give the folder that it was made from", directory);
-    if (config.family != SV_FAMILY_BERT || config.activation != SV_ACTIVATION_GELU)
-        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: only BERT with gelu is written as ONNX so far", directory);
     SENVEC_TRY(check_pooling(directory, &config, options, err));
     sv_arena arena;
     sv_arena_init(&arena, NULL);

@@ -21,7 +21,7 @@ typedef enum sv_onnx_precision {
 
 typedef struct sv_onnx_options {
     sv_onnx_precision precision;
-    bool pooling; /* adds pooling, and normalization if the model has it: output sentence_embedding */
+    bool pooling; /* of an embedder: adds pooling, and normalization if the model has it: output sentence_embedding */
 } sv_onnx_options;
 
 /* Writes model.onnx of the model in `directory` into the folder `out`, which is made, then the files around it

@@ -1,6 +1,7 @@
 /* The modules after the transformer go along as they are; the transformer itself comes to lie in the folder, whatever the
  * layout of the model. The number of tokens that are kept is written as this engine reads it from several files, which other
- * programs read in another order. A model without modules gets those that stand for it: mean pooling. */
+ * programs read in another order. An embedder without modules gets those that stand for it: mean pooling. A model for another
+ * task goes along with the files that it has, as its classes in sentence-transformers read them. */
 #include "onnx/onnx_folder.h"
 
 #include <jansson.h>
@@ -69,7 +70,7 @@ static json_t *module_entry(int index, const char *path, const char *class_name)
     return json_pack("{s:i, s:s, s:s, s:s}", "idx", index, "name", name, "path", path, "type", type);
 }
 
-/* For a model that is a transformer alone. */
+/* For an embedder that is a transformer alone. */
 static senvec_status make_modules(const sv_config *config, const char *out, senvec_error *err) {
     char folder[SV_MAX_PATH];
     SENVEC_TRY(sv_path_join(out, "1_Pooling", folder, err));
@@ -107,7 +108,7 @@ static senvec_status write_modules(const sv_config *config, const char *director
     json_error_t problem;
     SENVEC_TRY(sv_path_join(directory, SV_MODEL_MODULES, path, err));
     if (!sv_path_is_file(path))
-        return make_modules(config, out, err);
+        return config->task == SENVEC_TASK_EMBEDDING ? make_modules(config, out, err) : SENVEC_OK;
     json_t *modules = json_load_file(path, 0, &problem);
     senvec_status status = json_is_array(modules) ? SENVEC_OK : sv_fail(err, SENVEC_FORMAT, 0, "%s: no JSON array", path);
     for (size_t i = 1; status == SENVEC_OK && i < json_array_size(modules); i++) {
@@ -138,14 +139,24 @@ static senvec_status write_options(const sv_config *config, const sv_model_layou
     return write_json(out, "config_sentence_transformers.json", options, err);
 }
 
-senvec_status sv_onnx_folder_write(const sv_config *config, const sv_model_layout *model, const char *out, senvec_error *err) {
+/* Those of the files in `names` that the model has. */
+static senvec_status copy_files(const sv_model_layout *model, const char *const *names, size_t count, const char *out,
+                                senvec_error *err) {
     char from[SV_MAX_PATH], to[SV_MAX_PATH];
-    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
-        if (!sv_model_layout_find(model, copied[i], from))
+    for (size_t i = 0; i < count; i++) {
+        if (!sv_model_layout_find(model, names[i], from))
             continue;
-        SENVEC_TRY(sv_path_join(out, copied[i], to, err));
+        SENVEC_TRY(sv_path_join(out, names[i], to, err));
         SENVEC_TRY(copy_file(from, to, err));
     }
+    return SENVEC_OK;
+}
+
+senvec_status sv_onnx_folder_write(const sv_config *config, const sv_model_layout *model, const char *out, senvec_error *err) {
+    static const char *const options[] = {"sentence_bert_config.json", "config_sentence_transformers.json"};
+    SENVEC_TRY(copy_files(model, copied, sizeof copied / sizeof *copied, out, err));
     SENVEC_TRY(write_modules(config, model->path, out, err));
+    if (config->task != SENVEC_TASK_EMBEDDING)
+        return copy_files(model, options, sizeof options / sizeof *options, out, err);
     return write_options(config, model, out, err);
 }

@@ -93,6 +93,56 @@ static void test_pooling_follows_the_model(void **state) {
     }
 }
 
+static bool has_input(const Onnx__GraphProto *body, const char *name) {
+    for (size_t i = 0; i < body->n_input; i++)
+        if (strcmp(body->input[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* What is particular to a family stands in its graph; families_parity.py runs them. */
+static void test_families_differ_where_they_do(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        bool types, offset, by_distance;
+        const char *activation;
+    } families[] = {
+        {"bert", true, false, false, "Erf"},       {"bert-tanh", true, false, false, "Tanh"},
+        {"bert-relu", true, false, false, "Relu"}, {"xlm-roberta", false, true, false, "Erf"},
+        {"mpnet", false, true, true, "Erf"},       {"distilbert", false, false, false, "Erf"},
+        {"electra", true, false, false, "Erf"},
+    };
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        char directory[SV_MAX_PATH];
+        snprintf(directory, sizeof directory, "%s/%s", TEST_FAMILIES, families[i].name);
+        Onnx__ModelProto *model = export_tiny(directory, (sv_onnx_options){.precision = SV_ONNX_FP32});
+        const Onnx__GraphProto *body = model->graph;
+        assert_int_equal(has_input(body, "token_type_ids"), families[i].types);
+        assert_int_equal(count_ops(body, "CumSum"), families[i].offset);
+        assert_int_equal(count_ops(body, families[i].activation), LAYERS);
+        assert_int_equal(count_ops(body, "Slice"), families[i].by_distance || !families[i].offset);
+        onnx__model_proto__free_unpacked(model, NULL);
+    }
+}
+
+static void test_reranker_gives_logits(void **state) {
+    (void)state;
+    char directory[SV_MAX_PATH], out[SV_MAX_PATH];
+    strcpy(directory, test_copy_family("mpnet", "reranker"));
+    assert_int_equal(remove(test_path("reranker/modules.json")), 0);
+    Onnx__ModelProto *model = export_tiny(directory, (sv_onnx_options){.precision = SV_ONNX_INT8});
+    assert_int_equal(model->graph->n_output, 1);
+    assert_string_equal(model->graph->output[0]->name, "logits");
+    assert_int_equal(count_ops(model->graph, "MatMulInteger"), 6 * LAYERS);
+    onnx__model_proto__free_unpacked(model, NULL);
+    senvec_error err;
+    strcpy(out, test_path("pooled-reranker"));
+    assert_int_equal(sv_onnx_export(directory, out, (sv_onnx_options){.pooling = true}, NULL, &err), SENVEC_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "--with-pooling"));
+    assert_false(sv_path_is_directory(out));
+}
+
 static void test_folder_is_complete(void **state) {
     (void)state;
     Onnx__ModelProto *model = export_tiny(TEST_TINY_MODEL, (sv_onnx_options){.precision = SV_ONNX_FP32});
@@ -163,6 +213,8 @@ int main(void) {
         cmocka_unit_test(test_fp32_keeps_the_parameters),
         cmocka_unit_test(test_int8_quantizes_every_matrix),
         cmocka_unit_test(test_pooling_follows_the_model),
+        cmocka_unit_test(test_families_differ_where_they_do),
+        cmocka_unit_test(test_reranker_gives_logits),
         cmocka_unit_test(test_folder_is_complete),
         cmocka_unit_test(test_folder_opens_in_sentence_transformers),
         cmocka_unit_test(test_failures_leave_nothing),
