@@ -12,10 +12,10 @@ typedef struct sv_onnx_builder {
     const sv_config *config;
     const sv_weights *weights;
     sv_onnx_options options;
-    const char *ids, *mask, *types;                 /* inputs (B, S); types NULL: the model has fewer than two */
-    const char *bias;                               /* (B, 1, 1, S) or (B, A, S, S): what is added to the scores */
-    const char *one, *half, *sqrt2, *sqrt_d, *zero; /* constants; `zero` is an int8 */
-    const char *axis0, *axis1, *axis2;
+    const char *ids, *mask, *types;        /* inputs (B, S); types NULL: the model has fewer than two */
+    const char *bias;                      /* (B, 1, 1, S) or (B, A, S, S): what is added to the scores */
+    const char *one, *sqrt_d, *zero;       /* constants; `zero` is an int8 */
+    const char *half, *sqrt2, *axes[3];    /* others, NULL until a node needs them: runtimes warn of unused ones */
     const char *split_shape, *merge_shape; /* of Reshape: (0, 0, A, D) and (0, 0, H) */
 } sv_onnx_builder;
 
@@ -27,8 +27,11 @@ typedef struct sv_onnx_operand {
 
 bool sv_onnx_is_int8(const sv_onnx_builder *b);
 
-/* Sets everything of the builder that is a constant of the graph. */
+/* Sets the constants that every graph needs. */
 void sv_onnx_constants(sv_onnx_builder *b);
+
+/* The constant (1) that names an axis, 0 to 2. */
+const char *sv_onnx_axis(sv_onnx_builder *b, size_t axis);
 
 /* A parameter of the module that the scope names: values (size), which must live until the graph is written. */
 const char *sv_onnx_vector(sv_onnx_builder *b, const char *name, size_t size, const float *values);

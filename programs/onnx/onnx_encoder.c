@@ -84,8 +84,8 @@ static const char *places(builder *b) {
     const char *all =
         sv_onnx_tensor(graph, "embeddings.position_ids", SV_ONNX_I64, 2, (int64_t[]){1, (int64_t)positions}, numbers);
     const char *shape = SV_ONNX_OP(graph, "Shape", b->ids);
-    const char *length = SV_ONNX_OP(graph, "Gather", shape, b->axis1);
-    return SV_ONNX_OP(graph, "Slice", all, b->axis0, length, b->axis1);
+    const char *length = SV_ONNX_OP(graph, "Gather", shape, sv_onnx_axis(b, 1));
+    return SV_ONNX_OP(graph, "Slice", all, sv_onnx_axis(b, 0), length, sv_onnx_axis(b, 1));
 }
 
 /* (B, S): a token's row is that of the token before it plus one, beginning at first_position; a padding token takes the row
@@ -97,7 +97,7 @@ static const char *places_without_padding(builder *b) {
     const char *kept = SV_ONNX_OP(graph, "Not", SV_ONNX_OP(graph, "Equal", b->ids, padding));
     const char *mask = SV_ONNX_OP(graph, "Cast", kept);
     sv_onnx_set_integer(graph, "to", SV_ONNX_I64);
-    const char *counted = SV_ONNX_OP(graph, "CumSum", mask, b->axis1);
+    const char *counted = SV_ONNX_OP(graph, "CumSum", mask, sv_onnx_axis(b, 1));
     return SV_ONNX_OP(graph, "Add", SV_ONNX_OP(graph, "Mul", counted, mask), base);
 }
 
@@ -160,15 +160,15 @@ static const char *position_bias(builder *b) {
     const char *distances = SV_ONNX_OP(graph, "Sub", SV_ONNX_OP(graph, "Sub", queries, keys), least);
     const char *gathered = SV_ONNX_OP(graph, "Gather", table, distances);
     sv_onnx_set_integer(graph, "axis", 1);
-    return SV_ONNX_OP(graph, "Unsqueeze", gathered, b->axis0);
+    return SV_ONNX_OP(graph, "Unsqueeze", gathered, sv_onnx_axis(b, 0));
 }
 
 /* (B, 1, 1, S): 0 where attention_mask is 1, MASKED where it is 0; and the bias by relative position, where there is one. */
 static const char *attention_bias(builder *b) {
     sv_onnx_graph *graph = b->graph;
     sv_onnx_scope(graph, "attention_bias");
-    const char *rows = SV_ONNX_OP(graph, "Unsqueeze", b->mask, b->axis1);
-    const char *heads = SV_ONNX_OP(graph, "Unsqueeze", rows, b->axis2);
+    const char *rows = SV_ONNX_OP(graph, "Unsqueeze", b->mask, sv_onnx_axis(b, 1));
+    const char *heads = SV_ONNX_OP(graph, "Unsqueeze", rows, sv_onnx_axis(b, 2));
     const char *padding = SV_ONNX_OP(graph, "Sub", b->one, sv_onnx_to_float(b, heads));
     const char *mask = SV_ONNX_OP(graph, "Mul", padding, sv_onnx_scalar(graph, "masked_score", MASKED));
     if (!b->config->buckets)

@@ -9,11 +9,11 @@ static const sv_onnx_dim batch = {.name = "batch"}, sequence = {.name = "sequenc
 
 /* (B, S, 1): the attention mask as numbers. */
 static const char *mask_column(sv_onnx_builder *b) {
-    return SV_ONNX_OP(b->graph, "Unsqueeze", sv_onnx_to_float(b, b->mask), b->axis2);
+    return SV_ONNX_OP(b->graph, "Unsqueeze", sv_onnx_to_float(b, b->mask), sv_onnx_axis(b, 2));
 }
 
 static const char *sum_over_sequence(sv_onnx_builder *b, const char *x) {
-    const char *sum = SV_ONNX_OP(b->graph, "ReduceSum", x, b->axis1);
+    const char *sum = SV_ONNX_OP(b->graph, "ReduceSum", x, sv_onnx_axis(b, 1));
     sv_onnx_set_integer(b->graph, "keepdims", 0);
     return sum;
 }

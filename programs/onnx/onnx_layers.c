@@ -19,16 +19,18 @@ void sv_onnx_constants(sv_onnx_builder *b) {
     static const int8_t zero = 0;
     int64_t heads = (int64_t)b->config->heads, hidden = (int64_t)b->config->hidden;
     b->one = sv_onnx_scalar(graph, "one", 1);
-    b->half = sv_onnx_scalar(graph, "half", 0.5f);
-    b->sqrt2 = sv_onnx_scalar(graph, "sqrt_2", sqrtf(2));
     b->sqrt_d = sv_onnx_scalar(graph, "sqrt_head_size", sqrtf((float)(hidden / heads)));
-    b->axis0 = sv_onnx_integers(graph, "axis_0", 1, (int64_t[]){0});
-    b->axis1 = sv_onnx_integers(graph, "axis_1", 1, (int64_t[]){1});
-    b->axis2 = sv_onnx_integers(graph, "axis_2", 1, (int64_t[]){2});
     b->split_shape = sv_onnx_integers(graph, "split_heads", 4, (int64_t[]){0, 0, heads, hidden / heads});
     b->merge_shape = sv_onnx_integers(graph, "merge_heads", 3, (int64_t[]){0, 0, hidden});
     if (sv_onnx_is_int8(b))
         b->zero = sv_onnx_tensor(graph, "zero_point", SV_ONNX_I8, 0, NULL, &zero);
+}
+
+const char *sv_onnx_axis(sv_onnx_builder *b, size_t axis) {
+    static const char *const names[] = {"axis_0", "axis_1", "axis_2"};
+    if (!b->axes[axis])
+        b->axes[axis] = sv_onnx_integers(b->graph, names[axis], 1, &(int64_t){(int64_t)axis});
+    return b->axes[axis];
 }
 
 const char *sv_onnx_vector(sv_onnx_builder *b, const char *name, size_t size, const float *values) {
@@ -106,12 +108,20 @@ const char *sv_onnx_layernorm(sv_onnx_builder *b, const char *x, const float *ga
     return result;
 }
 
+static const char *half(sv_onnx_builder *b) {
+    if (!b->half)
+        b->half = sv_onnx_scalar(b->graph, "half", 0.5f);
+    return b->half;
+}
+
 static const char *gelu(sv_onnx_builder *b, const char *x) {
+    if (!b->sqrt2)
+        b->sqrt2 = sv_onnx_scalar(b->graph, "sqrt_2", sqrtf(2));
     const char *scaled = SV_ONNX_OP(b->graph, "Div", x, b->sqrt2);
     const char *erf = SV_ONNX_OP(b->graph, "Erf", scaled);
     const char *plus_one = SV_ONNX_OP(b->graph, "Add", erf, b->one);
     const char *product = SV_ONNX_OP(b->graph, "Mul", x, plus_one);
-    return SV_ONNX_OP(b->graph, "Mul", product, b->half);
+    return SV_ONNX_OP(b->graph, "Mul", product, half(b));
 }
 
 /* x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) */
@@ -123,7 +133,7 @@ static const char *gelu_tanh(sv_onnx_builder *b, const char *x) {
     const char *sum = SV_ONNX_OP(graph, "Add", x, SV_ONNX_OP(graph, "Mul", cube, cubic));
     const char *tanh = SV_ONNX_OP(graph, "Tanh", SV_ONNX_OP(graph, "Mul", sum, outer));
     const char *product = SV_ONNX_OP(graph, "Mul", x, SV_ONNX_OP(graph, "Add", tanh, b->one));
-    return SV_ONNX_OP(graph, "Mul", product, b->half);
+    return SV_ONNX_OP(graph, "Mul", product, half(b));
 }
 
 const char *sv_onnx_activation(sv_onnx_builder *b, sv_activation activation, const char *x) {
@@ -139,7 +149,7 @@ const char *sv_onnx_activation(sv_onnx_builder *b, sv_activation activation, con
 }
 
 const char *sv_onnx_first(sv_onnx_builder *b, const char *x) {
-    const char *row = SV_ONNX_OP(b->graph, "Gather", x, b->axis0);
+    const char *row = SV_ONNX_OP(b->graph, "Gather", x, sv_onnx_axis(b, 0));
     sv_onnx_set_integer(b->graph, "axis", 1);
-    return SV_ONNX_OP(b->graph, "Squeeze", row, b->axis1);
+    return SV_ONNX_OP(b->graph, "Squeeze", row, sv_onnx_axis(b, 1));
 }

@@ -21,6 +21,18 @@ static size_t count_ops(const Onnx__GraphProto *body, const char *op) {
     return count;
 }
 
+/* Runtimes print a warning for each constant that no node reads. */
+static void expect_all_used(const Onnx__GraphProto *body) {
+    for (size_t t = 0; t < body->n_initializer; t++) {
+        size_t readers = 0;
+        for (size_t i = 0; i < body->n_node; i++)
+            for (size_t j = 0; j < body->node[i]->n_input; j++)
+                readers += strcmp(body->node[i]->input[j], body->initializer[t]->name) == 0;
+        if (!readers)
+            fail_msg("no node reads %s", body->initializer[t]->name);
+    }
+}
+
 static Onnx__ModelProto *export_tiny(const char *model, sv_onnx_options options) {
     char out[SV_MAX_PATH], path[SV_MAX_PATH];
     strcpy(out, test_path("out/onnx"));
@@ -35,6 +47,7 @@ static Onnx__ModelProto *export_tiny(const char *model, sv_onnx_options options)
     Onnx__ModelProto *parsed = onnx__model_proto__unpack(NULL, size, (const uint8_t *)file);
     free(file);
     assert_non_null(parsed);
+    expect_all_used(parsed->graph);
     return parsed;
 }
 
