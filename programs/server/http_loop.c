@@ -31,9 +31,10 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     sv_server *server = loop->server;
     loop->again |= code == MHD_CONNECTION_NOTIFY_CLOSED;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        const union MHD_ConnectionInfo *peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-        uint64_t address = peer ? sv_address_hash(server->id_seed, peer->client_addr) : 0;
+        /* From libmicrohttpd 1.0 on, all answers about a connection are in one place: each is read before the next is asked. */
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        uint64_t address = info ? sv_address_hash(server->id_seed, info->client_addr) : 0;
+        info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         *socket_context = info ? sv_links_add(&server->links, info->connect_fd, address) : NULL;
     } else if (*socket_context) {
         sv_links_remove(&server->links, *socket_context);
