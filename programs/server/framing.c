@@ -1,6 +1,7 @@
 /* RFC 9112, sections 3.2, 5.1, 6.1 and 6.3, stricter where it leaves a choice. What the HTTP library does itself: a
  * Content-Length that isn't a decimal number ends the connection with 400; of several it uses the first; a Transfer-Encoding
- * goes before it. Versions from 0.9.76 on also refuse bad names, other transfer encodings and a missing Host. */
+ * goes before it. Versions from 0.9.76 on also refuse bad names, other transfer encodings and a missing Host, and, as strict as
+ * http_loop.c asks them to be, folded headers and both a Content-Length and a Transfer-Encoding. */
 #include "server/framing.h"
 
 #include <stdbool.h>

@@ -160,13 +160,18 @@ static senvec_status start_daemon(sv_http_loop *loop, senvec_error *err) {
     const sv_server_options *options = &server->options;
     size_t connections = options->max_connections + SV_SURPLUS_LINKS; /* of all loops: links.c counts them together */
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (server->tls_key ? MHD_USE_TLS : 0);
-    struct MHD_OptionItem more[4] = {{MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem more[5];
+    size_t count = 0;
+#if MHD_VERSION >= 0x00097701
+    /* No folded headers: a proxy in front may understand them otherwise (framing.h). Older versions can't join them. */
+    more[count++] = (struct MHD_OptionItem){MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL};
+#endif
     if (server->tls_key) {
-        more[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls_key};
-        more[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls_certificate};
-        more[2] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES};
-        more[3] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+        more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls_key};
+        more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls_certificate};
+        more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES};
     }
+    more[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     loop->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, sv_exchange_handle, loop, MHD_OPTION_LISTEN_SOCKET, server->listener, MHD_OPTION_NOTIFY_COMPLETED,
         sv_exchange_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_URI_LOG_CALLBACK,
