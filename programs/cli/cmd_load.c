@@ -119,6 +119,10 @@ static void print_run(const session *s, double rate, const sv_load_figures *f, d
     printf("  %-20s %.0f %% of a CPU", "generator", f->seconds > 0 ? 100 * cpu_s / (plan->warmup_s + f->seconds) : 0);
     if (plan->loop != SV_LOAD_CLOSED_LOOP)
         printf("; sent late by %s at p99, %s at most", MS(f->lag_p99_ms), MS(f->lag_max_ms));
+    if (s->given->http.repeat < 0)
+        printf("\n  %-20s not used: the server is asked to compute each text (--repeat changes that)", "cache");
+    else
+        printf("\n  %-20s may be used: %.3g %% of the texts may have been asked before", "cache", 100 * s->given->http.repeat);
     printf("\n  %s", f->valid ? "VALID" : "INVALID");
     for (size_t i = 0; i < f->reason_count; i++)
         printf("%s %s", i ? ";" : ":", f->reasons[i]);
@@ -165,6 +169,7 @@ static json_t *describe(const session *s, double best) {
                   "warmup_s", g->plan.warmup_s, "duration_s", g->plan.duration_s, "timeout_s", g->plan.timeout_s, "batch",
                   g->sizes, "words", g->lengths, "seed", (json_int_t)g->seed, "connections", (json_int_t)g->http.connections,
                   "samples", (json_int_t)g->samples, "keep_alive", !g->http.no_keep_alive, "runs", s->runs);
+    json_object_set_new(root, "repeat", g->http.repeat < 0 ? json_null() : json_real(g->http.repeat));
     if (g->bound_ms > 0)
         json_object_set_new(
             root, "search",
@@ -333,7 +338,7 @@ static int run_load(choices *g) {
 
 int sv_cmd_load(int argc, char **argv) {
     choices g = {.plan = {.warmup_s = 1, .duration_s = 10, .timeout_s = 30},
-                 .http = {.model = SV_DEFAULT_MODEL, .api_key = getenv("SENVEC_API_KEY"), .connections = 1024},
+                 .http = {.model = SV_DEFAULT_MODEL, .api_key = getenv("SENVEC_API_KEY"), .connections = 1024, .repeat = -1},
                  .rates = "100",
                  .sizes = "1",
                  .texts = 10000,
@@ -358,6 +363,10 @@ int sv_cmd_load(int argc, char **argv) {
         SV_OPTION_TEXT(0, "corpus", "FILE", &g.corpus, "texts of your own: lines, .jsonl or .csv; else skills"),
         SV_TEXT_OPTIONS(&g.text),
         SV_OPTION_COUNT(0, "texts", "N", &g.texts, 1, SV_MAX_STUDY_TEXTS, "texts at most; of more a seeded sample is taken"),
+        SV_OPTION_REAL(0, "repeat", "PART", &g.http.repeat, 0, 1,
+                       "this part of the texts may have been asked before, as a\nserver's cache likes it; the others get a "
+                       "number of their\n"
+                       "own. Else the server is asked to compute each text"),
         SV_OPTION_COUNT(0, "seed", "N", &g.seed, 0, 9007199254740992.0, "of arrivals, texts and sizes"),
         SV_OPTION_COUNT(0, "samples", "N", &g.samples, 1, SV_MAX_LOAD_REQUESTS, "answers without which a run isn't valid"),
         SV_OPTION_COUNT(0, "connections", "N", &g.http.connections, 1, SV_MAX_LOAD_CONNECTIONS, "at most at a time"),

@@ -32,7 +32,7 @@
 #include "loadgen/http_answer.h"
 #include "loadgen/prompt.h"
 
-enum { CHECK_EVERY = 64, EVENTS = 256, FIRST_ANSWER_BYTES = 32 << 10, KEPT_ANSWER_BYTES = 1 << 20 };
+enum { CHECK_EVERY = 64, EVENTS = 256, NEW_BYTES = 10, FIRST_ANSWER_BYTES = 32 << 10, KEPT_ANSWER_BYTES = 1 << 20 };
 #define NO_TICKET SIZE_MAX
 
 typedef struct connection {
@@ -61,7 +61,8 @@ struct sv_http_target {
     connection **idle;                /* stack of open ones without a request */
     connection **closed;              /* stack of those without a socket */
     size_t idle_count, closed_count;
-    char why[300]; /* what was wrong with the last bad answer */
+    uint64_t serial, next_new; /* of requests; of texts that are to be new */
+    char why[300];             /* what was wrong with the last bad answer */
 };
 
 static uint64_t now(void *context) {
@@ -138,11 +139,28 @@ static void append(connection *c, const char *data, size_t length) {
     c->out_length += length;
 }
 
-static bool write_request(const sv_http_target *target, connection *c, const sv_load_request *request) {
+/* Whether text i of the request that is written now is to be one that the server hasn't seen; the same however often it is
+ * asked. */
+static bool is_new(const sv_http_target *target, size_t i) {
+    uint64_t mixed = (target->serial * SV_MAX_LOAD_TEXTS + i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ mixed >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    return target->options.repeat >= 0 && (double)(mixed >> 33) / (double)(UINT64_C(1) << 31) >= target->options.repeat;
+}
+
+/* A text as a JSON string, with the number that makes it new before its closing quote. */
+static void append_new(sv_http_target *target, connection *c, const senvec_text *text) {
+    char number[NEW_BYTES + 2];
+    snprintf(number, sizeof number, " %09u\"", (unsigned)(target->next_new++ % 1000000000));
+    append(c, text->data, text->length - 1);
+    append(c, number, NEW_BYTES + 1);
+}
+
+static bool write_request(sv_http_target *target, connection *c, const sv_load_request *request) {
     const senvec_text *escaped = target->escaped[request->length];
     size_t body = target->form_length + request->count - 1 + strlen(SV_LOAD_FORM_TAIL);
+    target->serial++;
     for (size_t i = 0; i < request->count; i++)
-        body += escaped[sv_load_text_index(target->pool, request, i)].length;
+        body += escaped[sv_load_text_index(target->pool, request, i)].length + (is_new(target, i) ? NEW_BYTES : 0);
     char digits[32];
     int digits_length = snprintf(digits, sizeof digits, "%zu\r\n\r\n", body);
     if (!reserve(&c->out, &c->out_capacity, target->head_length + (size_t)digits_length + body))
@@ -155,7 +173,10 @@ static bool write_request(const sv_http_target *target, connection *c, const sv_
         const senvec_text *text = &escaped[sv_load_text_index(target->pool, request, i)];
         if (i > 0)
             append(c, ",", 1);
-        append(c, text->data, text->length);
+        if (is_new(target, i))
+            append_new(target, c, text);
+        else
+            append(c, text->data, text->length);
     }
     append(c, SV_LOAD_FORM_TAIL, strlen(SV_LOAD_FORM_TAIL));
     return true;
@@ -327,12 +348,12 @@ static senvec_status write_heads(sv_http_target *target, senvec_error *err) {
     const char *path = strcmp(o->url.path, "/") == 0 ? sv_load_form_path(o->form) : o->url.path;
     if (o->api_key && !is_printable(o->api_key))
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "the API key holds characters that HTTP can't carry");
-    int length =
-        snprintf(target->head, sizeof target->head,
-                 "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: senvec/%s\r\nContent-Type: application/json\r\n"
-                 "Accept: application/json\r\n%s%s%s%sContent-Length: ",
-                 path, o->url.authority, senvec_version(), o->api_key ? "Authorization: Bearer " : "",
-                 o->api_key ? o->api_key : "", o->api_key ? "\r\n" : "", o->no_keep_alive ? "Connection: close\r\n" : "");
+    int length = snprintf(target->head, sizeof target->head,
+                          "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: senvec/%s\r\nContent-Type: application/json\r\n"
+                          "Accept: application/json\r\n%s%s%s%s%sContent-Length: ",
+                          path, o->url.authority, senvec_version(), o->api_key ? "Authorization: Bearer " : "",
+                          o->api_key ? o->api_key : "", o->api_key ? "\r\n" : "",
+                          o->no_keep_alive ? "Connection: close\r\n" : "", o->repeat < 0 ? "Cache-Control: no-cache\r\n" : "");
     json_t *name = json_string(o->model);
     char *model = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
     target->head_length = (size_t)length;
@@ -433,6 +454,7 @@ senvec_status sv_http_target_open(const sv_http_options *options, const sv_load_
     if (!target)
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a target");
     target->options = *options;
+    target->next_new = sv_clock_ns() / 1000; /* none that an earlier run has sent */
     target->pool = pool;
     target->poller = -1;
     sv_arena_init(&target->arena, NULL);

@@ -13,6 +13,9 @@ typedef struct sv_http_options {
     const char *api_key; /* sent as "Authorization: Bearer"; NULL: none */
     size_t connections;  /* at most */
     bool no_keep_alive;  /* a new connection for every request */
+    /* Part of the texts that are the pool's and may so have been asked before; the others get a number of their own at their
+     * end. Negative: all are the pool's, and the server is asked to compute each (Cache-Control: no-cache). */
+    double repeat;
     double connect_timeout_s;
 } sv_http_options;
 
