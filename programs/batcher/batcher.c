@@ -14,12 +14,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "batcher/request_texts.h"
 #include "common/clock.h"
 #include "common/condition.h"
 #include "common/cpu/machine.h"
 
 #define WARM_UP_CALLS 3
 #define WORKERS_NICE 5
+#define NO_SLOT UINT32_MAX
 
 typedef struct worker {
     sv_batcher *batcher;
@@ -29,16 +31,22 @@ typedef struct worker {
     sv_batch batch;
     senvec_text texts[SV_MAX_BATCH_TEXTS];
     const senvec_embed_options *options[SV_MAX_BATCH_TEXTS];
+    uint32_t items[SV_MAX_BATCH_TEXTS]; /* of the `count` texts that are embedded now: their numbers in the batch ... */
+    uint32_t slots[SV_MAX_BATCH_TEXTS]; /* ... and in the cache, or NO_SLOT */
+    uint32_t waiting[SV_MAX_BATCH_TEXTS];
+    size_t count, waits;
     senvec_status statuses[SV_MAX_BATCH_TEXTS]; /* of the batch's texts */
+    bool cached[SV_MAX_BATCH_TEXTS];            /* they weren't computed for it */
     float *out;                                 /* (SV_MAX_BATCH_TEXTS, dimensions) */
 } worker;
 
 struct sv_batcher {
     const senvec_model *model;
     senvec_task task;
-    size_t dimensions, max_tokens;
+    size_t dimensions;
     size_t sessions, threads;
-    worker *workers; /* (sessions) */
+    worker *workers;        /* (sessions) */
+    sv_result_cache *cache; /* NULL: none */
     void (*some_done)(void *context);
     void *context;
 
@@ -91,37 +99,85 @@ static void end_requests(sv_batcher *batcher, sv_job *list) {
     pthread_mutex_unlock(&batcher->lock);
 }
 
-static const senvec_embed_options *options_of(const sv_request *request, size_t text) {
-    return request->last_options && text + 1 == request->count ? request->last_options : request->options;
+/* Where the vector of item i goes. */
+static float *place_of(const sv_batch_item *item) {
+    const sv_request *request = request_of(item->job);
+    return request->out + item->text * request->stride;
 }
 
-/* Embeds those texts of the batch whose requests have a place for the vectors. If the call fails, each text is tried alone, so
- * that one client's text doesn't spoil another's answer. */
-static void embed(worker *w) {
-    const sv_batch *batch = &w->batch;
-    size_t dimensions = w->batcher->dimensions, count = 0, items[SV_MAX_BATCH_TEXTS];
-    for (size_t i = 0; i < batch->count; i++) {
-        const sv_request *request = request_of(batch->items[i].job);
+static void add_text(worker *w, size_t i, uint32_t slot) {
+    const sv_batch_item *item = &w->batch.items[i];
+    const sv_request *request = request_of(item->job);
+    w->texts[w->count] = request->texts[item->text];
+    w->options[w->count] = sv_request_options(request, item->text);
+    w->slots[w->count] = slot;
+    w->items[w->count++] = (uint32_t)i;
+}
+
+/* Gathers the batch's texts that are to be embedded here; what the cache has goes to its place at once, and what is being
+ * computed, by another worker or for an earlier text of this batch, becomes `waits`. */
+static void gather(worker *w) {
+    sv_result_cache *cache = w->batcher->cache;
+    w->count = w->waits = 0;
+    for (size_t i = 0; i < w->batch.count; i++) {
+        const sv_batch_item *item = &w->batch.items[i];
+        const sv_request *request = request_of(item->job);
+        uint32_t slot = NO_SLOT;
         if (!request->out || request->run)
             continue;
-        w->texts[count] = request->texts[batch->items[i].text];
-        w->options[count] = options_of(request, batch->items[i].text);
-        items[count++] = i;
+        sv_claim claim = SV_CLAIM_NO_ROOM;
+        if (cache && request->keys)
+            claim = sv_result_cache_claim(cache, request->keys[item->text], place_of(item), &slot);
+        if (claim == SV_CLAIM_HIT) {
+            w->statuses[i] = SENVEC_OK;
+            w->cached[i] = true;
+        } else if (claim == SV_CLAIM_BUSY) {
+            w->waiting[w->waits++] = (uint32_t)i;
+        } else {
+            add_text(w, i, claim == SV_CLAIM_OWN ? slot : NO_SLOT);
+        }
     }
-    if (count == 0)
-        return;
-    senvec_status all = senvec_embed_each(w->session, w->texts, count, w->options, w->out, dimensions, NULL, NULL);
-    for (size_t i = 0; i < count; i++) {
-        const sv_batch_item *item = &batch->items[items[i]];
-        const sv_request *request = request_of(item->job);
+}
+
+/* Embeds the texts that were gathered. If the call fails, each is tried alone, so that one client's text doesn't spoil
+ * another's answer. */
+static void embed_gathered(worker *w) {
+    size_t dimensions = w->batcher->dimensions;
+    senvec_status all = SENVEC_OK;
+    if (w->count > 0)
+        all = senvec_embed_each(w->session, w->texts, w->count, w->options, w->out, dimensions, NULL, NULL);
+    for (size_t i = 0; i < w->count; i++) {
         float *vector = w->out + i * dimensions;
         senvec_status status = all;
         if (all != SENVEC_OK)
             status = senvec_embed_with(w->session, &w->texts[i], 1, w->options[i], vector, dimensions, NULL, NULL);
-        w->statuses[items[i]] = status;
+        w->statuses[w->items[i]] = status;
         if (status == SENVEC_OK)
-            memcpy(request->out + item->text * request->stride, vector, dimensions * sizeof(float));
+            memcpy(place_of(&w->batch.items[w->items[i]]), vector, dimensions * sizeof(float));
+        if (w->slots[i] != NO_SLOT && status == SENVEC_OK)
+            sv_result_cache_publish(w->batcher->cache, w->slots[i], vector);
+        else if (w->slots[i] != NO_SLOT)
+            sv_result_cache_abandon(w->batcher->cache, w->slots[i]);
     }
+}
+
+/* Computes the batch's embeddings. Whoever waits for another worker's text has published all of its own before, so none waits
+ * for one that waits. */
+static void embed(worker *w) {
+    gather(w);
+    embed_gathered(w);
+    w->count = 0;
+    for (size_t i = 0; i < w->waits; i++) {
+        const sv_batch_item *item = &w->batch.items[w->waiting[i]];
+        const sv_request *request = request_of(item->job);
+        bool there = sv_result_cache_wait(w->batcher->cache, request->keys[item->text], place_of(item));
+        w->cached[w->waiting[i]] = there;
+        if (there)
+            w->statuses[w->waiting[i]] = SENVEC_OK;
+        else
+            add_text(w, w->waiting[i], NO_SLOT);
+    }
+    embed_gathered(w);
 }
 
 /* The texts of those requests that have a way of their own, request by request; a batch has a request's texts in a row. */
@@ -142,17 +198,27 @@ static void run_others(worker *w) {
 }
 
 static void compute(worker *w) {
-    for (size_t i = 0; i < w->batch.count; i++)
+    for (size_t i = 0; i < w->batch.count; i++) {
         w->statuses[i] = SENVEC_OUT_OF_MEMORY; /* until it is computed, which it isn't without a place for the vector */
+        w->cached[i] = false;
+    }
     embed(w);
     run_others(w);
 }
 
-/* An error of one text is the request's, whichever of its batches comes last. With the lock held. */
-static void note_errors(const worker *w) {
-    for (size_t i = 0; i < w->batch.count; i++)
+/* An error of one text is the request's, whichever of its batches comes last. What wasn't computed is no work that the batch's
+ * time tells anything about. With the lock held. */
+static void note_results(worker *w) {
+    w->batch.work = 0;
+    for (size_t i = 0; i < w->batch.count; i++) {
+        const sv_batch_item *item = &w->batch.items[i];
+        sv_request *request = request_of(item->job);
+        request->cached += w->cached[i];
         if (w->statuses[i] != SENVEC_OK)
-            request_of(w->batch.items[i].job)->status = w->statuses[i];
+            request->status = w->statuses[i];
+        if (!w->cached[i])
+            w->batch.work += sv_work_of_text(w->batcher->queue.options.square_cost, request->lengths[item->text]);
+    }
 }
 
 static void wait_for_work(sv_batcher *batcher, uint64_t until) {
@@ -192,7 +258,7 @@ static void *run_worker(void *context) {
         pthread_mutex_unlock(&batcher->lock);
         compute(w);
         pthread_mutex_lock(&batcher->lock);
-        note_errors(w);
+        note_results(w);
         now = sv_clock_ns();
         batcher->compute_ns += now - w->batch.start;
         list = sv_queue_return(&batcher->queue, &w->batch, now);
@@ -206,51 +272,12 @@ static void *run_worker(void *context) {
 
 /* ---------------------------------------------------------------- callers */
 
-static const char *prompt_of(const senvec_model_info *info, const senvec_embed_options *options) {
-    const char *name = options && options->prompt_name ? options->prompt_name : info->default_prompt_name;
-    if (options && options->prompt)
-        return options->prompt;
-    for (size_t i = 0; name && i < info->prompt_count; i++)
-        if (strcmp(info->prompts[i].name, name) == 0)
-            return info->prompts[i].text;
-    return "";
-}
-
-size_t sv_batcher_prompt_tokens(const senvec_model *model, const senvec_embed_options *options) {
-    uint32_t ids[SV_MAX_POSITIONS];
-    size_t tokens = 2;
-    senvec_model_info info;
-    senvec_model_describe(model, &info);
-    const char *prompt = prompt_of(&info, options);
-    if (*prompt)
-        senvec_tokenize(model, (senvec_text){prompt, strlen(prompt)}, ids, info.max_seq_length, &tokens, NULL, NULL);
-    return tokens - 2;
-}
-
-/* A prompt and its text are counted one by one; together they may be a token or two less. */
-static void count_tokens(const sv_batcher *batcher, sv_request *request) {
-    uint32_t ids[SV_MAX_POSITIONS];
-    size_t prompt = sv_batcher_prompt_tokens(batcher->model, request->options) + request->extra_tokens;
-    request->stats = (senvec_embed_stats){0};
-    for (size_t i = 0; i < request->count; i++) {
-        size_t tokens = 0;
-        uint64_t truncated = request->stats.truncated;
-        assert(request->texts[i].data || !request->texts[i].length);
-        senvec_tokenize(batcher->model, request->texts[i], ids, batcher->max_tokens, &tokens, &request->stats, NULL);
-        if (options_of(request, i) != request->options)
-            prompt = sv_batcher_prompt_tokens(batcher->model, request->last_options) + request->extra_tokens;
-        size_t room = batcher->max_tokens - tokens, added = prompt < room ? prompt : room;
-        request->stats.tokens += added;
-        request->stats.truncated += added < prompt && request->stats.truncated == truncated;
-        request->lengths[i] = (uint32_t)(tokens + added);
-    }
-}
-
 sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns) {
     assert(request->count >= 1 && (request->run || request->stride >= batcher->dimensions));
     uint64_t begin = sv_clock_ns();
-    count_tokens(batcher, request);
+    sv_request_texts_count(batcher->model, batcher->cache, request);
     request->status = SENVEC_OK;
+    request->cached = 0;
     request->job = (sv_job){
         .lengths = request->lengths,
         .count = request->count,
@@ -330,6 +357,7 @@ void sv_batcher_read_stats(sv_batcher *batcher, sv_batcher_stats *out) {
                         batcher->sessions * (sizeof(worker) + SV_MAX_BATCH_TEXTS * batcher->dimensions * sizeof(float)),
     };
     pthread_mutex_unlock(&batcher->lock);
+    sv_result_cache_read_stats(batcher->cache, &out->cache);
 }
 
 /* ------------------------------------------------------------- life cycle */
@@ -407,6 +435,8 @@ static senvec_status start_workers(sv_batcher *batcher, senvec_error *err) {
 
 static senvec_status open_batcher(sv_batcher *batcher, const sv_batcher_options *options, senvec_error *err) {
     SENVEC_TRY(open_workers(batcher, err));
+    if (options->cache_bytes && batcher->task == SENVEC_TASK_EMBEDDING)
+        SENVEC_TRY(sv_result_cache_open(options->cache_bytes, batcher->dimensions, &batcher->cache, err));
     senvec_model_info info;
     senvec_model_describe(batcher->model, &info);
     sv_queue_options queue = {
@@ -448,7 +478,6 @@ senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_option
     batcher->model = model;
     batcher->task = info.task;
     batcher->dimensions = info.dimensions;
-    batcher->max_tokens = info.max_seq_length;
     batcher->threads = threads;
     batcher->sessions = sessions;
     batcher->workers = workers;
@@ -509,6 +538,7 @@ void sv_batcher_close(sv_batcher *batcher) {
         free(w->out);
     }
     sv_queue_release(&batcher->queue);
+    sv_result_cache_close(batcher->cache);
     pthread_cond_destroy(&batcher->ended);
     pthread_cond_destroy(&batcher->work);
     pthread_mutex_destroy(&batcher->lock);

@@ -15,6 +15,7 @@
 #define SV_BATCHER_BATCHER_H
 
 #include "batcher/request_queue.h"
+#include "batcher/result_cache.h"
 #include "senvec.h"
 
 typedef struct sv_batcher sv_batcher;
@@ -32,7 +33,8 @@ struct sv_request {
     /* From the caller. The request and all that it points to stay as they are until `done`. */
     const senvec_text *texts;                 /* (count) */
     size_t count;                             /* at least 1 */
-    uint32_t *lengths;                        /* (count): gets the tokens of each text, as far as they are read */
+    uint32_t *lengths;                        /* (count): gets the tokens of each text that are to be computed */
+    sv_text_key *keys;                        /* (count): the batcher's own; NULL: nothing is taken from the cache or kept */
     float *out;                               /* (count, stride): gets the vectors; NULL where `start` will set it */
     size_t stride;                            /* in floats, at least the model's dimensions */
     const senvec_embed_options *options;      /* of all texts, `dimensions` 0; NULL: the defaults */
@@ -54,7 +56,8 @@ struct sv_request {
     senvec_status status; /* OK; CANCELLED, by sv_batcher_cancel or by its deadline, or another error: `out` is undefined */
     bool expired;         /* it was the deadline */
     senvec_embed_stats stats;
-    uint64_t tokenize_ns;               /* counting the tokens took this long */
+    size_t cached;        /* texts that weren't computed for it: the cache had them, or another request was computing them */
+    uint64_t tokenize_ns; /* counting the tokens took this long */
     uint64_t queue_ns, compute_ns;      /* to the first batch with a text of it, and from there to the end */
     uint64_t submitted_ns, finished_ns; /* on sv_clock_ns */
 
@@ -70,6 +73,7 @@ typedef struct sv_batcher_options {
     size_t sessions;      /* that share the threads evenly; default: one for each thread */
     size_t max_requests;  /* 4096 */
     size_t max_texts;     /* 1048576 */
+    size_t cache_bytes;   /* for vectors of texts that may come again; 0: none are kept */
     /* Called with `context` after one or more calls of `done` by the same thread: where the callers are told by waking a
      * thread, once for a whole batch. No locks are held. */
     void (*some_done)(void *context);
@@ -120,7 +124,8 @@ typedef struct sv_batcher_stats {
     uint64_t texts, tokens, truncated, invalid_utf8; /* of admitted requests */
     uint64_t compute_ns;                             /* sessions' time spent computing */
     uint64_t wait_ns;                                /* a small request that came now would wait so long */
-    size_t memory_bytes;                             /* of the batcher's own buffers; sessions not counted */
+    size_t memory_bytes;                             /* of the batcher's own buffers; sessions and cache not counted */
+    sv_result_cache_stats cache;
 } sv_batcher_stats;
 void sv_batcher_read_stats(sv_batcher *batcher, sv_batcher_stats *out);
 

@@ -508,7 +508,8 @@ sv_job *sv_queue_return(sv_queue *queue, const sv_batch *batch, uint64_t now) {
     queue->counts.running--;
     queue->counts.batches++;
     queue->counts.batch_texts += batch->count;
-    sv_cost_learn(&queue->counts.cost, batch->work, (double)took);
+    if (batch->work > 0)
+        sv_cost_learn(&queue->counts.cost, batch->work, (double)took);
     for (size_t i = 0; i < batch->count; i++) {
         sv_job *job = batch->items[i].job;
         job->returned++;

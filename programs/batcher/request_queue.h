@@ -97,7 +97,7 @@ typedef struct sv_batch_item {
 typedef struct sv_batch {
     sv_batch_item items[SV_MAX_BATCH_TEXTS];
     size_t count;
-    double work;
+    double work; /* the caller may set it to that which was really done, 0: none that tells anything */
     uint64_t start, expected_end;
     size_t slot; /* the queue's own */
 } sv_batch;

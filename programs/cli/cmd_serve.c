@@ -270,7 +270,7 @@ int sv_cmd_serve(int argc, char **argv) {
     int policy = SV_POLICY_SLO;
     double target_s = (double)SV_DEFAULT_TARGET_NS / 1e9, max_wait_s = (double)SV_DEFAULT_MAX_WAIT_NS / 1e9;
     double idle_s = SV_DEFAULT_IDLE_S, read_s = SV_DEFAULT_READ_S, write_s = SV_DEFAULT_WRITE_S, drain_s = 30;
-    size_t body_mb = SV_DEFAULT_BODY / MB, memory_mb = 0;
+    size_t body_mb = SV_DEFAULT_BODY / MB, memory_mb = 0, cache_mb = SV_DEFAULT_CACHE / MB;
     server->host = "127.0.0.1";
     server->port = SV_DEFAULT_PORT;
     server->http_threads = 1;
@@ -312,6 +312,8 @@ int sv_cmd_serve(int argc, char **argv) {
         SV_OPTION_COUNT(
             0, "max-memory", "MB", &memory_mb, 1, 1000000,
             "memory of all requests and answers together; else 512,\nor half of what the machine or control group leaves"),
+        SV_OPTION_COUNT(0, "cache", "MB", &cache_mb, 0, 1000000,
+                        "memory for the vectors of texts that may come again; 0:\neach is computed"),
         SV_OPTION_DURATION(0, "idle-timeout", 1, &idle_s, 1, 86400, "for a connection without a request"),
         SV_OPTION_DURATION(0, "read-timeout", 1, &read_s, 1, 86400, "for a request to arrive completely"),
         SV_OPTION_DURATION(0, "write-timeout", 1, &write_s, 1, 86400, "for an answer to be taken completely"),
@@ -353,5 +355,6 @@ int sv_cmd_serve(int argc, char **argv) {
     server->batcher.threads = j.common.threads;
     server->max_body = body_mb * MB;
     server->max_memory = memory_mb * MB;
+    server->batcher.cache_bytes = cache_mb * MB;
     return serve(&j);
 }

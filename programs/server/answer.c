@@ -26,6 +26,18 @@ static void add_number(struct MHD_Response *response, const char *name, double v
     MHD_add_response_header(response, name, text);
 }
 
+/* How many of the texts had their vectors from the cache, or from another request that was computing them. */
+static void add_cache(const sv_exchange *exchange, struct MHD_Response *response) {
+    const sv_request *request = &exchange->request;
+    char text[64];
+    snprintf(text, sizeof text, "%s; hits=%zu; texts=%zu",
+             request->cached == 0                ? "MISS"
+             : request->cached == request->count ? "HIT"
+                                                 : "PARTIAL",
+             request->cached, request->count);
+    MHD_add_response_header(response, "x-cache", text);
+}
+
 /* What was computed. As text-embeddings-inference names it, times in milliseconds, with decimals; and the vectors' space. */
 static void add_facts(const sv_exchange *exchange, struct MHD_Response *response) {
     const sv_request *request = &exchange->request;
@@ -41,6 +53,8 @@ static void add_facts(const sv_exchange *exchange, struct MHD_Response *response
     add_number(response, "x-tokenization-time", (double)request->tokenize_ns / 1e6);
     add_number(response, "x-queue-time", (double)request->queue_ns / 1e6);
     add_number(response, "x-inference-time", (double)request->compute_ns / 1e6);
+    if (request->keys)
+        add_cache(exchange, response);
     const char *space = sv_model_space_id(&exchange->server->space);
     if (space)
         MHD_add_response_header(response, "x-space-id", space);
@@ -54,9 +68,9 @@ static void add_cors_headers(const sv_exchange *exchange, struct MHD_Response *r
     MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
     if (wanted)
         MHD_add_response_header(response, "Access-Control-Allow-Headers", wanted);
-    MHD_add_response_header(
-        response, "Access-Control-Expose-Headers",
-        "X-Request-Id, X-Space-Id, X-Truncated, X-Total-Time, X-Queue-Time, X-Inference-Time, Retry-After, Retry-After-Ms");
+    MHD_add_response_header(response, "Access-Control-Expose-Headers",
+                            "X-Request-Id, X-Space-Id, X-Truncated, X-Cache, X-Total-Time, X-Queue-Time, X-Inference-Time, "
+                            "Retry-After, Retry-After-Ms");
 }
 
 static void add_headers(const sv_exchange *exchange, struct MHD_Response *response) {

@@ -163,11 +163,12 @@ void sv_tei_info(sv_exchange *exchange) {
                    (double)options->batcher.target_ns / 1e6, stats.sessions, stats.threads, options->max_body,
                    options->max_connections);
     sv_bytes_print(answer,
-                   "\"memory\":{\"model_bytes\":%llu,\"mapped_bytes\":%llu,\"batcher_bytes\":%zu,\"connections_bytes\":%zu,"
+                   "\"memory\":{\"model_bytes\":%llu,\"mapped_bytes\":%llu,\"batcher_bytes\":%zu,\"cache_bytes\":%zu,"
+                   "\"connections_bytes\":%zu,"
                    "\"requests_bytes\":%zu}}}",
                    (unsigned long long)server->info.memory_bytes, (unsigned long long)server->info.mapped_bytes,
-                   stats.memory_bytes, (options->max_connections + SV_SURPLUS_LINKS) * SV_CONNECTION_BYTES,
-                   options->max_memory);
+                   stats.memory_bytes, options->batcher.cache_bytes,
+                   (options->max_connections + SV_SURPLUS_LINKS) * SV_CONNECTION_BYTES, options->max_memory);
 }
 
 void sv_tei_health(sv_exchange *exchange) {

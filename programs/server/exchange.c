@@ -2,6 +2,7 @@
 #include "server/exchange.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "server/access_log.h"
@@ -113,11 +114,21 @@ static bool on_start(sv_request *request) {
     return true;
 }
 
+/* A client may ask for its vectors to be computed (RFC 9111, 5.2.1), as `senvec load` does. */
+static bool uses_cache(const sv_exchange *exchange) {
+    const char *wish = sv_exchange_header(exchange, "Cache-Control");
+    return exchange->server->options.batcher.cache_bytes && !exchange->run &&
+           (!wish || (!strcasestr(wish, "no-cache") && !strcasestr(wish, "no-store")));
+}
+
 /* The texts are known: into the queue with them; the batcher becomes one of the holders. False: an answer stands. */
 static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
     sv_server *server = exchange->server;
     exchange->lengths = sv_exchange_alloc(exchange, exchange->count, sizeof(uint32_t), "the texts");
     if (!exchange->lengths || !sv_exchange_may_answer(exchange))
+        return false;
+    if (uses_cache(exchange) &&
+        !(exchange->keys = sv_exchange_alloc(exchange, exchange->count, sizeof *exchange->keys, "the texts")))
         return false;
     exchange->options = (senvec_embed_options){.normalize = exchange->normalize, .prompt = exchange->prompt};
     exchange->query_options = (senvec_embed_options){.normalize = exchange->normalize, .prompt = exchange->query_prompt};
@@ -125,6 +136,7 @@ static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
         .texts = exchange->texts,
         .count = exchange->count,
         .lengths = exchange->lengths,
+        .keys = exchange->keys,
         .stride = exchange->width,
         .run = exchange->run,
         .extra_tokens = exchange->extra_tokens,

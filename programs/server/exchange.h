@@ -45,6 +45,7 @@ struct sv_exchange {
     size_t count;
     size_t characters; /* bytes of the texts */
     uint32_t *lengths;
+    sv_text_key *keys; /* for the cache; NULL: none */
     char *decoded;     /* texts that don't stand in the body as they are */
     const char *model; /* the name in the answer; the server's */
     bool single;       /* the input was one text, not a list */

@@ -116,12 +116,14 @@ void sv_exchange_drop_request(sv_exchange *exchange) {
     sv_bytes_release(&exchange->body);
     free(exchange->texts);
     free(exchange->lengths);
+    free(exchange->keys);
     free(exchange->decoded);
     free(exchange->vectors);
     free(exchange->counts);
     exchange->members = (sv_json_index){.count = 0};
     exchange->texts = NULL;
     exchange->lengths = NULL;
+    exchange->keys = NULL;
     exchange->decoded = NULL;
     exchange->vectors = NULL;
     exchange->counts = NULL;

@@ -184,7 +184,8 @@ senvec_status sv_server_open(senvec_model *model, const sv_server_options *optio
     if (!server->options.max_memory) {
         sv_machine machine;
         sv_machine_describe(&machine);
-        server->options.max_memory = sv_request_memory_default(machine.memory_bytes, server->info.memory_bytes);
+        server->options.max_memory =
+            sv_request_memory_default(machine.memory_bytes, server->info.memory_bytes + server->options.batcher.cache_bytes);
     }
     sv_request_memory_init(&server->memory, server->options.max_memory);
     give_back_large_blocks();

@@ -44,6 +44,7 @@ typedef struct sv_server_options {
 #define SV_DEFAULT_PORT 8080
 #define SV_DEFAULT_CONNECTIONS 8192
 #define SV_DEFAULT_BODY ((size_t)32 << 20)
+#define SV_DEFAULT_CACHE ((size_t)64 << 20)
 #define SV_DEFAULT_IDLE_S 75
 #define SV_DEFAULT_READ_S 30
 #define SV_DEFAULT_WRITE_S 60

@@ -158,6 +158,21 @@ static void write_batcher(sv_bytes *out, const sv_batcher_stats *stats, uint64_t
           queue->late_ns / 1e9);
 }
 
+static void write_cache(sv_bytes *out, const sv_result_cache_stats *cache) {
+    head(out, "cache_texts_total", "counter", "Texts that were looked up in the cache, by what was found.");
+    sv_bytes_print(out,
+                   "senvec_cache_texts_total{result=\"hit\"} %llu\nsenvec_cache_texts_total{result=\"joined\"} %llu\n"
+                   "senvec_cache_texts_total{result=\"miss\"} %llu\n",
+                   (unsigned long long)cache->hits, (unsigned long long)cache->joined, (unsigned long long)cache->misses);
+    uint64_t found = cache->hits + cache->joined, all = found + cache->misses;
+    value(out, "cache_hit_ratio", "gauge", "Part of those texts that needn't be computed, since the start.",
+          all ? (double)found / (double)all : 0);
+    value(out, "cache_evicted_total", "counter", "Texts that had to leave the cache.", (double)cache->evicted);
+    value(out, "cache_entries", "gauge", "Texts in the cache.", (double)cache->entries);
+    value(out, "cache_bytes", "gauge", "Memory of the cache in use, of cache_limit_bytes.", (double)cache->bytes);
+    value(out, "cache_limit_bytes", "gauge", "Memory that the cache may use (--cache).", (double)cache->most_bytes);
+}
+
 /* Resident bytes of the process; 0: unknown. */
 static double resident_bytes(void) {
     unsigned long size, resident = 0;
@@ -180,6 +195,7 @@ void sv_server_metrics_write(struct sv_server *server, sv_bytes *out) {
     write_requests(out, &server->metrics);
     pthread_mutex_unlock(&server->metrics.lock);
     write_batcher(out, &stats, atomic_load(&server->refused_memory));
+    write_cache(out, &stats.cache);
     pthread_mutex_lock(&server->links.lock);
     size_t connections = server->links.count;
     uint64_t timed_out = server->links.timed_out, displaced = server->links.displaced;

@@ -27,7 +27,7 @@ def main():
         folder = Path(name)
         subprocess.run([senvec, "quantize", "-q", "-m", model, folder / "int8"], check=True)
         services = {
-            "senvec serve": [senvec, "serve", "-m", model, "--port", "18089", "-q"],
+            "senvec serve": [senvec, "serve", "-m", model, "--port", "18089", "--cache", "0", "-q"],
             "onnxruntime int8, 32 texts / 50 ms": [sys.executable, ROOT / "peers/serve.py", "onnx", model, "--files",
                                                    folder / "int8"],
             "FastAPI + sentence-transformers": [sys.executable, ROOT / "peers/serve.py", "torch", model],

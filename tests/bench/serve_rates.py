@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What senvec serve reaches over HTTP with its defaults, the generator on the same CPUs, and whether that is what it should be.
 
-    serve_rates.py MODEL_DIR [--build DIR] [--quick] [--parts grid,many,beside,overload,openai,start] [--json FILE]
+    serve_rates.py MODEL_DIR [--build DIR] [--quick] [--parts grid,many,beside,overload,openai,start,cache] [--json FILE]
 
 grid: closed loops of 1 to 256 clients with 1 to 1,000 texts a request. many: 2,000 clients. beside: single texts beside bulk.
 overload: three times the capacity, with defaults and with --max-wait 50ms. openai: the real client with its defaults, where
-.venv/clients has it. start: starting, and starting again after a kill.
+.venv/clients has it. start: starting, and starting again after a kill. cache: new texts and half repeated ones, in turn;
+all other parts run without the cache.
 
 Percent is of `senvec embed`, which is measured again every few rows; a row is compared with the mean of the runs before and
 after it. Run it on a machine that does nothing else: about twelve minutes, with --quick under two.
@@ -28,7 +29,7 @@ import service  # noqa: E402
 
 CLIENTS, TEXTS = (1, 4, 16, 64, 256), (1, 10, 32, 128, 1000)
 QUICK = ((1, 1), (64, 1), (1, 32), (16, 10), (16, 32), (256, 32), (16, 1000))
-PARTS = ("grid", "many", "beside", "overload", "openai", "start")
+PARTS = ("grid", "many", "beside", "overload", "openai", "start", "cache")
 FAILED = ("refused", "timeout", "error_status", "no_connection", "connection_closed", "malformed_answer", "wrong_answer")
 OPENAI = """
 import asyncio, sys, time, openai
@@ -53,7 +54,7 @@ class Bench:
         """Seconds until it is ready."""
         self.stop()
         begin = time.monotonic()
-        self.server = service.Service(*arguments)
+        self.server = service.Service(*(arguments if "--cache" in arguments else ("--cache", 0, *arguments)))
         assert self.server.call("GET", "/health")[0] == 200
         return time.monotonic() - begin
 
@@ -273,6 +274,24 @@ def start(bench):
     code = bench.server.stop()
     bench.server = None
     bench.judge("start", f"ready after {statistics.median(times):.3f} s; SIGTERM: exit code {code}", code == 0)
+
+
+def cache(bench):
+    """Throughput with half of the texts repeated over that with none, of the same server."""
+    bench.start("--cache", 64)
+    for clients, texts in ((4, 32), (32, 1)):
+        common = ("--clients", clients, "--batch", texts, "--form", "openai-base64", "-d", 3 if bench.quick else 8)
+        bench.load(*common, "--repeat", 1)  # the repeated texts are there
+        ratios = []
+        for _ in range(3):
+            new, half = (bench.load(*common, "--repeat", part)["texts_per_s"] for part in (0, 0.5))
+            ratios.append(half / new)
+        ratio = statistics.median(ratios)
+        bench.judge("cache", f"{clients} clients x {texts} texts, half of them repeated: {ratio:.2f} times {new:.0f} texts/s "
+                    f"(least 1.8), all: {', '.join(f'{r:.2f}' for r in ratios)}", ratio >= 1.8)
+    values = bench.server.metrics()
+    bench.judge("cache", f"memory of the cache {values['senvec_cache_bytes'] / 1e6:.1f} MB",
+                values["senvec_cache_bytes"] <= values["senvec_cache_limit_bytes"])
 
 
 def main():

@@ -22,7 +22,7 @@ import service
 from service import TEXTS, Service
 
 # A server that LONG keeps busy for half a minute, on a fast machine; whoever waits for its end gives up sooner.
-SLOW = ("-t", "1", "--cpu", "ref", "-p", "fp32")
+SLOW = ("-t", "1", "--cpu", "ref", "-p", "fp32", "--cache", "0")
 LONG = json.dumps({"inputs": ["a " * 62] * 20000}).encode()
 
 
