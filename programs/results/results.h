@@ -117,6 +117,7 @@ typedef struct sv_results {
     char created[32]; /* ISO 8601, UTC */
     uint64_t seed;
     size_t threads, rounds, latency_calls, warmups;
+    double rewarm_s;   /* of calls that aren't timed, at least, before those of a block that are */
     double duration_s; /* of throughput, for each configuration */
     bool quick;
     double price_per_hour;

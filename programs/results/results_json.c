@@ -139,7 +139,8 @@ static bool put_options(json_t *root, const sv_results *results) {
     json_t *options = put_child(root, "options", json_object());
     return options && put_integer(options, "seed", results->seed) && put_integer(options, "threads", results->threads) &&
            put_integer(options, "rounds", results->rounds) && put_integer(options, "latency_calls", results->latency_calls) &&
-           put_integer(options, "warmups", results->warmups) && put_number(options, "duration_s", results->duration_s) &&
+           put_integer(options, "warmups", results->warmups) && put_number(options, "rewarm_s", results->rewarm_s) &&
+           put_number(options, "duration_s", results->duration_s) &&
            json_object_set_new(options, "quick", json_boolean(results->quick)) == 0 &&
            put_number(options, "usd_per_hour", results->price_per_hour);
 }

@@ -161,6 +161,7 @@ static void decode_options(sv_results *results, const json_t *options, const jso
     results->rounds = get_integer(options, "rounds");
     results->latency_calls = get_integer(options, "latency_calls");
     results->warmups = get_integer(options, "warmups");
+    results->rewarm_s = get_number(options, "rewarm_s");
     results->duration_s = get_number(options, "duration_s");
     results->quick = json_is_true(json_object_get(options, "quick"));
     results->price_per_hour = get_number(options, "usd_per_hour");

@@ -12,11 +12,11 @@
 #define PEAK_MILLISECONDS 60       /* for each kind, in each round */
 #define BANDWIDTH_MILLISECONDS 200 /* once */
 #define BANDWIDTH_BYTES (256u << 20)
-#define SETTLE_US 30000   /* before a block: thread pools spin for a while after their last call */
-#define REWARM 3          /* untimed calls before timed ones, and before the first block of a series ... */
-#define REWARM_S 0.025    /* ... and for at least so long: caches and the clock are another row's, whose calls may be longer */
-#define SPREAD_LIMIT 0.05 /* of a row's blocks, above which the reader is warned */
-#define STEAL_LIMIT 0.01  /* of a block's CPU time */
+#define SETTLE_US 30000 /* before a block: thread pools spin for a while after their last call */
+#define REWARM                                                                                                                 \
+    3 /* untimed calls before timed ones (more until SV_REWARM_S have passed), and before the first block of a series */
+#define SPREAD_LIMIT 0.05   /* of a row's blocks, above which the reader is warned */
+#define STEAL_LIMIT 0.01    /* of a block's CPU time */
 #define IDLE_CPU_LIMIT 0.05 /* CPUs that idle workers may use */
 
 /* Something to measure in every round: a row at a batch size on a set of texts. */
@@ -43,8 +43,8 @@ static senvec_status measure_latency(sv_runner *runner, const sv_cell *cell, siz
     double wall_s;
     SENVEC_TRY(sv_runner_ask(runner, cell->row,
                              json_pack("{s:s, s:s, s:I, s:I, s:f, s:I, s:I}", "op", "latency", "set", cell->set, "batch",
-                                       (json_int_t)cell->batch, "warmups", (json_int_t)warmups, "warmup_s", REWARM_S, "calls",
-                                       (json_int_t)calls, "first", (json_int_t)first),
+                                       (json_int_t)cell->batch, "warmups", (json_int_t)warmups, "warmup_s", SV_REWARM_S,
+                                       "calls", (json_int_t)calls, "first", (json_int_t)first),
                              &reply, &wall_s, err));
     if (!reply)
         return SENVEC_OK;

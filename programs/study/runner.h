@@ -15,6 +15,10 @@
 #include "io/texts.h"
 #include "results/results.h"
 
+/* Calls that aren't timed, at least, before timed ones of a block: caches and the clock are another row's until then, whose
+ * calls may be longer. */
+#define SV_REWARM_S 0.025
+
 /* `fraction` of the stage that is done, and what is being done. */
 typedef void sv_runner_progress_fn(void *context, double fraction, const char *what);
 

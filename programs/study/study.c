@@ -115,6 +115,7 @@ static senvec_status plan(const sv_study_options *options, sv_results *results, 
     results->rounds = options->rounds;
     results->latency_calls = options->latency_calls;
     results->warmups = 10;
+    results->rewarm_s = SV_REWARM_S;
     results->duration_s = options->duration_s;
     results->quick = options->quick;
     results->price_per_hour = options->price_per_hour;

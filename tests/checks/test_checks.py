@@ -105,6 +105,35 @@ class Text(Tree):
         self.assertEqual(self.run_check("check_text.py")[0], 0)
 
 
+@unittest.skipUnless((TOOLS.parent / ".venv/bin/biome").is_file(), "no Biome here")
+class Page(Tree):
+    """A planted fault in one of the page's scripts."""
+
+    def check_script(self, text):
+        shutil.copytree(TOOLS.parent / "programs/report", self.root / "programs/report")
+        (self.root / "tools").mkdir()
+        shutil.copy(TOOLS / "check_page.sh", self.root / "tools")
+        (self.root / ".venv").symlink_to((TOOLS.parent / ".venv").resolve())
+        with open(self.root / "programs/report/page/main.js", "a", encoding="utf-8") as script:
+            script.write(text)
+        done = subprocess.run([self.root / "tools/check_page.sh"], capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    def test_good(self):
+        code, output = self.check_script("")
+        self.assertEqual(code, 0, output)
+
+    def test_a_name_that_nothing_declares(self):
+        code, output = self.check_script("drow();\n")
+        self.assertEqual(code, 1, output)
+        self.assertIn("The drow variable is undeclared", output)
+
+    def test_layout(self):
+        code, output = self.check_script("draw( );\n")
+        self.assertEqual(code, 1, output)
+        self.assertIn("main.js format", output)
+
+
 class Symbols(Tree):
     def check_library(self, source):
         self.write("a.c", source)

@@ -180,8 +180,8 @@ def main():
                "l3_bytes": 33554432, "memory_bytes": 8 << 30, "kernel": "6.1", "hypervisor": "", "governor": ""}
     study = {
         "schema_version": 1, "senvec_version": "0.1.0", "created": "2026-01-02T03:04:05Z", "drift": 0.004,
-        "options": {"seed": seed, "threads": 2, "rounds": ROUNDS, "latency_calls": 200, "warmups": 10, "duration_s": 10.0,
-                    "quick": False, "usd_per_hour": 0.05},
+        "options": {"seed": seed, "threads": 2, "rounds": ROUNDS, "latency_calls": 200, "warmups": 10, "rewarm_s": 0.04,
+                    "duration_s": 10.0, "quick": False, "usd_per_hour": 0.05},
         "peak": {"linear_macs_per_token": MACS, "fp32_gmacs_per_s": 60.0, "bf16_gmacs_per_s": 110.0 if whole else None,
                  "int8_gmacs_per_s": 200.0, "read_gb_per_s": 20.0},
         "baseline": rows[0]["name"], "reference": rows[0]["name"], "sts_pairs": 40, "warnings": ["an example of a warning"],

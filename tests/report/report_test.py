@@ -111,7 +111,7 @@ class Report(unittest.TestCase):
         for expected in ("OpenVINO INT8 (batch=32)", "failed: the worker died: RuntimeError: <script>alert(1)</script> & so on",
                          "missing: this CPU has no bf16 instructions", "Example CPU 1", "senvec study --seed 1", "53aa53aa",
                          "12.5×", "$0.231", "an example of a warning", "40 labelled pairs", "0.8000", "wide text 1",
-                         "search queries (5.00)", "1.11 ms", "90 texts of all lengths",
+                         "search queries (5.00)", "1.11 ms", "after 40 ms of calls", "90 texts of all lengths",
                          "At 540 requests a second", "Not there: fixed", "no: no steady state: it grew & <grew>"):
             self.assertTrue(expected in text, expected)
         for wrong in ("NaN", "undefined", "null", "[object", "Infinity"):

@@ -5,7 +5,7 @@ const hasPlots = typeof Plotly !== "undefined" && !data.no_plots;
 
 /* ---------------------------------------------------------------- numbers */
 
-const known = (x) => typeof x === "number" && isFinite(x);
+const known = (x) => typeof x === "number" && Number.isFinite(x);
 const dash = "–";
 
 /* About `digits` significant digits, with separators, and never in exponents. */
@@ -31,8 +31,8 @@ const percent = (x, digits = 3) => (known(x) ? unit(x >= 99.995 && x <= 100 ? "1
 const ms = (x) => (known(x) ? unit(number(x), "ms") : dash);
 /* As somebody chose it. */
 const exactly = (x) => (known(x) ? unit(plain(x), "ms") : dash);
-const megabytes = (bytes) => (!bytes ? dash : bytes < 4 * 2 ** 30 ? unit(number(bytes / 2 ** 20), "MB")
-  : unit(number(bytes / 2 ** 30), "GB"));
+const megabytes = (bytes) =>
+  !bytes ? dash : bytes < 4 * 2 ** 30 ? unit(number(bytes / 2 ** 20), "MB") : unit(number(bytes / 2 ** 30), "GB");
 
 /* An error: what is below a millionth doesn't matter to anybody. */
 const tiny = (x) => (known(x) && x < 1e-6 ? "below 0.000001" : number(x, 2));
@@ -43,7 +43,8 @@ const kept = (part) => (known(part) ? unit(part >= 1 ? "100" : (Math.floor(1000 
 /* A cosine, rounded down, so that 1 means 1: as many nines as there are, and two digits more. */
 function cosine(x) {
   if (!known(x)) return dash;
-  const off = 1 - x, decimals = off <= 0 ? 6 : Math.min(9, Math.max(4, Math.ceil(-Math.log10(off)) + 1));
+  const off = 1 - x,
+    decimals = off <= 0 ? 6 : Math.min(9, Math.max(4, Math.ceil(-Math.log10(off)) + 1));
   const unit = 10 ** decimals;
   return (Math.floor(x * unit + 1e-6) / unit).toFixed(decimals);
 }
@@ -55,41 +56,55 @@ function duration(seconds) {
   if (seconds < 172800) return unit(number(seconds / 3600), "h");
   return unit(number(seconds / 86400), "days");
 }
-const interval = (e, digits = 3) => (e && known(e.low) && known(e.high) && e.low < e.high
-  ? `${fixed(e.low, e.value, digits)} to ${fixed(e.high, e.value, digits)}` : "");
+const interval = (e, digits = 3) =>
+  e && known(e.low) && known(e.high) && e.low < e.high
+    ? `${fixed(e.low, e.value, digits)} to ${fixed(e.high, e.value, digits)}`
+    : "";
 const times = (e) => (e && known(e.value) ? fixed(e.value, e.value) + "×" : dash);
 
 /* ------------------------------------------------------------- the document */
 
-const escape = (text) => String(text ?? "").replace(/[&<>"]/g,
-  (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" }[c]));
-const small = (text) => (text ? ` <small>${escape(text)}</small>` : "");
+const escaped = (text) =>
+  String(text ?? "").replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
+const small = (text) => (text ? ` <small>${escaped(text)}</small>` : "");
 
 /* columns: {title, cell(row) -> HTML, text: left-aligned}. An unmeasured row shows its reason across the columns. */
 function table(columns, rows, rowClass = () => "") {
-  const head = columns.map((c) => `<th${c.text ? ' class="text"' : ""}>${escape(c.title)}</th>`).join("");
-  const body = rows.map((row) => {
-    if (row.state && row.state !== "measured")
-      return `<tr class="lost"><td>${escape(row.name)}</td><td class="reason" data-label="${escape(row.state)}"
-        colspan="${columns.length - 1}"><span><b class="bad">${escape(row.state)}</b>${row.reason ? ": " + escape(row.reason)
-          : ""}</span></td></tr>`;
-    return `<tr class="${rowClass(row)}">` + columns.map((c) =>
-      `<td${c.text ? ' class="text"' : ""} data-label="${escape(c.title)}"><span>${c.cell(row)}</span></td>`).join("")
-        + "</tr>";
-  }).join("");
+  const head = columns.map((c) => `<th${c.text ? ' class="text"' : ""}>${escaped(c.title)}</th>`).join("");
+  const body = rows
+    .map((row) => {
+      if (row.state && row.state !== "measured")
+        return `<tr class="lost"><td>${escaped(row.name)}</td><td class="reason" data-label="${escaped(row.state)}"
+        colspan="${columns.length - 1}"><span><b class="bad">${escaped(row.state)}</b>${
+          row.reason ? ": " + escaped(row.reason) : ""
+        }</span></td></tr>`;
+      return (
+        `<tr class="${rowClass(row)}">` +
+        columns
+          .map((c) => `<td${c.text ? ' class="text"' : ""} data-label="${escaped(c.title)}"><span>${c.cell(row)}</span></td>`)
+          .join("") +
+        "</tr>"
+      );
+    })
+    .join("");
   return `<table${rows.length <= 8 ? ' class="short"' : ""}><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`;
 }
 
 /* A heading and a place for a plot, with its data as a table below, which stands open where plots can't be drawn. */
 function figure(name, title, caption, columns, rows) {
   const body = table(columns, rows);
-  return `<figure id="figure-${name}" data-figure="${name}"><h3>${escape(title)}</h3>${hasPlots
-    ? `<div class="plot" id="plot-${name}"></div>` : body}
-    <figcaption>${caption}</figcaption></figure>${hasPlots
-      ? `<details><summary>The figure's data as a table</summary>${body}</details>` : ""}`;
+  return `<figure id="figure-${name}" data-figure="${name}"><h3>${escaped(title)}</h3>${
+    hasPlots ? `<div class="plot" id="plot-${name}"></div>` : body
+  }
+    <figcaption>${caption}</figcaption></figure>${
+      hasPlots ? `<details><summary>The figure's data as a table</summary>${body}</details>` : ""
+    }`;
 }
-const facts = (pairs) => `<dl class="facts">${pairs.filter(([, value]) => value !== undefined && value !== null && value !== "")
-  .map(([name, value]) => `<dt>${escape(name)}</dt><dd>${value}</dd>`).join("")}</dl>`;
+const facts = (pairs) =>
+  `<dl class="facts">${pairs
+    .filter(([, value]) => value !== undefined && value !== null && value !== "")
+    .map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${value}</dd>`)
+    .join("")}</dl>`;
 
 /* ---------------------------------------------------------------- the study */
 
@@ -110,13 +125,17 @@ const accuracy = (c) => c.validation?.cosine_mean;
 /* "PyTorch" of "PyTorch (batch=32)": what keeps one colour all over the page. */
 const family = (c) => c.name.replace(/ \([^()]*\)$/, "");
 const tokensOfCorpus = (study) => {
-  const row = measured(study).find((c) => c.corpus_tokens > 0), used = study.environment.texts?.used;
+  const row = measured(study).find((c) => c.corpus_tokens > 0),
+    used = study.environment.texts?.used;
   return row && used ? row.corpus_tokens / used : undefined;
 };
 
 /* Measured beside the rows' own benchmark: batch sizes ("sweep"), texts of other lengths ("length"); with their row. */
-const series = (study, kind) => (study.series ?? []).filter((s) => s.kind === kind)
-  .map((s) => ({ ...s, row: find(study, s.configuration) })).filter((s) => s.row);
+const series = (study, kind) =>
+  (study.series ?? [])
+    .filter((s) => s.kind === kind)
+    .map((s) => ({ ...s, row: find(study, s.configuration) }))
+    .filter((s) => s.row);
 
 /* Configurations that weren't measured, those with the same reason together: "A, B (missing): why". */
 function lost(rows) {
@@ -130,5 +149,5 @@ function lost(rows) {
 /* The same below a figure or table that they belong into. */
 const absent = (rows) => {
   const list = lost(rows);
-  return list.length ? `<p class="note">Not in it: ${list.map(escape).join("; ")}.</p>` : "";
+  return list.length ? `<p class="note">Not in it: ${list.map(escaped).join("; ")}.</p>` : "";
 };
