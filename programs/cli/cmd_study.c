@@ -52,6 +52,7 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
     options->progress = show_progress;
     options->progress_context = &progress;
     options->seed = given->seed;
+    options->anew = given->anew;
     char model[SV_MAX_PATH];
     if (options->model && sv_hub_resolve(options->model, model, &err) == SENVEC_OK &&
         sv_target_folder(model, options->out, &err) != SENVEC_OK)
@@ -76,6 +77,8 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
         return sv_cli_fail(&err);
     if (!given->quiet)
         sv_cli_say("the result files are in %s", options->out);
+    if (status == SENVEC_CANCELLED)
+        sv_cli_say("the study is unfinished; 'senvec study -o %s' goes on with it", options->out);
     if (status == SENVEC_OK && !measured)
         sv_cli_say("no configuration could be measured");
     if (status == SENVEC_OK && stages == WHOLE_STUDY && !given->no_report) {
@@ -98,7 +101,8 @@ static const char bench_notes[] =
     "The configurations run in interleaved blocks, in an order shuffled by the seed, with the same threads. Every one is a "
     "process of its own. DIR gets benchmark_results.csv, cost_analysis.csv, batch_throughput.csv, text_lengths.csv, "
     "use_cases.csv, validation.csv, validation_texts.csv, load_curves.csv, latency_data.json, environment.json, study.json and "
-    "the models in other forms. Ctrl-C ends after the current block and keeps what was measured. Intervals (95 %) are of what "
+    "the models in other forms. Ctrl-C ends after the current block and keeps what was measured; the same command goes on with "
+    "it, after a crash as well. Intervals (95 %) are of what "
     "happened between the rounds, not between machines or days: docs/STUDY.md.\n";
 static const char stage_notes[] = "Model, texts, peers, threads and instruction sets are those that the study in DIR was made "
                                   "with; to change one, begin a new "
@@ -154,7 +158,7 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
         SV_OPTION_FLAG(0, "no-report", &given.no_report,
                        stages == WHOLE_STUDY ? "result files only; 'senvec study report' makes the report later" : NULL),
         SV_OPTION_FLAG(0, "anew", &given.anew,
-                       begins && stages != WHOLE_STUDY ? "begin a new study in the place of one that is in DIR" : NULL),
+                       begins ? "begin a new study in the place of one that is in DIR, also of an\ninterrupted one" : NULL),
         SV_OPTION_FLAG('q', "quiet", &given.quiet, "no progress"),
         SV_OPTIONS_END,
     };
@@ -163,11 +167,27 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
     const sv_usage usage = {.synopsis = synopsis, .about = about, .options = table, .notes = begins ? notes : stage_notes};
     sv_operands operands;
     int code = sv_options_parse(&usage, argc, argv, &operands);
-    char path[SV_MAX_PATH];
-    if (code == SV_RUN && begins && stages != WHOLE_STUDY && !given.anew &&
-        sv_path_join(options.out, "study.json", path, NULL) == SENVEC_OK && sv_path_is_file(path))
-        return sv_cli_usage_error("%s: there is a study, which would be lost; give another folder by -o, or --anew", path);
-    return code == SV_RUN ? run_stages(&options, stages, &given) : code;
+    if (code != SV_RUN || !begins || given.anew)
+        return code == SV_RUN ? run_stages(&options, stages, &given) : code;
+
+    char model[SV_MAX_PATH], out[SV_MAX_PATH];
+    senvec_error err;
+    sv_study_found found;
+    snprintf(out, sizeof out, "%s", options.out);
+    if (sv_study_look(out, &found, model, &err) != SENVEC_OK)
+        return sv_cli_fail(&err);
+    if (found == SV_STUDY_WHOLE && (stages != WHOLE_STUDY || strcmp(model, options.model) != 0))
+        return sv_cli_usage_error(
+            "%s/study.json: there is a study of %s, which would be lost; give another folder by -o, or --anew", out, model);
+    if (found == SV_STUDY_INTERRUPTED) { /* its options hold, and only what was given must be the same: read that again */
+        sv_study_options_go_on(&options);
+        given = (switches){0};
+        sv_options_parse(&usage, argc, argv, &operands);
+        options.quick = given.quick;
+        if (!given.quiet)
+            sv_cli_say("going on with the interrupted study in %s", out);
+    }
+    return run_stages(&options, stages, &given);
 }
 
 static int run_whole(int argc, char **argv) {

@@ -207,21 +207,32 @@ static double peak_of(const sv_results *results, const char *precision) {
     return results->peak_fp32;
 }
 
+static const sv_estimate unknown = {NAN, NAN, NAN};
+static const sv_summary unknown_summary = {
+    .mean = NAN, .min = NAN, .max = NAN, .deviation = NAN, .p1 = NAN, .p50 = NAN, .p95 = NAN, .p99 = NAN, .p999 = NAN};
+
+static sv_row_figures unknown_row(void) {
+    sv_row_figures row = {.latency = unknown_summary,
+                          .p50 = unknown,
+                          .texts_per_s = unknown,
+                          .tokens_per_s = NAN,
+                          .spread = NAN,
+                          .speedup = unknown,
+                          .speedup_same_batch = unknown,
+                          .gmacs = NAN,
+                          .peak_percent = NAN,
+                          .usd_per_1k = NAN,
+                          .usd_per_1m = NAN,
+                          .saving = NAN};
+    for (size_t set = 0; set < SV_VALIDATION_SETS; set++)
+        row.cosine[set] = unknown_summary;
+    return row;
+}
+
 /* `ratios`: whether they may be given. */
 static senvec_status row_figures(const sv_results *results, const sv_row *row, double machine, bool ratios, sv_row_figures *out,
                                  senvec_error *err) {
-    const sv_estimate unknown = {NAN, NAN, NAN};
-    *out = (sv_row_figures){.p50 = unknown,
-                            .texts_per_s = unknown,
-                            .tokens_per_s = NAN,
-                            .spread = NAN,
-                            .speedup = unknown,
-                            .speedup_same_batch = unknown,
-                            .gmacs = NAN,
-                            .peak_percent = NAN,
-                            .usd_per_1k = NAN,
-                            .usd_per_1m = NAN,
-                            .saving = NAN};
+    *out = unknown_row();
     for (size_t set = 0; set < SV_VALIDATION_SETS; set++)
         SENVEC_TRY(sv_summarize(row->validation[set].cosines, row->validation[set].count, &out->cosine[set], err));
     sv_series_figures bench;
@@ -259,7 +270,7 @@ senvec_status sv_row_figures_compute(const sv_results *results, const sv_row *ro
     return row_figures(results, row, drift, steadiness.quotable, out, err);
 }
 
-static senvec_status compute(const sv_results *results, sv_figures *f, senvec_error *err) {
+static senvec_status make_room(const sv_results *results, sv_figures *f, senvec_error *err) {
     void *rows, *use_cases, *series;
     SENVEC_TRY(sv_arena_alloc(&f->arena, results->row_count, sizeof *f->rows, "figures", &rows, err));
     SENVEC_TRY(sv_arena_alloc(&f->arena, results->row_count, sizeof *f->use_cases, "figures", &use_cases, err));
@@ -267,6 +278,11 @@ static senvec_status compute(const sv_results *results, sv_figures *f, senvec_er
     f->rows = rows;
     f->use_cases = use_cases;
     f->series = series;
+    return SENVEC_OK;
+}
+
+static senvec_status compute(const sv_results *results, sv_figures *f, senvec_error *err) {
+    SENVEC_TRY(make_room(results, f, err));
     SENVEC_TRY(sv_results_drift(results, &f->drift, err));
     SENVEC_TRY(sv_results_steadiness(results, &f->steadiness, err));
     for (size_t i = 0; i < results->row_count; i++) {
@@ -290,6 +306,24 @@ senvec_status sv_figures_compute(const sv_results *results, sv_figures *out, sen
     else
         sv_arena_release(&figures.arena);
     return status;
+}
+
+senvec_status sv_figures_unknown(const sv_results *results, sv_figures *out, senvec_error *err) {
+    sv_figures figures = {.drift = NAN, .steadiness = {NAN, NAN, true}};
+    sv_arena_init(&figures.arena, NULL);
+    senvec_status status = make_room(results, &figures, err);
+    if (status != SENVEC_OK) {
+        sv_arena_release(&figures.arena);
+        return status;
+    }
+    for (size_t i = 0; i < results->row_count; i++) {
+        figures.rows[i] = unknown_row();
+        figures.use_cases[i] = (sv_use_cases){NAN, NAN, NAN, NAN, NAN, NAN};
+    }
+    for (size_t i = 0; i < results->series_count; i++)
+        figures.series[i] = (sv_series_figures){.latency = unknown_summary, .p50 = unknown, .texts_per_s = unknown};
+    *out = figures;
+    return SENVEC_OK;
 }
 
 void sv_figures_release(sv_figures *figures) {

@@ -80,6 +80,8 @@ typedef struct sv_figures {
 
 /* Error: OUT_OF_MEMORY. */
 senvec_status sv_figures_compute(const sv_results *results, sv_figures *out, senvec_error *err);
+/* Figures none of which is known, in no time. Error: OUT_OF_MEMORY. */
+senvec_status sv_figures_unknown(const sv_results *results, sv_figures *out, senvec_error *err);
 /* A zeroed one is accepted. */
 void sv_figures_release(sv_figures *figures);
 

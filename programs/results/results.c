@@ -35,9 +35,9 @@ const char *sv_validation_set_name(sv_validation_set set) {
 }
 
 senvec_status sv_results_init(sv_results *results, senvec_error *err) {
-    *results = (sv_results){.environment = json_object(), .warnings = json_array()};
+    *results = (sv_results){.environment = json_object(), .warnings = json_array(), .stages = json_object()};
     sv_arena_init(&results->arena, NULL);
-    if (results->environment && results->warnings)
+    if (results->environment && results->warnings && results->stages)
         return SENVEC_OK;
     sv_results_release(results);
     return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for results");
@@ -46,6 +46,7 @@ senvec_status sv_results_init(sv_results *results, senvec_error *err) {
 void sv_results_release(sv_results *results) {
     for (size_t i = 0; i < results->row_count; i++)
         json_decref(results->rows[i].worker);
+    json_decref(results->stages);
     json_decref(results->batching);
     json_decref(results->environment);
     json_decref(results->warnings);
@@ -157,5 +158,24 @@ senvec_status sv_measurement_clear(sv_results *results, sv_measurement *measured
                                  .latency_block_capacity = blocks,
                                  .blocks = room,
                                  .block_capacity = blocks};
+    return SENVEC_OK;
+}
+
+senvec_status sv_measurement_reserve(sv_results *results, sv_measurement *measured, size_t calls, size_t blocks,
+                                     senvec_error *err) {
+    const sv_measurement old = *measured;
+    size_t most_calls = old.latency_count > calls ? old.latency_count : calls;
+    size_t most_blocks = old.block_count > old.latency_block_count ? old.block_count : old.latency_block_count;
+    SENVEC_TRY(sv_measurement_clear(results, measured, most_calls, most_blocks > blocks ? most_blocks : blocks, err));
+    for (size_t i = 0; i < old.latency_count; i++)
+        measured->latency_ms[i] = old.latency_ms[i];
+    for (size_t i = 0; i < old.latency_block_count; i++)
+        measured->latency_blocks[i] = old.latency_blocks[i];
+    for (size_t i = 0; i < old.block_count; i++)
+        measured->blocks[i] = old.blocks[i];
+    measured->latency_count = old.latency_count;
+    measured->latency_block_count = old.latency_block_count;
+    measured->block_count = old.block_count;
+    measured->rounds_done = old.rounds_done;
     return SENVEC_OK;
 }

@@ -51,6 +51,7 @@ typedef struct sv_measurement {
     size_t latency_block_count, latency_block_capacity;
     sv_block *blocks; /* [block_count], one a round, ascending */
     size_t block_count, block_capacity;
+    size_t rounds_done; /* a study that goes on begins with the next one */
 } sv_measurement;
 
 /* The texts whose vectors are compared. */
@@ -136,6 +137,7 @@ typedef struct sv_results {
     char reference[64]; /* the row that vectors were compared with; "" before */
     size_t sts_pairs;   /* labelled pairs; 0: none given */
 
+    json_t *stages;      /* object: "planned" and "done", names of stages; what an interrupted study goes on with (study.h) */
     json_t *batching;    /* object: single texts under load (batching.h); NULL before */
     json_t *environment; /* object: the machine, the model, the texts, the software */
     json_t *warnings;    /* array of strings */
@@ -170,6 +172,10 @@ senvec_status sv_results_add_series(sv_results *results, sv_series_kind kind, si
 senvec_status sv_measurement_clear(sv_results *results, sv_measurement *measured, size_t calls, size_t blocks,
                                    senvec_error *err);
 
+/* Keeps what is in it and makes room for `calls` samples and as many blocks of both kinds in all. Error: OUT_OF_MEMORY. */
+senvec_status sv_measurement_reserve(sv_results *results, sv_measurement *measured, size_t calls, size_t blocks,
+                                     senvec_error *err);
+
 /* Reads study.json back. Errors: NOT_FOUND (which names the stage to run first), FORMAT, UNSUPPORTED (another schema version),
  * OUT_OF_MEMORY. */
 senvec_status sv_results_read(sv_results *results, const char *directory, senvec_error *err);
@@ -178,6 +184,10 @@ senvec_status sv_results_read(sv_results *results, const char *directory, senvec
  * and of benchmark_results.csv, cost_analysis.csv, validation.csv, validation_texts.csv, batch_throughput.csv,
  * text_lengths.csv, use_cases.csv and load_curves.csv those that have something to say. Errors: IO, OUT_OF_MEMORY. */
 senvec_status sv_results_write(const sv_results *results, const char *directory, senvec_error *err);
+
+/* study.json alone, without the figures, whose intervals take seconds: what a study that is killed goes on from. Errors: IO,
+ * OUT_OF_MEMORY. */
+senvec_status sv_results_checkpoint(const sv_results *results, const char *directory, senvec_error *err);
 
 /* The summary for a terminal of 80 columns. Error: OUT_OF_MEMORY. */
 senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_error *err);

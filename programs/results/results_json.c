@@ -78,7 +78,8 @@ static bool put_fields(json_t *object, const sv_field_table *table, const sv_fie
 
 static bool put_samples(json_t *object, const sv_measurement *measured) {
     json_t *latency = section_of(object, "latency");
-    return latency && put_counts(latency, "block_calls", measured->latency_blocks, measured->latency_block_count) &&
+    return latency && put_integer(object, "rounds_done", measured->rounds_done) &&
+           put_counts(latency, "block_calls", measured->latency_blocks, measured->latency_block_count) &&
            put_numbers(latency, "samples_ms", measured->latency_ms, measured->latency_count);
 }
 
@@ -167,6 +168,7 @@ static bool put_head(json_t *root, const sv_results *results) {
            put_options(root, results) && put_peak(root, results) &&
            put_string(root, "baseline", baseline ? baseline->name : "") && put_string(root, "reference", results->reference) &&
            put_integer(root, "sts_pairs", results->sts_pairs) && put_validation_texts(root, results) &&
+           json_object_set(root, "stages", results->stages) == 0 &&
            json_object_set(root, "batching", results->batching ? results->batching : json_null()) == 0 &&
            json_object_set(root, "environment", results->environment) == 0 &&
            json_object_set(root, "warnings", results->warnings) == 0;
@@ -202,6 +204,20 @@ static bool encode(const sv_results *results, const sv_figures *figures, json_t 
         fine = put_series(series, &source);
     }
     return fine;
+}
+
+senvec_status sv_results_checkpoint(const sv_results *results, const char *directory, senvec_error *err) {
+    json_t *root = json_object(), *latency = json_object();
+    sv_figures figures = {0};
+    senvec_status status = sv_figures_unknown(results, &figures, err);
+    if (status == SENVEC_OK)
+        status = encode(results, &figures, root, latency)
+                     ? write_json(root, directory, "study.json", JSON_COMPACT | JSON_REAL_PRECISION(9), err)
+                     : sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory to write the results");
+    sv_figures_release(&figures);
+    json_decref(root);
+    json_decref(latency);
+    return status;
 }
 
 senvec_status sv_write_json(const sv_results *results, const sv_figures *figures, const char *directory, senvec_error *err) {

@@ -68,6 +68,7 @@ static senvec_status decode_measurement(sv_results *results, const json_t *objec
     const json_t *latency = json_object_get(object, "latency");
     SENVEC_TRY(get_numbers(results, latency, "samples_ms", &out->latency_ms, &out->latency_count, err));
     out->latency_capacity = out->latency_count;
+    out->rounds_done = get_integer(object, "rounds_done");
     SENVEC_TRY(decode_latency_blocks(results, latency, name, out, err));
     const json_t *blocks = json_object_get(json_object_get(object, "throughput"), "blocks");
     void *memory;
@@ -183,6 +184,7 @@ static senvec_status decode(sv_results *results, const json_t *root, const char 
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: not a study; run the study again", path);
     json_t *batching = json_object_get(root, "batching"); /* older studies have none */
     results->batching = json_is_object(batching) ? json_incref(batching) : NULL;
+    json_object_update(results->stages, json_object_get(root, "stages")); /* older studies have none: they are whole */
     json_object_update(results->environment, environment);
     json_array_extend(results->warnings, warnings);
     get_string(root, "created", results->created, sizeof results->created);

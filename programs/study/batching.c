@@ -39,6 +39,7 @@ typedef struct stage {
     sv_load_pool corpus, mixed;
     double capacity, mixed_capacity; /* requests/s */
     sv_row *row;
+    size_t runs; /* asked for until now; those that results->batching has are not measured again */
 } stage;
 
 static bool is_cancelled(const stage *s) {
@@ -128,6 +129,10 @@ static senvec_status measure_capacity(const stage *s, const sv_load_pool *pool, 
     return SENVEC_OK;
 }
 
+static senvec_status checkpoint(const stage *s, senvec_error *err) {
+    return s->options->checkpoint ? s->options->checkpoint(s->options->checkpoint_context, err) : SENVEC_OK;
+}
+
 static json_t *describe_run(const stage *s, const char *policy, const sv_load_pool *pool, double rate,
                             const sv_load_figures *figures) {
     json_t *run = sv_load_figures_json(figures, pool);
@@ -142,12 +147,18 @@ static json_t *describe_run(const stage *s, const char *policy, const sv_load_po
 static senvec_status measure_run(stage *s, sv_policy policy, const sv_load_pool *pool, double rate, senvec_error *err) {
     sv_load_figures figures;
     const sv_load_plan plan = open_loop(s, rate);
+    if (s->runs++ < json_array_size(json_object_get(s->results->batching, "runs"))) {
+        show_progress(s, s->run_s, "adaptive batching");
+        return SENVEC_OK;
+    }
     senvec_status status = run_plan(s, policy, pool, &plan, &figures, err);
     if (status == SENVEC_OK && !is_cancelled(s) &&
         json_array_append_new(json_object_get(s->results->batching, "runs"),
                               describe_run(s, sv_policy_names[policy], pool, rate, &figures)) != 0)
         status = no_memory(err);
     show_progress(s, s->run_s, "adaptive batching");
+    if (status == SENVEC_OK && !is_cancelled(s))
+        status = checkpoint(s, err);
     return status == SENVEC_OK && is_cancelled(s) ? sv_fail(err, SENVEC_CANCELLED, 0, "interrupted") : status;
 }
 
@@ -279,7 +290,7 @@ static senvec_status confirm(stage *s, sv_policy policy, double rate, senvec_err
         best = json_pack("{s:s, s:f}", "policy", sv_policy_names[policy], "rate", 0.0);
     if (json_array_append_new(json_object_get(s->results->batching, "best"), best) != 0)
         return no_memory(err);
-    return SENVEC_OK;
+    return checkpoint(s, err);
 }
 
 static senvec_status describe(stage *s, senvec_error *err) {
@@ -297,20 +308,30 @@ static senvec_status describe(stage *s, senvec_error *err) {
     return s->results->batching && s->row->worker ? SENVEC_OK : no_memory(err);
 }
 
+/* Is there something of a study that was interrupted? */
+static bool goes_on(const stage *s) {
+    return s->options->go_on && s->results->batching;
+}
+
 static senvec_status measure(stage *s, const sv_texts *texts, senvec_error *err) {
     const sv_mix one = {1, {1}, {1}};
     SENVEC_TRY(sv_load_pool_make(&s->corpus, texts->texts, texts->count, &one, NULL, s->options->seed, err));
     SENVEC_TRY(sv_load_pool_make(&s->mixed, texts->texts, texts->count, &one, &mixed_words, s->options->seed, err));
-    SENVEC_TRY(measure_capacity(s, &s->corpus, &s->capacity, err));
-    SENVEC_TRY(measure_capacity(s, &s->mixed, &s->mixed_capacity, err));
-    if (is_cancelled(s))
-        return sv_fail(err, SENVEC_CANCELLED, 0, "interrupted");
-    if (!(s->capacity > 0 && s->mixed_capacity > 0))
-        return sv_fail(err, SENVEC_SYSTEM, 0, "the batcher answered nothing in %g s: is the machine overloaded?",
-                       MOST_CAPACITY_S);
-    SENVEC_TRY(describe(s, err));
+    if (goes_on(s)) {
+        s->capacity = json_number_value(json_object_get(s->results->batching, "capacity_per_s"));
+        s->mixed_capacity = json_number_value(json_object_get(s->results->batching, "mixed_capacity_per_s"));
+    } else {
+        SENVEC_TRY(measure_capacity(s, &s->corpus, &s->capacity, err));
+        SENVEC_TRY(measure_capacity(s, &s->mixed, &s->mixed_capacity, err));
+        if (is_cancelled(s))
+            return sv_fail(err, SENVEC_CANCELLED, 0, "interrupted");
+        if (!(s->capacity > 0 && s->mixed_capacity > 0))
+            return sv_fail(err, SENVEC_SYSTEM, 0, "the batcher answered nothing in %g s: is the machine overloaded?",
+                           MOST_CAPACITY_S);
+        SENVEC_TRY(describe(s, err));
+    }
     SENVEC_TRY(measure_curves(s, err));
-    for (int policy = 0; policy < POLICIES; policy++) {
+    for (int policy = (int)json_array_size(json_object_get(s->results->batching, "best")); policy < POLICIES; policy++) {
         double rate;
         SENVEC_TRY(find_rate(s, (sv_policy)policy, &rate, err));
         SENVEC_TRY(confirm(s, (sv_policy)policy, rate, err));
@@ -347,8 +368,10 @@ senvec_status sv_study_batching(sv_results *results, const sv_study_options *opt
         return sv_fail(err, SENVEC_FORMAT, 0, "study.json: from before adaptive batching was part of it; run the study again");
     if (s.row->state == SV_ROW_FAILED)
         return SENVEC_OK;
-    s.row->state = SV_ROW_PLANNED;
-    SENVEC_TRY(sv_measurement_clear(results, &s.row->bench, 0, 0, err));
+    if (!goes_on(&s)) {
+        s.row->state = SV_ROW_PLANNED;
+        SENVEC_TRY(sv_measurement_clear(results, &s.row->bench, 0, 0, err));
+    }
     SENVEC_TRY(sv_path_join(options->out, s.row->files, path, err));
     sv_own_peak_rss_reset();
     SENVEC_TRY(open_model(&s, path, err));

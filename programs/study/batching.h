@@ -13,7 +13,8 @@
 
 #define SV_BATCHING_BOUND_MS 50.0
 
-/* Fills the row of runtime SV_STUDY_BATCHER, and results->batching, also with what was measured before an interruption:
+/* Fills the row of runtime SV_STUDY_BATCHER, and results->batching, also with what was measured before an interruption, where
+ * options->go_on takes it up; options->checkpoint is called after each run:
  *   name, precision, tier, threads, bound_ms, callers, fixed_texts, fixed_wait_ms (of that policy), capacity_per_s
  *           (closed loop, so many callers), mixed_capacity_per_s, seconds, samples
  *           (of a run)

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "peak/peak.h"
 #include "results/figures.h"
+#include "stats/random.h"
 #include "study/runner_internal.h"
 
 #define PEAK_MILLISECONDS 60       /* for each kind, in each round */
@@ -28,6 +29,7 @@ typedef struct sv_cell {
     size_t calls;   /* timed, over all rounds; 0: none */
     double seconds; /* of throughput, over all rounds; 0: none */
     size_t warmups; /* before the first block */
+    bool warm;      /* that has been */
     sv_measurement *measured;
 } sv_cell;
 
@@ -113,12 +115,13 @@ static uint64_t idle_cpu_ns(const sv_runner *runner, size_t index) {
     return sum;
 }
 
-static senvec_status measure_block(sv_runner *runner, const sv_cell *cell, size_t round, size_t rounds, size_t position,
+static senvec_status measure_block(sv_runner *runner, sv_cell *cell, size_t round, size_t rounds, size_t position,
                                    senvec_error *err) {
     size_t calls = share(cell->calls, rounds, round);
     usleep(SETTLE_US);
     uint64_t start = sv_clock_ns(), steal = sv_machine_steal_ns(), idle = idle_cpu_ns(runner, cell->row);
-    size_t warmups = round == 0 ? cell->warmups : calls ? REWARM : 0;
+    size_t warmups = !cell->warm ? cell->warmups : calls ? REWARM : 0;
+    cell->warm = true;
     if (calls || warmups)
         SENVEC_TRY(measure_latency(runner, cell, calls, warmups, err));
     sv_block block = {.round = round, .position = position};
@@ -162,9 +165,16 @@ static senvec_status make_part(sv_runner *runner, const char *stage, size_t coun
     SENVEC_TRY(sv_arena_alloc(&runner->results->arena, count, sizeof(sv_cell), "cells", &cells, err));
     SENVEC_TRY(sv_arena_alloc(&runner->results->arena, count, sizeof(size_t), "the order of cells", &order, err));
     *out = (sv_part){stage, cells, order, count};
-    for (size_t i = 0; i < count; i++)
-        out->order[i] = i;
     return SENVEC_OK;
+}
+
+/* The order is the round's own, so that a study which goes on has the one that it would have had. */
+static void shuffle(const sv_runner *runner, const sv_part *part, size_t place, size_t round) {
+    sv_random random;
+    sv_random_seed(&random, runner->options->seed * 1000003 + 4 * round + place);
+    for (size_t i = 0; i < part->count; i++)
+        part->order[i] = i;
+    sv_random_shuffle(&random, part->order, part->count);
 }
 
 static senvec_status visit_part(sv_runner *runner, const sv_part *part, size_t round, size_t *visited, size_t total,
@@ -173,21 +183,46 @@ static senvec_status visit_part(sv_runner *runner, const sv_part *part, size_t r
     sv_results *results = runner->results;
     char stage[64];
     snprintf(stage, sizeof stage, "round %zu/%zu, %s", round + 1, rounds, part->stage);
-    sv_random_shuffle(&runner->random, part->order, part->count);
     for (size_t position = 0; position < part->count; position++) {
-        const sv_cell *cell = &part->cells[part->order[position]];
+        sv_cell *cell = &part->cells[part->order[position]];
         sv_row *row = &results->rows[cell->row];
         if (sv_runner_cancelled(runner))
             return sv_runner_fail_cancelled(err);
         sv_runner_progress(runner, (double)(*visited)++ / (double)total, stage, row->name);
-        if (!runner->workers[cell->row])
+        if (!runner->workers[cell->row] || cell->measured->rounds_done > round)
             continue;
         SENVEC_TRY(measure_block(runner, cell, round, rounds, position, err));
+        cell->measured->rounds_done = round + 1;
         /* A row's memory is what the corpus takes: read before larger batches and longer texts come. */
         if (round == 0 && cell->measured == &row->bench && runner->workers[cell->row])
             row->peak_rss_bytes = sv_worker_peak_rss(runner->workers[cell->row]);
+        SENVEC_TRY(sv_runner_checkpoint(runner, err));
     }
     return SENVEC_OK;
+}
+
+/* For what the cell will have, beside what it has of a study that goes on. */
+static senvec_status make_room(sv_runner *runner, const sv_cell *cell, senvec_error *err) {
+    const size_t rounds = runner->options->rounds;
+    return runner->options->go_on ? sv_measurement_reserve(runner->results, cell->measured, cell->calls, rounds, err)
+                                  : sv_measurement_clear(runner->results, cell->measured, cell->calls, rounds, err);
+}
+
+/* Has every cell been visited in this round? */
+static bool is_done(const sv_part *parts, size_t count, size_t round) {
+    for (size_t p = 0; p < count; p++)
+        for (size_t i = 0; i < parts[p].count; i++)
+            if (parts[p].cells[i].measured->rounds_done <= round)
+                return false;
+    return true;
+}
+
+/* Are there series of that kind, of a study that goes on? */
+static bool has_series(const sv_runner *runner, sv_series_kind kind) {
+    for (size_t s = 0; runner->options->go_on && s < runner->results->series_count; s++)
+        if (runner->results->series[s].kind == kind)
+            return true;
+    return false;
 }
 
 /* Measures the parts in interleaved rounds, so that every cell is spread over the whole time; `peaks`: and the machine's peaks
@@ -198,13 +233,15 @@ static senvec_status run_parts(sv_runner *runner, const sv_part *parts, size_t c
     for (size_t p = 0; p < count; p++) {
         total += rounds * parts[p].count;
         for (size_t i = 0; i < parts[p].count; i++)
-            SENVEC_TRY(sv_measurement_clear(runner->results, parts[p].cells[i].measured, parts[p].cells[i].calls, rounds, err));
+            SENVEC_TRY(make_room(runner, &parts[p].cells[i], err));
     }
     for (size_t round = 0; round < rounds; round++) {
-        if (peaks)
+        if (peaks && !is_done(parts, count, round))
             measure_peaks(runner);
-        for (size_t p = 0; p < count; p++)
+        for (size_t p = 0; p < count; p++) {
+            shuffle(runner, &parts[p], p, round);
             SENVEC_TRY(visit_part(runner, &parts[p], round, &visited, total, err));
+        }
     }
     return SENVEC_OK;
 }
@@ -274,6 +311,8 @@ static senvec_status plan_sweep(sv_runner *runner, senvec_error *err) {
     for (size_t i = 0; i < results->row_count; i++)
         if (runner->workers[i] && is_swept(&results->rows[i]))
             count += BATCHES;
+    if (has_series(runner, SV_SERIES_SWEEP))
+        return SENVEC_OK;
     SENVEC_TRY(sv_results_add_series(results, SV_SERIES_SWEEP, count, &s, err));
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];
@@ -321,6 +360,8 @@ static senvec_status plan_lengths(sv_runner *runner, bool quick, own_set sets[OW
     for (size_t i = 0; i < results->row_count; i++)
         if (runner->workers[i] && (results->rows[i].batch == 1 || !quick))
             count += used;
+    if (has_series(runner, SV_SERIES_LENGTH))
+        return SENVEC_OK;
     SENVEC_TRY(sv_results_add_series(results, SV_SERIES_LENGTH, count, &s, err));
     for (size_t i = 0; i < results->row_count; i++) {
         const sv_row *row = &results->rows[i];

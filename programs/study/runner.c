@@ -8,11 +8,22 @@
 #include "common/model_files.h"
 #include "study/runner_internal.h"
 
+#define CHECKPOINT_NS (5 * SV_NS_PER_S)
+
 void sv_runner_progress(const sv_runner *runner, double fraction, const char *stage, const char *what) {
     char text[128];
     snprintf(text, sizeof text, "%s%s%s", stage, what[0] ? ": " : "", what);
     if (runner->options->progress)
         runner->options->progress(runner->options->progress_context, fraction, text);
+}
+
+senvec_status sv_runner_checkpoint(sv_runner *runner, senvec_error *err) {
+    uint64_t now = sv_clock_ns();
+    if (!runner->options->checkpoint || now - runner->kept_ns < CHECKPOINT_NS)
+        return SENVEC_OK;
+    SENVEC_TRY(runner->options->checkpoint(runner->options->checkpoint_context, err));
+    runner->kept_ns = sv_clock_ns();
+    return SENVEC_OK;
 }
 
 bool sv_runner_cancelled(const sv_runner *runner) {
@@ -231,7 +242,6 @@ senvec_status sv_runner_open(sv_results *results, const sv_runner_options *optio
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for the study's workers");
     }
     *runner = (sv_runner){.results = results, .options = options, .workers = workers, .isa = isa};
-    sv_random_seed(&runner->random, options->seed);
     sv_machine_describe(&runner->machine);
 
     senvec_status status = prepare_all(runner, err);

@@ -39,6 +39,9 @@ typedef struct sv_runner_options {
     const volatile sig_atomic_t *cancelled; /* non-zero: end after the current block; NULL: never */
     sv_runner_progress_fn *progress;        /* NULL: none */
     void *progress_context;
+    bool go_on; /* what the results hold of a stage is kept, and the stage goes on where it was interrupted */
+    senvec_status (*checkpoint)(void *context, senvec_error *err); /* asked for every few seconds; NULL: never */
+    void *checkpoint_context;
 } sv_runner_options;
 
 typedef struct sv_runner sv_runner;

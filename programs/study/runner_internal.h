@@ -4,7 +4,6 @@
 
 #include "common/cpu/isa.h"
 #include "common/cpu/machine.h"
-#include "stats/random.h"
 #include "study/runner.h"
 #include "study/worker.h"
 
@@ -13,8 +12,8 @@ struct sv_runner {
     const sv_runner_options *options;
     sv_worker **workers; /* [row_count]; NULL: the row doesn't run */
     sv_isa_flags isa;
-    sv_random random;
     sv_machine machine;
+    uint64_t kept_ns; /* when the last checkpoint was */
 };
 
 /* "stage: what", to the progress callback. */
@@ -26,6 +25,9 @@ senvec_status sv_runner_fail_cancelled(senvec_error *err);
  * *reply is NULL; the status is an error only if the study must end. `wall_s` (may be NULL) gets the time that it took. */
 senvec_status sv_runner_ask(sv_runner *runner, size_t index, json_t *request, json_t **reply, double *wall_s,
                             senvec_error *err);
+
+/* Keeps what is known by now, if the last time was some seconds ago. Errors: those of the checkpoint. */
+senvec_status sv_runner_checkpoint(sv_runner *runner, senvec_error *err);
 
 /* Gives the row up: its worker's answer to `op` can't be true. */
 senvec_status sv_runner_implausible(sv_runner *runner, size_t index, const char *op, const char *why, senvec_error *err);

@@ -14,6 +14,7 @@
 #include "onnx/onnx_export.h"
 #include "study/batching.h"
 #include "study/environment.h"
+#include "study/stages.h"
 #include "system/temporary.h"
 
 /* Of the duration that a configuration's throughput is measured for: for each batch size, and for each length of text. */
@@ -279,6 +280,17 @@ static void show_progress(void *context, double fraction, const char *what) {
         m->options->progress(m->options->progress_context, (m->begin + m->width * fraction) / m->total, what);
 }
 
+/* What a study that is killed goes on from. */
+typedef struct keeper {
+    const char *out;
+    const sv_results *results;
+} keeper;
+
+static senvec_status keep_results(void *context, senvec_error *err) {
+    const keeper *k = context;
+    return sv_results_checkpoint(k->results, k->out, err);
+}
+
 static senvec_status write_files(const sv_study_options *options, const sv_results *results, senvec_error *err) {
     return sv_results_write(results, options->out, err);
 }
@@ -300,6 +312,8 @@ static senvec_status run_stages(const sv_study_options *options, unsigned stages
         senvec_error failure;
         senvec_status written =
             sv_environment_describe(results, options, runner_options->texts, runner_options->model, &failure);
+        if (written == SENVEC_OK && status == SENVEC_OK)
+            written = sv_stages_put(results, "done", sv_stages_in(results, "done") | wanted, &failure);
         if (written == SENVEC_OK)
             written = write_files(options, results, &failure);
         if (written != SENVEC_OK) {
@@ -335,6 +349,9 @@ static senvec_status measure_rows(const sv_study_options *options, unsigned stag
         .cancelled = options->cancelled,
         .progress = show_progress,
         .progress_context = m,
+        .go_on = options->go_on,
+        .checkpoint = options->checkpoint,
+        .checkpoint_context = options->checkpoint_context,
     };
     senvec_status status = run_stages(options, stages, &runner_options, m, results, err);
     sv_remove_tree(scratch, NULL);
@@ -351,6 +368,8 @@ static senvec_status measure_batching(const sv_study_options *options, const cha
     if (status != SENVEC_OK && status != SENVEC_CANCELLED)
         return status;
     senvec_status written = sv_environment_describe(results, options, texts, model, &failure);
+    if (written == SENVEC_OK && status == SENVEC_OK)
+        written = sv_stages_put(results, "done", sv_stages_in(results, "done") | SV_STAGE_BATCHING, &failure);
     if (written == SENVEC_OK)
         written = write_files(options, results, &failure);
     if (written != SENVEC_OK)
@@ -358,15 +377,21 @@ static senvec_status measure_batching(const sv_study_options *options, const cha
     return written != SENVEC_OK ? written : status;
 }
 
-static senvec_status measure(const sv_study_options *options, unsigned stages, const sv_texts *texts, const sv_pairs *pairs,
+static senvec_status measure(const sv_study_options *options, unsigned asked, const sv_texts *texts, const sv_pairs *pairs,
                              sv_results *results, senvec_error *err) {
     char model[SV_MAX_PATH];
+    const unsigned done = sv_stages_in(results, "done") & (options->go_on ? ~0u : ~asked), stages = asked & ~done;
     const unsigned row_stages = stages & WORKER_STAGES;
     meter m = {.options = options, .width = row_stages ? LOADING_WEIGHT : 0};
     m.total = m.width + weight_of(stages);
     SENVEC_TRY(sv_hub_resolve(options->model, model, err));
-    if (!(stages & SV_STAGE_BENCH))
+    if (!(stages & SV_STAGE_BENCH) || options->go_on)
         SENVEC_TRY(sv_environment_check(results, options, texts, model, err));
+    SENVEC_TRY(sv_stages_put(results, "planned", sv_stages_in(results, "planned") | asked, err));
+    SENVEC_TRY(sv_stages_put(results, "done", done, err));
+    SENVEC_TRY(sv_environment_describe(results, options, texts, model, err));
+    if (stages & SV_STAGE_BENCH && !options->go_on)
+        SENVEC_TRY(sv_results_checkpoint(results, options->out, err));
     SENVEC_TRY(export_models(options, results, model, err));
     senvec_status status = SENVEC_OK;
     if (row_stages)
@@ -403,22 +428,61 @@ static senvec_status run(const sv_study_options *options, unsigned stages, sv_re
     return status;
 }
 
+/* An option of an interrupted study that is given anew must be what it was. */
+static senvec_status same_count(const char *option, size_t given, size_t made_with, senvec_error *err) {
+    return given && given != made_with
+               ? sv_fail(
+                     err, SENVEC_INVALID_ARGUMENT, 0,
+                     "%s %zu: the interrupted study in the folder was made with %zu; go on with the same, give another folder "
+                     "by -o, or begin anew with --anew",
+                     option, given, made_with)
+               : SENVEC_OK;
+}
+
+static senvec_status check_same(const sv_study_options *given, const sv_results *results, senvec_error *err) {
+    SENVEC_TRY(same_count("--rounds", given->rounds, results->rounds, err));
+    SENVEC_TRY(same_count("--calls", given->latency_calls, results->latency_calls, err));
+    SENVEC_TRY(same_count("--seed", (size_t)given->seed, (size_t)results->seed, err));
+    if ((given->duration_s > 0 && given->duration_s != results->duration_s) || (given->quick && !results->quick))
+        return sv_fail(
+            err, SENVEC_INVALID_ARGUMENT, 0,
+            "%s: the interrupted study in the folder was made otherwise; go on with the same, give another folder by "
+            "-o, or begin anew with --anew",
+            given->quick && !results->quick ? "--quick" : "--duration");
+    return SENVEC_OK;
+}
+
+/* Plans a study, or reads the one that is gone on with. */
+static senvec_status begin(sv_study_options *options, unsigned stages, sv_results *results, senvec_error *err) {
+    sv_study_found found = SV_STUDY_NONE;
+    if (stages & SV_STAGE_BENCH && !options->anew)
+        SENVEC_TRY(sv_study_look(options->out, &found, NULL, err));
+    options->go_on = found == SV_STUDY_INTERRUPTED;
+    if (stages & SV_STAGE_BENCH && !options->go_on)
+        return plan(options, results, err);
+    SENVEC_TRY(sv_results_read(results, options->out, err));
+    senvec_status status = options->go_on ? check_same(options, results, err) : SENVEC_OK;
+    if (status == SENVEC_OK)
+        status = go_on(options, results, err);
+    if (status == SENVEC_OK && options->go_on)
+        json_array_clear(results->warnings); /* they are found again */
+    if (status != SENVEC_OK)
+        sv_results_release(results);
+    return status;
+}
+
 senvec_status sv_study_run(const sv_study_options *given, unsigned stages, sv_results *results, senvec_error *err) {
     sv_study_options options = *given;
-    senvec_status status;
+    const keeper k = {given->out, results};
     if (options.peers)
         SENVEC_TRY(sv_peers_check(options.peers, err));
     SENVEC_TRY(check_out(options.out, err));
     *results = (sv_results){0};
-    if (stages & SV_STAGE_BENCH) {
-        status = plan(&options, results, err);
-    } else {
-        SENVEC_TRY(sv_results_read(results, options.out, err));
-        status = go_on(&options, results, err);
-    }
+    options.checkpoint = keep_results;
+    options.checkpoint_context = (void *)&k;
+    SENVEC_TRY(begin(&options, stages, results, err));
     json_t *settings = json_incref(json_object_get(results->environment, "settings")); /* holds texts of the options */
-    if (status == SENVEC_OK)
-        status = run(&options, stages, results, err);
+    senvec_status status = run(&options, stages, results, err);
     json_decref(settings);
     if (status != SENVEC_OK && status != SENVEC_CANCELLED)
         sv_results_release(results);

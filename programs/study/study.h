@@ -1,13 +1,16 @@
 /* The study: which stages run, with what, and where the results go.
  *
- * BENCH begins a study; the other stages go on from DIR/study.json, with the options that it was made with, but for those that
- * are given anew. Those that decide what is compared (model, texts, runtimes, threads, instruction sets) must stay the same.
+ * BENCH begins a study, or goes on with an interrupted one; the other stages go on from DIR/study.json, with the options that
+ * it was made with, but for those that are given anew. Those that decide what is compared (model, texts, runtimes, threads,
+ * instruction sets) must stay the same; of an interrupted study all options must.
  *
- * Every stage leaves DIR/study.json and the tables up to date, so a later one can go on from the files of an earlier one, and
- * an interruption keeps what was measured. */
+ * Every stage leaves DIR/study.json and the tables up to date, so a later one can go on from the files of an earlier one.
+ * study.json is also written every few seconds, with the stages that were planned and those that are done, so that an
+ * interruption, or a crash, loses no more than that; what is in it is not measured again. */
 #ifndef SV_STUDY_STUDY_H
 #define SV_STUDY_STUDY_H
 
+#include "common/limits.h"
 #include "io/texts.h"
 #include "results/results.h"
 #include "study/runner.h"
@@ -42,9 +45,14 @@ typedef struct sv_study_options {
     double price_per_hour;
     uint64_t seed;
     bool quick; /* of the text lengths, only single texts of up to 80 tokens; fewer rates under load; recorded */
+    bool anew;  /* a study in the folder is replaced, also an interrupted one */
     const volatile sig_atomic_t *cancelled;
     sv_runner_progress_fn *progress;
     void *progress_context;
+    /* For the stages, set by sv_study_run. */
+    bool go_on; /* what an interrupted study measured is kept */
+    senvec_status (*checkpoint)(void *context, senvec_error *err);
+    void *checkpoint_context;
 } sv_study_options;
 
 /* The defaults for a study that begins: those of the measuring rules. */
@@ -53,6 +61,16 @@ void sv_study_options_init(sv_study_options *options);
 void sv_study_options_go_on(sv_study_options *options);
 /* Shorter blocks and fewer calls: two minutes instead of several. */
 void sv_study_options_quick(sv_study_options *options);
+
+/* What is in a folder of results. */
+typedef enum sv_study_found {
+    SV_STUDY_NONE,
+    SV_STUDY_INTERRUPTED, /* sv_study_run with SV_STAGE_BENCH goes on with it */
+    SV_STUDY_WHOLE,       /* sv_study_run with SV_STAGE_BENCH replaces it */
+} sv_study_found;
+/* `model` (may be NULL) gets the name that the study was made with, "" where there is none. Errors: those of sv_results_read,
+ * but NOT_FOUND. */
+senvec_status sv_study_look(const char *out, sv_study_found *found, char model[SV_MAX_PATH], senvec_error *err);
 
 /* Runs the stages (a set of sv_stage) in their order and writes the files. *results belongs to the caller (sv_results_release)
  * if the status is OK or CANCELLED, and holds what was measured. Errors: INVALID_ARGUMENT (peers, threads, ISA

@@ -104,6 +104,8 @@ static senvec_status compare_rows(sv_runner *runner, size_t base, sv_validation_
         if (sv_runner_cancelled(runner))
             return sv_runner_fail_cancelled(err);
         senvec_status status = SENVEC_OK;
+        if (runner->options->go_on && results->rows[i].validation[set].count == count)
+            continue;
         if (i != base && runner->workers[i])
             status = fetch_vectors(runner, i, worker_set(set), count, &vectors, &own_dimensions, err);
         if (status == SENVEC_OK && vectors && own_dimensions != dimensions)
@@ -112,6 +114,7 @@ static senvec_status compare_rows(sv_runner *runner, size_t base, sv_validation_
             status = compare_row(results, i, set, vectors ? vectors : reference, reference, count, dimensions, err);
         free(vectors);
         SENVEC_TRY(status);
+        SENVEC_TRY(sv_runner_checkpoint(runner, err));
     }
     return SENVEC_OK;
 }
@@ -125,6 +128,8 @@ static senvec_status validate_set(sv_runner *runner, sv_validation_set set, cons
     size_t *pick = memory;
     for (size_t i = 0; i < count; i++)
         pick[i] = texts->distinct[i * texts->distinct_count / count];
+    for (size_t i = 0; !runner->options->go_on && i < runner->results->row_count; i++)
+        runner->results->rows[i].validation[set].count = 0;
     senvec_status status = sv_runner_teach(runner, worker_set(set), texts, pick, count, NULL, err);
     /* A reference that fails is given up, and the next best takes its place. */
     while (status == SENVEC_OK && !reference && (base = choose_reference(runner)) != SIZE_MAX)

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import pty
+import random
 import re
 import shutil
 import signal
@@ -381,6 +382,66 @@ class Interruption(Case):
         rows = self.table("benchmark_results.csv")
         self.assertTrue(all(row["State"] == "measured" for row in rows[:2]))
         self.assertEqual(members(process.pid), 0)
+
+    def measured(self):
+        """Every block and sample that study.json has, by what it is of."""
+        found = {}
+        study = self.loads("study.json")
+        for entry in [*study["configurations"], *study["series"]]:
+            name = (entry.get("name") or entry["configuration"], entry.get("kind"), entry.get("texts"), entry["batch"])
+            if entry.get("runtime") != "batcher":
+                found[name] = entry["latency"]["samples_ms"], [json.dumps(block) for block in entry["throughput"]["blocks"]]
+        load = study["batching"] or {"runs": [], "best": []}
+        found["load"] = [json.dumps(run) for run in load["runs"]], [json.dumps(run) for run in load["best"]]
+        return study, found
+
+    def test_a_study_goes_on_wherever_it_was_cut(self):
+        """Ctrl-C or a crash at random moments, and the same command again: the same rows in the end, nothing measured twice.
+        SENVEC_INTERRUPTIONS says how many (20 take a minute)."""
+        moments = random.Random(int(os.environ.get("SENVEC_SEED", "1")))
+        command = [SENVEC, "study", "-m", MODEL, "--out", self.out, "--peers", "none", "--rounds", "3", "--calls", "6",
+                   "--duration", "0.3", "--texts", "20", "--quick", "--no-report", "-q"]
+        before, cuts = {}, 0
+        while True:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+                                       text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            if cuts < int(os.environ.get("SENVEC_INTERRUPTIONS", "3")):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(moments.uniform(0.2, 4))
+                number = moments.choice((signal.SIGINT, signal.SIGKILL))
+                if process.poll() is None:
+                    os.killpg(process.pid, number)
+                cuts += 1
+            said = process.communicate(timeout=PATIENCE)[1]
+            if (self.out / "study.json").exists():
+                study, found = self.measured()
+                for name, (samples, blocks) in before.items():
+                    self.assertEqual(found[name][0][:len(samples)], samples, name)
+                    self.assertEqual(found[name][1][:len(blocks)], blocks, name)
+                before = found
+            if process.returncode == 0:
+                break
+            self.assertIn(process.returncode, (1, -signal.SIGKILL, -signal.SIGINT), said)
+        for row in study["configurations"]:
+            if row["runtime"] != "batcher" and row["state"] != "missing":
+                self.assertEqual(row["state"], "measured")
+                self.assertEqual([block["round"] for block in row["throughput"]["blocks"]], [0, 1, 2])
+                self.assertEqual(row["latency"]["block_calls"], [2, 2, 2])
+                self.assertGreater(row["validation_wide"]["texts"], 0)
+                self.assertGreater(row["peak_rss_bytes"], 0)
+        self.assertEqual((len(found["load"][0]), len(found["load"][1])), (12, 3))
+        self.assertEqual([path.name for path in self.out.iterdir() if path.name.startswith(".") or "tmp" in path.name], [])
+
+    def test_an_interrupted_study_isnt_overwritten(self):
+        process = self.start("-q", "--texts", "20", stderr=subprocess.DEVNULL)
+        self.wait_for(process, lambda: (self.out / "study.json").exists())
+        os.killpg(process.pid, signal.SIGINT)
+        self.assertEqual(process.wait(PATIENCE), 1)
+        other = shutil.copytree(MODEL, self.path / "other")
+        (other / "config.json").write_text((other / "config.json").read_text() + "\n")
+        for options in (["-m", other], ["--rounds", "7"], ["--seed", "9"], ["--peers", "torch"], ["--quick"]):
+            self.fails(run("study", "-m", MODEL, "--out", self.out, "-q", *options), 2)
+        self.assertEqual(self.loads("study.json")["options"]["rounds"], 500)
 
     def test_a_killed_study_leaves_no_workers(self):
         process = self.start("-q", stderr=subprocess.DEVNULL)
