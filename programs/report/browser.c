@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/limits.h"
+#include "io/base64.h"
 #include "system/process.h"
 #include "system/temporary.h"
 
@@ -323,11 +323,7 @@ static senvec_status save(const json_t *result, const char *path, senvec_error *
     const char *text = json_string_value(data);
     size_t length = json_string_length(data);
     unsigned char *bytes = malloc(length / 4 * 3 + 1);
-    int size = text && bytes && length % 4 == 0 && length < INT32_MAX
-                   ? EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)length)
-                   : -1;
-    for (size_t i = length; size > 0 && i > 0 && text[i - 1] == '='; i--)
-        size--; /* padding decodes to zeros */
+    ssize_t size = text && bytes ? sv_base64_decode(text, length, bytes) : -1;
     sv_atomic_file file = {0};
     senvec_status status = size > 0 ? sv_atomic_file_open(&file, path, err)
                                     : sv_fail(err, SENVEC_SYSTEM, 0, "Chromium's %s can't be decoded", path);

@@ -1,11 +1,11 @@
 /* Ollama's API: POST /api/embed (its newer form) and /api/embeddings, and what its clients ask before them: which models there
  * are, what they can do, and to fetch one, which is done where it is the model that is served. */
-#include <openssl/evp.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/sha256.h"
 #include "server/apis.h"
 #include "server/inputs.h"
 #include "server/members.h"
@@ -85,11 +85,10 @@ static void digest_of(const sv_server *server, char out[65]) {
     int length = snprintf(facts, sizeof facts, "%s\n%s %zu %zu %zu %zu %zu %llu %llu", info->directory, info->pooling,
                           info->dimensions, info->max_seq_length, info->layers, info->heads, info->vocabulary,
                           (unsigned long long)info->parameters, size_of(server));
-    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
-    unsigned size = 0;
-    EVP_Digest(facts, (size_t)length, digest, &size, EVP_sha256(), NULL);
-    for (unsigned i = 0; i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    sv_sha256 hash;
+    sv_sha256_init(&hash);
+    sv_sha256_add(&hash, facts, (size_t)length);
+    sv_sha256_end_text(&hash, out);
 }
 
 static void time_of(time_t seconds, char out[32]) {

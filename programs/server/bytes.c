@@ -1,7 +1,6 @@
 /* Growing by doubling; JSON written by hand, since an answer is mostly numbers. */
 #include "server/bytes.h"
 
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "common/limits.h"
 #include "common/utf8.h"
+#include "io/base64.h"
 #include "io/decimal.h"
 
 void sv_bytes_release(sv_bytes *bytes) {
@@ -123,11 +123,12 @@ void sv_bytes_integers(sv_bytes *bytes, const uint8_t *values, size_t count, boo
 
 void sv_bytes_base64(sv_bytes *bytes, const void *data, size_t size) {
     _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the vectors' bytes are sent as they are");
-    char *to = sv_bytes_room(bytes, (size + 2) / 3 * 4 + 3);
+    char *to = sv_bytes_room(bytes, SV_BASE64_LENGTH(size) + 3);
     if (!to)
         return;
     *to = '"';
-    int length = EVP_EncodeBlock((unsigned char *)to + 1, data, (int)size);
+    sv_base64_encode(data, size, to + 1);
+    size_t length = SV_BASE64_LENGTH(size);
     to[1 + length] = '"';
-    bytes->length += (size_t)length + 2;
+    bytes->length += length + 2;
 }

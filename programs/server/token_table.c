@@ -1,12 +1,12 @@
 /* Reading tiktoken's files: two passes, the first for the sizes. */
 #include "server/token_table.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/file.h"
 #include "common/limits.h"
+#include "io/base64.h"
 
 /* The parts of a line. False: it isn't "BASE64 ID". */
 static bool read_line(const char *line, size_t length, size_t *base64_length, size_t *id) {
@@ -24,7 +24,7 @@ static bool read_line(const char *line, size_t length, size_t *base64_length, si
     return *id < SV_MAX_VOCABULARY;
 }
 
-/* Bytes that `length` characters of base64 stand for; EVP_DecodeBlock counts the padding, too. */
+/* Bytes that `length` characters of base64 stand for. */
 static size_t decoded_length(const char *base64, size_t length) {
     return length / 4 * 3 - (base64[length - 1] == '=') - (base64[length - 2] == '=');
 }
@@ -55,7 +55,7 @@ static bool measure(sv_token_table *table, const char *line, size_t base64_lengt
 static bool keep(sv_token_table *table, const char *line, size_t base64_length, size_t id) {
     unsigned char decoded[SV_MAX_TOKEN_BYTES];
     size_t length = decoded_length(line, base64_length);
-    if (table->tokens[id].length || EVP_DecodeBlock(decoded, (const unsigned char *)line, (int)base64_length) < 0)
+    if (table->tokens[id].length || sv_base64_decode(line, base64_length, decoded) < 0)
         return false;
     memcpy(table->bytes + table->size, decoded, length);
     table->tokens[id] = (sv_token_bytes){(uint32_t)table->size, (uint32_t)length};
