@@ -316,7 +316,10 @@ static senvec_status wait_for(void *context, uint64_t until_ns, sv_load_done *do
     struct timespec timeout = sv_clock_timespec(left);
     struct epoll_event events[EVENTS];
     *count = 0;
-    int ready = epoll_pwait2(target->poller, events, capacity < EVENTS ? (int)capacity : EVENTS, &timeout, NULL);
+    /* Together epoll_pwait2, with its nanoseconds, which glibc has from 2.35 and Linux from 5.11 on. */
+    int ready = ppoll(&(struct pollfd){.fd = target->poller, .events = POLLIN}, 1, &timeout, NULL);
+    if (ready > 0)
+        ready = epoll_wait(target->poller, events, capacity < EVENTS ? (int)capacity : EVENTS, 0);
     if (ready < 0 && errno != EINTR)
         return sv_fail(err, SENVEC_SYSTEM, 0, "waiting for sockets failed: %s", strerror(errno));
     for (int i = 0; i < ready; i++) {
