@@ -36,14 +36,14 @@ typedef struct choices {
     sv_text_options text;
     size_t texts, samples, seed;
     double bound_ms, tolerance;
-    int form;
+    int dialect;
     bool constant, quiet;
 } choices;
 
 /* What is collected over the runs. */
-typedef struct session {
+typedef struct collection {
     const choices *given;
-    sv_load_pool pool;
+    sv_workload workload;
     sv_http_target *target;
     sv_progress progress;
     double rates[MAX_RATES];
@@ -52,7 +52,7 @@ typedef struct session {
     FILE *csv, *requests;
     bool all_valid;
     double cpu_s; /* of this process at the beginning of the current run */
-} session;
+} collection;
 
 static double cpu_seconds(void) {
     struct timespec used;
@@ -97,7 +97,7 @@ static void print_requests(const sv_load_figures *f) {
     putchar('\n');
 }
 
-static void print_run(const session *s, double rate, const sv_load_figures *f, double cpu_s) {
+static void print_run(const collection *s, double rate, const sv_load_figures *f, double cpu_s) {
     const sv_load_plan *plan = &s->given->plan;
     if (plan->loop == SV_LOAD_CLOSED_LOOP)
         printf("%zu clients in a closed loop, %.3g s\n", plan->clients, f->seconds);
@@ -106,11 +106,11 @@ static void print_run(const session *s, double rate, const sv_load_figures *f, d
     print_requests(f);
     printf("  %-20s %s requests/s, %s texts/s\n", "answered", RATE(f->answered_per_s), RATE(f->texts_per_s));
     print_latency("latency", &f->all.latency_ms);
-    size_t kinds = sv_load_kinds(&s->pool);
+    size_t kinds = sv_load_kinds(&s->workload);
     for (size_t i = 0; kinds > 1 && i < kinds; i++) {
         size_t texts, words;
         char name[64];
-        sv_load_kind(&s->pool, i, &texts, &words);
+        sv_load_kind(&s->workload, i, &texts, &words);
         int used = snprintf(name, sizeof name, "  %zu text%s", texts, texts == 1 ? "" : "s");
         if (words)
             snprintf(name + used, sizeof name - (size_t)used, ", %zu word%s", words, words == 1 ? "" : "s");
@@ -130,7 +130,7 @@ static void print_run(const session *s, double rate, const sv_load_figures *f, d
 }
 
 static void take_step(void *context, double rate, const sv_load_log *log, const sv_load_figures *figures) {
-    session *s = context;
+    collection *s = context;
     double now = cpu_seconds();
     sv_progress_clear();
     if (s->given->bound_ms > 0 && !s->given->quiet) {
@@ -144,7 +144,7 @@ static void take_step(void *context, double rate, const sv_load_log *log, const 
     }
     fflush(stdout);
     s->all_valid = s->all_valid && figures->valid;
-    json_t *run = sv_load_figures_json(figures, &s->pool);
+    json_t *run = sv_load_figures_json(figures, &s->workload);
     json_object_set_new(run, "rate", rate > 0 ? json_real(rate) : json_null());
     json_object_set_new(run, "generator_cpu_s", json_real(now - s->cpu_s));
     json_array_append_new(s->runs, run);
@@ -155,20 +155,20 @@ static void take_step(void *context, double rate, const sv_load_log *log, const 
     s->cpu_s = cpu_seconds();
 }
 
-static json_t *describe(const session *s, double best) {
+static json_t *describe(const collection *s, double best) {
     static const char *const loops[] = {"poisson", "constant", "closed"};
     const choices *g = s->given;
     char created[32];
     time_t now = time(NULL);
     struct tm utc;
     strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    json_t *root =
-        json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:s?, s:I, s:I, s:I, s:b, s:O}", "schema_version", 1,
-                  "created", created, "url", g->url, "form", sv_load_form_choices[g->form], "model", g->http.model, "loop",
-                  loops[g->plan.loop], "clients", (json_int_t)(g->plan.loop == SV_LOAD_CLOSED_LOOP ? g->plan.clients : 0),
-                  "warmup_s", g->plan.warmup_s, "duration_s", g->plan.duration_s, "timeout_s", g->plan.timeout_s, "batch",
-                  g->sizes, "words", g->lengths, "seed", (json_int_t)g->seed, "connections", (json_int_t)g->http.connections,
-                  "samples", (json_int_t)g->samples, "keep_alive", !g->http.no_keep_alive, "runs", s->runs);
+    json_t *root = json_pack(
+        "{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:s?, s:I, s:I, s:I, s:b, s:O}", "schema_version", 1,
+        "created", created, "url", g->url, "dialect", sv_load_dialect_choices[g->dialect], "model", g->http.model, "loop",
+        loops[g->plan.loop], "clients", (json_int_t)(g->plan.loop == SV_LOAD_CLOSED_LOOP ? g->plan.clients : 0), "warmup_s",
+        g->plan.warmup_s, "duration_s", g->plan.duration_s, "timeout_s", g->plan.timeout_s, "batch", g->sizes, "words",
+        g->lengths, "seed", (json_int_t)g->seed, "connections", (json_int_t)g->http.connections, "samples",
+        (json_int_t)g->samples, "keep_alive", !g->http.no_keep_alive, "runs", s->runs);
     json_object_set_new(root, "repeat", g->http.repeat < 0 ? json_null() : json_real(g->http.repeat));
     if (g->bound_ms > 0)
         json_object_set_new(
@@ -189,11 +189,11 @@ static senvec_status commit_file(sv_atomic_file *file, senvec_error *err) {
 /* ------------------------------------------------------------------ the run */
 
 static void show_progress(void *context, double fraction, uint64_t done) {
-    session *s = context;
+    collection *s = context;
     sv_progress_update(&s->progress, s->given->bound_ms > 0 ? -1 : fraction, "%s requests", COUNT(done));
 }
 
-static senvec_status parse_rates(session *s, senvec_error *err) {
+static senvec_status parse_rates(collection *s, senvec_error *err) {
     const char *text = s->given->rates;
     for (const char *at = text; *at; at += strcspn(at, ","), at += *at == ',') {
         char word[32];
@@ -210,7 +210,7 @@ static senvec_status parse_rates(session *s, senvec_error *err) {
     return s->rate_count ? SENVEC_OK : sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--rate: no rate");
 }
 
-static senvec_status make_pool(session *s, senvec_error *err) {
+static senvec_status make_workload(collection *s, senvec_error *err) {
     const choices *g = s->given;
     sv_mix sizes, lengths;
     SENVEC_TRY(sv_mix_parse(g->sizes, SV_MAX_LOAD_TEXTS, "--batch", &sizes, err));
@@ -221,12 +221,12 @@ static senvec_status make_pool(session *s, senvec_error *err) {
     SENVEC_TRY(sv_text_corpus(&g->text, &corpus, err));
     SENVEC_TRY(sv_texts_load(&texts, g->corpus, &corpus, g->texts, g->seed, err));
     senvec_status status =
-        sv_load_pool_make(&s->pool, texts.texts, texts.count, &sizes, g->lengths ? &lengths : NULL, g->seed, err);
+        sv_workload_make(&s->workload, texts.texts, texts.count, &sizes, g->lengths ? &lengths : NULL, g->seed, err);
     sv_texts_release(&texts);
     return status;
 }
 
-static senvec_status run_rates(session *s, senvec_error *err) {
+static senvec_status run_rates(collection *s, senvec_error *err) {
     sv_load_target driver = sv_http_target_driver(s->target);
     for (size_t i = 0; i < s->rate_count && !interrupted; i++) {
         sv_load_plan plan = s->given->plan;
@@ -235,7 +235,7 @@ static senvec_status run_rates(session *s, senvec_error *err) {
         plan.rate = s->rates[i];
         plan.progress = show_progress;
         plan.progress_context = s;
-        senvec_status status = sv_load_run(&plan, &s->pool, &driver, &log, err);
+        senvec_status status = sv_load_run(&plan, &s->workload, &driver, &log, err);
         if (status == SENVEC_OK)
             status = sv_load_judge(&log, s->given->samples, &figures, err);
         if (status == SENVEC_OK)
@@ -246,7 +246,7 @@ static senvec_status run_rates(session *s, senvec_error *err) {
     return SENVEC_OK;
 }
 
-static senvec_status search_rate(session *s, double *best, senvec_error *err) {
+static senvec_status search_rate(collection *s, double *best, senvec_error *err) {
     const choices *g = s->given;
     sv_load_target driver = sv_http_target_driver(s->target);
     sv_load_plan plan = g->plan;
@@ -259,7 +259,7 @@ static senvec_status search_rate(session *s, double *best, senvec_error *err) {
     plan.rate = s->rates[0];
     plan.progress = show_progress;
     plan.progress_context = s;
-    SENVEC_TRY(sv_load_find_rate(&plan, &goal, &s->pool, &driver, best, err));
+    SENVEC_TRY(sv_load_find_rate(&plan, &goal, &s->workload, &driver, best, err));
     printf("highest rate with p99 within %s: ", MS(g->bound_ms));
     if (*best > 0)
         printf("%s requests/s\n", RATE(*best));
@@ -268,7 +268,7 @@ static senvec_status search_rate(session *s, double *best, senvec_error *err) {
     return SENVEC_OK;
 }
 
-static senvec_status measure(session *s, double *best, senvec_error *err) {
+static senvec_status measure(collection *s, double *best, senvec_error *err) {
     const choices *g = s->given;
     sv_atomic_file json = {0}, csv = {0}, requests = {0};
     senvec_status status = open_file(g->json, &json, err);
@@ -304,10 +304,10 @@ static senvec_status measure(session *s, double *best, senvec_error *err) {
 }
 
 static int run_load(choices *g) {
-    session s = {.given = g, .all_valid = true, .runs = json_array()};
+    collection s = {.given = g, .all_valid = true, .runs = json_array()};
     senvec_error err;
     double best = 0;
-    g->http.form = (sv_load_form)g->form;
+    g->http.dialect = (sv_load_dialect)g->dialect;
     g->plan.seed = g->seed;
     g->plan.cancelled = &interrupted;
     g->plan.loop = g->plan.clients ? SV_LOAD_CLOSED_LOOP : g->constant ? SV_LOAD_CONSTANT : SV_LOAD_POISSON;
@@ -320,20 +320,30 @@ static int run_load(choices *g) {
     if (status == SENVEC_OK && g->plan.clients)
         s.rate_count = 1;
     if (status == SENVEC_OK)
-        status = make_pool(&s, &err);
+        status = make_workload(&s, &err);
     if (status == SENVEC_OK)
-        status = sv_http_target_open(&g->http, &s.pool, &s.target, &err);
+        status = sv_http_target_open(&g->http, &s.workload, &s.target, &err);
     if (status == SENVEC_OK)
         status = sv_http_target_probe(s.target, g->plan.timeout_s, &err);
     sv_cli_on_signal(interrupt);
     if (status == SENVEC_OK)
         status = measure(&s, &best, &err);
     sv_http_target_close(s.target);
-    sv_load_pool_release(&s.pool);
+    sv_workload_release(&s.workload);
     json_decref(s.runs);
     if (status != SENVEC_OK)
         return sv_cli_fail(&err);
     return (g->bound_ms > 0 ? best > 0 : s.all_valid) ? SV_EXIT_DONE : SV_EXIT_FAILED;
+}
+
+/* The old spelling of --dialect goes on working for a release. */
+static void rename_form(int argc, char **argv) {
+    static char whole[] = "--dialect";
+    for (int i = 1; i + 1 < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--form") == 0) {
+            argv[i] = whole;
+            sv_cli_say("'--form' is called '--dialect' now");
+        }
 }
 
 int sv_cmd_load(int argc, char **argv) {
@@ -357,7 +367,7 @@ int sv_cmd_load(int argc, char **argv) {
         SV_OPTION_REAL('d', "duration", "SECONDS", &g.plan.duration_s, 0.1, 86400, "measured, of each run"),
         SV_OPTION_REAL(0, "warmup", "SECONDS", &g.plan.warmup_s, 0, 3600, "before that"),
         SV_OPTION_REAL(0, "timeout", "SECONDS", &g.plan.timeout_s, 0.001, 3600, "after which a request has failed"),
-        SV_OPTION_CHOICE(0, "form", &g.form, sv_load_form_choices, "form of the requests"),
+        SV_OPTION_CHOICE(0, "dialect", &g.dialect, sv_load_dialect_choices, "API dialect of the requests"),
         SV_OPTION_TEXT('b', "batch", "MIX", &g.sizes, "texts a request: 32, or 1:9,32:1 for one in ten with 32"),
         SV_OPTION_TEXT('w', "words", "MIX", &g.lengths, "words a text, put together from the corpus, e.g. 4:6,60:3,200:1"),
         SV_OPTION_TEXT(0, "corpus", "FILE", &g.corpus, "texts of your own: lines, .jsonl or .csv; else skills"),
@@ -383,7 +393,7 @@ int sv_cmd_load(int argc, char **argv) {
         .synopsis = "load [OPTION]... URL",
         .about =
             "Asks an embedding server over HTTP and says how it did: senvec, TEI, Ollama, or any with OpenAI's interface.\n"
-            "URL is http://HOST[:PORT], or with the whole path where it isn't the usual one of the form.",
+            "URL is http://HOST[:PORT], or with the whole path where it isn't the usual one of the dialect.",
         .options = options,
         .notes =
             "Latency counts from the moment at which a request was due, so a server that stalls is seen to stall. A run is\n"
@@ -399,6 +409,7 @@ int sv_cmd_load(int argc, char **argv) {
         .most_operands = 1,
     };
     sv_operands operands;
+    rename_form(argc, argv);
     int code = sv_options_parse(&usage, argc, argv, &operands);
     if (code != SV_RUN)
         return code;

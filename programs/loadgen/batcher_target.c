@@ -9,7 +9,7 @@
 
 #include "common/clock.h"
 #include "common/condition.h"
-#include "loadgen/prompt.h"
+#include "loadgen/realtime.h"
 
 typedef struct slot {
     sv_request request;
@@ -25,7 +25,7 @@ typedef struct slot {
 
 struct sv_batcher_target {
     sv_batcher *batcher;
-    const sv_load_pool *pool;
+    const sv_workload *workload;
     size_t dimensions, slot_count;
     slot *slots;
     slot *free;            /* the generator's thread only */
@@ -78,7 +78,7 @@ static sv_load_sent send_request(void *context, size_t ticket, const sv_load_req
         return SV_LOAD_FAILED;
     target->free = s->next;
     for (size_t i = 0; i < request->count; i++)
-        s->texts[i] = target->pool->sets[request->length].texts[sv_load_text_index(target->pool, request, i)];
+        s->texts[i] = target->workload->sets[request->length].texts[sv_load_text_index(target->workload, request, i)];
     s->ticket = ticket;
     s->cancelled = false;
     s->busy = true;
@@ -156,7 +156,7 @@ static senvec_status wait_for(void *context, uint64_t until_ns, sv_load_done *do
     return SENVEC_OK;
 }
 
-senvec_status sv_batcher_target_open(sv_batcher *batcher, size_t dimensions, const sv_load_pool *pool, size_t requests,
+senvec_status sv_batcher_target_open(sv_batcher *batcher, size_t dimensions, const sv_workload *workload, size_t requests,
                                      sv_batcher_target **out, senvec_error *err) {
     sv_batcher_target *target = calloc(1, sizeof *target);
     slot *slots = calloc(requests, sizeof *slots);
@@ -175,7 +175,7 @@ senvec_status sv_batcher_target_open(sv_batcher *batcher, size_t dimensions, con
     }
     pthread_mutexattr_destroy(&inherited);
     target->batcher = batcher;
-    target->pool = pool;
+    target->workload = workload;
     target->dimensions = dimensions;
     target->slots = slots;
     target->slot_count = requests;
@@ -185,7 +185,7 @@ senvec_status sv_batcher_target_open(sv_batcher *batcher, size_t dimensions, con
         slots[i].next = target->free;
         target->free = &slots[i];
     }
-    sv_prompt_begin();
+    sv_realtime_begin();
     *out = target;
     return SENVEC_OK;
 }
@@ -193,7 +193,7 @@ senvec_status sv_batcher_target_open(sv_batcher *batcher, size_t dimensions, con
 void sv_batcher_target_close(sv_batcher_target *target) {
     if (!target)
         return;
-    sv_prompt_end();
+    sv_realtime_end();
     pthread_mutex_lock(&target->mutex);
     while (target->busy > 0)
         pthread_cond_wait(&target->changed, &target->mutex);

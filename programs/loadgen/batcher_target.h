@@ -7,10 +7,10 @@
 
 typedef struct sv_batcher_target sv_batcher_target;
 
-/* At most `requests` at a time, vectors of `dimensions`. The batcher and the pool must outlive the target. The calling thread,
- * which also counts the texts' tokens, has real-time priority where it may until the close. A request that the batcher refuses
- * counts as refused. Errors: OUT_OF_MEMORY, SYSTEM. */
-senvec_status sv_batcher_target_open(sv_batcher *batcher, size_t dimensions, const sv_load_pool *pool, size_t requests,
+/* At most `requests` at a time, vectors of `dimensions`. The batcher and the workload must outlive the target. The calling
+ * thread, which also counts the texts' tokens, has real-time priority where it may until the close. A request that the batcher
+ * refuses counts as refused. Errors: OUT_OF_MEMORY, SYSTEM. */
+senvec_status sv_batcher_target_open(sv_batcher *batcher, size_t dimensions, const sv_workload *workload, size_t requests,
                                      sv_batcher_target **out, senvec_error *err);
 /* Waits for what was cancelled. NULL is accepted. */
 void sv_batcher_target_close(sv_batcher_target *target);

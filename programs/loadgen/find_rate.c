@@ -12,7 +12,7 @@ static bool is_cancelled(const sv_load_plan *plan) {
 }
 
 /* Median latency of one client that asks for a moment; infinity if it has no answer. */
-static senvec_status ask_alone(const sv_load_plan *plan, const sv_load_pool *pool, const sv_load_target *target, double *ms,
+static senvec_status ask_alone(const sv_load_plan *plan, const sv_workload *workload, const sv_load_target *target, double *ms,
                                senvec_error *err) {
     const sv_load_plan one = {.loop = SV_LOAD_CLOSED_LOOP,
                               .clients = 1,
@@ -22,7 +22,7 @@ static senvec_status ask_alone(const sv_load_plan *plan, const sv_load_pool *poo
                               .cancelled = plan->cancelled};
     sv_load_log log;
     sv_load_figures figures;
-    senvec_status status = sv_load_run(&one, pool, target, &log, err);
+    senvec_status status = sv_load_run(&one, workload, target, &log, err);
     if (status == SENVEC_OK)
         status = sv_load_judge(&log, 1, &figures, err);
     sv_load_log_release(&log);
@@ -33,20 +33,20 @@ static senvec_status ask_alone(const sv_load_plan *plan, const sv_load_pool *poo
 
 /* One client asks until it is answered about as fast as on the idle target again: what a failed run has left in the target's
  * queue belongs to that run and not to the next one. A target that lets lone requests wait for company is slow when idle. */
-static senvec_status settle(const sv_load_plan *plan, double idle_ms, const sv_load_pool *pool, const sv_load_target *target,
+static senvec_status settle(const sv_load_plan *plan, double idle_ms, const sv_workload *workload, const sv_load_target *target,
                             senvec_error *err) {
     uint64_t deadline = target->now(target->context) + SV_LOAD_SETTLE_S * SV_NS_PER_S;
     double ms = INFINITY;
     while (!(ms <= 2 * idle_ms) && !is_cancelled(plan) && target->now(target->context) < deadline)
-        SENVEC_TRY(ask_alone(plan, pool, target, &ms, err));
+        SENVEC_TRY(ask_alone(plan, workload, target, &ms, err));
     return SENVEC_OK;
 }
 
-static senvec_status try_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_load_pool *pool,
+static senvec_status try_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_workload *workload,
                               const sv_load_target *target, bool *sustained, senvec_error *err) {
     sv_load_log log;
     sv_load_figures figures;
-    senvec_status status = sv_load_run(plan, pool, target, &log, err);
+    senvec_status status = sv_load_run(plan, workload, target, &log, err);
     if (status == SENVEC_OK)
         status = sv_load_judge(&log, goal->samples, &figures, err);
     if (status == SENVEC_OK) {
@@ -58,7 +58,7 @@ static senvec_status try_rate(const sv_load_plan *plan, const sv_load_goal *goal
     return status;
 }
 
-senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_load_pool *pool,
+senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_workload *workload,
                                 const sv_load_target *target, double *rate, senvec_error *err) {
     sv_search search;
     sv_search_begin(&search, plan->rate, fmin(plan->rate, LEAST_RATE), goal->most_rate, goal->tolerance);
@@ -67,7 +67,7 @@ senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *go
     bool sustained;
     size_t runs = 0;
     double idle_ms;
-    SENVEC_TRY(ask_alone(plan, pool, target, &idle_ms, err));
+    SENVEC_TRY(ask_alone(plan, workload, target, &idle_ms, err));
     idle_ms = fmax(idle_ms, goal->bound_ms);
     do {
         sv_load_plan step = *plan;
@@ -75,11 +75,11 @@ senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *go
         step.bound_ms = goal->bound_ms;
         /* A tenth more, since a Poisson process rarely gives the mean. */
         step.duration_s = fmax(plan->duration_s, 1.1 * (double)goal->samples / step.rate);
-        SENVEC_TRY(try_rate(&step, goal, pool, target, &sustained, err));
+        SENVEC_TRY(try_rate(&step, goal, workload, target, &sustained, err));
         if (is_cancelled(plan))
             return sv_fail(err, SENVEC_CANCELLED, 0, "interrupted");
         if (!sustained)
-            SENVEC_TRY(settle(plan, idle_ms, pool, target, err));
+            SENVEC_TRY(settle(plan, idle_ms, workload, target, err));
     } while (sv_search_next(&search, sustained) && ++runs != goal->most_runs);
     *rate = search.passed;
     return SENVEC_OK;

@@ -22,7 +22,7 @@ typedef struct sv_load_goal {
  * even one request a second, or plan->rate if that is less, was. A run that can't succeed any more ends early, and the target
  * is given up to SV_LOAD_SETTLE_S to work off what it still has. Errors: those of sv_load_run; CANCELLED. */
 #define SV_LOAD_SETTLE_S 30
-senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_load_pool *pool,
+senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_workload *workload,
                                 const sv_load_target *target, double *rate, senvec_error *err);
 
 #endif

@@ -30,7 +30,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "loadgen/http_answer.h"
-#include "loadgen/prompt.h"
+#include "loadgen/realtime.h"
 
 enum { CHECK_EVERY = 64, EVENTS = 256, NEW_BYTES = 10, FIRST_ANSWER_BYTES = 32 << 10, KEPT_ANSWER_BYTES = 1 << 20 };
 #define NO_TICKET SIZE_MAX
@@ -49,14 +49,14 @@ typedef struct connection {
 
 struct sv_http_target {
     sv_http_options options;
-    const sv_load_pool *pool;
+    const sv_workload *workload;
     sv_arena arena;
     struct sockaddr_storage address;
     socklen_t address_length;
     int poller;
-    char head[2048], form[512]; /* up to the value of Content-Length; of the body up to the texts */
-    size_t head_length, form_length;
-    senvec_text *escaped[SV_MIX_MAX]; /* the pool's texts as JSON strings */
+    char head[2048], opening[512]; /* up to the value of Content-Length; of the body up to the texts */
+    size_t head_length, opening_length;
+    senvec_text *escaped[SV_MIX_MAX]; /* the workload's texts as JSON strings */
     connection *connections;          /* [options.connections] */
     connection **idle;                /* stack of open ones without a request */
     connection **closed;              /* stack of those without a socket */
@@ -157,10 +157,10 @@ static void append_new(sv_http_target *target, connection *c, const senvec_text 
 
 static bool write_request(sv_http_target *target, connection *c, const sv_load_request *request) {
     const senvec_text *escaped = target->escaped[request->length];
-    size_t body = target->form_length + request->count - 1 + strlen(SV_LOAD_FORM_TAIL);
+    size_t body = target->opening_length + request->count - 1 + strlen(SV_LOAD_DIALECT_TAIL);
     target->serial++;
     for (size_t i = 0; i < request->count; i++)
-        body += escaped[sv_load_text_index(target->pool, request, i)].length + (is_new(target, i) ? NEW_BYTES : 0);
+        body += escaped[sv_load_text_index(target->workload, request, i)].length + (is_new(target, i) ? NEW_BYTES : 0);
     char digits[32];
     int digits_length = snprintf(digits, sizeof digits, "%zu\r\n\r\n", body);
     if (!reserve(&c->out, &c->out_capacity, target->head_length + (size_t)digits_length + body))
@@ -168,9 +168,9 @@ static bool write_request(sv_http_target *target, connection *c, const sv_load_r
     c->out_length = c->out_sent = 0;
     append(c, target->head, target->head_length);
     append(c, digits, (size_t)digits_length);
-    append(c, target->form, target->form_length);
+    append(c, target->opening, target->opening_length);
     for (size_t i = 0; i < request->count; i++) {
-        const senvec_text *text = &escaped[sv_load_text_index(target->pool, request, i)];
+        const senvec_text *text = &escaped[sv_load_text_index(target->workload, request, i)];
         if (i > 0)
             append(c, ",", 1);
         if (is_new(target, i))
@@ -178,7 +178,7 @@ static bool write_request(sv_http_target *target, connection *c, const sv_load_r
         else
             append(c, text->data, text->length);
     }
-    append(c, SV_LOAD_FORM_TAIL, strlen(SV_LOAD_FORM_TAIL));
+    append(c, SV_LOAD_DIALECT_TAIL, strlen(SV_LOAD_DIALECT_TAIL));
     return true;
 }
 
@@ -246,7 +246,7 @@ static sv_load_outcome judge_answer(sv_http_target *target, const connection *c)
         length--;
     bool right = length >= 2 && ((body[0] == '{' && body[length - 1] == '}') || (body[0] == '[' && body[length - 1] == ']'));
     if (right && c->ticket % CHECK_EVERY == 0)
-        right = sv_load_form_check(target->options.form, body, length, c->texts, &why);
+        right = sv_load_dialect_check(target->options.dialect, body, length, c->texts, &why);
     if (!right)
         snprintf(target->why, sizeof target->why, "%s: %.*s", why, length < 100 ? (int)length : 100, body);
     return right ? SV_LOAD_ANSWERED : SV_LOAD_WRONG;
@@ -348,7 +348,7 @@ static bool is_printable(const char *text) {
 
 static senvec_status write_heads(sv_http_target *target, senvec_error *err) {
     const sv_http_options *o = &target->options;
-    const char *path = strcmp(o->url.path, "/") == 0 ? sv_load_form_path(o->form) : o->url.path;
+    const char *path = strcmp(o->url.path, "/") == 0 ? sv_load_dialect_path(o->dialect) : o->url.path;
     if (o->api_key && !is_printable(o->api_key))
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "the API key holds characters that HTTP can't carry");
     int length = snprintf(target->head, sizeof target->head,
@@ -360,17 +360,17 @@ static senvec_status write_heads(sv_http_target *target, senvec_error *err) {
     json_t *name = json_string(o->model);
     char *model = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
     target->head_length = (size_t)length;
-    target->form_length = model ? sv_load_form_head(o->form, model, target->form, sizeof target->form) : 0;
+    target->opening_length = model ? sv_load_dialect_head(o->dialect, model, target->opening, sizeof target->opening) : 0;
     free(model);
     json_decref(name);
-    if (length >= (int)sizeof target->head || target->form_length == 0)
+    if (length >= (int)sizeof target->head || target->opening_length == 0)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "the API key or the model's name is too long or no UTF-8");
     return SENVEC_OK;
 }
 
 static senvec_status escape_texts(sv_http_target *target, senvec_error *err) {
-    for (size_t s = 0; s < target->pool->set_count; s++) {
-        const sv_load_set *set = &target->pool->sets[s];
+    for (size_t s = 0; s < target->workload->set_count; s++) {
+        const sv_load_set *set = &target->workload->sets[s];
         void *memory;
         SENVEC_TRY(sv_arena_alloc(&target->arena, set->count, sizeof(senvec_text), "requests", &memory, err));
         target->escaped[s] = memory;
@@ -447,18 +447,18 @@ static senvec_status open_target(sv_http_target *target, senvec_error *err) {
     target->poller = epoll_create1(EPOLL_CLOEXEC);
     if (target->poller < 0)
         return sv_fail(err, SENVEC_SYSTEM, 0, "no epoll: %s", strerror(errno));
-    sv_prompt_begin();
+    sv_realtime_begin();
     return SENVEC_OK;
 }
 
-senvec_status sv_http_target_open(const sv_http_options *options, const sv_load_pool *pool, sv_http_target **out,
+senvec_status sv_http_target_open(const sv_http_options *options, const sv_workload *workload, sv_http_target **out,
                                   senvec_error *err) {
     sv_http_target *target = calloc(1, sizeof *target);
     if (!target)
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a target");
     target->options = *options;
     target->next_new = sv_clock_ns() / 1000; /* none that an earlier run has sent */
-    target->pool = pool;
+    target->workload = workload;
     target->poller = -1;
     sv_arena_init(&target->arena, NULL);
     senvec_status status = open_target(target, err);
@@ -480,7 +480,7 @@ void sv_http_target_close(sv_http_target *target) {
         free(c->in);
     }
     if (target->poller >= 0) {
-        sv_prompt_end();
+        sv_realtime_end();
         close(target->poller);
     }
     free(target->connections);
@@ -495,7 +495,7 @@ sv_load_target sv_http_target_driver(sv_http_target *target) {
 }
 
 senvec_status sv_http_target_probe(sv_http_target *target, double timeout_s, senvec_error *err) {
-    sv_load_request request = {.count = target->pool->sizes.values[0]};
+    sv_load_request request = {.count = target->workload->sizes.values[0]};
     uint64_t until = sv_clock_ns() + (uint64_t)(timeout_s * (double)SV_NS_PER_S);
     sv_load_done done = {.outcome = SV_LOAD_UNCONNECTED};
     size_t count = 0;
@@ -510,7 +510,7 @@ senvec_status sv_http_target_probe(sv_http_target *target, double timeout_s, sen
     if (done.outcome == SV_LOAD_ANSWERED)
         return SENVEC_OK;
     const char *path =
-        strcmp(target->options.url.path, "/") == 0 ? sv_load_form_path(target->options.form) : target->options.url.path;
+        strcmp(target->options.url.path, "/") == 0 ? sv_load_dialect_path(target->options.dialect) : target->options.url.path;
     return sv_fail(err, SENVEC_NETWORK, 0, "http://%s%s: a first request wasn't answered as it should be (%s)%s%s",
                    target->options.url.authority, path, sv_load_outcome_text(done.outcome), target->why[0] ? ": " : "",
                    target->why);

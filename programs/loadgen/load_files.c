@@ -35,11 +35,11 @@ static json_t *statuses_json(const sv_load_figures *figures) {
     return statuses;
 }
 
-static json_t *kinds_json(const sv_load_figures *figures, const sv_load_pool *pool) {
+static json_t *kinds_json(const sv_load_figures *figures, const sv_workload *workload) {
     json_t *kinds = json_array();
-    for (size_t i = 0; i < sv_load_kinds(pool); i++) {
+    for (size_t i = 0; i < sv_load_kinds(workload); i++) {
         size_t texts, words;
-        sv_load_kind(pool, i, &texts, &words);
+        sv_load_kind(workload, i, &texts, &words);
         const sv_load_part *part = &figures->kinds[i];
         json_array_append_new(kinds,
                               json_pack("{s:I, s:o, s:I, s:I, s:o}", "texts", (json_int_t)texts, "words",
@@ -49,7 +49,7 @@ static json_t *kinds_json(const sv_load_figures *figures, const sv_load_pool *po
     return kinds;
 }
 
-json_t *sv_load_figures_json(const sv_load_figures *f, const sv_load_pool *pool) {
+json_t *sv_load_figures_json(const sv_load_figures *f, const sv_workload *workload) {
     json_t *reasons = json_array();
     for (size_t i = 0; i < f->reason_count; i++)
         json_array_append_new(reasons, json_string(f->reasons[i]));
@@ -57,7 +57,7 @@ json_t *sv_load_figures_json(const sv_load_figures *f, const sv_load_pool *pool)
                      f->valid, "reasons", reasons, "seconds", number(f->seconds), "requests", (json_int_t)f->requests,
                      "offered_per_s", number(f->offered_per_s), "answered_per_s", number(f->answered_per_s), "texts_per_s",
                      number(f->texts_per_s), "outcomes", outcomes_json(f), "statuses", statuses_json(f), "latency_ms",
-                     summary_json(&f->all.latency_ms), "kinds", kinds_json(f, pool), "generator", "late_p99_ms",
+                     summary_json(&f->all.latency_ms), "kinds", kinds_json(f, workload), "generator", "late_p99_ms",
                      number(f->lag_p99_ms), "late_max_ms", number(f->lag_max_ms), "held", (json_int_t)f->held,
                      "steady_state_ms", "first_third", number(f->first_third_ms), "last_third", number(f->last_third_ms));
 }

@@ -9,7 +9,7 @@
 
 /* {"offered_per_s": ..., "latency_ms": {...}, "outcomes": {...}, "valid": true, ...}; NULL without memory. A figure that
  * doesn't exist is null. */
-json_t *sv_load_figures_json(const sv_load_figures *figures, const sv_load_pool *pool);
+json_t *sv_load_figures_json(const sv_load_figures *figures, const sv_workload *workload);
 
 /* One line a run, made for plots; the first line names the columns. */
 void sv_load_csv_header(FILE *file);

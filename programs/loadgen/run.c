@@ -21,7 +21,7 @@ enum { BATCH = 256 };                  /* requests that one wait can report */
 
 typedef struct run {
     const sv_load_plan *plan;
-    const sv_load_pool *pool;
+    const sv_workload *workload;
     const sv_load_target *target;
     sv_load_log *log;
     sv_load_request *requests; /* of the records not sent yet: a ring of `waiting_capacity` */
@@ -76,7 +76,7 @@ static senvec_status remember(run *r, const sv_load_request *request, senvec_err
 }
 
 static senvec_status add_request(run *r, uint64_t due_ns, senvec_error *err) {
-    sv_load_request request = sv_load_draw(r->pool, &r->random);
+    sv_load_request request = sv_load_draw(r->workload, &r->random);
     SENVEC_TRY(reserve(r, r->log->count + 1, err));
     SENVEC_TRY(remember(r, &request, err));
     r->log->records[r->log->count++] = (sv_load_record){
@@ -218,11 +218,11 @@ static void abandon(run *r) {
         r->log->window_end_ns = now > r->log->window_begin_ns ? now : r->log->window_begin_ns;
 }
 
-senvec_status sv_load_run(const sv_load_plan *plan, const sv_load_pool *pool, const sv_load_target *target, sv_load_log *log,
+senvec_status sv_load_run(const sv_load_plan *plan, const sv_workload *workload, const sv_load_target *target, sv_load_log *log,
                           senvec_error *err) {
     bool closed = plan->loop == SV_LOAD_CLOSED_LOOP;
     double expected = closed ? 0 : plan->rate * (plan->warmup_s + plan->duration_s);
-    run r = {.plan = plan, .pool = pool, .target = target, .log = log};
+    run r = {.plan = plan, .workload = workload, .target = target, .log = log};
     *log = (sv_load_log){.window_begin_ns = (uint64_t)(plan->warmup_s * (double)SV_NS_PER_S)};
     log->window_end_ns = r.end_ns = log->window_begin_ns + (uint64_t)(plan->duration_s * (double)SV_NS_PER_S);
     r.timeout_ns = (uint64_t)(plan->timeout_s * (double)SV_NS_PER_S);

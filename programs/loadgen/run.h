@@ -39,7 +39,7 @@ typedef struct sv_load_record {
     uint64_t done_ns;
     uint32_t texts;
     uint16_t status;
-    uint8_t kind;    /* of request (pool.h) */
+    uint8_t kind;    /* of request (workload.h) */
     uint8_t outcome; /* an sv_load_outcome */
 } sv_load_record;
 
@@ -54,7 +54,7 @@ typedef struct sv_load_log {
 
 /* Runs the plan; returns when every request is over: answered, failed, timed out or abandoned. *log is to be released by the
  * caller in any case. Errors: OUT_OF_MEMORY, SYSTEM. */
-senvec_status sv_load_run(const sv_load_plan *plan, const sv_load_pool *pool, const sv_load_target *target, sv_load_log *log,
+senvec_status sv_load_run(const sv_load_plan *plan, const sv_workload *workload, const sv_load_target *target, sv_load_log *log,
                           senvec_error *err);
 /* A zeroed one is accepted. */
 void sv_load_log_release(sv_load_log *log);

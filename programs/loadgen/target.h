@@ -2,7 +2,7 @@
 #ifndef SV_LOADGEN_TARGET_H
 #define SV_LOADGEN_TARGET_H
 
-#include "loadgen/pool.h"
+#include "loadgen/workload.h"
 
 /* X(name, text in the files): what became of a request. */
 #define SV_LOAD_OUTCOME_MAP(X)                                                                                                 \

@@ -36,7 +36,7 @@ typedef struct stage {
     size_t samples;
     senvec_model *model;
     senvec_model_info info;
-    sv_load_pool corpus, mixed;
+    sv_workload corpus, mixed;
     double capacity, mixed_capacity; /* requests/s */
     sv_row *row;
     size_t runs; /* asked for until now; those that results->batching has are not measured again */
@@ -62,7 +62,8 @@ typedef struct service {
     sv_batcher_target *target;
 } service;
 
-static senvec_status open_service(const stage *s, sv_policy policy, const sv_load_pool *pool, service *out, senvec_error *err) {
+static senvec_status open_service(const stage *s, sv_policy policy, const sv_workload *workload, service *out,
+                                  senvec_error *err) {
     const sv_batcher_options options = {
         .policy = policy,
         .target_ns = (uint64_t)(SV_BATCHING_BOUND_MS * 1e6),
@@ -72,7 +73,7 @@ static senvec_status open_service(const stage *s, sv_policy policy, const sv_loa
     };
     *out = (service){0};
     SENVEC_TRY(sv_batcher_open(s->model, &options, &out->batcher, err));
-    senvec_status status = sv_batcher_target_open(out->batcher, s->info.dimensions, pool, SLOTS, &out->target, err);
+    senvec_status status = sv_batcher_target_open(out->batcher, s->info.dimensions, workload, SLOTS, &out->target, err);
     if (status != SENVEC_OK)
         sv_batcher_close(out->batcher);
     return status;
@@ -95,13 +96,13 @@ static sv_load_plan open_loop(const stage *s, double rate) {
 }
 
 /* One run of a policy, and what it says. */
-static senvec_status run_plan(const stage *s, sv_policy policy, const sv_load_pool *pool, const sv_load_plan *plan,
+static senvec_status run_plan(const stage *s, sv_policy policy, const sv_workload *workload, const sv_load_plan *plan,
                               sv_load_figures *out, senvec_error *err) {
     service open;
     sv_load_log log = {0};
-    SENVEC_TRY(open_service(s, policy, pool, &open, err));
+    SENVEC_TRY(open_service(s, policy, workload, &open, err));
     sv_load_target driver = sv_batcher_target_driver(open.target);
-    senvec_status status = sv_load_run(plan, pool, &driver, &log, err);
+    senvec_status status = sv_load_run(plan, workload, &driver, &log, err);
     close_service(&open);
     if (status == SENVEC_OK)
         status = sv_load_judge(&log, s->samples, out, err);
@@ -111,7 +112,7 @@ static senvec_status run_plan(const stage *s, sv_policy policy, const sv_load_po
 
 /* Requests a second that the engine can do if they come together at once. A run with a handful of answers says little of that,
  * as a short one on a slow or busy machine is, so it is repeated for longer. */
-static senvec_status measure_capacity(const stage *s, const sv_load_pool *pool, double *out, senvec_error *err) {
+static senvec_status measure_capacity(const stage *s, const sv_workload *workload, double *out, senvec_error *err) {
     sv_load_figures figures;
     for (double seconds = s->run_s;; seconds *= 2) {
         const sv_load_plan plan = {.loop = SV_LOAD_CLOSED_LOOP,
@@ -121,7 +122,7 @@ static senvec_status measure_capacity(const stage *s, const sv_load_pool *pool, 
                                    .timeout_s = TIMEOUT_S,
                                    .seed = s->options->seed,
                                    .cancelled = s->options->cancelled};
-        SENVEC_TRY(run_plan(s, SV_POLICY_GREEDY, pool, &plan, &figures, err));
+        SENVEC_TRY(run_plan(s, SV_POLICY_GREEDY, workload, &plan, &figures, err));
         if (figures.all.answered >= LEAST_ANSWERS || seconds >= MOST_CAPACITY_S || is_cancelled(s))
             break;
     }
@@ -133,28 +134,28 @@ static senvec_status checkpoint(const stage *s, senvec_error *err) {
     return s->options->checkpoint ? s->options->checkpoint(s->options->checkpoint_context, err) : SENVEC_OK;
 }
 
-static json_t *describe_run(const stage *s, const char *policy, const sv_load_pool *pool, double rate,
+static json_t *describe_run(const stage *s, const char *policy, const sv_workload *workload, double rate,
                             const sv_load_figures *figures) {
-    json_t *run = sv_load_figures_json(figures, pool);
-    double capacity = pool == &s->mixed ? s->mixed_capacity : s->capacity;
+    json_t *run = sv_load_figures_json(figures, workload);
+    double capacity = workload == &s->mixed ? s->mixed_capacity : s->capacity;
     json_object_set_new(run, "policy", json_string(policy));
-    json_object_set_new(run, "set", json_string(pool == &s->mixed ? "mixed" : "corpus"));
+    json_object_set_new(run, "set", json_string(workload == &s->mixed ? "mixed" : "corpus"));
     json_object_set_new(run, "rate", json_real(rate));
     json_object_set_new(run, "part", json_real(rate / capacity));
     return run;
 }
 
-static senvec_status measure_run(stage *s, sv_policy policy, const sv_load_pool *pool, double rate, senvec_error *err) {
+static senvec_status measure_run(stage *s, sv_policy policy, const sv_workload *workload, double rate, senvec_error *err) {
     sv_load_figures figures;
     const sv_load_plan plan = open_loop(s, rate);
     if (s->runs++ < json_array_size(json_object_get(s->results->batching, "runs"))) {
         show_progress(s, s->run_s, "adaptive batching");
         return SENVEC_OK;
     }
-    senvec_status status = run_plan(s, policy, pool, &plan, &figures, err);
+    senvec_status status = run_plan(s, policy, workload, &plan, &figures, err);
     if (status == SENVEC_OK && !is_cancelled(s) &&
         json_array_append_new(json_object_get(s->results->batching, "runs"),
-                              describe_run(s, sv_policy_names[policy], pool, rate, &figures)) != 0)
+                              describe_run(s, sv_policy_names[policy], workload, rate, &figures)) != 0)
         status = no_memory(err);
     show_progress(s, s->run_s, "adaptive batching");
     if (status == SENVEC_OK && !is_cancelled(s))
@@ -315,8 +316,8 @@ static bool goes_on(const stage *s) {
 
 static senvec_status measure(stage *s, const sv_texts *texts, senvec_error *err) {
     const sv_mix one = {1, {1}, {1}};
-    SENVEC_TRY(sv_load_pool_make(&s->corpus, texts->texts, texts->count, &one, NULL, s->options->seed, err));
-    SENVEC_TRY(sv_load_pool_make(&s->mixed, texts->texts, texts->count, &one, &mixed_words, s->options->seed, err));
+    SENVEC_TRY(sv_workload_make(&s->corpus, texts->texts, texts->count, &one, NULL, s->options->seed, err));
+    SENVEC_TRY(sv_workload_make(&s->mixed, texts->texts, texts->count, &one, &mixed_words, s->options->seed, err));
     if (goes_on(s)) {
         s->capacity = json_number_value(json_object_get(s->results->batching, "capacity_per_s"));
         s->mixed_capacity = json_number_value(json_object_get(s->results->batching, "mixed_capacity_per_s"));
@@ -377,8 +378,8 @@ senvec_status sv_study_batching(sv_results *results, const sv_study_options *opt
     SENVEC_TRY(open_model(&s, path, err));
     senvec_status status = measure(&s, texts, err);
     s.row->peak_rss_bytes = sv_own_peak_rss();
-    sv_load_pool_release(&s.corpus);
-    sv_load_pool_release(&s.mixed);
+    sv_workload_release(&s.corpus);
+    sv_workload_release(&s.mixed);
     senvec_model_free(s.model);
     return status;
 }

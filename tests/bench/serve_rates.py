@@ -280,7 +280,7 @@ def cache(bench):
     """Throughput with half of the texts repeated over that with none, of the same server."""
     bench.start("--cache", 64)
     for clients, texts in ((4, 32), (32, 1)):
-        common = ("--clients", clients, "--batch", texts, "--form", "openai-base64", "-d", 3 if bench.quick else 8)
+        common = ("--clients", clients, "--batch", texts, "--dialect", "openai-base64", "-d", 3 if bench.quick else 8)
         bench.load(*common, "--repeat", 1)  # the repeated texts are there
         ratios = []
         for _ in range(3):

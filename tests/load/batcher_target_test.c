@@ -23,17 +23,17 @@ static void run_plan(const sv_load_plan *plan, const sv_batcher_options *options
     senvec_model *model;
     sv_batcher *batcher;
     sv_batcher_target *target;
-    sv_load_pool pool;
+    sv_workload workload;
     sv_mix sizes, lengths;
     sv_load_log log;
     assert_int_equal(sv_mix_parse("1:5,7:1", 10, "size", &sizes, &err), SENVEC_OK);
     assert_int_equal(sv_mix_parse("2,20", 100, "words", &lengths, &err), SENVEC_OK);
-    assert_int_equal(sv_load_pool_make(&pool, texts, 3, &sizes, &lengths, 1, &err), SENVEC_OK);
+    assert_int_equal(sv_workload_make(&workload, texts, 3, &sizes, &lengths, 1, &err), SENVEC_OK);
     assert_int_equal(senvec_model_open(TEST_TINY_MODEL, NULL, &model, &err), SENVEC_OK);
     assert_int_equal(sv_batcher_open(model, options, &batcher, &err), SENVEC_OK);
-    assert_int_equal(sv_batcher_target_open(batcher, DIMENSIONS, &pool, requests, &target, &err), SENVEC_OK);
+    assert_int_equal(sv_batcher_target_open(batcher, DIMENSIONS, &workload, requests, &target, &err), SENVEC_OK);
     sv_load_target driver = sv_batcher_target_driver(target);
-    assert_int_equal(sv_load_run(plan, &pool, &driver, &log, &err), SENVEC_OK);
+    assert_int_equal(sv_load_run(plan, &workload, &driver, &log, &err), SENVEC_OK);
     assert_int_equal(sv_load_judge(&log, 10, figures, &err), SENVEC_OK);
     for (size_t i = 0; i < log.count; i++)
         assert_true(log.records[i].done_ns >= log.records[i].due_ns);
@@ -41,7 +41,7 @@ static void run_plan(const sv_load_plan *plan, const sv_batcher_options *options
     sv_batcher_target_close(target);
     sv_batcher_close(batcher);
     senvec_model_free(model);
-    sv_load_pool_release(&pool);
+    sv_workload_release(&workload);
 }
 
 static void test_answered(void **state) {

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "loadgen/form.h"
 #include "loadgen/http_answer.h"
+#include "loadgen/load_dialect.h"
 #include "loadgen/url.h"
 
 static void test_url(void **state) {
@@ -146,35 +146,35 @@ static void test_wrong_answers(void **state) {
 static void test_forms(void **state) {
     (void)state;
     static const struct {
-        sv_load_form form;
+        sv_load_dialect dialect;
         size_t texts;
         const char *body;
         bool right;
     } cases[] = {
-        {SV_FORM_OPENAI, 2, "{\"data\":[{\"index\":0,\"embedding\":[1,2.5]},{\"index\":1,\"embedding\":[3,4]}]}", true},
-        {SV_FORM_OPENAI, 1, "{\"data\":[{\"index\":1,\"embedding\":[1]}]}", false},
-        {SV_FORM_OPENAI, 1, "{\"data\":[{\"embedding\":[1]}]}", false},
-        {SV_FORM_OPENAI, 2, "{\"data\":[{\"index\":0,\"embedding\":[1]}]}", false},
-        {SV_FORM_OPENAI, 1, "{\"data\":[{\"index\":0,\"embedding\":\"AACAPw==\"}]}", false},
-        {SV_FORM_OPENAI_BASE64, 1, "{\"data\":[{\"index\":0,\"embedding\":\"AACAPw==\"}]}", true},
-        {SV_FORM_OPENAI, 1, "{\"error\":\"x\"}", false},
-        {SV_FORM_TEI, 2, "[[1,2],[3,4]]", true},
-        {SV_FORM_TEI, 2, "[[1,2],[3]]", false},
-        {SV_FORM_TEI, 1, "[[null]]", false},
-        {SV_FORM_TEI, 1, "[[]]", false},
-        {SV_FORM_TEI, 1, "[[1", false},
-        {SV_FORM_OLLAMA, 1, "{\"embeddings\":[[1,2]]}", true},
-        {SV_FORM_OLLAMA, 1, "[[1,2]]", false},
+        {SV_LOAD_DIALECT_OPENAI, 2, "{\"data\":[{\"index\":0,\"embedding\":[1,2.5]},{\"index\":1,\"embedding\":[3,4]}]}", true},
+        {SV_LOAD_DIALECT_OPENAI, 1, "{\"data\":[{\"index\":1,\"embedding\":[1]}]}", false},
+        {SV_LOAD_DIALECT_OPENAI, 1, "{\"data\":[{\"embedding\":[1]}]}", false},
+        {SV_LOAD_DIALECT_OPENAI, 2, "{\"data\":[{\"index\":0,\"embedding\":[1]}]}", false},
+        {SV_LOAD_DIALECT_OPENAI, 1, "{\"data\":[{\"index\":0,\"embedding\":\"AACAPw==\"}]}", false},
+        {SV_LOAD_DIALECT_OPENAI_BASE64, 1, "{\"data\":[{\"index\":0,\"embedding\":\"AACAPw==\"}]}", true},
+        {SV_LOAD_DIALECT_OPENAI, 1, "{\"error\":\"x\"}", false},
+        {SV_LOAD_DIALECT_TEI, 2, "[[1,2],[3,4]]", true},
+        {SV_LOAD_DIALECT_TEI, 2, "[[1,2],[3]]", false},
+        {SV_LOAD_DIALECT_TEI, 1, "[[null]]", false},
+        {SV_LOAD_DIALECT_TEI, 1, "[[]]", false},
+        {SV_LOAD_DIALECT_TEI, 1, "[[1", false},
+        {SV_LOAD_DIALECT_OLLAMA, 1, "{\"embeddings\":[[1,2]]}", true},
+        {SV_LOAD_DIALECT_OLLAMA, 1, "[[1,2]]", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *why = "unset";
-        bool right = sv_load_form_check(cases[i].form, cases[i].body, strlen(cases[i].body), cases[i].texts, &why);
+        bool right = sv_load_dialect_check(cases[i].dialect, cases[i].body, strlen(cases[i].body), cases[i].texts, &why);
         if (right != cases[i].right || right == (why != NULL))
             fail_msg("case %zu", i);
     }
     char head[100];
-    assert_true(sv_load_form_head(SV_FORM_OPENAI, "\"m\"", head, sizeof head) > 0);
-    assert_int_equal(sv_load_form_head(SV_FORM_OPENAI, "\"m\"", head, 10), 0);
+    assert_true(sv_load_dialect_head(SV_LOAD_DIALECT_OPENAI, "\"m\"", head, sizeof head) > 0);
+    assert_int_equal(sv_load_dialect_head(SV_LOAD_DIALECT_OPENAI, "\"m\"", head, 10), 0);
 }
 
 int main(void) {

@@ -18,23 +18,23 @@
 #define MS UINT64_C(1000000)
 
 /* Texts of one word, requests of one text. */
-static void make_pool(sv_load_pool *pool) {
+static void make_workload(sv_workload *workload) {
     const senvec_text text = {"word", 4};
     senvec_error err;
     sv_mix one;
     assert_int_equal(sv_mix_parse("1", 10, "size", &one, &err), SENVEC_OK);
-    assert_int_equal(sv_load_pool_make(pool, &text, 1, &one, NULL, 1, &err), SENVEC_OK);
+    assert_int_equal(sv_workload_make(workload, &text, 1, &one, NULL, 1, &err), SENVEC_OK);
 }
 
 /* Runs the plan against the simulation and judges it. */
 static void run_plan(const sv_load_plan *plan, simulation *s, sv_load_log *log, sv_load_figures *figures) {
-    sv_load_pool pool;
+    sv_workload workload;
     senvec_error err;
     sv_load_target target = simulation_target(s);
-    make_pool(&pool);
-    assert_int_equal(sv_load_run(plan, &pool, &target, log, &err), SENVEC_OK);
+    make_workload(&workload);
+    assert_int_equal(sv_load_run(plan, &workload, &target, log, &err), SENVEC_OK);
     assert_int_equal(sv_load_judge(log, 1000, figures, &err), SENVEC_OK);
-    sv_load_pool_release(&pool);
+    sv_workload_release(&workload);
 }
 
 static bool has_reason(const sv_load_figures *figures, const char *words) {
@@ -122,27 +122,27 @@ static void test_pool(void **state) {
     const senvec_text texts[] = {{"one  two\tthree", 14}, {"", 0}, {" four ", 6}};
     const senvec_text blank = {" ", 1};
     sv_mix sizes, lengths;
-    sv_load_pool pool;
+    sv_workload workload;
     senvec_error err;
     assert_int_equal(sv_mix_parse("1,4", 10, "size", &sizes, &err), SENVEC_OK);
     assert_int_equal(sv_mix_parse("2,7", 10, "words", &lengths, &err), SENVEC_OK);
-    assert_int_equal(sv_load_pool_make(&pool, &blank, 1, &sizes, &lengths, 1, &err), SENVEC_INVALID_ARGUMENT);
-    assert_int_equal(sv_load_pool_make(&pool, texts, 3, &sizes, &lengths, 1, &err), SENVEC_OK);
-    assert_int_equal(sv_load_kinds(&pool), 4);
+    assert_int_equal(sv_workload_make(&workload, &blank, 1, &sizes, &lengths, 1, &err), SENVEC_INVALID_ARGUMENT);
+    assert_int_equal(sv_workload_make(&workload, texts, 3, &sizes, &lengths, 1, &err), SENVEC_OK);
+    assert_int_equal(sv_load_kinds(&workload), 4);
     for (size_t s = 0; s < 2; s++)
-        for (size_t i = 0; i < pool.sets[s].count; i++)
-            assert_int_equal(count_words(pool.sets[s].texts[i]), lengths.values[s]);
+        for (size_t i = 0; i < workload.sets[s].count; i++)
+            assert_int_equal(count_words(workload.sets[s].texts[i]), lengths.values[s]);
     sv_random random;
     sv_random_seed(&random, 1);
     for (size_t i = 0; i < 100; i++) {
-        sv_load_request request = sv_load_draw(&pool, &random);
+        sv_load_request request = sv_load_draw(&workload, &random);
         size_t count, words;
-        sv_load_kind(&pool, request.kind, &count, &words);
+        sv_load_kind(&workload, request.kind, &count, &words);
         assert_int_equal(count, request.count);
         assert_int_equal(words, lengths.values[request.length]);
-        assert_true(sv_load_text_index(&pool, &request, count - 1) < pool.sets[request.length].count);
+        assert_true(sv_load_text_index(&workload, &request, count - 1) < workload.sets[request.length].count);
     }
-    sv_load_pool_release(&pool);
+    sv_workload_release(&workload);
 }
 
 /* A known delay comes out as it is, whatever the arrivals. */
@@ -352,21 +352,21 @@ static void test_find_rate(void **state) {
     (void)state;
     simulation s = {.service_ns = 1 * MS, .one_server = true};
     sv_load_target target = simulation_target(&s);
-    sv_load_pool pool;
+    sv_workload workload;
     senvec_error err;
     size_t steps = 0;
     double rate = 0;
     sv_load_plan plan = {.loop = SV_LOAD_POISSON, .rate = 100, .warmup_s = 1, .duration_s = 60, .timeout_s = 10};
     sv_load_goal goal = {
         .bound_ms = 20, .most_rate = 1e6, .tolerance = 0.02, .samples = 1000, .step = count_step, .step_context = &steps};
-    make_pool(&pool);
-    assert_int_equal(sv_load_find_rate(&plan, &goal, &pool, &target, &rate, &err), SENVEC_OK);
+    make_workload(&workload);
+    assert_int_equal(sv_load_find_rate(&plan, &goal, &workload, &target, &rate, &err), SENVEC_OK);
     assert_near(rate, 890, 0.04);
     assert_in_range(steps, 6, 14);
     s = (simulation){.fail_every = 1, .failure = SV_LOAD_STATUS};
-    assert_int_equal(sv_load_find_rate(&plan, &goal, &pool, &target, &rate, &err), SENVEC_OK);
+    assert_int_equal(sv_load_find_rate(&plan, &goal, &workload, &target, &rate, &err), SENVEC_OK);
     assert_true(rate == 0);
-    sv_load_pool_release(&pool);
+    sv_workload_release(&workload);
 }
 
 int main(void) {

@@ -58,12 +58,12 @@ class LoadTest(unittest.TestCase):
         for word in ("senvec load: ",) + words:
             self.assertIn(word, result.stderr)
 
-    def test_forms_mixes_and_loops(self):
+    def test_dialects_mixes_and_loops(self):
         with stub("--delay", "fixed:1") as url:
-            for form in ("openai", "openai-base64", "tei", "ollama"):
+            for dialect in ("openai", "openai-base64", "tei", "ollama"):
                 loops = (("--rate", 300), ("--rate", 300, "--constant"), ("--clients", 4))
-                for loop in loops if form == "openai" else loops[:1]:
-                    arguments = ("--form", form, "--warmup", 0.1, "-b", "1:3,32:1", "-w", "4,50", *loop)
+                for loop in loops if dialect == "openai" else loops[:1]:
+                    arguments = ("--dialect", dialect, "--warmup", 0.1, "-b", "1:3,32:1", "-w", "4,50", *loop)
                     for seconds in (0.3, 3, 30):  # clients ask as often as the machine lets them
                         run = self.measure(url, "-d", seconds, *arguments)[1]["runs"][0]
                         if run["requests"] > 20:
@@ -78,7 +78,8 @@ class LoadTest(unittest.TestCase):
 
     def test_no_keep_alive_and_a_path_of_its_own(self):
         with stub() as url:
-            _, run = self.measure(url + "/v1/embeddings", "--no-keep-alive", "--rate", 200, "-d", 0.5)
+            result, run = self.measure(url + "/v1/embeddings", "--no-keep-alive", "--rate", 200, "-d", 0.5, "--form", "openai")
+            self.assertIn("'--form' is called '--dialect' now", result.stderr)
             self.assertEqual(run["runs"][0]["outcomes"]["answered"], run["runs"][0]["requests"])
             self.assertFalse(run["keep_alive"])
 
@@ -114,7 +115,7 @@ class LoadTest(unittest.TestCase):
             self.fails(load(f"http://127.0.0.1:{port}"), 1, "Connection refused", "is the server running?")
         self.fails(load("http://a..b"), 1, "no such host")
 
-    def test_wrong_form(self):
+    def test_wrong_dialect(self):
         with stub() as url:
             self.fails(load(url + "/embed", "-d", 0.5), 1, "the body has no list of vectors")
 
@@ -124,7 +125,7 @@ class LoadTest(unittest.TestCase):
                                 (("http://a", "--batch", "0"), "--batch"), (("http://a", "--words", "x"), "--words"),
                                 (("http://a", "--clients", 2, "--p99", 5), "closed loop"),
                                 (("http://a", "--clients", 2, "--constant"), "open loop"),
-                                (("http://a", "--form", "x"), "form"), (("http://a", "--api-key", "a\nb"), "API key")):
+                                (("http://a", "--dialect", "x"), "dialect"), (("http://a", "--api-key", "a\nb"), "API key")):
             with self.subTest(arguments):
                 result = load(*arguments)
                 self.assertEqual(result.returncode, 2, result.stderr)

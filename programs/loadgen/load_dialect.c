@@ -1,42 +1,42 @@
-#include "loadgen/form.h"
+#include "loadgen/load_dialect.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
-const char *const sv_load_form_choices[] = {
-    [SV_FORM_OPENAI] = "openai",
-    [SV_FORM_OPENAI_BASE64] = "openai-base64",
-    [SV_FORM_TEI] = "tei",
-    [SV_FORM_OLLAMA] = "ollama",
+const char *const sv_load_dialect_choices[] = {
+    [SV_LOAD_DIALECT_OPENAI] = "openai",
+    [SV_LOAD_DIALECT_OPENAI_BASE64] = "openai-base64",
+    [SV_LOAD_DIALECT_TEI] = "tei",
+    [SV_LOAD_DIALECT_OLLAMA] = "ollama",
     NULL,
 };
 
-const char *sv_load_form_path(sv_load_form form) {
-    switch (form) {
-    case SV_FORM_TEI:
+const char *sv_load_dialect_path(sv_load_dialect dialect) {
+    switch (dialect) {
+    case SV_LOAD_DIALECT_TEI:
         return "/embed";
-    case SV_FORM_OLLAMA:
+    case SV_LOAD_DIALECT_OLLAMA:
         return "/api/embed";
     default:
         return "/v1/embeddings";
     }
 }
 
-size_t sv_load_form_head(sv_load_form form, const char *model, char *out, size_t size) {
+size_t sv_load_dialect_head(sv_load_dialect dialect, const char *model, char *out, size_t size) {
     int length;
-    if (form == SV_FORM_TEI)
+    if (dialect == SV_LOAD_DIALECT_TEI)
         length = snprintf(out, size, "{\"truncate\":true,\"inputs\":["); /* TEI refuses texts that are too long otherwise */
-    else if (form == SV_FORM_OPENAI_BASE64)
+    else if (dialect == SV_LOAD_DIALECT_OPENAI_BASE64)
         length = snprintf(out, size, "{\"model\":%s,\"encoding_format\":\"base64\",\"input\":[", model);
     else
         length = snprintf(out, size, "{\"model\":%s,\"input\":[", model);
     return length > 0 && (size_t)length < size ? (size_t)length : 0;
 }
 
-static const json_t *vector_of(sv_load_form form, const json_t *list, size_t index) {
+static const json_t *vector_of(sv_load_dialect dialect, const json_t *list, size_t index) {
     const json_t *item = json_array_get(list, index);
-    if (form != SV_FORM_OPENAI && form != SV_FORM_OPENAI_BASE64)
+    if (dialect != SV_LOAD_DIALECT_OPENAI && dialect != SV_LOAD_DIALECT_OPENAI_BASE64)
         return item;
     const json_t *position = json_object_get(item, "index");
     return json_is_integer(position) && (size_t)json_integer_value(position) == index ? json_object_get(item, "embedding")
@@ -44,8 +44,8 @@ static const json_t *vector_of(sv_load_form form, const json_t *list, size_t ind
 }
 
 /* Numbers, or characters, of a vector; 0: it is none. */
-static size_t vector_length(sv_load_form form, const json_t *vector) {
-    if (form == SV_FORM_OPENAI_BASE64)
+static size_t vector_length(sv_load_dialect dialect, const json_t *vector) {
+    if (dialect == SV_LOAD_DIALECT_OPENAI_BASE64)
         return json_string_length(vector);
     for (size_t i = 0; i < json_array_size(vector); i++)
         if (!json_is_number(json_array_get(vector, i)))
@@ -53,11 +53,11 @@ static size_t vector_length(sv_load_form form, const json_t *vector) {
     return json_array_size(vector);
 }
 
-bool sv_load_form_check(sv_load_form form, const char *body, size_t length, size_t texts, const char **why) {
+bool sv_load_dialect_check(sv_load_dialect dialect, const char *body, size_t length, size_t texts, const char **why) {
     json_t *root = json_loadb(body, length, 0, NULL);
-    const json_t *list = form == SV_FORM_TEI      ? root
-                         : form == SV_FORM_OLLAMA ? json_object_get(root, "embeddings")
-                                                  : json_object_get(root, "data");
+    const json_t *list = dialect == SV_LOAD_DIALECT_TEI      ? root
+                         : dialect == SV_LOAD_DIALECT_OLLAMA ? json_object_get(root, "embeddings")
+                                                             : json_object_get(root, "data");
     *why = NULL;
     if (!root)
         *why = "the body is no JSON";
@@ -67,7 +67,7 @@ bool sv_load_form_check(sv_load_form form, const char *body, size_t length, size
         *why = "the body has another number of vectors than of texts";
     size_t dimensions = 0;
     for (size_t i = 0; i < texts && !*why; i++) {
-        size_t numbers = vector_length(form, vector_of(form, list, i));
+        size_t numbers = vector_length(dialect, vector_of(dialect, list, i));
         if (numbers == 0 || (i > 0 && numbers != dimensions))
             *why = "a vector is missing, empty, out of order or of another length than the first";
         dimensions = numbers;

@@ -1,4 +1,4 @@
-#include "loadgen/pool.h"
+#include "loadgen/workload.h"
 
 #include <string.h>
 
@@ -60,28 +60,28 @@ static senvec_status compose(sv_arena *arena, cursor from, size_t words, senvec_
     return SENVEC_OK;
 }
 
-static senvec_status fill(sv_load_pool *pool, const senvec_text *texts, size_t count, uint64_t seed, senvec_error *err) {
-    bool composed = pool->lengths.count > 0;
+static senvec_status fill(sv_workload *workload, const senvec_text *texts, size_t count, uint64_t seed, senvec_error *err) {
+    bool composed = workload->lengths.count > 0;
     sv_random random;
     sv_random_seed(&random, seed);
     if (composed && !has_word(texts, count))
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
                        "the texts hold no word, so none of a given length can be made of them");
-    pool->set_count = composed ? pool->lengths.count : 1;
-    for (size_t s = 0; s < pool->set_count; s++) {
-        sv_load_set *set = &pool->sets[s];
+    workload->set_count = composed ? workload->lengths.count : 1;
+    for (size_t s = 0; s < workload->set_count; s++) {
+        sv_load_set *set = &workload->sets[s];
         size_t wanted = composed ? COMPOSED_TEXTS : count;
         void *memory;
-        SENVEC_TRY(sv_arena_alloc(&pool->arena, wanted, sizeof(senvec_text), "texts", &memory, err));
+        SENVEC_TRY(sv_arena_alloc(&workload->arena, wanted, sizeof(senvec_text), "texts", &memory, err));
         set->texts = memory;
         for (; set->count < wanted; set->count++) {
             senvec_text *text = &set->texts[set->count];
             if (composed) {
                 cursor from = {texts, count, (size_t)sv_random_below(&random, count), 0};
-                SENVEC_TRY(compose(&pool->arena, from, pool->lengths.values[s], text, err));
+                SENVEC_TRY(compose(&workload->arena, from, workload->lengths.values[s], text, err));
             } else {
                 const senvec_text *given = &texts[set->count];
-                SENVEC_TRY(sv_arena_string(&pool->arena, given->data, given->length, &text->data, err));
+                SENVEC_TRY(sv_arena_string(&workload->arena, given->data, given->length, &text->data, err));
                 text->length = given->length;
             }
         }
@@ -89,43 +89,43 @@ static senvec_status fill(sv_load_pool *pool, const senvec_text *texts, size_t c
     return SENVEC_OK;
 }
 
-senvec_status sv_load_pool_make(sv_load_pool *pool, const senvec_text *texts, size_t count, const sv_mix *sizes,
-                                const sv_mix *lengths, uint64_t seed, senvec_error *err) {
-    *pool = (sv_load_pool){.sizes = *sizes};
+senvec_status sv_workload_make(sv_workload *workload, const senvec_text *texts, size_t count, const sv_mix *sizes,
+                               const sv_mix *lengths, uint64_t seed, senvec_error *err) {
+    *workload = (sv_workload){.sizes = *sizes};
     if (lengths)
-        pool->lengths = *lengths;
-    sv_arena_init(&pool->arena, NULL);
-    senvec_status status = fill(pool, texts, count, seed, err);
+        workload->lengths = *lengths;
+    sv_arena_init(&workload->arena, NULL);
+    senvec_status status = fill(workload, texts, count, seed, err);
     if (status != SENVEC_OK)
-        sv_load_pool_release(pool);
+        sv_workload_release(workload);
     return status;
 }
 
-void sv_load_pool_release(sv_load_pool *pool) {
-    sv_arena_release(&pool->arena);
-    *pool = (sv_load_pool){0};
+void sv_workload_release(sv_workload *workload) {
+    sv_arena_release(&workload->arena);
+    *workload = (sv_workload){0};
 }
 
-size_t sv_load_kinds(const sv_load_pool *pool) {
-    return pool->set_count * pool->sizes.count;
+size_t sv_load_kinds(const sv_workload *workload) {
+    return workload->set_count * workload->sizes.count;
 }
 
-void sv_load_kind(const sv_load_pool *pool, size_t kind, size_t *texts, size_t *words) {
-    *texts = pool->sizes.values[kind % pool->sizes.count];
-    *words = pool->lengths.count ? pool->lengths.values[kind / pool->sizes.count] : 0;
+void sv_load_kind(const sv_workload *workload, size_t kind, size_t *texts, size_t *words) {
+    *texts = workload->sizes.values[kind % workload->sizes.count];
+    *words = workload->lengths.count ? workload->lengths.values[kind / workload->sizes.count] : 0;
 }
 
-sv_load_request sv_load_draw(const sv_load_pool *pool, sv_random *random) {
-    size_t length = pool->lengths.count ? sv_mix_draw(&pool->lengths, random) : 0;
-    size_t size = sv_mix_draw(&pool->sizes, random);
+sv_load_request sv_load_draw(const sv_workload *workload, sv_random *random) {
+    size_t length = workload->lengths.count ? sv_mix_draw(&workload->lengths, random) : 0;
+    size_t size = sv_mix_draw(&workload->sizes, random);
     return (sv_load_request){
         .length = length,
-        .kind = length * pool->sizes.count + size,
-        .first = (size_t)sv_random_below(random, pool->sets[length].count),
-        .count = pool->sizes.values[size],
+        .kind = length * workload->sizes.count + size,
+        .first = (size_t)sv_random_below(random, workload->sets[length].count),
+        .count = workload->sizes.values[size],
     };
 }
 
-size_t sv_load_text_index(const sv_load_pool *pool, const sv_load_request *request, size_t i) {
-    return (request->first + i) % pool->sets[request->length].count;
+size_t sv_load_text_index(const sv_workload *workload, const sv_load_request *request, size_t i) {
+    return (request->first + i) % workload->sets[request->length].count;
 }
