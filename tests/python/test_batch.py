@@ -131,7 +131,8 @@ class Batch(unittest.TestCase):
         pa.parquet.write_table(self.table.slice(0, 130), self.path("a.parquet"), row_group_size=20)
         pa.parquet.write_table(self.table.slice(130), self.path("b.parquet"), row_group_size=60)
         made = {}
-        for number, piece in pieces([self.path("a.parquet"), self.path("b.parquet")], "text", ROWS, lambda number: number % 5 == 3):
+        files = [self.path("a.parquet"), self.path("b.parquet")]
+        for number, piece in pieces(files, "text", ROWS, lambda number: number % 5 == 3):
             made.setdefault(number, []).append(piece)
         expected = {3: range(120, 130), 8: range(130 + 4 * ROWS, 130 + 5 * ROWS), 13: range(130 + 9 * ROWS, COUNT)}
         self.assertEqual({number: [row for piece in found[:-1] for row in piece.column("id").to_pylist()]

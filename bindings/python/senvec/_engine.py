@@ -282,7 +282,7 @@ class Engine:
         self.each_piece(batch, work, advance)
 
     def space_id(self) -> str:
-        """Which vectors can be compared with this model's. The first call for a model reads its weights. Raises senvec.Error."""
+        """Which vectors can be compared with this model's. A model's first call reads its weights. Raises senvec.Error."""
         made = ctypes.create_string_buffer(_library.SPACE_ID_SIZE)
         error = ErrorRecord()
         status = library.senvec_model_space_id(self.handle, made, byref(error))

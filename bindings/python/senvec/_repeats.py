@@ -1,8 +1,9 @@
 """Vectors of the texts that a run has had, so that a repeated text isn't computed again.
 
 Texts are known by 128 bits of BLAKE2b. The index is some sorted runs of 64 bits with row numbers, merged as they grow, and the
-other 64 bits by row: about 20 bytes a text, without an object of Python for each. The vectors lie in a file without a name, which goes
-with the process. Both have a limit: when it is reached, or the disk is full, what is known stays known and nothing is added.
+other 64 bits by row: about 20 bytes a text, without an object of Python for each. The vectors lie in a file without a name,
+which goes with the process. Both have a limit: when it is reached, or the disk is full, what is known stays known and nothing
+is added.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Files of texts to Parquet shards of vectors, exactly once: `python -m senvec.batch IN... -o DIR --column text`.
 
 Reads Parquet, Arrow IPC, CSV and JSON lines with pyarrow (`pip install senvec[arrow]`) in pieces, so memory doesn't grow with
-the files. Reader, engine and writer work at the same time. Each shard is written under a temporary name, flushed to the disk and
-renamed; then one line is added to DIR/manifest.jsonl. The first line of the manifest says what the run is of: model, options,
-and each input's name, size and a checksum of parts of it. `resume` goes on after whatever ended a run, and refuses where that
-line would be another one. A shard without its line is made again; since a vector depends on its text alone, it then has the same
-bytes.
+the files. Reader, engine and writer work at the same time. Each shard is written under a temporary name, flushed to the disk
+and renamed; then one line is added to DIR/manifest.jsonl. The first line of the manifest says what the run is of: model,
+options, and each input's name, size and a checksum of parts of it. `resume` goes on after whatever ended a run, and refuses
+where that line would be another one. A shard without its line is made again; since a vector depends on its text alone, it then
+has the same bytes.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def embed(
     check_precision(precision)
     part, parts = shard
     if rows < 1 or repeats < 0 or not 0 <= part < parts:
-        raise ValueError(f"rows={rows}, repeats={repeats}, shard={shard}: give at least one row, no negative number, and (i, n) "
-                         "with 0 <= i < n")
+        raise ValueError(f"rows={rows}, repeats={repeats}, shard={shard}: give at least one row, no negative number, and "
+                         "(i, n) with 0 <= i < n")
     paths = paths_of([inputs] if isinstance(inputs, str) else list(inputs))
     opened = model if isinstance(model, SentenceTransformer) else SentenceTransformer(model)
     facts = opened.info
@@ -122,8 +122,8 @@ def main() -> int:
         written = embed(
             arguments.inputs, arguments.out, column=arguments.column,
             keep=arguments.keep.split(",") if arguments.keep is not None else None, model=model, precision=arguments.precision,
-            rows=arguments.rows, resume=arguments.resume, shard=(int(part), int(parts)), repeats=arguments.repeats, store=arguments.store,
-            progress=sys.stderr.isatty(), normalize_embeddings=arguments.normalize,
+            rows=arguments.rows, resume=arguments.resume, shard=(int(part), int(parts)), repeats=arguments.repeats,
+            store=arguments.store, progress=sys.stderr.isatty(), normalize_embeddings=arguments.normalize,
         )
         print(f"{written['rows']} rows in {written['shards']} shards: {written['computed']} texts computed, "
               f"{written['repeated']} repeated, {written['stored']} stored by earlier runs", file=sys.stderr)

@@ -1,10 +1,10 @@
 """A store of vectors by text, so that tomorrow's run computes what is new: a SQLite file.
 
-SQLite, because it comes with Python, is safe against crashes and for several processes at a time (a journal, WAL; one writes, the others
-wait or read), and is quick enough: 3 us to find a vector of 384 floats and 8 us to add one, where computing it takes 100 us and
-more. LMDB finds in less, and would be a package more. The file must be on a local disk, as SQLite's journal asks for.
+SQLite, because it comes with Python, is safe against crashes and for several processes at a time (a journal, WAL; one writes,
+the others wait or read), and is quick enough: 3 us to find a vector of 384 floats and 8 us to add one, where computing it takes
+100 us and more. LMDB would be a package more. The file must be on a local disk, as SQLite's journal asks for.
 
-A vector is found by a 128-bit hash of its text within a space: model, precision and tier computed in, version of senvec, prompt,
+A vector is found by a 128-bit hash of its text within a space: model, precision, tier, version of senvec, prompt,
 normalisation, dimensions. Other spaces may be in the same file. What is kept is float32, from which every output form is made.
 """
 
