@@ -16,7 +16,7 @@ import pyarrow.parquet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PIECE_ROWS = 4096
+PIECE_ROWS = 2048
 _PIECE_BYTES = 16 << 20
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10
 
