@@ -90,7 +90,8 @@ class Cache(unittest.TestCase):
     def test_load_is_computed(self):
         with Service() as s, tempfile.TemporaryDirectory() as folder:
             def load(*arguments):
-                command = [service.SENVEC, "load", s.address, "-q", "--clients", "2", "--batch", "8", "-d", "1", "--samples", "1"]
+                command = [service.SENVEC, "load", s.address, "-q", "--clients", "2", "--batch", "8", "-d", "1", "--samples",
+                           "1"]
                 done = subprocess.run([*command, "--json", Path(folder, "x"), *arguments], check=True, capture_output=True,
                                       text=True)
                 return done.stdout, json.loads(Path(folder, "x").read_text())["repeat"]
