@@ -23,9 +23,25 @@
 #define WORKERS_NICE 5
 #define NO_SLOT UINT32_MAX
 
+/* A worker's place at a model. */
+typedef struct model_seat {
+    senvec_session *session;
+    float *out; /* (SV_MAX_BATCH_TEXTS, dimensions) */
+} model_seat;
+
+struct sv_batcher_model {
+    const senvec_model *model;
+    senvec_task task;
+    size_t dimensions;
+    double square_cost, linear_macs;
+    model_seat *seats;      /* (the batcher's sessions) */
+    sv_result_cache *cache; /* NULL: none */
+    sv_batcher_model *next;
+};
+
 typedef struct worker {
     sv_batcher *batcher;
-    senvec_session *session;
+    size_t index;
     pthread_t thread;
     bool started;
     sv_batch batch;
@@ -37,16 +53,14 @@ typedef struct worker {
     size_t count, waits;
     senvec_status statuses[SV_MAX_BATCH_TEXTS]; /* of the batch's texts */
     bool cached[SV_MAX_BATCH_TEXTS];            /* they weren't computed for it */
-    float *out;                                 /* (SV_MAX_BATCH_TEXTS, dimensions) */
+    bool looked_at[SV_MAX_BATCH_TEXTS];
 } worker;
 
 struct sv_batcher {
-    const senvec_model *model;
-    senvec_task task;
-    size_t dimensions;
-    size_t sessions, threads;
-    worker *workers;        /* (sessions) */
-    sv_result_cache *cache; /* NULL: none */
+    sv_batcher_model *model; /* of sv_batcher_open; NULL: it was removed */
+    double unit_macs;        /* multiply-accumulates of a token of it: the unit of work */
+    size_t sessions, threads, cache_bytes;
+    worker *workers; /* (sessions) */
     void (*some_done)(void *context);
     void *context;
 
@@ -59,6 +73,8 @@ struct sv_batcher {
     uint64_t refused_closing, compute_ns;
     uint64_t texts;
     senvec_embed_stats admitted;
+    sv_batcher_model *models;           /* all of them, by next */
+    sv_result_cache_stats former_cache; /* of models that were removed */
 };
 
 static sv_request *request_of(sv_job *job) {
@@ -99,6 +115,11 @@ static void end_requests(sv_batcher *batcher, sv_job *list) {
     pthread_mutex_unlock(&batcher->lock);
 }
 
+static sv_batcher_model *model_of(const worker *w, const sv_batch_item *item) {
+    const sv_request *request = request_of(item->job);
+    return request->model ? request->model : w->batcher->model;
+}
+
 /* Where the vector of item i goes. */
 static float *place_of(const sv_batch_item *item) {
     const sv_request *request = request_of(item->job);
@@ -114,15 +135,18 @@ static void add_text(worker *w, size_t i, uint32_t slot) {
     w->items[w->count++] = (uint32_t)i;
 }
 
-/* Gathers the batch's texts that are to be embedded here; what the cache has goes to its place at once, and what is being
- * computed, by another worker or for an earlier text of this batch, becomes `waits`. */
-static void gather(worker *w) {
-    sv_result_cache *cache = w->batcher->cache;
+/* Gathers the batch's texts of a model that are to be embedded here; what the cache has goes to its place at once, and what is
+ * being computed, by another worker or for an earlier text of this batch, becomes `waits`. */
+static void gather(worker *w, const sv_batcher_model *model) {
+    sv_result_cache *cache = model->cache;
     w->count = w->waits = 0;
     for (size_t i = 0; i < w->batch.count; i++) {
         const sv_batch_item *item = &w->batch.items[i];
         const sv_request *request = request_of(item->job);
         uint32_t slot = NO_SLOT;
+        if (model_of(w, item) != model)
+            continue;
+        w->looked_at[i] = true;
         if (!request->out || request->run)
             continue;
         sv_claim claim = SV_CLAIM_NO_ROOM;
@@ -141,43 +165,44 @@ static void gather(worker *w) {
 
 /* Embeds the texts that were gathered. If the call fails, each is tried alone, so that one client's text doesn't spoil
  * another's answer. */
-static void embed_gathered(worker *w) {
-    size_t dimensions = w->batcher->dimensions;
+static void embed_gathered(worker *w, const sv_batcher_model *model) {
+    const model_seat *seat = &model->seats[w->index];
+    size_t dimensions = model->dimensions;
     senvec_status all = SENVEC_OK;
     if (w->count > 0)
-        all = senvec_embed_each(w->session, w->texts, w->count, w->options, w->out, dimensions, NULL, NULL);
+        all = senvec_embed_each(seat->session, w->texts, w->count, w->options, seat->out, dimensions, NULL, NULL);
     for (size_t i = 0; i < w->count; i++) {
-        float *vector = w->out + i * dimensions;
+        float *vector = seat->out + i * dimensions;
         senvec_status status = all;
         if (all != SENVEC_OK)
-            status = senvec_embed_with(w->session, &w->texts[i], 1, w->options[i], vector, dimensions, NULL, NULL);
+            status = senvec_embed_with(seat->session, &w->texts[i], 1, w->options[i], vector, dimensions, NULL, NULL);
         w->statuses[w->items[i]] = status;
         if (status == SENVEC_OK)
             memcpy(place_of(&w->batch.items[w->items[i]]), vector, dimensions * sizeof(float));
         if (w->slots[i] != NO_SLOT && status == SENVEC_OK)
-            sv_result_cache_publish(w->batcher->cache, w->slots[i], vector);
+            sv_result_cache_publish(model->cache, w->slots[i], vector);
         else if (w->slots[i] != NO_SLOT)
-            sv_result_cache_abandon(w->batcher->cache, w->slots[i]);
+            sv_result_cache_abandon(model->cache, w->slots[i]);
     }
 }
 
-/* Computes the batch's embeddings. Whoever waits for another worker's text has published all of its own before, so none waits
- * for one that waits. */
-static void embed(worker *w) {
-    gather(w);
-    embed_gathered(w);
+/* Computes the batch's embeddings by a model. Whoever waits for another worker's text has published all of its own before, so
+ * none waits for one that waits. */
+static void embed(worker *w, const sv_batcher_model *model) {
+    gather(w, model);
+    embed_gathered(w, model);
     w->count = 0;
     for (size_t i = 0; i < w->waits; i++) {
         const sv_batch_item *item = &w->batch.items[w->waiting[i]];
         const sv_request *request = request_of(item->job);
-        bool there = sv_result_cache_wait(w->batcher->cache, request->keys[item->text], place_of(item));
+        bool there = sv_result_cache_wait(model->cache, request->keys[item->text], place_of(item));
         w->cached[w->waiting[i]] = there;
         if (there)
             w->statuses[w->waiting[i]] = SENVEC_OK;
         else
             add_text(w, w->waiting[i], NO_SLOT);
     }
-    embed_gathered(w);
+    embed_gathered(w, model);
 }
 
 /* The texts of those requests that have a way of their own, request by request; a batch has a request's texts in a row. */
@@ -191,7 +216,7 @@ static void run_others(worker *w) {
         sv_request *request = request_of(job);
         if (!request->out || !request->run)
             continue;
-        senvec_status status = request->run(request, w->session, which, count);
+        senvec_status status = request->run(request, model_of(w, &batch->items[i])->seats[w->index].session, which, count);
         for (size_t k = 0; k < count; k++)
             w->statuses[i + k] = status;
     }
@@ -200,9 +225,11 @@ static void run_others(worker *w) {
 static void compute(worker *w) {
     for (size_t i = 0; i < w->batch.count; i++) {
         w->statuses[i] = SENVEC_OUT_OF_MEMORY; /* until it is computed, which it isn't without a place for the vector */
-        w->cached[i] = false;
+        w->cached[i] = w->looked_at[i] = false;
     }
-    embed(w);
+    for (size_t i = 0; i < w->batch.count; i++)
+        if (!w->looked_at[i])
+            embed(w, model_of(w, &w->batch.items[i]));
     run_others(w);
 }
 
@@ -217,7 +244,7 @@ static void note_results(worker *w) {
         if (w->statuses[i] != SENVEC_OK)
             request->status = w->statuses[i];
         if (!w->cached[i])
-            w->batch.work += sv_work_of_text(w->batcher->queue.options.square_cost, request->lengths[item->text]);
+            w->batch.work += sv_queue_work_of(&w->batcher->queue, item->job, item->text);
     }
 }
 
@@ -273,9 +300,10 @@ static void *run_worker(void *context) {
 /* ---------------------------------------------------------------- callers */
 
 sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns) {
-    assert(request->count >= 1 && (request->run || request->stride >= batcher->dimensions));
+    const sv_batcher_model *model = request->model ? request->model : batcher->model;
+    assert(request->count >= 1 && (request->run || request->stride >= model->dimensions));
     uint64_t begin = sv_clock_ns();
-    sv_request_texts_count(batcher->model, batcher->cache, request);
+    sv_request_texts_count(model->model, model->cache, request);
     request->status = SENVEC_OK;
     request->cached = 0;
     request->job = (sv_job){
@@ -284,6 +312,8 @@ sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_
         .client = request->client,
         .deadline = request->deadline_ns,
         .outside_ns = request->outside_ns,
+        .scale = model->linear_macs / batcher->unit_macs,
+        .square_cost = model->square_cost,
     };
     *retry_ns = 0;
     pthread_mutex_lock(&batcher->lock);
@@ -340,6 +370,19 @@ bool sv_batcher_drain(sv_batcher *batcher, uint64_t timeout_ns) {
     return empty;
 }
 
+/* `holds`: what it holds now, too, not only what it has counted. */
+static void add_cache_stats(const sv_batcher_model *model, sv_result_cache_stats *sum, bool holds) {
+    sv_result_cache_stats stats;
+    sv_result_cache_read_stats(model->cache, &stats);
+    sum->hits += stats.hits;
+    sum->joined += stats.joined;
+    sum->misses += stats.misses;
+    sum->evicted += stats.evicted;
+    sum->entries += holds ? stats.entries : 0;
+    sum->bytes += holds ? stats.bytes : 0;
+    sum->most_bytes += holds ? stats.most_bytes : 0;
+}
+
 void sv_batcher_read_stats(sv_batcher *batcher, sv_batcher_stats *out) {
     pthread_mutex_lock(&batcher->lock);
     *out = (sv_batcher_stats){
@@ -354,53 +397,58 @@ void sv_batcher_read_stats(sv_batcher *batcher, sv_batcher_stats *out) {
         .compute_ns = batcher->compute_ns,
         .wait_ns = sv_queue_wait_ns(&batcher->queue, sv_clock_ns()),
         .memory_bytes = sizeof *batcher + SV_CLASSES * batcher->queue.options.max_jobs * sizeof(sv_job *) +
-                        batcher->sessions * (sizeof(worker) + SV_MAX_BATCH_TEXTS * batcher->dimensions * sizeof(float)),
+                        batcher->sessions * sizeof(worker),
+        .cache = batcher->former_cache,
     };
+    for (sv_batcher_model *model = batcher->models; model; model = model->next) {
+        out->memory_bytes += batcher->sessions * SV_MAX_BATCH_TEXTS * model->dimensions * sizeof(float);
+        add_cache_stats(model, &out->cache, true);
+    }
     pthread_mutex_unlock(&batcher->lock);
-    sv_result_cache_read_stats(batcher->cache, &out->cache);
 }
 
 /* ------------------------------------------------------------- life cycle */
 
 /* A text as this model computes it. */
-static senvec_status compute_one(const worker *w, senvec_text text, senvec_embed_stats *stats, senvec_error *err) {
+static senvec_status compute_one(const sv_batcher_model *model, senvec_text text, senvec_embed_stats *stats,
+                                 senvec_error *err) {
     const senvec_pair pair = {{NULL, 0}, text};
+    const model_seat *seat = &model->seats[0];
     senvec_weight word;
     size_t words;
-    switch (w->batcher->task) {
+    switch (model->task) {
     case SENVEC_TASK_RERANKER:
     case SENVEC_TASK_CLASSIFIER:
-        return senvec_score_pairs(w->session, &pair, 1, NULL, w->out, SV_MAX_BATCH_TEXTS * w->batcher->dimensions, stats, err);
+        return senvec_score_pairs(seat->session, &pair, 1, NULL, seat->out, SV_MAX_BATCH_TEXTS * model->dimensions, stats, err);
     case SENVEC_TASK_SPARSE:
-        return senvec_embed_sparse(w->session, &text, 1, &word, 1, &words, stats, err);
+        return senvec_embed_sparse(seat->session, &text, 1, &word, 1, &words, stats, err);
     default:
-        return senvec_embed(w->session, &text, 1, w->out, w->batcher->dimensions, stats, err);
+        return senvec_embed(seat->session, &text, 1, seat->out, model->dimensions, stats, err);
     }
 }
 
 /* *best <- nanoseconds of the quickest of a few calls with one text; *work is what it is. */
-static senvec_status time_text(const worker *w, senvec_text text, double square_cost, double *best, double *work,
-                               senvec_error *err) {
+static senvec_status time_text(const sv_batcher_model *model, senvec_text text, double *best, double *work, senvec_error *err) {
     senvec_embed_stats stats = {0};
     for (int i = 0; i < WARM_UP_CALLS; i++) {
         stats = (senvec_embed_stats){0};
         uint64_t start = sv_clock_ns();
-        SENVEC_TRY(compute_one(w, text, &stats, err));
+        SENVEC_TRY(compute_one(model, text, &stats, err));
         double took = (double)(sv_clock_ns() - start);
         *best = i == 0 || took < *best ? took : *best;
     }
-    *work = sv_work_of_text(square_cost, (uint32_t)stats.tokens);
+    *work = sv_work_of_text(model->square_cost, (uint32_t)stats.tokens);
     return SENVEC_OK;
 }
 
 /* A first line through a short and a longer text; this also warms the session up. A model that can't embed them fails here. */
-static senvec_status guess_cost(const worker *w, double square_cost, double *fixed_ns, double *per_work_ns, senvec_error *err) {
+static senvec_status guess_cost(const sv_batcher_model *model, double *fixed_ns, double *per_work_ns, senvec_error *err) {
     char words[192];
     for (size_t i = 0; i < sizeof words; i++)
         words[i] = i % 4 == 3 ? ' ' : 'a';
     double small, large, small_ns, large_ns;
-    SENVEC_TRY(time_text(w, (senvec_text){words, 8}, square_cost, &small_ns, &small, err));
-    SENVEC_TRY(time_text(w, (senvec_text){words, sizeof words}, square_cost, &large_ns, &large, err));
+    SENVEC_TRY(time_text(model, (senvec_text){words, 8}, &small_ns, &small, err));
+    SENVEC_TRY(time_text(model, (senvec_text){words, sizeof words}, &large_ns, &large, err));
     *per_work_ns = large > small && large_ns > small_ns ? (large_ns - small_ns) / (large - small) : large_ns / large;
     *fixed_ns = small_ns - *per_work_ns * small;
     if (*fixed_ns < 0)
@@ -408,17 +456,76 @@ static senvec_status guess_cost(const worker *w, double square_cost, double *fix
     return SENVEC_OK;
 }
 
-static senvec_status open_workers(sv_batcher *batcher, senvec_error *err) {
+static void free_model(const sv_batcher *batcher, sv_batcher_model *model) {
+    for (size_t i = 0; model->seats && i < batcher->sessions; i++) {
+        senvec_session_free(model->seats[i].session);
+        free(model->seats[i].out);
+    }
+    free(model->seats);
+    sv_result_cache_close(model->cache);
+    free(model);
+}
+
+static senvec_status take_seats(const sv_batcher *batcher, sv_batcher_model *model, senvec_error *err) {
     for (size_t i = 0; i < batcher->sessions; i++) {
-        worker *w = &batcher->workers[i];
-        w->batcher = batcher;
+        model_seat *seat = &model->seats[i];
         senvec_session_options options = {batcher->threads / batcher->sessions + (i < batcher->threads % batcher->sessions)};
-        SENVEC_TRY(senvec_session_open(batcher->model, &options, &w->session, err));
-        w->out = malloc(SV_MAX_BATCH_TEXTS * batcher->dimensions * sizeof(float));
-        if (!w->out)
+        SENVEC_TRY(senvec_session_open(model->model, &options, &seat->session, err));
+        seat->out = malloc(SV_MAX_BATCH_TEXTS * model->dimensions * sizeof(float));
+        if (!seat->out)
             return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a batch of %u vectors", SV_MAX_BATCH_TEXTS);
     }
+    if (batcher->cache_bytes && model->task == SENVEC_TASK_EMBEDDING)
+        return sv_result_cache_open(batcher->cache_bytes, model->dimensions, &model->cache, err);
     return SENVEC_OK;
+}
+
+senvec_status sv_batcher_add_model(sv_batcher *batcher, const senvec_model *opened, sv_batcher_model **out, senvec_error *err) {
+    sv_batcher_model *model = calloc(1, sizeof *model);
+    model_seat *seats = calloc(batcher->sessions, sizeof *seats);
+    if (!model || !seats) {
+        free(model);
+        free(seats);
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a model in a batcher");
+    }
+    senvec_model_info info;
+    senvec_model_describe(opened, &info);
+    *model = (sv_batcher_model){
+        .model = opened,
+        .task = info.task,
+        .dimensions = info.dimensions,
+        .square_cost = 2.0 * (double)(info.hidden * info.layers) / (double)info.linear_macs,
+        .linear_macs = (double)info.linear_macs,
+        .seats = seats,
+    };
+    senvec_status status = take_seats(batcher, model, err);
+    if (status != SENVEC_OK) {
+        free_model(batcher, model);
+        return status;
+    }
+    pthread_mutex_lock(&batcher->lock);
+    model->next = batcher->models;
+    batcher->models = model;
+    pthread_mutex_unlock(&batcher->lock);
+    *out = model;
+    return SENVEC_OK;
+}
+
+sv_batcher_model *sv_batcher_first_model(sv_batcher *batcher) {
+    return batcher->model;
+}
+
+void sv_batcher_remove_model(sv_batcher *batcher, sv_batcher_model *model) {
+    pthread_mutex_lock(&batcher->lock);
+    sv_batcher_model **at = &batcher->models;
+    while (*at != model)
+        at = &(*at)->next;
+    *at = model->next;
+    add_cache_stats(model, &batcher->former_cache, false);
+    if (batcher->model == model)
+        batcher->model = NULL;
+    pthread_mutex_unlock(&batcher->lock);
+    free_model(batcher, model);
 }
 
 static senvec_status start_workers(sv_batcher *batcher, senvec_error *err) {
@@ -433,12 +540,10 @@ static senvec_status start_workers(sv_batcher *batcher, senvec_error *err) {
     return SENVEC_OK;
 }
 
-static senvec_status open_batcher(sv_batcher *batcher, const sv_batcher_options *options, senvec_error *err) {
-    SENVEC_TRY(open_workers(batcher, err));
-    if (options->cache_bytes && batcher->task == SENVEC_TASK_EMBEDDING)
-        SENVEC_TRY(sv_result_cache_open(options->cache_bytes, batcher->dimensions, &batcher->cache, err));
-    senvec_model_info info;
-    senvec_model_describe(batcher->model, &info);
+static senvec_status open_batcher(sv_batcher *batcher, const senvec_model *model, const sv_batcher_options *options,
+                                  senvec_error *err) {
+    SENVEC_TRY(sv_batcher_add_model(batcher, model, &batcher->model, err));
+    batcher->unit_macs = batcher->model->linear_macs;
     sv_queue_options queue = {
         .policy = options->policy,
         .target_ns = options->target_ns ? options->target_ns : SV_DEFAULT_TARGET_NS,
@@ -448,9 +553,9 @@ static senvec_status open_batcher(sv_batcher *batcher, const sv_batcher_options 
         .max_texts = options->max_texts ? options->max_texts : SV_DEFAULT_QUEUE_TEXTS,
         .seed = sv_clock_ns(),
         .may_start = may_start,
-        .square_cost = 2.0 * (double)(info.hidden * info.layers) / (double)info.linear_macs,
+        .square_cost = batcher->model->square_cost,
     };
-    SENVEC_TRY(guess_cost(&batcher->workers[0], queue.square_cost, &queue.fixed_ns, &queue.per_work_ns, err));
+    SENVEC_TRY(guess_cost(batcher->model, &queue.fixed_ns, &queue.per_work_ns, err));
     SENVEC_TRY(sv_queue_init(&batcher->queue, &queue, err));
     return start_workers(batcher, err);
 }
@@ -473,11 +578,9 @@ senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_option
         free(workers);
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a batcher of %zu sessions", sessions);
     }
-    senvec_model_info info;
-    senvec_model_describe(model, &info);
-    batcher->model = model;
-    batcher->task = info.task;
-    batcher->dimensions = info.dimensions;
+    for (size_t i = 0; i < sessions; i++)
+        workers[i] = (worker){.batcher = batcher, .index = i};
+    batcher->cache_bytes = options->cache_bytes;
     batcher->threads = threads;
     batcher->sessions = sessions;
     batcher->workers = workers;
@@ -486,7 +589,7 @@ senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_option
     pthread_mutex_init(&batcher->lock, NULL);
     sv_condition_init(&batcher->work);
     sv_condition_init(&batcher->ended);
-    senvec_status status = open_batcher(batcher, options, err);
+    senvec_status status = open_batcher(batcher, model, options, err);
     if (status != SENVEC_OK) {
         sv_batcher_close(batcher);
         return status;
@@ -534,11 +637,12 @@ void sv_batcher_close(sv_batcher *batcher) {
         worker *w = &batcher->workers[i];
         if (w->started)
             pthread_join(w->thread, NULL);
-        senvec_session_free(w->session);
-        free(w->out);
+    }
+    for (sv_batcher_model *model = batcher->models, *next; model; model = next) {
+        next = model->next;
+        free_model(batcher, model);
     }
     sv_queue_release(&batcher->queue);
-    sv_result_cache_close(batcher->cache);
     pthread_cond_destroy(&batcher->ended);
     pthread_cond_destroy(&batcher->work);
     pthread_mutex_destroy(&batcher->lock);

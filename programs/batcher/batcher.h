@@ -19,6 +19,7 @@
 #include "senvec.h"
 
 typedef struct sv_batcher sv_batcher;
+typedef struct sv_batcher_model sv_batcher_model;
 typedef struct sv_request sv_request;
 
 /* A request has ended; its memory is the caller's again. Called exactly once for each admitted request, by a thread of the
@@ -31,6 +32,7 @@ typedef senvec_status sv_request_run(sv_request *request, senvec_session *sessio
 
 struct sv_request {
     /* From the caller. The request and all that it points to stay as they are until `done`. */
+    sv_batcher_model *model;                  /* from sv_batcher_add_model; NULL: the one of sv_batcher_open */
     const senvec_text *texts;                 /* (count) */
     size_t count;                             /* at least 1 */
     uint32_t *lengths;                        /* (count): gets the tokens of each text that are to be computed */
@@ -73,7 +75,7 @@ typedef struct sv_batcher_options {
     size_t sessions;      /* that share the threads evenly; default: one for each thread */
     size_t max_requests;  /* 4096 */
     size_t max_texts;     /* 1048576 */
-    size_t cache_bytes;   /* for vectors of texts that may come again; 0: none are kept */
+    size_t cache_bytes;   /* of each model, for vectors of texts that may come again; 0: none are kept */
     /* Called with `context` after one or more calls of `done` by the same thread: where the callers are told by waking a
      * thread, once for a whole batch. No locks are held. */
     void (*some_done)(void *context);
@@ -91,6 +93,15 @@ senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_option
                               senvec_error *err);
 /* Stops it (sv_batcher_stop) and ends its threads. NULL is accepted. */
 void sv_batcher_close(sv_batcher *batcher);
+
+/* One more model for the same threads and the same queue: opens a session of it for each worker. `model` must live until it is
+ * removed. Errors: OUT_OF_MEMORY, SYSTEM. */
+senvec_status sv_batcher_add_model(sv_batcher *batcher, const senvec_model *model, sv_batcher_model **out, senvec_error *err);
+/* The one of sv_batcher_open. */
+sv_batcher_model *sv_batcher_first_model(sv_batcher *batcher);
+/* Frees its sessions and its cache; the senvec_model may then be freed. All its requests must have ended. After the model of
+ * sv_batcher_open was removed each request must name its own. */
+void sv_batcher_remove_model(sv_batcher *batcher, sv_batcher_model *model);
 
 /* Counts the texts' tokens and takes the request in, or refuses it at once: then `done` isn't called, and *retry_ns says how
  * long to wait before trying again (0: there is no point). */
@@ -125,7 +136,7 @@ typedef struct sv_batcher_stats {
     uint64_t compute_ns;                             /* sessions' time spent computing */
     uint64_t wait_ns;                                /* a small request that came now would wait so long */
     size_t memory_bytes;                             /* of the batcher's own buffers; sessions and cache not counted */
-    sv_result_cache_stats cache;
+    sv_result_cache_stats cache;                     /* of all models; what is counted stays when one is removed */
 } sv_batcher_stats;
 void sv_batcher_read_stats(sv_batcher *batcher, sv_batcher_stats *out);
 

@@ -121,8 +121,9 @@ static sv_job *first_of(const sv_queue *queue, sv_class class) {
 
 /* -------------------------------------------------------------- estimates */
 
-static double work_of(const sv_queue *queue, const sv_job *job, size_t text) {
-    return sv_work_of_text(queue->options.square_cost, job->lengths[text]);
+double sv_queue_work_of(const sv_queue *queue, const sv_job *job, size_t text) {
+    return job->scale > 0 ? job->scale * sv_work_of_text(job->square_cost, job->lengths[text])
+                          : sv_work_of_text(queue->options.square_cost, job->lengths[text]);
 }
 
 /* How long a batch may take. */
@@ -252,7 +253,7 @@ static sv_admission judge(const sv_queue *queue, sv_job *job, uint64_t now, doub
     double longest = 0;
     job->work = 0;
     for (size_t i = 0; i < job->count; i++) {
-        double work = work_of(queue, job, i);
+        double work = sv_queue_work_of(queue, job, i);
         longest = larger(longest, work);
         job->work += work;
     }
@@ -403,7 +404,7 @@ static share share_of_worker(const sv_queue *queue, sv_class class, uint64_t now
 }
 
 static void take_text(sv_queue *queue, sv_job *job, sv_batch *batch) {
-    double work = work_of(queue, job, job->taken);
+    double work = sv_queue_work_of(queue, job, job->taken);
     batch->items[batch->count++] = (sv_batch_item){job, job->taken};
     batch->work += work;
     if (job->taken == 0)
@@ -440,7 +441,7 @@ static bool fill(sv_queue *queue, sv_class class, share most, sv_batch *batch) {
     while ((job = first_of(queue, class)) && batch->count < most.texts && passed < MAX_PASSED_OVER) {
         if (batch->count > 0 && job->large && !batch->items[0].job->large)
             break; /* a small request doesn't wait for company that isn't due before it */
-        double with = sv_cost_predict(cost, batch->work + work_of(queue, job, job->taken));
+        double with = sv_cost_predict(cost, batch->work + sv_queue_work_of(queue, job, job->taken));
         bool fits = batch->count == 0 || with <= most.ns;
         if (fits && may_start(queue, job))
             take_text(queue, job, batch);

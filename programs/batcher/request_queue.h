@@ -69,6 +69,8 @@ typedef struct sv_job {
     uint64_t client;         /* who asks; clients share the machine fairly */
     uint64_t deadline;       /* nobody wants the answer after this time; 0: no such time */
     uint64_t outside_ns; /* of the target is spent outside of the queue: before admission and after the job is handed back */
+    double scale;        /* work of one of its tokens, in that of the options' model; 0: of that model */
+    double square_cost;  /* of its own model, where there is a scale */
 
     /* To be read by the caller once it was handed back. */
     bool cancelled, expired; /* either way some texts may not have been computed */
@@ -172,6 +174,9 @@ uint64_t sv_queue_retry_ns(sv_queue *queue, double room_ns, uint64_t now);
 
 /* How long the smallest job of a new client would wait now. */
 uint64_t sv_queue_wait_ns(const sv_queue *queue, uint64_t now);
+
+/* Work of one text of a job. */
+double sv_queue_work_of(const sv_queue *queue, const sv_job *job, size_t text);
 
 /* The next batch for a worker that is free; false if there is nothing to do before *look_again (UINT64_MAX: before another job
  * is admitted). Each batch must come back by sv_queue_return. */

@@ -24,12 +24,16 @@ enum { MAX_ARGUMENTS = 128, MAX_KEY = 512 };
 
 /* ------------------------------------------------------------ environment */
 
-static bool is_given(const char *name, int argc, char **argv) {
+static bool is_given(const sv_option *option, int argc, char **argv) {
+    const char *name = option->name;
     size_t length = strlen(name);
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
+        if (option->letter && argv[i][0] == '-' && argv[i][1] == option->letter)
+            return true;
         if (strncmp(argv[i], "--", 2) == 0 && strncmp(argv[i] + 2, name, length) == 0 &&
             (argv[i][2 + length] == '\0' || argv[i][2 + length] == '='))
             return true;
+    }
     return false;
 }
 
@@ -46,7 +50,7 @@ static int with_environment(const sv_option *options, int argc, char **argv, cha
         for (const char *c = option->name; *c && length + 1 < sizeof name; c++)
             name[length++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
         const char *value = getenv(name);
-        if (!value || !*value || (option->kind == SV_KIND_TEXTS && is_given(option->name, argc, argv)) ||
+        if (!value || !*value || (option->kind == SV_KIND_TEXTS && is_given(option, argc, argv)) ||
             (option->kind == SV_KIND_FLAG && strcmp(value, "1") != 0))
             continue;
         const char *joint = option->kind == SV_KIND_FLAG ? "" : "=";
@@ -112,40 +116,86 @@ typedef struct job {
     sv_common common;
     sv_server_options server;
     const char *key_file, *log_file;
-    sv_option_texts names;
-    bool model_typed;
+    sv_option_texts names, models;
     size_t drain_s;
 } job;
 
 /* ------------------------------------------------------------------ names */
 
-/* The model's names, as options or as -m has them. They must outlive sv_server_open. */
-static senvec_status choose_names(job *j, senvec_error *err) {
+/* A model as -m gives it, [NAME[,NAME]...=]MODEL. */
+typedef struct source {
+    sv_common common;
+    char text[SV_MAX_PATH];
+    const char *names[SV_SERVER_NAMES];
+    sv_hub_names own;
+} source;
+
+static senvec_status open_source(const void *context, bool tokenizer_only, senvec_model **out, senvec_error *err) {
+    sv_common common = ((const source *)context)->common;
+    common.tokenizer_only = tokenizer_only;
+    return sv_common_open_model(&common, out, err);
+}
+
+/* Adds the names in `list`, commas between, which it writes into. */
+static senvec_status add_names(char *list, const char *names[SV_SERVER_NAMES], size_t *count, senvec_error *err) {
+    char *name;
+    while ((name = strsep(&list, ","))) {
+        if (strlen(name) > 255 || *count == SV_SERVER_NAMES)
+            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "a model has at most %d names of at most 255 bytes",
+                           SV_SERVER_NAMES);
+        if (*name)
+            names[(*count)++] = name;
+    }
+    return SENVEC_OK;
+}
+
+/* The names of --model-name, of the only model. */
+static senvec_status add_typed_names(const job *j, const char *names[SV_SERVER_NAMES], size_t *count, senvec_error *err) {
     static char text[4096];
-    static const char *names[SV_SERVER_NAMES];
-    static sv_hub_names own;
-    size_t count = 0, used = 0;
+    size_t used = 0;
     for (size_t i = 0; i < j->names.count; i++) {
         int size = snprintf(text + used, sizeof text - used, "%s", j->names.items[i]);
         if (size < 0 || (size_t)size >= sizeof text - used)
             return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "the names of --model-name are longer than %zu bytes", sizeof text);
-        char *rest = text + used, *name;
+        SENVEC_TRY(add_names(text + used, names, count, err));
         used += (size_t)size + 1;
-        while ((name = strsep(&rest, ","))) {
-            if (strlen(name) > 255 || count == SV_SERVER_NAMES)
-                return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--model-name: at most %d names of at most 255 bytes",
-                               SV_SERVER_NAMES);
-            if (*name)
-                names[count++] = name;
-        }
+    }
+    return SENVEC_OK;
+}
+
+/* A '=' after a '/' is part of a path, as is one in the name of a file that is there. */
+static senvec_status read_source(const job *j, const char *given, source *out, sv_model_source *model, senvec_error *err) {
+    size_t count = 0, head = strcspn(given, "=");
+    snprintf(out->text, sizeof out->text, "%s", given);
+    out->common = j->common;
+    out->common.model = out->text;
+    SENVEC_TRY(add_typed_names(j, out->names, &count, err));
+    if (given[head] && !memchr(given, '/', head) && access(given, F_OK) != 0) {
+        out->text[head] = '\0';
+        out->common.model = out->text + head + 1;
+        SENVEC_TRY(add_names(out->text, out->names, &count, err));
     }
     if (count == 0) {
-        sv_hub_name_model(j->common.model, j->model_typed, &own);
-        for (; count < own.count; count++)
-            names[count] = own.items[count];
+        sv_hub_name_model(out->common.model, j->models.count > 0, &out->own);
+        for (; count < out->own.count; count++)
+            out->names[count] = out->own.items[count];
     }
-    j->server.model_names = names;
-    j->server.model_name_count = count;
+    *model = (sv_model_source){out->names, count, open_source, out};
+    return SENVEC_OK;
+}
+
+static senvec_status read_sources(job *j, senvec_error *err) {
+    static source sources[SV_SERVER_MODELS];
+    static sv_model_source models[SV_SERVER_MODELS];
+    size_t count = j->models.count ? j->models.count : 1;
+    if (count > SV_SERVER_MODELS)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "-m: at most %d models", SV_SERVER_MODELS);
+    if (count > 1 && j->names.count)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--model-name is for a single model; with several give -m NAME=MODEL");
+    for (size_t i = 0; i < count; i++)
+        SENVEC_TRY(read_source(j, j->models.count ? j->models.items[i] : SV_DEFAULT_MODEL, &sources[i], &models[i], err));
+    j->server.models = models;
+    j->server.model_count = count;
     return SENVEC_OK;
 }
 
@@ -226,14 +276,13 @@ static int serve(job *j) {
     static char key[MAX_KEY];
     static signals held; /* outlives the thread that waits for a second signal */
     senvec_error err;
-    senvec_model *model = NULL;
     sv_server *server = NULL;
     FILE *log = NULL;
     hold_signals(&held);
     senvec_status status = read_key(j->key_file, key, &err);
     j->server.api_key = key;
     if (status == SENVEC_OK)
-        status = choose_names(j, &err);
+        status = read_sources(j, &err);
     if (status == SENVEC_OK)
         status = clean_prefix(&j->server.prefix, &err);
     if (status == SENVEC_OK && j->log_file) {
@@ -245,11 +294,9 @@ static int serve(job *j) {
     sv_starting *starting = NULL;
     if (status == SENVEC_OK)
         status = sv_starting_open(&j->server, &starting, &err);
+    j->server.starting = starting;
     if (status == SENVEC_OK)
-        status = sv_common_open_model(&j->common, &model, &err);
-    sv_starting_end(starting, status == SENVEC_OK ? &j->server : NULL);
-    if (status == SENVEC_OK)
-        status = sv_server_open(model, &j->server, &server, &err);
+        status = sv_server_open(&j->server, &server, &err);
     int code;
     if (status == SENVEC_OK) {
         if (!j->common.quiet)
@@ -258,7 +305,6 @@ static int serve(job *j) {
     } else {
         code = sv_cli_fail(&err);
     }
-    senvec_model_free(model);
     if (log && log != stdout)
         fclose(log);
     return code;
@@ -269,7 +315,8 @@ int sv_cmd_serve(int argc, char **argv) {
     sv_server_options *server = &j.server;
     int policy = SV_POLICY_SLO;
     double target_s = (double)SV_DEFAULT_TARGET_NS / 1e9, max_wait_s = (double)SV_DEFAULT_MAX_WAIT_NS / 1e9;
-    double idle_s = SV_DEFAULT_IDLE_S, read_s = SV_DEFAULT_READ_S, write_s = SV_DEFAULT_WRITE_S, drain_s = 30;
+    double idle_s = SV_DEFAULT_IDLE_S, read_s = SV_DEFAULT_READ_S, write_s = SV_DEFAULT_WRITE_S, drain_s = 30,
+           idle_unload_s = 0;
     size_t body_mb = SV_DEFAULT_BODY / MB, memory_mb = 0, cache_mb = SV_DEFAULT_CACHE / MB;
     server->host = "127.0.0.1";
     server->port = SV_DEFAULT_PORT;
@@ -319,7 +366,13 @@ int sv_cmd_serve(int argc, char **argv) {
         SV_OPTION_DURATION(0, "write-timeout", 1, &write_s, 1, 86400, "for an answer to be taken completely"),
         SV_OPTION_DURATION(0, "drain-timeout", 1, &drain_s, 0, 86400, "after SIGTERM, for accepted requests"),
         SV_OPTION_TEXT(0, "access-log", "FILE", &j.log_file, "append a JSON line for each request; '-' is stdout"),
-        SV_COMMON_OPTIONS(&j.common),
+        SV_OPTION_TEXTS(
+            'm', "model", "[NAME=]MODEL", &j.models,
+            "a name that 'senvec pull' knows, a folder, or a file of\n'senvec pack'; may be given several times: requests say\n"
+            "which by its name, or by NAME[,NAME]..."),
+        SV_OPTION_DURATION(0, "idle-unload", 1, &idle_unload_s, 0, 864000,
+                           "let a model go that nobody has asked for so long; the\nnext request opens it again. 0: never"),
+        SV_RUN_OPTIONS(&j.common),
         SV_OPTIONS_END,
     };
     const sv_usage usage = {
@@ -335,7 +388,6 @@ int sv_cmd_serve(int argc, char **argv) {
         .most_operands = 0,
     };
     char *arguments[MAX_ARGUMENTS + 1] = {NULL};
-    const char *default_model = j.common.model;
     int count = with_environment(options, argc, argv, arguments);
     if (count < 0)
         return sv_cli_usage_error("the values of %s* in the environment are too long", PREFIX);
@@ -343,11 +395,11 @@ int sv_cmd_serve(int argc, char **argv) {
     int code = sv_options_parse(&usage, count, arguments, &operands);
     if (code != SV_RUN)
         return code;
-    j.model_typed = j.common.model != default_model;
     server->port = server->port ? server->port : SIZE_MAX;
     server->batcher.policy = (sv_policy)policy;
     server->batcher.target_ns = (uint64_t)(target_s * 1e9);
     server->batcher.max_wait_ns = (uint64_t)(max_wait_s * 1e9);
+    server->idle_unload_ns = (uint64_t)(idle_unload_s * 1e9);
     server->idle_s = (size_t)ceil(idle_s);
     server->read_s = (size_t)ceil(read_s);
     server->write_s = (size_t)ceil(write_s);

@@ -55,7 +55,7 @@ static void add_facts(const sv_exchange *exchange, struct MHD_Response *response
     add_number(response, "x-inference-time", (double)request->compute_ns / 1e6);
     if (request->keys)
         add_cache(exchange, response);
-    const char *space = sv_model_space_id(&exchange->server->space);
+    const char *space = sv_model_space_id(&exchange->served->space);
     if (space)
         MHD_add_response_header(response, "x-space-id", space);
 }

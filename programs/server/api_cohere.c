@@ -51,7 +51,6 @@ static void begin(sv_exchange *exchange, bool by_type) {
     exchange->normalize = SENVEC_NORMALIZE_ON;
     if (!sv_exchange_parse(exchange))
         return;
-    sv_members_model(exchange, "model");
     if (sv_inputs_has(exchange, "images") || sv_inputs_has(exchange, "inputs")) {
         sv_exchange_fail(exchange, 422, "%s: this model embeds texts; send them as texts",
                          sv_inputs_has(exchange, "images") ? "images" : "inputs");

@@ -49,7 +49,6 @@ void sv_ollama_embed_begin(sv_exchange *exchange) {
     exchange->normalize = SENVEC_NORMALIZE_ON;
     if (!sv_exchange_parse(exchange))
         return;
-    sv_members_model(exchange, "model");
     if (sv_members_of_vectors(exchange, NULL) && sv_inputs_texts(exchange, "input", SV_INPUT_IDS))
         sv_inputs_check_lengths(exchange);
 }
@@ -68,15 +67,15 @@ void sv_ollama_embeddings_begin(sv_exchange *exchange) {
 /* --------------------------------------------------------------- the model */
 
 /* Of its weights. */
-static unsigned long long size_of(const sv_server *server) {
-    return server->info.weights_bytes ? server->info.weights_bytes : server->info.mapped_bytes;
+static unsigned long long size_of(const sv_served *served) {
+    return served->info.weights_bytes ? served->info.weights_bytes : served->info.mapped_bytes;
 }
 
 /* What Ollama calls a digest: SHA-256 in hexadecimal digits. Here the model's space id, which is one; until it is known, or
  * where it can't be, that of what tells this model from others. */
-static void digest_of(const sv_server *server, char out[65]) {
-    const senvec_model_info *info = &server->info;
-    const char *space = sv_model_space_id(&server->space);
+static void digest_of(const sv_served *served, char out[65]) {
+    const senvec_model_info *info = &served->info;
+    const char *space = sv_model_space_id(&served->space);
     if (space) {
         memcpy(out, space, SENVEC_SPACE_ID_SIZE);
         return;
@@ -84,7 +83,7 @@ static void digest_of(const sv_server *server, char out[65]) {
     char facts[SV_MAX_PATH + 400];
     int length = snprintf(facts, sizeof facts, "%s\n%s %zu %zu %zu %zu %zu %llu %llu", info->directory, info->pooling,
                           info->dimensions, info->max_seq_length, info->layers, info->heads, info->vocabulary,
-                          (unsigned long long)info->parameters, size_of(server));
+                          (unsigned long long)info->parameters, size_of(served));
     sv_sha256 hash;
     sv_sha256_init(&hash);
     sv_sha256_add(&hash, facts, (size_t)length);
@@ -97,14 +96,13 @@ static void time_of(time_t seconds, char out[32]) {
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
-static void modified_at(const sv_server *server, char out[32]) {
+static void modified_at(const sv_served *served, char out[32]) {
     struct stat file;
-    time_of(stat(server->info.directory, &file) == 0 ? file.st_mtime : (time_t)server->opened_at, out);
+    time_of(stat(served->info.directory, &file) == 0 ? file.st_mtime : (time_t)served->server->opened_at, out);
 }
 
-static void write_details(sv_exchange *exchange) {
-    const senvec_model_info *info = &exchange->server->info;
-    sv_bytes_print(&exchange->answer,
+static void write_details(sv_bytes *answer, const senvec_model_info *info) {
+    sv_bytes_print(answer,
                    "{\"parent_model\":\"\",\"format\":\"safetensors\",\"family\":\"%s\",\"families\":[\"%s\"],"
                    "\"parameter_size\":\"%.1fM\",\"quantization_level\":\"%s\"}",
                    info->architecture, info->architecture, (double)info->parameters / 1e6,
@@ -112,49 +110,68 @@ static void write_details(sv_exchange *exchange) {
 }
 
 /* The model as an item of a list; `tag` is put behind its name, `more` behind its members. */
-static void write_item(sv_exchange *exchange, const char *name, const char *tag, const char *more) {
+static void write_item(sv_exchange *exchange, const sv_served *served, const char *name, const char *tag, const char *more) {
     sv_bytes *answer = &exchange->answer;
     char full[300], digest[65], time[32];
     int length = snprintf(full, sizeof full, "%s%s", name, tag);
-    digest_of(exchange->server, digest);
-    modified_at(exchange->server, time);
+    digest_of(served, digest);
+    modified_at(served, time);
     sv_bytes_text(answer, "{\"name\":");
     sv_bytes_string(answer, full, (size_t)length);
     sv_bytes_text(answer, ",\"model\":");
     sv_bytes_string(answer, full, (size_t)length);
-    sv_bytes_print(answer, ",\"modified_at\":\"%s\",\"size\":%llu,\"digest\":\"%s\",\"details\":", time,
-                   size_of(exchange->server), digest);
-    write_details(exchange);
+    sv_bytes_print(answer, ",\"modified_at\":\"%s\",\"size\":%llu,\"digest\":\"%s\",\"details\":", time, size_of(served),
+                   digest);
+    write_details(answer, &served->info);
     sv_bytes_print(answer, "%s}", more);
 }
 
+/* What /api/ps says beside: until when a model stays, if nobody asks for it. False: it isn't there. */
+static bool write_loaded(sv_served *served, char *out, size_t size) {
+    sv_served_list *list = &served->server->served;
+    pthread_mutex_lock(&list->lock);
+    bool there = served->model != NULL;
+    uint64_t until = served->used_ns + list->idle_ns, now = sv_clock_ns();
+    pthread_mutex_unlock(&list->lock);
+    char time_text[32] = "9999-12-31T23:59:59Z";
+    if (list->idle_ns)
+        time_of(time(NULL) + (time_t)((until > now ? until - now : 0) / SV_NS_PER_S), time_text);
+    snprintf(out, size, ",\"expires_at\":\"%s\",\"size_vram\":0,\"context_length\":%zu", time_text,
+             served->info.max_seq_length);
+    return there;
+}
+
 /* Every name, and with the tag that Ollama itself would put behind it: some clients compare with one, some with the other. */
-static void write_items(sv_exchange *exchange, const char *more) {
-    const sv_server_names *names = &exchange->server->names;
+static void write_items(sv_exchange *exchange, bool loaded) {
+    sv_served_list *list = &exchange->server->served;
+    const char *comma = "[";
     sv_bytes_text(&exchange->answer, "{\"models\":");
-    for (size_t i = 0; i < names->count; i++) {
-        sv_bytes_text(&exchange->answer, i ? "," : "[");
-        write_item(exchange, names->items[i], "", more);
-        if (strchr(names->items[i], ':'))
+    for (size_t m = 0; m < list->count; m++) {
+        sv_served *served = &list->items[m];
+        char more[120] = "";
+        if (loaded && !write_loaded(served, more, sizeof more))
             continue;
-        sv_bytes_text(&exchange->answer, ",");
-        write_item(exchange, names->items[i], ":latest", more);
+        for (size_t i = 0; i < served->names.count; i++) {
+            sv_bytes_text(&exchange->answer, comma);
+            comma = ",";
+            write_item(exchange, served, served->names.items[i], "", more);
+            if (strchr(served->names.items[i], ':'))
+                continue;
+            sv_bytes_text(&exchange->answer, ",");
+            write_item(exchange, served, served->names.items[i], ":latest", more);
+        }
     }
-    sv_bytes_text(&exchange->answer, "]}");
+    sv_bytes_text(&exchange->answer, *comma == '[' ? "[]}" : "]}");
 }
 
 void sv_ollama_tags(sv_exchange *exchange) {
     exchange->status = 200;
-    write_items(exchange, "");
+    write_items(exchange, false);
 }
 
-/* The model is there until the server ends. */
 void sv_ollama_ps(sv_exchange *exchange) {
-    char more[120];
-    snprintf(more, sizeof more, ",\"expires_at\":\"9999-12-31T23:59:59Z\",\"size_vram\":0,\"context_length\":%zu",
-             exchange->server->info.max_seq_length);
     exchange->status = 200;
-    write_items(exchange, more);
+    write_items(exchange, true);
 }
 
 void sv_ollama_version(sv_exchange *exchange) {
@@ -172,26 +189,27 @@ static bool names_model(sv_exchange *exchange) {
         sv_exchange_fail(exchange, 400, "model is missing");
         return false;
     }
-    const char *name = sv_server_name_of(exchange->server, asked);
-    if (!name) {
-        sv_exchange_fail(exchange, 404, "model '%.200s' not found; this server has one model, '%s'", asked,
-                         exchange->server->names.items[0]);
+    char all[600];
+    sv_served *served = sv_served_find(exchange->server, asked, &exchange->model);
+    if (!served) {
+        sv_served_name_all(exchange->server, all, sizeof all);
+        sv_exchange_fail(exchange, 404, "model '%.200s' not found; this server has %s", asked, all);
         return false;
     }
-    exchange->model = name;
+    exchange->served = served;
     return true;
 }
 
 void sv_ollama_show(sv_exchange *exchange) {
     if (!names_model(exchange))
         return;
-    const senvec_model_info *info = &exchange->server->info;
+    const senvec_model_info *info = &exchange->served->info;
     sv_bytes *answer = &exchange->answer;
     char time[32];
-    modified_at(exchange->server, time);
+    modified_at(exchange->served, time);
     exchange->status = 200;
     sv_bytes_text(answer, "{\"modelfile\":\"\",\"parameters\":\"\",\"template\":\"\",\"details\":");
-    write_details(exchange);
+    write_details(answer, info);
     const char *kind = info->architecture;
     sv_bytes_print(answer, ",\"model_info\":{\"general.architecture\":\"%s\",\"general.parameter_count\":%llu", kind,
                    (unsigned long long)info->parameters);

@@ -58,7 +58,6 @@ void sv_openai_begin(sv_exchange *exchange) {
     exchange->finish = finish;
     if (!sv_exchange_parse(exchange))
         return;
-    sv_members_model(exchange, "model");
     if (sv_members_of_vectors(exchange, NULL) && read_user(exchange) &&
         sv_inputs_texts(exchange, "input", SV_INPUT_IDS | SV_INPUT_OBJECTS))
         sv_inputs_check_lengths(exchange);
@@ -72,22 +71,27 @@ static void write_model(sv_exchange *exchange, const char *name) {
 }
 
 void sv_openai_models(sv_exchange *exchange) {
-    const sv_server_names *names = &exchange->server->names;
+    const sv_served_list *list = &exchange->server->served;
+    const char *comma = "[";
     exchange->status = 200;
     sv_bytes_text(&exchange->answer, "{\"object\":\"list\",\"data\":");
-    for (size_t i = 0; i < names->count; i++) {
-        sv_bytes_text(&exchange->answer, i ? "," : "[");
-        write_model(exchange, names->items[i]);
+    for (size_t m = 0; m < list->count; m++) {
+        const sv_server_names *names = &list->items[m].names;
+        for (size_t i = 0; i < names->count; i++) {
+            sv_bytes_text(&exchange->answer, comma);
+            comma = ",";
+            write_model(exchange, names->items[i]);
+        }
     }
     sv_bytes_text(&exchange->answer, "]}");
 }
 
 void sv_openai_model(sv_exchange *exchange) {
-    const char *asked = strstr(exchange->path, "models/") + strlen("models/");
-    const char *name = sv_server_name_of(exchange->server, asked);
-    if (!name) {
-        sv_exchange_fail(exchange, 404, "there is no model '%s' here; the one that is served is '%s'", asked,
-                         exchange->server->names.items[0]);
+    const char *asked = strstr(exchange->path, "models/") + strlen("models/"), *name;
+    char all[600];
+    if (!sv_served_find(exchange->server, asked, &name)) {
+        sv_served_name_all(exchange->server, all, sizeof all);
+        sv_exchange_fail(exchange, 404, "there is no model '%s' here; there is %s", asked, all);
         return;
     }
     exchange->status = 200;

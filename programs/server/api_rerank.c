@@ -36,7 +36,7 @@ static int compare_ranked(const void *one, const void *other) {
 
 /* The texts are there, the query behind the others. */
 static void begin_ranking(sv_exchange *exchange, bool raw) {
-    bool reranks = exchange->server->info.task == SENVEC_TASK_RERANKER;
+    bool reranks = exchange->served->info.task == SENVEC_TASK_RERANKER;
     exchange->normalize = SENVEC_NORMALIZE_ON; /* so that a scalar product is a cosine */
     if (!reranks)
         sv_members_documents_and_query(exchange);
@@ -141,7 +141,6 @@ static void finish_data(sv_exchange *exchange) {
 
 static void begin_documents(sv_exchange *exchange) {
     exchange->finish = sv_inputs_names(exchange, "top_k") ? finish_data : finish_results;
-    sv_members_model(exchange, "model");
     if (sv_inputs_number(exchange, "top_n", 1, MOST, &exchange->top) &&
         sv_inputs_number(exchange, "top_k", 1, MOST, &exchange->top) &&
         sv_inputs_flag(exchange, "return_documents", &exchange->with_texts) && sv_members_truncate(exchange, "truncation") &&

@@ -51,13 +51,13 @@ static senvec_status run_scores(sv_request *request, senvec_session *session, co
 
 /* Tokens of a text but for those around it. */
 static size_t tokens_of(const sv_exchange *exchange, senvec_text text) {
-    size_t count = 2, most = exchange->server->info.max_seq_length;
-    senvec_tokenize_whole(exchange->server->model, text, NULL, 0, &count, NULL);
+    size_t count = 2, most = exchange->served->info.max_seq_length;
+    senvec_tokenize_whole(exchange->served->facts, text, NULL, 0, &count, NULL);
     return count - 2 < most ? count - 2 : most;
 }
 
 static void score(sv_exchange *exchange, bool raw) {
-    size_t labels = exchange->server->info.labels;
+    size_t labels = exchange->served->info.labels;
     exchange->run = run_scores;
     exchange->width = labels;
     exchange->activation = raw ? SENVEC_ACTIVATION_NONE : labels > 1 ? SENVEC_ACTIVATION_SOFTMAX : SENVEC_ACTIVATION_SIGMOID;
@@ -85,7 +85,7 @@ static void write_labels(sv_exchange *exchange, const float *scores, sv_ranked *
         order[i] = (sv_ranked){i, scores[i]};
     qsort(order, labels, sizeof *order, compare_scores);
     for (size_t i = 0; i < labels; i++) {
-        const char *name = senvec_label_name(exchange->server->model, order[i].index);
+        const char *name = senvec_label_name(exchange->served->facts, order[i].index);
         char number[SV_DECIMAL_MAX];
         size_t length = sv_decimal_f32(order[i].score, number);
         sv_bytes_print(answer, "%s{\"score\":%.*s,\"label\":", i ? "," : "[", (int)length, number);
@@ -192,7 +192,7 @@ static void finish_tokens(sv_exchange *exchange) {
 }
 
 void sv_tei_embed_all(sv_exchange *exchange) {
-    size_t most = exchange->server->info.max_seq_length, all = 0;
+    size_t most = exchange->served->info.max_seq_length, all = 0;
     exchange->finish = finish_tokens;
     exchange->run = run_tokens;
     if (!sv_exchange_parse(exchange) || !sv_members_truncate(exchange, "truncate") ||

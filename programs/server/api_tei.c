@@ -99,7 +99,8 @@ void sv_tei_root_begin(sv_exchange *exchange) {
  * beside others, and what it takes is seconds at most. More are taken where they fit. */
 static size_t largest_request(const sv_server *server) {
     const sv_server_options *options = &server->options;
-    size_t text = BYTES_OF_TOKEN * server->info.max_seq_length, answer = server->info.dimensions * SV_DECIMAL_MAX;
+    const senvec_model_info *info = &server->served.items[0].info;
+    size_t text = BYTES_OF_TOKEN * info->max_seq_length, answer = info->dimensions * SV_DECIMAL_MAX;
     size_t most = RECOMMENDED_TEXTS;
     most = options->batcher.max_texts < most ? options->batcher.max_texts : most;
     most = options->max_body / text < most ? options->max_body / text : most;
@@ -109,8 +110,7 @@ static size_t largest_request(const sv_server *server) {
 
 /* {"embedding":{"pooling":"mean"}} or {"reranker":{"id2label":{"0":"LABEL_0"},"label2id":{"LABEL_0":0}}} */
 static void write_type(sv_exchange *exchange) {
-    const sv_server *server = exchange->server;
-    const senvec_model_info *info = &server->info;
+    const senvec_model_info *info = &exchange->served->info;
     sv_bytes *answer = &exchange->answer;
     if (info->labels == 0) {
         sv_bytes_print(answer, "{\"embedding\":{\"pooling\":\"%s\"}}",
@@ -119,13 +119,13 @@ static void write_type(sv_exchange *exchange) {
     }
     sv_bytes_print(answer, "{\"%s\":{\"id2label\":", senvec_task_name(info->task));
     for (size_t i = 0; i < info->labels; i++) {
-        const char *label = senvec_label_name(server->model, i);
+        const char *label = senvec_label_name(exchange->served->facts, i);
         sv_bytes_print(answer, "%s\"%zu\":", i ? "," : "{", i);
         sv_bytes_string(answer, label, strlen(label));
     }
     sv_bytes_text(answer, "},\"label2id\":");
     for (size_t i = 0; i < info->labels; i++) {
-        const char *label = senvec_label_name(server->model, i);
+        const char *label = senvec_label_name(exchange->served->facts, i);
         sv_bytes_text(answer, i ? "," : "{");
         sv_bytes_string(answer, label, strlen(label));
         sv_bytes_print(answer, ":%zu", i);
@@ -136,22 +136,23 @@ static void write_type(sv_exchange *exchange) {
 void sv_tei_info(sv_exchange *exchange) {
     const sv_server *server = exchange->server;
     const sv_server_options *options = &server->options;
+    const senvec_model_info *info = &exchange->served->info;
     sv_batcher_stats stats;
     sv_batcher_read_stats(server->batcher, &stats);
     sv_bytes *answer = &exchange->answer;
     static const char *const types[] = {"auto", "float32", "bfloat16", "int8"};
     exchange->status = 200;
     sv_bytes_text(answer, "{\"model_id\":");
-    sv_bytes_string(answer, server->names.items[0], strlen(server->names.items[0]));
-    sv_bytes_print(answer, ",\"model_sha\":null,\"model_dtype\":\"%s\",\"model_type\":", types[server->info.precision]);
+    sv_bytes_string(answer, exchange->model, strlen(exchange->model));
+    sv_bytes_print(answer, ",\"model_sha\":null,\"model_dtype\":\"%s\",\"model_type\":", types[info->precision]);
     write_type(exchange);
     sv_bytes_print(answer,
                    ",\"max_concurrent_requests\":%zu,\"max_input_length\":%zu,\"max_batch_tokens\":%zu,"
                    "\"max_batch_requests\":%u,\"max_client_batch_size\":%zu,\"auto_truncate\":true,"
                    "\"tokenization_workers\":%zu,\"version\":\"%s\",\"sha\":null,\"docker_label\":null,\"space_id\":",
-                   options->batcher.max_requests, server->info.max_seq_length, SV_MAX_BATCH_TEXTS * server->info.max_seq_length,
+                   options->batcher.max_requests, info->max_seq_length, SV_MAX_BATCH_TEXTS * info->max_seq_length,
                    SV_MAX_BATCH_TEXTS, largest_request(server), options->http_threads, senvec_version());
-    const char *space = sv_model_space_id(&server->space);
+    const char *space = sv_model_space_id(&exchange->served->space);
     if (space)
         sv_bytes_string(answer, space, strlen(space));
     else
@@ -159,16 +160,16 @@ void sv_tei_info(sv_exchange *exchange) {
     sv_bytes_print(answer,
                    ",\"senvec\":{\"dimensions\":%zu,\"tier\":\"%s\",\"policy\":\"%s\",\"target_p99_ms\":%.3f,"
                    "\"sessions\":%zu,\"threads\":%zu,\"max_body_bytes\":%zu,\"max_connections\":%zu,",
-                   server->info.dimensions, server->info.tier, sv_policy_names[options->batcher.policy],
+                   info->dimensions, info->tier, sv_policy_names[options->batcher.policy],
                    (double)options->batcher.target_ns / 1e6, stats.sessions, stats.threads, options->max_body,
                    options->max_connections);
     sv_bytes_print(answer,
                    "\"memory\":{\"model_bytes\":%llu,\"mapped_bytes\":%llu,\"batcher_bytes\":%zu,\"cache_bytes\":%zu,"
                    "\"connections_bytes\":%zu,"
                    "\"requests_bytes\":%zu}}}",
-                   (unsigned long long)server->info.memory_bytes, (unsigned long long)server->info.mapped_bytes,
-                   stats.memory_bytes, options->batcher.cache_bytes,
-                   (options->max_connections + SV_SURPLUS_LINKS) * SV_CONNECTION_BYTES, options->max_memory);
+                   (unsigned long long)info->memory_bytes, (unsigned long long)info->mapped_bytes, stats.memory_bytes,
+                   options->batcher.cache_bytes, (options->max_connections + SV_SURPLUS_LINKS) * SV_CONNECTION_BYTES,
+                   options->max_memory);
 }
 
 void sv_tei_health(sv_exchange *exchange) {

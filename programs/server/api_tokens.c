@@ -17,7 +17,6 @@ static bool is_special(const char *token) {
 }
 
 static void write_tokens(sv_exchange *exchange, const uint32_t *ids, size_t count, bool special) {
-    const sv_server *server = exchange->server;
     sv_bytes *answer = &exchange->answer;
     const char *comma = "";
     sv_bytes_text(answer, "[");
@@ -25,7 +24,7 @@ static void write_tokens(sv_exchange *exchange, const uint32_t *ids, size_t coun
         bool is_frame = i == 0 || i + 1 == count;
         if (is_frame && !special)
             continue;
-        const char *token = sv_token_text_of(&server->tokens, ids[i]);
+        const char *token = sv_token_text_of(&exchange->served->tokens, ids[i]);
         sv_bytes_print(answer, "%s{\"id\":%u,\"text\":", comma, ids[i]);
         sv_bytes_string(answer, token ? token : "", token ? strlen(token) : 0);
         sv_bytes_print(answer, ",\"special\":%s,\"start\":null,\"stop\":null}", is_frame ? "true" : "false");
@@ -39,7 +38,7 @@ static bool count_tokens(sv_exchange *exchange, size_t *most, size_t *all) {
     *most = *all = 0;
     for (size_t i = 0; i < exchange->count; i++) {
         size_t count;
-        if (senvec_tokenize_whole(exchange->server->model, exchange->texts[i], NULL, 0, &count, NULL) != SENVEC_OK) {
+        if (senvec_tokenize_whole(exchange->served->facts, exchange->texts[i], NULL, 0, &count, NULL) != SENVEC_OK) {
             sv_exchange_fail_memory(exchange, "the tokens");
             return false;
         }
@@ -63,7 +62,7 @@ void sv_tei_tokenize(sv_exchange *exchange) {
     exchange->status = 200;
     for (size_t i = 0; i < exchange->count && exchange->status == 200; i++) {
         size_t count = 0;
-        if (senvec_tokenize_whole(exchange->server->model, exchange->texts[i], ids, most, &count, NULL) != SENVEC_OK) {
+        if (senvec_tokenize_whole(exchange->served->facts, exchange->texts[i], ids, most, &count, NULL) != SENVEC_OK) {
             sv_exchange_fail_memory(exchange, "the tokens");
             break;
         }
@@ -102,7 +101,7 @@ static bool decode(sv_exchange *exchange, const uint32_t *ids, size_t count, voi
     decoding *d = context;
     sv_bytes text = {0};
     for (size_t i = 0; i < count; i++) {
-        const char *token = sv_token_text_of(&exchange->server->tokens, ids[i]);
+        const char *token = sv_token_text_of(&exchange->served->tokens, ids[i]);
         if (!d->skips_special || !is_special(token))
             add_token(&text, token);
     }

@@ -35,7 +35,7 @@ void sv_weaviate_ready(sv_exchange *exchange) {
 }
 
 void sv_weaviate_meta(sv_exchange *exchange) {
-    const senvec_model_info *info = &exchange->server->info;
+    const senvec_model_info *info = &exchange->served->info;
     sv_bytes *answer = &exchange->answer;
     exchange->status = 200;
     sv_bytes_text(answer, "{\"_name_or_path\":");

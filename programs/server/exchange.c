@@ -30,8 +30,9 @@ static sv_exchange *new_exchange(sv_http_loop *loop, struct MHD_Connection *conn
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     exchange->link = info ? info->socket_context : NULL;
     exchange->content_type = "application/json";
-    exchange->dimensions = exchange->width = server->info.dimensions;
-    exchange->model = server->names.items[0];
+    exchange->served = &server->served.items[0];
+    exchange->dimensions = exchange->width = exchange->served->info.dimensions;
+    exchange->model = exchange->served->names.items[0];
     sv_exchange_read_head(exchange, url, method, version);
     exchange->discards = exchange->status != 0;
     return exchange;
@@ -73,6 +74,7 @@ static bool let_go(sv_exchange *exchange) {
 static void on_done(sv_request *request) {
     sv_exchange *exchange = request->context;
     finish(exchange);
+    sv_served_leave(exchange->served, request->status == SENVEC_OK ? request->count : 0);
     let_go(exchange);
 }
 
@@ -121,18 +123,25 @@ static bool uses_cache(const sv_exchange *exchange) {
            (!wish || (!strcasestr(wish, "no-cache") && !strcasestr(wish, "no-store")));
 }
 
-/* The texts are known: into the queue with them; the batcher becomes one of the holders. False: an answer stands. */
-static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
-    sv_server *server = exchange->server;
+/* Before the model is used: room for what the batcher needs to know of the texts. False: an error is the answer. */
+static bool prepare(sv_exchange *exchange) {
     exchange->lengths = sv_exchange_alloc(exchange, exchange->count, sizeof(uint32_t), "the texts");
     if (!exchange->lengths || !sv_exchange_may_answer(exchange))
         return false;
     if (uses_cache(exchange) &&
         !(exchange->keys = sv_exchange_alloc(exchange, exchange->count, sizeof *exchange->keys, "the texts")))
         return false;
+    return true;
+}
+
+/* The texts are known and the exchange is a user of its model: into the queue with them; the batcher becomes one of the
+ * holders. False: an answer stands, and it is no user any more. */
+static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
+    sv_server *server = exchange->server;
     exchange->options = (senvec_embed_options){.normalize = exchange->normalize, .prompt = exchange->prompt};
     exchange->query_options = (senvec_embed_options){.normalize = exchange->normalize, .prompt = exchange->query_prompt};
     exchange->request = (sv_request){
+        .model = exchange->served->place,
         .texts = exchange->texts,
         .count = exchange->count,
         .lengths = exchange->lengths,
@@ -155,6 +164,7 @@ static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
         return true;
     atomic_fetch_sub(&exchange->holders, 1);
     on_refused(exchange, admission);
+    sv_served_leave(exchange->served, 0);
     return false;
 }
 
@@ -188,8 +198,14 @@ static void begin(sv_exchange *exchange) {
         return;
     }
     exchange->route->begin(exchange);
-    if (exchange->status)
+    if (exchange->status || !prepare(exchange))
         return;
+    if (!sv_served_use(exchange->served)) {
+        atomic_store(&exchange->holders, 1);
+        suspend(exchange, NULL);
+        sv_served_wait(exchange->served, exchange);
+        return;
+    }
     /* `done` may come before the connection is suspended, but it is this thread that resumes it, later. */
     if (submit(exchange, exchange->outside_ns))
         suspend(exchange, exchange);
@@ -201,7 +217,17 @@ void sv_exchange_read_large(sv_exchange *exchange) {
         on_refused(exchange, SV_REFUSED_CLOSING);
     else
         exchange->route->begin(exchange);
-    if (!exchange->status && submit(exchange, exchange->outside_ns + (sv_clock_ns() - exchange->handed_ns)))
+    bool used = false;
+    if (!exchange->status && prepare(exchange) && !(used = sv_served_use(exchange->served))) {
+        sv_served_wait(exchange->served, exchange);
+        return;
+    }
+    sv_exchange_go_on(exchange, used);
+}
+
+void sv_exchange_go_on(sv_exchange *exchange, bool used) {
+    sv_server *server = exchange->server;
+    if (used && submit(exchange, exchange->outside_ns + (sv_clock_ns() - exchange->handed_ns)))
         sv_links_enter(&server->links, exchange->link, SV_PHASE_WAITING, exchange);
     if (let_go(exchange))
         sv_http_loops_ring(server);

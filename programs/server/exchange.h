@@ -24,6 +24,7 @@ struct sv_exchange {
     sv_http_loop *loop;
     struct MHD_Connection *connection;
     sv_link *link;
+    sv_served *served;     /* the model that is asked for */
     const sv_route *route; /* NULL: none has this path and method */
     const char *allowed;   /* the method that the path has; NULL: that is the one that was used, or there is no such path */
     char method[8], path[256], id[72];
@@ -107,7 +108,7 @@ void *sv_exchange_alloc(sv_exchange *exchange, size_t count, size_t size, const 
 void sv_exchange_fail_memory(sv_exchange *exchange, const char *what);
 /* A part of the body has come. */
 void sv_exchange_take_body(sv_exchange *exchange, const char *data, size_t size);
-/* Reads the body, a JSON object, into `members`; false: an error is the answer. */
+/* Reads the body, a JSON object, into `members`, and finds the model that it names; false: an error is the answer. */
 bool sv_exchange_parse(sv_exchange *exchange);
 /* A NUL-terminated copy of a JSON string that lives as long as the request; NULL: an error is the answer. */
 const char *sv_exchange_keep_string(sv_exchange *exchange, sv_json string);
@@ -125,11 +126,17 @@ const char *sv_exchange_header(const sv_exchange *exchange, const char *name);
 /* request_head.c: reads what stands before the body, and answers already where that is enough for an error. */
 void sv_exchange_read_head(sv_exchange *exchange, const char *url, const char *method, const char *version);
 
+/* Whether the route is for the exchange's kind of model; else an error is the answer. */
+bool sv_exchange_suits_model(sv_exchange *exchange);
+
 /* answer.c: hands the answer to the HTTP library, which then owns its bytes. */
 enum MHD_Result sv_exchange_send(sv_exchange *exchange);
 
 /* Reads a large body, on the thread for them. */
 void sv_exchange_read_large(sv_exchange *exchange);
+/* Goes on with one that has waited for its model, on the thread for that. `used`: the model is there, and the exchange is one
+ * of its users; else an error is the answer. */
+void sv_exchange_go_on(sv_exchange *exchange, bool used);
 
 /* The callbacks of the HTTP library. */
 enum MHD_Result sv_exchange_handle(void *loop, struct MHD_Connection *connection, const char *url, const char *method,

@@ -180,7 +180,7 @@ typedef struct id_lists {
 
 /* `list` as token ids in lists->ids, as far as the model reads them. */
 static bool read_ids(sv_exchange *exchange, sv_json list, const char *where, id_lists *lists) {
-    const sv_token_text *tokens = &exchange->server->tokens;
+    const sv_token_text *tokens = &exchange->served->tokens;
     size_t length = 0;
     uint32_t last = 0;
     sv_json value;
@@ -212,10 +212,10 @@ static bool read_ids(sv_exchange *exchange, sv_json list, const char *where, id_
 
 /* Adds the text of the ids, written at *room; false if it doesn't tokenize to them. */
 static bool add_ids(sv_exchange *exchange, const id_lists *lists, char **room) {
-    const sv_server *server = exchange->server;
-    size_t count = 0, length = sv_token_text_write(&server->tokens, lists->ids, lists->count, *room);
+    const sv_served *served = exchange->served;
+    size_t count = 0, length = sv_token_text_write(&served->tokens, lists->ids, lists->count, *room);
     senvec_text text = {*room, length};
-    if (senvec_tokenize(server->model, text, lists->again, lists->most, &count, NULL, NULL) != SENVEC_OK ||
+    if (senvec_tokenize(served->facts, text, lists->again, lists->most, &count, NULL, NULL) != SENVEC_OK ||
         count != lists->count || memcmp(lists->again, lists->ids, count * sizeof *lists->ids) != 0)
         return false;
     add_text(exchange, text.data, text.length);
@@ -225,7 +225,7 @@ static bool add_ids(sv_exchange *exchange, const id_lists *lists, char **room) {
 
 /* Ids of this model: they begin and end as its tokenizer has it. */
 static bool is_own(const sv_exchange *exchange, sv_json list) {
-    const sv_token_text *tokens = &exchange->server->tokens;
+    const sv_token_text *tokens = &exchange->served->tokens;
     sv_json_items items = sv_json_walk(list);
     sv_json value;
     int64_t first = -1, last = -1;
@@ -290,7 +290,7 @@ static bool walk_ids(sv_exchange *exchange, sv_json value, bool nested, const ch
         }
         if (!read_ids(exchange, list, where, lists))
             return false;
-        *bytes += sv_token_text_size(&exchange->server->tokens, lists->ids, lists->count);
+        *bytes += sv_token_text_size(&exchange->served->tokens, lists->ids, lists->count);
         if (room && !add_ids(exchange, lists, &room)) {
             sv_exchange_fail(exchange, 400, "%s: %s", where, not_ours);
             return false;
@@ -300,7 +300,7 @@ static bool walk_ids(sv_exchange *exchange, sv_json value, bool nested, const ch
 }
 
 static bool read_id_lists(sv_exchange *exchange, sv_json value, bool nested, const char *name) {
-    id_lists lists = {.most = exchange->server->info.max_seq_length};
+    id_lists lists = {.most = exchange->served->info.max_seq_length};
     size_t count, bytes;
     lists.ids = sv_exchange_alloc(exchange, 2 * lists.most, sizeof *lists.ids, "token ids");
     if (!lists.ids)
@@ -323,7 +323,7 @@ static bool pass_ids(sv_exchange *exchange, sv_json list, const char *name, uint
     }
     for (sv_json_items items = sv_json_walk(list); sv_json_step(&items, NULL, &value); count++) {
         int64_t id = -1;
-        if (!sv_json_integer(value, &id) || id < 0 || !sv_token_text_of(&exchange->server->tokens, (uint64_t)id)) {
+        if (!sv_json_integer(value, &id) || id < 0 || !sv_token_text_of(&exchange->served->tokens, (uint64_t)id)) {
             sv_exchange_fail(exchange, 400, "%s: item %zu isn't a token id of this model", name, count);
             return false;
         }
@@ -496,8 +496,8 @@ bool sv_inputs_pairs(sv_exchange *exchange, const char *name) {
 }
 
 bool sv_inputs_check_lengths(sv_exchange *exchange) {
-    const sv_server *server = exchange->server;
-    size_t most = server->info.max_seq_length;
+    const sv_served *served = exchange->served;
+    size_t most = served->info.max_seq_length;
     if (!exchange->strict)
         return true;
     uint32_t *ids = sv_exchange_alloc(exchange, most, sizeof *ids, "token ids");
@@ -506,8 +506,8 @@ bool sv_inputs_check_lengths(sv_exchange *exchange) {
         const senvec_embed_options options = {.prompt = is_query ? exchange->query_prompt : exchange->prompt};
         senvec_embed_stats stats = {0};
         size_t count = 0;
-        senvec_tokenize(server->model, exchange->texts[i], ids, most, &count, &stats, NULL);
-        if (stats.truncated || count + sv_batcher_prompt_tokens(server->model, &options) > most)
+        senvec_tokenize(served->facts, exchange->texts[i], ids, most, &count, &stats, NULL);
+        if (stats.truncated || count + sv_batcher_prompt_tokens(served->facts, &options) > most)
             sv_exchange_fail(exchange, 413, "input %zu has more than the %zu tokens that this model reads; shorten it, or %s",
                              i, most,
                              exchange->at_start ? "let its end be cut instead of its start, which this server can't"

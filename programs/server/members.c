@@ -5,16 +5,8 @@
 
 #include "server/inputs.h"
 
-void sv_members_model(sv_exchange *exchange, const char *name) {
-    const char *asked = "";
-    if (!sv_inputs_is_string(exchange, name) || !sv_inputs_string(exchange, name, &asked))
-        return;
-    const char *known = sv_server_name_of(exchange->server, asked);
-    exchange->model = known ? known : exchange->model;
-}
-
 bool sv_members_dimensions(sv_exchange *exchange, const char *name) {
-    return sv_inputs_number(exchange, name, 1, exchange->server->info.dimensions, &exchange->dimensions);
+    return sv_inputs_number(exchange, name, 1, exchange->served->info.dimensions, &exchange->dimensions);
 }
 
 bool sv_members_normalize(sv_exchange *exchange, const char *name) {
@@ -63,11 +55,11 @@ bool sv_members_direction(sv_exchange *exchange, const char *name) {
 /* ---------------------------------------------------------------- prompts */
 
 /* The text of the first of these prompts (ends with NULL) that the model has; NULL: it has none of them. */
-static const char *find_prompt(const sv_server *server, const char *const *names) {
+static const char *find_prompt(const sv_served *served, const char *const *names) {
     for (; *names; names++)
-        for (size_t i = 0; i < server->info.prompt_count; i++)
-            if (strcmp(server->info.prompts[i].name, *names) == 0 && *server->info.prompts[i].text)
-                return server->info.prompts[i].text;
+        for (size_t i = 0; i < served->info.prompt_count; i++)
+            if (strcmp(served->info.prompts[i].name, *names) == 0 && *served->info.prompts[i].text)
+                return served->info.prompts[i].text;
     return NULL;
 }
 
@@ -75,13 +67,13 @@ static const char *const for_queries[] = {"query", NULL};
 static const char *const for_documents[] = {"document", "passage", "corpus", NULL};
 
 /* Where a model has a prompt for something else by default, a query or document without one gets none. */
-static const char *prompt_for(const sv_server *server, const char *const *names) {
-    const char *prompt = find_prompt(server, names);
+static const char *prompt_for(const sv_served *served, const char *const *names) {
+    const char *prompt = find_prompt(served, names);
     return prompt ? prompt : "";
 }
 
 bool sv_members_prompt(sv_exchange *exchange, const char *name) {
-    const sv_server *server = exchange->server;
+    const sv_served *served = exchange->served;
     const char *given = NULL;
     char known[300] = "";
     size_t used = 0;
@@ -89,14 +81,14 @@ bool sv_members_prompt(sv_exchange *exchange, const char *name) {
         return false;
     if (!given)
         return true;
-    for (size_t i = 0; i < server->info.prompt_count; i++) {
-        if (strcmp(server->info.prompts[i].name, given) == 0) {
-            exchange->prompt = server->info.prompts[i].text;
+    for (size_t i = 0; i < served->info.prompt_count; i++) {
+        if (strcmp(served->info.prompts[i].name, given) == 0) {
+            exchange->prompt = served->info.prompts[i].text;
             return true;
         }
         if (used < sizeof known)
             used +=
-                (size_t)snprintf(known + used, sizeof known - used, "%s\"%.40s\"", i ? ", " : "", server->info.prompts[i].name);
+                (size_t)snprintf(known + used, sizeof known - used, "%s\"%.40s\"", i ? ", " : "", served->info.prompts[i].name);
     }
     if (strcmp(given, "query") == 0 ||
         strcmp(given, "document") == 0) { /* every model has these, as sentence-transformers does */
@@ -117,18 +109,18 @@ bool sv_members_purpose(sv_exchange *exchange, const char *name) {
         return true;
     for (size_t i = 0; queries[i]; i++)
         if (strcasecmp(given, queries[i]) == 0)
-            exchange->prompt = prompt_for(exchange->server, for_queries);
+            exchange->prompt = prompt_for(exchange->served, for_queries);
     for (size_t i = 0; documents[i]; i++)
         if (strcasecmp(given, documents[i]) == 0)
-            exchange->prompt = prompt_for(exchange->server, for_documents);
+            exchange->prompt = prompt_for(exchange->served, for_documents);
     if (!exchange->prompt)
-        exchange->prompt = find_prompt(exchange->server, (const char *const[]){given, NULL});
+        exchange->prompt = find_prompt(exchange->served, (const char *const[]){given, NULL});
     return true;
 }
 
 void sv_members_documents_and_query(sv_exchange *exchange) {
-    exchange->prompt = prompt_for(exchange->server, for_documents);
-    exchange->query_prompt = prompt_for(exchange->server, for_queries);
+    exchange->prompt = prompt_for(exchange->served, for_documents);
+    exchange->query_prompt = prompt_for(exchange->served, for_queries);
 }
 
 bool sv_members_refuse(sv_exchange *exchange, const char *name, bool refused, const char *why) {
@@ -174,7 +166,7 @@ static bool read_types(sv_exchange *exchange, const char *name) {
 
 /* vLLM's way to say how much of a text is read. All that the model reads, or more, is what is done. */
 static bool read_cut(sv_exchange *exchange, const char *name) {
-    size_t most = exchange->server->info.max_seq_length, tokens = most;
+    size_t most = exchange->served->info.max_seq_length, tokens = most;
     if (!sv_inputs_has(exchange, name))
         return true;
     if (!sv_inputs_number(exchange, name, 1, SIZE_MAX >> 1, &tokens))

@@ -12,8 +12,6 @@
 extern const char *const sv_members_types[]; /* sv_vector_type_names, and "base64" of floats */
 bool sv_members_of_vectors(sv_exchange *exchange, unsigned *types);
 
-/* A name of the model: the answer has it, too. Any other is taken for it. */
-void sv_members_model(sv_exchange *exchange, const char *name);
 /* A whole number: vectors are cut to it. */
 bool sv_members_dimensions(sv_exchange *exchange, const char *name);
 /* true or false: vectors of length 1, or without the model's last step where that is to normalise. */

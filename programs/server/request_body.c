@@ -5,6 +5,8 @@
 #include "common/clock.h"
 #include "server/exchange.h"
 
+#define MAX_NAME 300 /* of a model, as it may be asked for */
+
 /* ----------------------------------------------------------------- memory */
 
 static bool fail_never(sv_exchange *exchange, sv_memory_use use) {
@@ -186,6 +188,41 @@ static void give_block(void *context, void *block, size_t size) {
     give(context, size);
 }
 
+/* The name that the request gives: "model" in its body, or what Azure's clients have in the path. Empty: none. */
+static void asked_model(const sv_exchange *exchange, char out[MAX_NAME]) {
+    static const char deployments[] = "/openai/deployments/";
+    sv_json given = sv_json_look_up(&exchange->members, "model");
+    size_t length = strlen(deployments);
+    out[0] = '\0';
+    if (given.kind == SV_JSON_STRING && given.length <= MAX_NAME)
+        out[sv_json_decode(given, out)] = '\0';
+    else if (strncmp(exchange->path, deployments, length) == 0)
+        snprintf(out, MAX_NAME, "%.*s", (int)strcspn(exchange->path + length, "/"), exchange->path + length);
+}
+
+/* A server with one model has no other name for it to be taken for; one with several has to be told which. */
+static void choose_model(sv_exchange *exchange) {
+    sv_server *server = exchange->server;
+    char asked[MAX_NAME], all[600];
+    const char *name = exchange->model;
+    asked_model(exchange, asked);
+    sv_served *served = *asked ? sv_served_find(server, asked, &name) : exchange->served;
+    if (!served && server->served.count > 1) {
+        sv_served_name_all(server, all, sizeof all);
+        sv_exchange_fail(exchange, 404, "there is no model '%.200s' here; there is %s", asked, all);
+        return;
+    }
+    exchange->model = name;
+    if (!served || server->served.count == 1)
+        return;
+    size_t dimensions = exchange->served->info.dimensions;
+    exchange->served = served;
+    exchange->dimensions = served->info.dimensions;
+    if (exchange->width == dimensions)
+        exchange->width = served->info.dimensions;
+    sv_exchange_suits_model(exchange);
+}
+
 bool sv_exchange_parse(sv_exchange *exchange) {
     const senvec_allocator allocator = {take_block, give_block, exchange};
     const sv_bytes *body = &exchange->body;
@@ -200,5 +237,7 @@ bool sv_exchange_parse(sv_exchange *exchange) {
         sv_exchange_fail(exchange, 400, "the body isn't valid JSON: %s", err.message);
     else if (!exchange->status) /* 413 or 429 may stand already */
         sv_exchange_fail_memory(exchange, "the names of the body's members");
+    if (!exchange->status)
+        choose_model(exchange);
     return !exchange->status;
 }

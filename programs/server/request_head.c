@@ -88,10 +88,9 @@ static void read_encoding(sv_exchange *exchange) {
         sv_exchange_fail_memory(exchange, "unpacking the body");
 }
 
-/* Whether the route is for this kind of model; else an error is the answer. */
-static bool suits_model(sv_exchange *exchange) {
+bool sv_exchange_suits_model(sv_exchange *exchange) {
     static const char *const kinds[] = {"an embedder", "a reranker", "a classifier", "a sparse embedder (SPLADE)"};
-    unsigned wanted = exchange->route->use / SV_ROUTE_EMBEDDER, task = exchange->server->info.task;
+    unsigned wanted = exchange->route->use / SV_ROUTE_EMBEDDER, task = exchange->served->info.task;
     char names[100] = "";
     size_t used = 0;
     if (wanted == 0 || wanted & 1u << task)
@@ -131,7 +130,7 @@ static void judge_headers(sv_exchange *exchange, const char *version) {
                          "the API key is missing or wrong; send it as \"Authorization: Bearer KEY\" or \"api-key: KEY\"");
         return;
     }
-    if (!suits_model(exchange))
+    if (server->served.count == 1 && !sv_exchange_suits_model(exchange))
         return;
     if (exchange->route->use & SV_ROUTE_WORKS && atomic_load(&server->draining)) {
         exchange->retry_ns = SV_NS_PER_S;

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #include "common/file.h"
 #include "server/exchange.h"
 #include "server/listen.h"
+#include "server/starting.h"
 
 #define LARGE_BLOCK (512 << 10)
 #define OTHER_DESCRIPTORS 64 /* than connections' */
@@ -44,7 +46,8 @@ static void fill_in(sv_server_options *options) {
     options->api_key = copy(options->api_key && options->api_key[0] ? options->api_key : NULL);
     options->cors_origin = copy(options->cors_origin);
     options->prefix = copy(options->prefix);
-    options->model_names = NULL;
+    options->models = NULL;
+    options->model_count = 0;
     options->token_table = NULL;
     options->http_threads = options->http_threads ? options->http_threads : 1;
     options->max_connections = options->max_connections ? options->max_connections : SV_DEFAULT_CONNECTIONS;
@@ -55,27 +58,6 @@ static void fill_in(sv_server_options *options) {
     batcher->target_ns = batcher->target_ns ? batcher->target_ns : SV_DEFAULT_TARGET_NS;
     batcher->max_requests = batcher->max_requests ? batcher->max_requests : SV_DEFAULT_QUEUE_REQUESTS;
     batcher->max_texts = batcher->max_texts ? batcher->max_texts : SV_DEFAULT_QUEUE_TEXTS;
-}
-
-static void name_model(sv_server *server, const sv_server_options *options) {
-    sv_server_names *names = &server->names;
-    for (size_t i = 0; i < options->model_name_count && names->count < SV_SERVER_NAMES; i++)
-        if (*options->model_names[i] && !sv_server_name_of(server, options->model_names[i]))
-            snprintf(names->items[names->count++], sizeof names->items[0], "%s", options->model_names[i]);
-    if (names->count == 0)
-        snprintf(names->items[names->count++], sizeof names->items[0], "%s", server->info.name);
-}
-
-const char *sv_server_name_of(const sv_server *server, const char *asked) {
-    static const char latest[] = ":latest";
-    size_t length = strlen(asked), tail = sizeof latest - 1;
-    for (size_t i = 0; i < server->names.count; i++) {
-        const char *name = server->names.items[i];
-        size_t own = strlen(name);
-        if (strncasecmp(name, asked, own) == 0 && (length == own || (length == own + tail && strcmp(asked + own, latest) == 0)))
-            return name;
-    }
-    return NULL;
 }
 
 static senvec_status read_text(const char *path, char **out, senvec_error *err) {
@@ -108,6 +90,11 @@ static senvec_status read_certificate(sv_server *server, const sv_server_options
 /* ------------------------------------------------------------- life cycle */
 
 static senvec_status listen_somewhere(sv_server *server, senvec_error *err) {
+    sv_starting *starting = server->options.starting;
+    server->options.starting = NULL;
+    if (starting)
+        sv_starting_end(starting, &server->options);
+    server->listener = server->options.listener - 1;
     sv_address address = server->options.address;
     if (server->listener < 0)
         SENVEC_TRY(sv_listen(&server->options, &server->listener, &address, err));
@@ -130,9 +117,12 @@ static void make_room_for_connections(sv_server *server) {
     }
     if (limit.rlim_cur < needed)
         server->options.max_connections = limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 4 + 1;
-    int last = fcntl(server->listener, F_DUPFD_CLOEXEC, (int)(needed < limit.rlim_cur ? needed : limit.rlim_cur) - 1);
+    int any = eventfd(0, EFD_CLOEXEC);
+    int last = fcntl(any, F_DUPFD_CLOEXEC, (int)(needed < limit.rlim_cur ? needed : limit.rlim_cur) - 1);
     if (last >= 0)
         close(last);
+    if (any >= 0)
+        close(any);
 }
 
 /* glibc learns from the first large block that is freed to take the next ones from its heap, where a small one behind them
@@ -143,14 +133,25 @@ static void give_back_large_blocks(void) {
 #endif
 }
 
+static size_t default_memory(const sv_server *server) {
+    sv_machine machine;
+    size_t taken = 0;
+    sv_machine_describe(&machine);
+    for (size_t i = 0; i < server->served.count; i++)
+        taken += server->served.items[i].info.memory_bytes + server->options.batcher.cache_bytes;
+    return sv_request_memory_default(machine.memory_bytes, taken);
+}
+
 static senvec_status open_server(sv_server *server, const sv_server_options *options, senvec_error *err) {
     SENVEC_TRY(read_certificate(server, options, err));
-    SENVEC_TRY(sv_token_text_open(server->model, &server->tokens, err));
     if (options->token_table)
         SENVEC_TRY(sv_token_table_open(options->token_table, &server->table, err));
-    SENVEC_TRY(listen_somewhere(server, err));
     make_room_for_connections(server);
-    SENVEC_TRY(sv_batcher_open(server->model, &server->options.batcher, &server->batcher, err));
+    SENVEC_TRY(sv_served_open(server, options, err));
+    SENVEC_TRY(listen_somewhere(server, err));
+    if (!server->options.max_memory)
+        server->options.max_memory = default_memory(server);
+    server->memory.most = server->options.max_memory;
     const sv_links_options links = {
         .idle_ns = server->options.idle_s * SV_NS_PER_S,
         .read_ns = server->options.read_s * SV_NS_PER_S,
@@ -160,19 +161,19 @@ static senvec_status open_server(sv_server *server, const sv_server_options *opt
     };
     SENVEC_TRY(sv_links_open(&server->links, &links, err));
     SENVEC_TRY(sv_large_bodies_open(&server->large_bodies, sv_exchange_read_large, err));
-    SENVEC_TRY(sv_http_loops_open(server, err));
-    sv_model_space_open(&server->space, server->model, &server->info);
-    return SENVEC_OK;
+    SENVEC_TRY(sv_served_start(server, err));
+    return sv_http_loops_open(server, err);
 }
 
-senvec_status sv_server_open(senvec_model *model, const sv_server_options *options, sv_server **out, senvec_error *err) {
+senvec_status sv_server_open(const sv_server_options *options, sv_server **out, senvec_error *err) {
     sv_server *server = calloc(1, sizeof *server);
+    if (!server)
+        sv_starting_end(options->starting, NULL);
     if (!server)
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a server");
     struct timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);
-    server->model = model;
-    server->listener = options->listener - 1;
+    server->listener = -1;
     server->options = *options;
     server->opened_ns = sv_clock_ns();
     server->opened_at = (double)wall.tv_sec;
@@ -181,19 +182,14 @@ senvec_status sv_server_open(senvec_model *model, const sv_server_options *optio
     fill_in(&server->options);
     server->options.batcher.some_done = on_some_done;
     server->options.batcher.context = server;
-    senvec_model_describe(model, &server->info);
-    name_model(server, options);
+    server->options.batcher.cache_bytes /= options->model_count; /* each has its own */
     sv_server_metrics_init(&server->metrics);
-    if (!server->options.max_memory) {
-        sv_machine machine;
-        sv_machine_describe(&machine);
-        server->options.max_memory =
-            sv_request_memory_default(machine.memory_bytes, server->info.memory_bytes + server->options.batcher.cache_bytes);
-    }
     sv_request_memory_init(&server->memory, server->options.max_memory);
     give_back_large_blocks();
     pthread_mutex_init(&server->log_lock, NULL);
     senvec_status status = open_server(server, options, err);
+    sv_starting_end(server->options.starting, NULL);
+    server->options.starting = NULL;
     if (status != SENVEC_OK) {
         sv_server_close(server);
         return status;
@@ -231,6 +227,7 @@ void sv_server_close(sv_server *server) {
     sv_links_stop(&server->links);
     /* No connection may be suspended when the HTTP library stops; it may still ask the batcher until then. */
     sv_large_bodies_close(&server->large_bodies);
+    sv_served_stop(&server->served);
     if (server->batcher)
         sv_batcher_stop(server->batcher);
     sv_http_loops_close(server);
@@ -238,9 +235,8 @@ void sv_server_close(sv_server *server) {
         close(server->listener);
     sv_batcher_close(server->batcher);
     sv_links_close(&server->links);
-    sv_token_text_close(&server->tokens);
+    sv_served_close(&server->served);
     sv_token_table_close(&server->table);
-    sv_model_space_close(&server->space);
     sv_server_metrics_release(&server->metrics);
     sv_request_memory_release(&server->memory);
     pthread_mutex_destroy(&server->log_lock);

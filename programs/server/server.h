@@ -1,4 +1,4 @@
-/* The HTTP server: one model behind the APIs of OpenAI, text-embeddings-inference and Ollama, on the batcher.
+/* The HTTP server: models behind the APIs of OpenAI, text-embeddings-inference and Ollama, on one batcher.
  *
  * A server has these threads: `http_threads` that read requests and write answers and never wait for a vector (http_loop.h);
  * the batcher's; and one that looks after connections (time limits, clients that left). */
@@ -14,6 +14,15 @@ typedef struct sv_address {
     char text[256];
 } sv_address;
 
+/* Where a model comes from, and its names: answers give the first, or the one that the request has. [senvec_model_info.name] */
+typedef struct sv_model_source {
+    const char *const *names;
+    size_t name_count; /* at most SV_SERVER_NAMES */
+    /* Opens it, or with `tokenizer_only` what doesn't need its weights. Called more than once, by one thread at a time. */
+    senvec_status (*open)(const void *context, bool tokenizer_only, senvec_model **out, senvec_error *err);
+    const void *context;
+} sv_model_source;
+
 /* Zero or NULL means the default, in brackets. Strings are copied or used during sv_server_open only. */
 typedef struct sv_server_options {
     const char *host;                      /* address or name to listen on ["127.0.0.1"] */
@@ -22,25 +31,27 @@ typedef struct sv_server_options {
     const char *tls_certificate, *tls_key; /* PEM files, both or none */
     const char *api_key;                   /* asked for as "Authorization: Bearer KEY" or "api-key: KEY" [none] */
     const char *cors_origin;               /* pages of this origin may call, "*": all [none] */
-    /* Names of the model: answers give the first, or the one that the request has. [senvec_model_info.name] */
-    const char *const *model_names;
-    size_t model_name_count; /* at most SV_SERVER_NAMES */
+    const sv_model_source *models;         /* a request that names none means the first */
+    size_t model_count;                    /* 1 to SV_SERVER_MODELS */
+    uint64_t idle_unload_ns; /* a model that nobody has asked for so long is let go until the next request [never] */
     const char *token_table; /* a file of tiktoken's: ids of its tokens are taken as their text [none] */
     const char *prefix;      /* "/path" that all routes may have before them [none] */
     FILE *access_log;        /* one JSON line a request; the caller closes it [none] */
     sv_batcher_options batcher;
-    size_t http_threads;    /* [1] */
-    size_t max_connections; /* [8192]; of more, idle and slow ones give up their places, or a new one gets 503 */
-    size_t max_body;        /* bytes of a request [32 MiB] */
-    size_t max_memory;      /* bytes of all requests and answers together [512 MiB, or less where there is less] */
-    size_t idle_s;          /* a connection without a request [75] */
-    size_t read_s;          /* for a request to arrive completely [30] */
-    size_t write_s;         /* for an answer to be taken completely [60] */
-    int listener;           /* 1 + a socket that listens already (starting.h), which is the server's from here on [0: none] */
-    sv_address address;     /* and where */
+    size_t http_threads;          /* [1] */
+    size_t max_connections;       /* [8192]; of more, idle and slow ones give up their places, or a new one gets 503 */
+    size_t max_body;              /* bytes of a request [32 MiB] */
+    size_t max_memory;            /* bytes of all requests and answers together [512 MiB, or less where there is less] */
+    size_t idle_s;                /* a connection without a request [75] */
+    size_t read_s;                /* for a request to arrive completely [30] */
+    size_t write_s;               /* for an answer to be taken completely [60] */
+    struct sv_starting *starting; /* listens already, and is ended by sv_server_open in any case [none] */
+    int listener;                 /* 1 + a socket that listens already, which is the server's from here on [0: none] */
+    sv_address address;           /* and where */
 } sv_server_options;
 
 #define SV_SERVER_NAMES 16
+#define SV_SERVER_MODELS 16
 #define SV_DEFAULT_PORT 8080
 #define SV_DEFAULT_CONNECTIONS 8192
 #define SV_DEFAULT_BODY ((size_t)32 << 20)
@@ -51,9 +62,10 @@ typedef struct sv_server_options {
 
 typedef struct sv_server sv_server;
 
-/* Listens and serves from here on. `model` must outlive the server. Errors: INVALID_ARGUMENT, NOT_FOUND or IO (certificate),
- * SYSTEM (address in use, ...), OUT_OF_MEMORY, and those of sv_batcher_open. */
-senvec_status sv_server_open(senvec_model *model, const sv_server_options *options, sv_server **out, senvec_error *err);
+/* Opens the models, listens and serves from here on; what the sources' contexts point to must outlive the server. Errors:
+ * INVALID_ARGUMENT, NOT_FOUND or IO (certificate), SYSTEM (address in use, ...), OUT_OF_MEMORY, those of the sources and of
+ * sv_batcher_open. */
+senvec_status sv_server_open(const sv_server_options *options, sv_server **out, senvec_error *err);
 /* Where it listens: "http://127.0.0.1:8080", "https://[::1]:443", "unix:PATH". Lives as long as the server. */
 const char *sv_server_address(const sv_server *server);
 /* Stops listening, refuses new requests, and waits until those that were accepted are answered; at most `timeout_ns`. True:

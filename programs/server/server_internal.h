@@ -8,28 +8,18 @@
 #include "server/http_loop.h"
 #include "server/large_bodies.h"
 #include "server/links.h"
-#include "server/model_space.h"
 #include "server/request_memory.h"
+#include "server/served.h"
 #include "server/server.h"
 #include "server/server_metrics.h"
 #include "server/token_table.h"
-#include "server/token_text.h"
-
-typedef struct sv_server_names {
-    char items[SV_SERVER_NAMES][256]; /* the first is the server's own choice */
-    size_t count;                     /* at least 1 */
-} sv_server_names;
 
 struct sv_server {
-    senvec_model *model;
-    senvec_model_info info; /* of when the server was opened: for the space id see `space` */
-    sv_model_space space;
+    sv_served_list served;
     sv_server_options options; /* defaults filled in; strings are the server's */
-    sv_server_names names;
     char address[SV_MAX_PATH + 8];
     char *tls_certificate, *tls_key; /* the files' text */
     sv_batcher *batcher;
-    sv_token_text tokens;
     sv_token_table table;
     sv_http_loop *loops; /* [loop_count] */
     size_t loop_count;
@@ -47,8 +37,5 @@ struct sv_server {
     pthread_mutex_t log_lock;
     atomic_ullong log_lines_lost;
 };
-
-/* The name of the model that `asked` is, with or without ":latest" as Ollama's clients add it; NULL: none is. */
-const char *sv_server_name_of(const sv_server *server, const char *asked);
 
 #endif

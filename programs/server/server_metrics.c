@@ -2,6 +2,7 @@
 #include "server/server_metrics.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -173,6 +174,36 @@ static void write_cache(sv_bytes *out, const sv_result_cache_stats *cache) {
     value(out, "cache_limit_bytes", "gauge", "Memory that the cache may use (--cache).", (double)cache->most_bytes);
 }
 
+/* Each metric has a line for each model. */
+static void write_models(sv_bytes *out, struct sv_server *server) {
+    static const struct {
+        const char *name, *type, *help;
+    } metrics[] = {
+        {"model_loaded", "gauge", "1: the model is in memory."},
+        {"model_requests_total", "counter", "Requests that a model answered."},
+        {"model_texts_total", "counter", "Texts of those."},
+        {"model_loads_total", "counter", "Times that a model was opened."},
+        {"model_unloads_total", "counter", "Times that a model was let go (--idle-unload)."},
+        {"model_memory_bytes", "gauge", "Memory and mapped files of a model that is in memory."},
+    };
+    sv_served_list *list = &server->served;
+    for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
+        head(out, metrics[m].name, metrics[m].type, metrics[m].help);
+        for (size_t i = 0; i < list->count; i++) {
+            const sv_served *served = &list->items[i];
+            pthread_mutex_lock(&list->lock);
+            bool loaded = served->model != NULL;
+            const uint64_t values[] = {loaded,          served->requests,
+                                       served->texts,   served->loads,
+                                       served->unloads, loaded ? served->info.memory_bytes + served->info.mapped_bytes : 0};
+            pthread_mutex_unlock(&list->lock);
+            sv_bytes_print(out, "senvec_%s{model=", metrics[m].name);
+            sv_bytes_string(out, served->names.items[0], strlen(served->names.items[0]));
+            sv_bytes_print(out, "} %llu\n", (unsigned long long)values[m]);
+        }
+    }
+}
+
 /* Resident bytes of the process; 0: unknown. */
 static double resident_bytes(void) {
     unsigned long size, resident = 0;
@@ -189,13 +220,14 @@ void sv_server_metrics_write(struct sv_server *server, sv_bytes *out) {
     sv_batcher_stats stats;
     sv_batcher_read_stats(server->batcher, &stats);
     head(out, "info", "gauge", "What runs here.");
-    sv_bytes_print(out, "senvec_info{version=\"%s\",tier=\"%s\",policy=\"%s\"} 1\n", senvec_version(), server->info.tier,
-                   sv_policy_names[server->options.batcher.policy]);
+    sv_bytes_print(out, "senvec_info{version=\"%s\",tier=\"%s\",policy=\"%s\"} 1\n", senvec_version(),
+                   server->served.items[0].info.tier, sv_policy_names[server->options.batcher.policy]);
     pthread_mutex_lock(&server->metrics.lock);
     write_requests(out, &server->metrics);
     pthread_mutex_unlock(&server->metrics.lock);
     write_batcher(out, &stats, atomic_load(&server->refused_memory));
     write_cache(out, &stats.cache);
+    write_models(out, server);
     pthread_mutex_lock(&server->links.lock);
     size_t connections = server->links.count;
     uint64_t timed_out = server->links.timed_out, displaced = server->links.displaced;

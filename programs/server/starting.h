@@ -12,8 +12,8 @@ typedef struct sv_starting sv_starting;
  * copy of host and port is made. Errors: as sv_server_open for its address; OUT_OF_MEMORY, SYSTEM. */
 senvec_status sv_starting_open(const sv_server_options *options, sv_starting **out, senvec_error *err);
 
-/* Stops answering. `options`, unless it is NULL, gets the socket, on which nothing was missed meanwhile: sv_server_open takes
- * it, or closes it on failure. Otherwise it is closed. Frees *starting, which may be NULL. */
+/* Stops answering. `options`, unless it is NULL, gets the socket, on which nothing was missed meanwhile. Otherwise it is
+ * closed. Frees *starting, which may be NULL. */
 void sv_starting_end(sv_starting *starting, sv_server_options *options);
 
 #endif

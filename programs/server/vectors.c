@@ -6,11 +6,11 @@
 #include <string.h>
 
 const float *sv_vectors_at(const sv_exchange *exchange, size_t i) {
-    return exchange->vectors + i * exchange->server->info.dimensions;
+    return exchange->vectors + i * exchange->served->info.dimensions;
 }
 
 void sv_vectors_cut(sv_exchange *exchange) {
-    size_t all = exchange->server->info.dimensions, kept = exchange->dimensions;
+    size_t all = exchange->served->info.dimensions, kept = exchange->dimensions;
     if (kept == all || exchange->normalize == SENVEC_NORMALIZE_OFF)
         return;
     for (size_t i = 0; i < exchange->count; i++) {

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """What senvec serve reaches over HTTP with its defaults, the generator on the same CPUs, and whether that is what it should be.
 
-    serve_rates.py MODEL_DIR [--build DIR] [--quick] [--parts grid,many,beside,overload,openai,start,cache] [--json FILE]
+    serve_rates.py MODEL_DIR [--build DIR] [--quick] [--parts grid,many,beside,overload,openai,start,cache]
+                   [--second MODEL_DIR] [--json FILE]
 
 grid: closed loops of 1 to 256 clients with 1 to 1,000 texts a request. many: 2,000 clients. beside: single texts beside bulk.
 overload: three times the capacity, with defaults and with --max-wait 50ms. openai: the real client with its defaults, where
 .venv/clients has it. start: starting, and starting again after a kill. cache: new texts and half repeated ones, in turn;
-all other parts run without the cache.
+all other parts run without the cache. With --second, also models: two models in one server and in two, in turn, and what
+letting one go gives back.
 
 Percent is of `senvec embed`, which is measured again every few rows; a row is compared with the mean of the runs before and
 after it. Run it on a machine that does nothing else: about twelve minutes, with --quick under two.
@@ -29,7 +31,7 @@ import service  # noqa: E402
 
 CLIENTS, TEXTS = (1, 4, 16, 64, 256), (1, 10, 32, 128, 1000)
 QUICK = ((1, 1), (64, 1), (1, 32), (16, 10), (16, 32), (256, 32), (16, 1000))
-PARTS = ("grid", "many", "beside", "overload", "openai", "start", "cache")
+PARTS = ("grid", "many", "beside", "overload", "openai", "start", "cache", "models")
 FAILED = ("refused", "timeout", "error_status", "no_connection", "connection_closed", "malformed_answer", "wrong_answer")
 OPENAI = """
 import asyncio, sys, time, openai
@@ -47,7 +49,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 class Bench:
     def __init__(self, folder, quick):
         self.folder, self.quick = folder, quick
-        self.server = None
+        self.server = self.second = None
         self.rows, self.missed = [], []
 
     def start(self, *arguments):
@@ -294,19 +296,57 @@ def cache(bench):
                 values["senvec_cache_bytes"] <= values["senvec_cache_limit_bytes"])
 
 
+def models(bench):
+    """Two models under load at once: of one server, and of two that share the machine; then both idle."""
+    seconds, sums = 3 if bench.quick else 10, {1: [], 2: []}
+
+    def loads(servers):
+        """Texts a second of both models together."""
+        processes = []
+        for i, (server, name) in enumerate(servers):
+            command = [service.SENVEC, "load", server.address, "-q", "--clients", 4, "--batch", 32, "-d", seconds, "-m", name,
+                       "--samples", 1, "--json", bench.folder / f"{i}.json"]
+            processes.append(subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL))
+        for process in processes:
+            process.wait()
+        return sum(json.loads((bench.folder / f"{i}.json").read_text())["runs"][-1]["texts_per_s"] for i in range(2))
+
+    for _ in range(3):
+        bench.start("-m", f"second={bench.second}")
+        first = bench.server.json("GET", "/info")[1]["model_id"]
+        sums[1].append(loads([(bench.server, first), (bench.server, "second")]))
+        bench.start()
+        with service.Service("--cache", 0, model=bench.second) as other:
+            sums[2].append(loads([(bench.server, "any"), (other, "any")]))
+    ratios = [one / two for one, two in zip(sums[1], sums[2])]
+    bench.judge("models", f"two models in one server: {statistics.median(ratios):.2f} times two servers' "
+                f"{statistics.median(sums[2]):.0f} texts/s (least 1), all: {', '.join(f'{r:.2f}' for r in ratios)}",
+                statistics.median(ratios) >= 1)
+    bench.start("-m", f"second={bench.second}", "--idle-unload", "1s")
+    for name in (None, "second"):
+        bench.server.json("POST", "/v1/embeddings", {"input": ["a few words"] * 100, **({"model": name} if name else {})})
+    there = bench.memory()
+    bench.server.wait_for(lambda values: not any(v for k, v in values.items() if k.startswith("senvec_model_loaded")))
+    time.sleep(1)
+    gone = bench.memory()
+    bench.judge("models", f"memory with both {there:.0f} MB, with none {gone:.0f} MB (most four tenths)", gone <= 0.4 * there)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("--build", type=Path, default=ROOT / "build/release")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--parts", default=",".join(PARTS[:-1]))
+    parser.add_argument("--second")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     service.MODEL, service.SENVEC = options.model, options.build / "senvec"
-    parts = options.parts.split(",")
+    parts = [*options.parts.split(","), *(["models"] if options.second and "models" not in options.parts else [])]
     assert set(parts) <= set(PARTS), f"parts are {','.join(PARTS)}"
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name), options.quick)
+        bench.second = options.second
         try:
             bench.offline = bench.embed()
             print(f"senvec embed: {bench.offline:.0f} texts/s", flush=True)

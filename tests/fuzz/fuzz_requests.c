@@ -16,6 +16,7 @@ const char *MHD_lookup_connection_value(struct MHD_Connection *connection, enum 
 }
 
 static sv_server server;
+static sv_served *const served = &server.served.items[0];
 
 static void require(int kept) {
     if (!kept)
@@ -25,16 +26,20 @@ static void require(int kept) {
 static void set_up(void) {
     senvec_error err;
     if (senvec_model_open(TEST_TINY_MODEL, &(senvec_model_options){.precision = SENVEC_PRECISION_FP32, .cpu = "ref"},
-                          &server.model, &err) != SENVEC_OK) {
+                          &served->model, &err) != SENVEC_OK) {
         fprintf(stderr, "%s\n", err.message);
         abort();
     }
-    senvec_model_describe(server.model, &server.info);
-    require(sv_token_text_open(server.model, &server.tokens, &err) == SENVEC_OK);
+    served->facts = served->model;
+    served->server = &server;
+    server.served.count = 1;
+    pthread_mutex_init(&server.served.lock, NULL);
+    senvec_model_describe(served->model, &served->info);
+    require(sv_token_text_open(served->model, &served->tokens, &err) == SENVEC_OK);
     server.options.batcher.max_texts = 1000;
     server.options.max_body = (size_t)1 << 20;
-    snprintf(server.names.items[0], sizeof server.names.items[0], "tiny");
-    server.names.count = 1;
+    snprintf(served->names.items[0], sizeof served->names.items[0], "tiny");
+    served->names.count = 1;
     sv_request_memory_init(&server.memory, (size_t)64 << 20);
 }
 
@@ -44,7 +49,7 @@ static void finish(sv_exchange *exchange) {
         sv_bytes_text(&exchange->answer, "null");
         return;
     }
-    size_t dimensions = server.info.dimensions;
+    size_t dimensions = served->info.dimensions;
     exchange->vectors = calloc(exchange->count, dimensions * sizeof(float));
     require(exchange->count > 0 && exchange->vectors != NULL);
     for (size_t i = 0; i < exchange->count * dimensions; i++)
@@ -55,7 +60,7 @@ static void finish(sv_exchange *exchange) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    if (!server.model)
+    if (!served->model)
         set_up();
     const char *allowed, *end = size ? memchr(data, '\n', size) : NULL;
     char path[64];
@@ -68,15 +73,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!route || (!(route->use & SV_ROUTE_WORKS) && strcmp(path, "/tokenize") != 0 && strcmp(path, "/decode") != 0))
         return 0;
     unsigned kinds = route->use / SV_ROUTE_EMBEDDER;
-    if (kinds && !(kinds & 1u << server.info.task))
+    if (kinds && !(kinds & 1u << served->info.task))
         return 0;
     sv_exchange *exchange = calloc(1, sizeof *exchange);
     require(exchange != NULL);
     exchange->server = &server;
+    exchange->served = served;
     exchange->route = route;
     exchange->content_type = "application/json";
-    exchange->dimensions = exchange->width = server.info.dimensions;
-    exchange->model = server.names.items[0];
+    exchange->dimensions = exchange->width = served->info.dimensions;
+    exchange->model = served->names.items[0];
     snprintf(exchange->path, sizeof exchange->path, "%s", path);
     sv_bytes_put(&exchange->body, end + 1, size - length - 1);
     route->begin(exchange);

@@ -436,7 +436,7 @@ class Limits(unittest.TestCase):
 
     def test_bulk_of_many_clients_is_not_refused(self):
         """Also where there is memory for the texts of all, but for the vectors and answers of a few only."""
-        for clients, texts, memory in ((64, 32, 512), (16, 1000, 6)):
+        for clients, texts, memory in ((64, 32, 512), (16, 1000, 8)):
             body = {"input": ["a few words of text"] * texts}
             with Service("--max-memory", memory) as s:
                 answers = []
