@@ -1,12 +1,11 @@
-# find_package(senvec) gives senvec::senvec (shared) and senvec::senvec_static. Who links the static one links these too:
+# find_package(senvec) gives senvec::senvec (shared) and senvec::senvec_static. Who links the static one links utf8proc too:
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
 find_dependency(PkgConfig)
-pkg_check_modules(JANSSON QUIET IMPORTED_TARGET jansson)
 pkg_check_modules(UTF8PROC QUIET IMPORTED_TARGET libutf8proc)
-if(NOT JANSSON_FOUND OR NOT UTF8PROC_FOUND)
+if(NOT UTF8PROC_FOUND)
   set(senvec_FOUND FALSE)
-  set(senvec_NOT_FOUND_MESSAGE "senvec needs the libraries jansson and utf8proc with their pkg-config files")
+  set(senvec_NOT_FOUND_MESSAGE "senvec needs the library utf8proc with its pkg-config file")
   return()
 endif()
 include(${CMAKE_CURRENT_LIST_DIR}/senvecTargets.cmake)

@@ -2,6 +2,7 @@
  * between them on trust. */
 #include "common/json.h"
 
+#include <assert.h>
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
@@ -21,6 +22,13 @@ static const char *skip_string(const char *at, const char *end) {
     }
 }
 
+/* Behind the decoded string that begins at `at`; spaces follow it. */
+static const char *skip_decoded(const char *at, const char *end) {
+    const char *stop = memchr(at, '\0', (size_t)(end - at));
+    assert(stop);
+    return stop + 1;
+}
+
 /* Behind the list or object that begins at `at`. */
 static const char *skip_nested(const char *at, const char *end) {
     size_t depth = 0;
@@ -28,6 +36,8 @@ static const char *skip_nested(const char *at, const char *end) {
         char c = *at++;
         if (c == '"')
             at = skip_string(at, end);
+        else if (c == SV_JSON_DECODED)
+            at = skip_decoded(at, end);
         else if (c == '[' || c == '{')
             depth++;
         else if (c == ']' || c == '}')
@@ -48,6 +58,10 @@ sv_json sv_json_value_at(const char *at, const char *end) {
     case '"':
         kind = SV_JSON_STRING;
         stop = skip_string(at + 1, end);
+        break;
+    case SV_JSON_DECODED:
+        kind = SV_JSON_STRING;
+        stop = skip_decoded(at, end);
         break;
     case 'n':
         break;
@@ -97,6 +111,15 @@ size_t sv_json_count(sv_json value) {
     while (sv_json_step(&items, NULL, &item))
         count++;
     return count;
+}
+
+sv_json sv_json_at(sv_json list, size_t index) {
+    sv_json_items items = list.kind == SV_JSON_ARRAY ? sv_json_walk(list) : (sv_json_items){NULL, NULL};
+    sv_json item;
+    while (sv_json_step(&items, NULL, &item))
+        if (index-- == 0)
+            return item;
+    return (sv_json){NULL, 0, SV_JSON_NONE};
 }
 
 static sv_json find_among(sv_json_items items, const char *name) {
@@ -152,8 +175,9 @@ size_t sv_json_unescape(const char **at, uint8_t out[SV_MAX_UTF8]) {
     }
     return sv_utf8_encode(code, out);
 }
+
 bool sv_json_is_escaped(sv_json string) {
-    return string.kind == SV_JSON_STRING && memchr(string.text, '\\', string.length) != NULL;
+    return string.kind == SV_JSON_STRING && *string.text == '"' && memchr(string.text, '\\', string.length) != NULL;
 }
 
 bool sv_json_is(sv_json value, const char *text) {
@@ -187,7 +211,7 @@ size_t sv_json_decode(sv_json string, char *out) {
     const char *at = string.text + 1, *end = string.text + string.length - 1;
     char *to = out;
     while (at < end) {
-        const char *escape = memchr(at, '\\', (size_t)(end - at));
+        const char *escape = *string.text == '"' ? memchr(at, '\\', (size_t)(end - at)) : NULL;
         size_t plain = (size_t)((escape ? escape : end) - at);
         memmove(to, at, plain);
         to += plain;
@@ -219,6 +243,11 @@ bool sv_json_integer(sv_json value, int64_t *out) {
 
 bool sv_json_number(sv_json value, double *out) {
     char text[1001];
+    int64_t integer;
+    if (sv_json_integer(value, &integer) && integer != 0 && integer < (1LL << 53) && integer > -(1LL << 53)) {
+        *out = (double)integer;
+        return true;
+    }
     if ((value.kind != SV_JSON_INTEGER && value.kind != SV_JSON_REAL) || value.length >= sizeof text)
         return false;
     memcpy(text, value.text, value.length);

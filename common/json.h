@@ -60,6 +60,8 @@ sv_json_items sv_json_walk(sv_json value);
 bool sv_json_step(sv_json_items *items, sv_json *name, sv_json *value);
 /* Items of a list, members of an object. Walks through it. */
 size_t sv_json_count(sv_json value);
+/* Item `index` of a list, or NONE. Walks to it. */
+sv_json sv_json_at(sv_json list, size_t index);
 
 /* A member of an object, or NONE. Walks through the object. */
 sv_json sv_json_member(sv_json object, const char *name);
@@ -85,6 +87,10 @@ bool sv_json_is_escaped(sv_json string);
 /* Writes a string's bytes to `out`, at most string.length - 2 of them, and returns how many; they may hold NUL. `out` may be
  * string.text + 1, but then the string, and what it is in, can't be read again. */
 size_t sv_json_decode(sv_json string, char *out);
+
+/* In place of the first quote: the string's bytes follow as they are, then NUL, then spaces in place of its end
+ * (json_document.h). Functions here take it as any other string, and its length is that of what it says and two. */
+#define SV_JSON_DECODED '\x01'
 
 /* The number, if it is an INTEGER and fits. */
 bool sv_json_integer(sv_json value, int64_t *out);

@@ -10,11 +10,10 @@
  * every tensor begins where the one before ended, and the last ends with the file. That forbids overlaps, holes and trailing
  * bytes in one comparison.
  *
- * Names stay where the parsed header has them, so the header lives as long as the file. */
+ * Names stay where the header's document has them, so that lives as long as the file. */
 #include "format/safetensors.h"
 
 #include <assert.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +21,16 @@
 #include <unistd.h>
 
 #include "common/foreign.h"
+#include "common/json_document.h"
 #include "common/memory.h"
 
 #define PREFIX 8 /* bytes of the header size */
 
 struct sv_safetensors {
     sv_file_map map;
-    json_t *header;
-    sv_tensor *tensors; /* sorted by name */
-    size_t count;
+    sv_json_document header;
+    sv_tensor *tensors; /* [capacity] sorted by name */
+    size_t count, capacity;
 };
 
 /* Bits, since the format has packed types below a byte. */
@@ -50,23 +50,24 @@ static const struct {
 };
 
 /* A JSON integer that is at least 0. */
-static bool get_size(const json_t *value, uint64_t *out) {
-    if (!json_is_integer(value) || json_integer_value(value) < 0)
+static bool get_size(sv_json value, uint64_t *out) {
+    int64_t size;
+    if (!sv_json_integer(value, &size) || size < 0)
         return false;
-    *out = (uint64_t)json_integer_value(value);
+    *out = (uint64_t)size;
     return true;
 }
 
 /* Reads one header entry; its offsets are checked against `data_size` here and against its neighbours later. */
-static senvec_status read_tensor(const char *path, const char *name, const json_t *entry, const uint8_t *data,
-                                 uint64_t data_offset, uint64_t data_size, sv_tensor *out, senvec_error *err) {
-    const json_t *dtype = json_object_get(entry, "dtype");
-    const json_t *shape = json_object_get(entry, "shape");
-    const json_t *offsets = json_object_get(entry, "data_offsets");
-    if (!json_is_string(dtype) || !json_is_array(shape) || !json_is_array(offsets) || json_array_size(offsets) != 2)
+static senvec_status read_tensor(const char *path, const char *name, sv_json entry, const uint8_t *data, uint64_t data_offset,
+                                 uint64_t data_size, sv_tensor *out, senvec_error *err) {
+    const sv_json dtype = sv_json_member(entry, "dtype"), shape = sv_json_member(entry, "shape");
+    const sv_json offsets = sv_json_member(entry, "data_offsets");
+    if (dtype.kind != SV_JSON_STRING || shape.kind != SV_JSON_ARRAY || offsets.kind != SV_JSON_ARRAY ||
+        sv_json_count(offsets) != 2)
         return sv_fail(err, SENVEC_FORMAT, PREFIX, "%s: tensor \"%s\" has no dtype, shape or pair of data_offsets", path, name);
 
-    sv_tensor tensor = {.name = name, .dtype_name = json_string_value(dtype), .rank = json_array_size(shape)};
+    sv_tensor tensor = {.name = name, .dtype_name = sv_json_text(dtype), .rank = sv_json_count(shape)};
     unsigned bits = 0;
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
         if (strcmp(dtypes[i].name, tensor.dtype_name) == 0) {
@@ -82,7 +83,7 @@ static senvec_status read_tensor(const char *path, const char *name, const json_
                        tensor.rank, SV_MAX_TENSOR_RANK);
     tensor.count = 1;
     for (size_t i = 0; i < tensor.rank; i++)
-        if (!get_size(json_array_get(shape, i), &tensor.shape[i]))
+        if (!get_size(sv_json_at(shape, i), &tensor.shape[i]))
             return sv_fail(err, SENVEC_FORMAT, PREFIX, "%s: tensor \"%s\": dimension %zu of its shape is not a size", path,
                            name, i);
         else if (__builtin_mul_overflow(tensor.count, tensor.shape[i], &tensor.count))
@@ -94,7 +95,7 @@ static senvec_status read_tensor(const char *path, const char *name, const json_
     tensor.bytes = size_bits / 8;
 
     uint64_t begin, end;
-    if (!get_size(json_array_get(offsets, 0), &begin) || !get_size(json_array_get(offsets, 1), &end) || begin > end)
+    if (!get_size(sv_json_at(offsets, 0), &begin) || !get_size(sv_json_at(offsets, 1), &end) || begin > end)
         return sv_fail(err, SENVEC_FORMAT, PREFIX, "%s: tensor \"%s\": its data_offsets are not a range of bytes", path, name);
     if (end > data_size)
         return sv_fail(
@@ -142,11 +143,12 @@ static senvec_status check_cover(const char *path, const sv_tensor *tensors, siz
     return SENVEC_OK;
 }
 
-static senvec_status read_metadata(const char *path, const json_t *metadata, senvec_error *err) {
-    bool valid = json_is_object(metadata);
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)metadata, key, value) valid = valid && json_is_string(value);
+static senvec_status read_metadata(const char *path, sv_json metadata, senvec_error *err) {
+    bool valid = metadata.kind == SV_JSON_OBJECT;
+    sv_json_items items = sv_json_walk(metadata);
+    sv_json value;
+    while (sv_json_step(&items, NULL, &value))
+        valid = valid && value.kind == SV_JSON_STRING;
     return valid ? SENVEC_OK
                  : sv_fail(err, SENVEC_FORMAT, PREFIX, "%s: \"__metadata__\" does not map strings to strings", path);
 }
@@ -174,26 +176,27 @@ static senvec_status read_header(const char *path, sv_safetensors *file, senvec_
     if (header_size == 0 || bytes[PREFIX] != '{')
         return sv_fail(err, SENVEC_FORMAT, PREFIX, "%s: its header does not begin with '{'", path);
 
-    json_error_t error;
-    file->header = json_loadb((const char *)bytes + PREFIX, header_size, JSON_REJECT_DUPLICATES, &error);
-    if (!file->header) {
-        if (json_error_code(&error) == json_error_out_of_memory)
-            return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory for its header of %llu bytes", path,
-                           (unsigned long long)header_size);
-        return sv_fail(err, SENVEC_FORMAT, PREFIX + (uint64_t)error.position, "%s: byte %llu of the header is not right: %s",
-                       path, (unsigned long long)error.position, error.text);
-    }
-    if (json_object_size(file->header) > SV_MAX_TENSORS)
-        return sv_fail(err, SENVEC_TOO_LARGE, PREFIX, "%s: %zu tensors; the maximum is %u", path,
-                       json_object_size(file->header), SV_MAX_TENSORS);
+    senvec_error problem;
+    const senvec_status status =
+        sv_json_document_read((const char *)bytes + PREFIX, header_size, NULL, &file->header, &problem);
+    if (status == SENVEC_FORMAT)
+        return sv_fail(err, status, PREFIX + problem.offset, "%s: byte %llu of the header is not right: %s", path,
+                       (unsigned long long)problem.offset, problem.message);
+    if (status != SENVEC_OK)
+        return sv_fail(err, status, 0, "%s: no memory for its header of %llu bytes", path, (unsigned long long)header_size);
+    const size_t members = sv_json_count(file->header.root);
+    if (members > SV_MAX_TENSORS)
+        return sv_fail(err, SENVEC_TOO_LARGE, PREFIX, "%s: %zu tensors; the maximum is %u", path, members, SV_MAX_TENSORS);
 
     void *memory;
-    SENVEC_TRY(sv_alloc(&sv_default_allocator, json_object_size(file->header), sizeof(sv_tensor), path, &memory, err));
+    SENVEC_TRY(sv_alloc(&sv_default_allocator, members, sizeof(sv_tensor), path, &memory, err));
     file->tensors = memory;
+    file->capacity = members;
     uint64_t data_offset = PREFIX + header_size;
-    const char *name;
-    json_t *entry;
-    json_object_foreach(file->header, name, entry) {
+    sv_json_items items = sv_json_walk(file->header.root);
+    sv_json member, entry;
+    while (sv_json_step(&items, &member, &entry)) {
+        const char *name = sv_json_text(member);
         if (strcmp(name, "__metadata__") == 0) {
             SENVEC_TRY(read_metadata(path, entry, err));
             continue;
@@ -227,8 +230,8 @@ void sv_safetensors_close(sv_safetensors *file) {
     if (!file)
         return;
     if (file->tensors)
-        sv_free(&sv_default_allocator, file->tensors, json_object_size(file->header), sizeof(sv_tensor));
-    json_decref(file->header);
+        sv_free(&sv_default_allocator, file->tensors, file->capacity, sizeof(sv_tensor));
+    sv_json_document_close(&file->header);
     sv_file_map_close(&file->map);
     sv_free(&sv_default_allocator, file, 1, sizeof *file);
 }
@@ -248,7 +251,7 @@ const sv_tensor *sv_safetensors_find(const sv_safetensors *file, const char *nam
 }
 
 const char *sv_safetensors_metadata(const sv_safetensors *file, const char *key) {
-    return json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));
+    return sv_json_text(sv_json_member(sv_json_member(file->header.root, "__metadata__"), key));
 }
 
 uint64_t sv_safetensors_bytes(const sv_safetensors *file) {

@@ -1,39 +1,48 @@
 /* The safetensors writer: the counterpart of safetensors.c, which describes the format. */
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_document.h"
 #include "common/memory.h"
 #include "format/safetensors.h"
 
-/* The header's entry of a tensor; NULL for want of memory. */
-static json_t *describe(const sv_tensor *tensor, uint64_t begin) {
-    json_t *shape = json_array();
+/* The header's member of a tensor. */
+static void describe(FILE *stream, const sv_tensor *tensor, uint64_t begin) {
+    sv_json_write_string(stream, tensor->name);
+    fprintf(stream, ":{\"dtype\":\"%s\",\"shape\":[", tensor->dtype_name);
     for (size_t i = 0; i < tensor->rank; i++)
-        if (json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i])) != 0) {
-            json_decref(shape);
-            return NULL;
-        }
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor->dtype_name, "shape", shape, "data_offsets", (json_int_t)begin,
-                     (json_int_t)(begin + tensor->bytes));
+        fprintf(stream, "%s%llu", i ? "," : "", (unsigned long long)tensor->shape[i]);
+    fprintf(stream, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)begin, (unsigned long long)(begin + tensor->bytes));
 }
 
 /* The header as text, for free(); NULL for want of memory. */
 static char *make_header(const sv_tensor *tensors, size_t count, const char *const (*metadata)[2]) {
-    json_t *header = json_object(), *texts = json_object();
-    bool made = texts != NULL;
-    for (; (*metadata)[0]; metadata++)
-        made = made && json_object_set_new(texts, (*metadata)[0], json_string((*metadata)[1])) == 0;
-    made = json_object_set_new(header, "__metadata__", texts) == 0 && made;
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream)
+        return NULL;
+    fputs("{\"__metadata__\":{", stream);
+    for (size_t i = 0; metadata[i][0]; i++) {
+        fputs(i ? "," : "", stream);
+        sv_json_write_string(stream, metadata[i][0]);
+        fputc(':', stream);
+        sv_json_write_string(stream, metadata[i][1]);
+    }
+    fputc('}', stream);
     uint64_t begin = 0;
     for (size_t i = 0; i < count; i++) {
-        made = made && json_object_set_new(header, tensors[i].name, describe(&tensors[i], begin)) == 0;
+        fputc(',', stream);
+        describe(stream, &tensors[i], begin);
         begin += tensors[i].bytes;
     }
-    char *text = made ? json_dumps(header, JSON_COMPACT) : NULL;
-    json_decref(header);
-    return text;
+    fputc('}', stream);
+    const bool whole = !ferror(stream);
+    if (fclose(stream) == 0 && whole)
+        return text;
+    free(text);
+    return NULL;
 }
 
 senvec_status sv_safetensors_write(FILE *stream, const sv_tensor *tensors, size_t count, const char *const (*metadata)[2],

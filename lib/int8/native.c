@@ -2,7 +2,6 @@
  * shapes, with what the file holds, as any file may claim to be one of these. */
 #include "int8/native.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,37 +49,51 @@ static char *config_text(const sv_config *from, const sv_prompts *prompts) {
     sv_config config = *from;
     size_field fields[SIZES];
     sizes_of(&config, fields);
-    json_t *object = json_pack("{s:s, s:f, s:s}", "model_type", config.model_type, "layernorm_eps",
-                               (double)config.layernorm_eps, "activation", sv_activation_name(config.activation));
-    bool made = object && sv_native_modules_write(&config, object) && sv_prompts_write(prompts, object);
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream)
+        return NULL;
+    fprintf(stream, "{\"model_type\":\"%s\",\"activation\":\"%s\",\"layernorm_eps\":", config.model_type,
+            sv_activation_name(config.activation));
+    sv_json_write_number(stream, config.layernorm_eps);
     for (size_t i = 0; i < SIZES; i++)
-        made = made && json_object_set_new(object, fields[i].name, json_integer((json_int_t)*fields[i].value)) == 0;
-    char *text = made ? json_dumps(object, JSON_COMPACT) : NULL;
-    json_decref(object);
-    return text;
+        fprintf(stream, ",\"%s\":%zu", fields[i].name, *fields[i].value);
+    fputc(',', stream);
+    sv_native_modules_write(&config, stream);
+    fputc(',', stream);
+    sv_prompts_write(prompts, stream);
+    fputc('}', stream);
+    const bool whole = !ferror(stream);
+    if (fclose(stream) == 0 && whole)
+        return text;
+    free(text);
+    return NULL;
 }
 
-static bool read_config(const json_t *object, sv_config *out) {
+static bool read_config(sv_json object, sv_config *out) {
     sv_config config = {0};
     size_field fields[SIZES];
     sizes_of(&config, fields);
     for (size_t i = 0; i < SIZES; i++) {
-        const json_t *value = json_object_get(object, fields[i].name);
-        if (!json_is_integer(value) || json_integer_value(value) < (json_int_t)fields[i].least ||
-            json_integer_value(value) > (json_int_t)fields[i].most)
+        int64_t value;
+        if (!sv_json_integer(sv_json_member(object, fields[i].name), &value) || value < (int64_t)fields[i].least ||
+            value > (int64_t)fields[i].most)
             return false;
-        *fields[i].value = (size_t)json_integer_value(value);
+        *fields[i].value = (size_t)value;
     }
-    const char *activation = json_string_value(json_object_get(object, "activation"));
+    const sv_json activation = sv_json_member(object, "activation");
     bool activates = false;
-    for (int i = SV_ACTIVATION_GELU; activation && i <= SV_ACTIVATION_RELU; i++)
-        if (strcmp(sv_activation_name((sv_activation)i), activation) == 0) {
+    for (int i = SV_ACTIVATION_GELU; i <= SV_ACTIVATION_RELU; i++)
+        if (sv_json_is(activation, sv_activation_name((sv_activation)i))) {
             config.activation = (sv_activation)i;
             activates = true;
         }
-    const char *type = json_string_value(json_object_get(object, "model_type"));
+    const char *type = sv_json_text(sv_json_member(object, "model_type"));
     config.model_type = type ? sv_model_type(type) : NULL;
-    config.layernorm_eps = (float)json_number_value(json_object_get(object, "layernorm_eps"));
+    double eps = 0;
+    sv_json_number(sv_json_member(object, "layernorm_eps"), &eps);
+    config.layernorm_eps = (float)eps;
     if (!activates || !config.model_type || (config.buckets && config.buckets < SV_LEAST_BUCKETS) ||
         !(config.layernorm_eps > 0 && config.layernorm_eps < 1) || config.hidden % config.heads != 0 ||
         config.max_seq_length > config.positions || !sv_native_modules_read(object, &config))
@@ -196,9 +209,12 @@ static senvec_status check_kind(const sv_safetensors *file, const char *path, sv
                        "%s: not a model that this version of 'senvec pack' wrote; give the model's folder or name, or write "
                        "the file again",
                        path);
-    json_t *object = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    bool right = read_config(object, config);
-    json_decref(object);
+    sv_json_document document = {0};
+    const senvec_status status = text ? sv_json_document_read(text, strlen(text), NULL, &document, err) : SENVEC_FORMAT;
+    const bool right = status == SENVEC_OK && read_config(document.root, config);
+    sv_json_document_close(&document);
+    if (status == SENVEC_OUT_OF_MEMORY)
+        return status;
     return right ? SENVEC_OK : sv_fail(err, SENVEC_FORMAT, 0, "%s: its configuration is missing or not right", path);
 }
 
@@ -232,9 +248,11 @@ senvec_status sv_native_tokenizer(const sv_safetensors *file, const char *path, 
 
 senvec_status sv_native_prompts(const sv_safetensors *file, const char *path, sv_arena *arena, sv_prompts *out,
                                 senvec_error *err) {
-    json_t *object = json_loads(sv_safetensors_metadata(file, "config"), JSON_REJECT_DUPLICATES, NULL);
-    senvec_status status = sv_prompts_read(object, path, arena, out, err);
-    json_decref(object);
+    const char *text = sv_safetensors_metadata(file, "config"); /* check_kind saw it */
+    sv_json_document document;
+    SENVEC_TRY(sv_json_document_read(text, strlen(text), NULL, &document, err));
+    senvec_status status = sv_prompts_read(document.root, path, arena, out, err);
+    sv_json_document_close(&document);
     return status;
 }
 

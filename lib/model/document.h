@@ -2,27 +2,25 @@
 #ifndef SV_MODEL_DOCUMENT_H
 #define SV_MODEL_DOCUMENT_H
 
-#include <jansson.h>
-#include <stdbool.h>
-
+#include "common/json_document.h"
 #include "common/limits.h"
-#include "common/status.h"
 
 /* A parsed file and its path for messages. */
 typedef struct sv_document {
-    json_t *root; /* an object or array; NULL: the file is missing */
+    sv_json root; /* an object or array; NONE: the file is missing */
+    sv_json_document document;
     char path[SV_MAX_PATH];
 } sv_document;
 
-/* Reads directory/folder/name (`folder` may be ""). A file that isn't there gives root == NULL. The root has to be an object,
- * or an array if `array`. Numbers are read as reals. Errors: IO, FORMAT, TOO_LARGE, OUT_OF_MEMORY. */
+/* Reads directory/folder/name (`folder` may be ""). A file that isn't there gives a root of kind NONE. The root has to be an
+ * object, or an array if `array`. Errors: IO, FORMAT, TOO_LARGE, OUT_OF_MEMORY. */
 senvec_status sv_document_open(const char *directory, const char *folder, const char *name, bool array, sv_document *out,
                                senvec_error *err);
 /* A zeroed document is accepted. */
 void sv_document_close(sv_document *file);
 
-/* The member `key`, or NULL if it is missing or null, or the file is. */
-const json_t *sv_document_get(const sv_document *file, const char *key);
+/* The member `key`, or NONE if it is missing or null, or the file is. */
+sv_json sv_document_get(const sv_document *file, const char *key);
 
 /* A whole number of minimum .. maximum; missing: `fallback`, or an error if that is 0. Errors: FORMAT, TOO_LARGE. */
 senvec_status sv_document_size(const sv_document *file, const char *key, size_t fallback, size_t minimum, size_t maximum,

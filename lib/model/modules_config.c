@@ -34,9 +34,9 @@ const char *sv_module_class(const char *type) {
     return dot && strncmp(type, "sentence_transformers.", strlen("sentence_transformers.")) == 0 ? dot + 1 : "";
 }
 
-senvec_status sv_module_folder(const sv_document *modules, const json_t *module, char out[64], senvec_error *err) {
-    const json_t *path = json_object_get(module, "path");
-    const char *text = json_string_value(path);
+senvec_status sv_module_folder(const sv_document *modules, sv_json module, char out[64], senvec_error *err) {
+    const sv_json path = sv_json_member(module, "path");
+    const char *text = sv_json_text(path);
     if (!text || *text == '/' || strchr(text, '\\') || strstr(text, ".."))
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: a module's \"path\" is missing or not a folder inside this one",
                        modules->path);
@@ -55,7 +55,7 @@ static senvec_status refuse_module(const sv_document *modules, size_t index, con
 }
 
 /* A module after Pooling. */
-static senvec_status read_later_module(const sv_document *modules, const json_t *module, size_t index, const char *type,
+static senvec_status read_later_module(const sv_document *modules, sv_json module, size_t index, const char *type,
                                        sv_config *out, senvec_error *err) {
     static const char *const classes[SV_MODULE_KINDS] = {"Dense", "LayerNorm", "Normalize"};
     const char *class = sv_module_class(type);
@@ -74,10 +74,10 @@ static senvec_status read_later_module(const sv_document *modules, const json_t 
 }
 
 static senvec_status read_module_list(const sv_document *modules, module_list *list, sv_config *out, senvec_error *err) {
-    size_t count = json_array_size(modules->root);
+    size_t count = sv_json_count(modules->root);
     for (size_t i = 0; i < count; i++) {
-        const json_t *module = json_array_get(modules->root, i);
-        const char *type = json_string_value(json_object_get(module, "type"));
+        const sv_json module = sv_json_at(modules->root, i);
+        const char *type = sv_json_text(sv_json_member(module, "type"));
         if (!type)
             return sv_fail(err, SENVEC_FORMAT, 0, "%s: module %zu has no \"type\"", modules->path, i);
         if (i >= 2) {
@@ -99,7 +99,7 @@ static senvec_status read_modules(const char *directory, module_list *list, sv_c
     *list = (module_list){0};
     sv_document modules;
     SENVEC_TRY(sv_document_open(directory, "", SV_MODEL_MODULES, true, &modules, err));
-    if (!modules.root)
+    if (modules.root.kind == SV_JSON_NONE)
         return SENVEC_OK;
     senvec_status status = read_module_list(&modules, list, out, err);
     sv_document_close(&modules);
@@ -111,7 +111,7 @@ static senvec_status read_whole(const char *directory, sv_config *out, senvec_er
     sv_document file;
     SENVEC_TRY(sv_document_open(directory, "", "config_sentence_transformers.json", false, &file, err));
     senvec_status status = sv_document_expect_string(&file, "model_type", "SentenceTransformer", err);
-    if (status == SENVEC_OK && sv_document_get(&file, "truncate_dim"))
+    if (status == SENVEC_OK && sv_document_get(&file, "truncate_dim").kind != SV_JSON_NONE)
         status = sv_document_size(&file, "truncate_dim", 0, 1, SIZE_MAX >> 12, &out->truncate_dim, err);
     sv_document_close(&file);
     return status;
@@ -124,8 +124,10 @@ static senvec_status default_length(const char *directory, const char *folder, s
                                     senvec_error *err) {
     sv_document file;
     SENVEC_TRY(sv_document_open(directory, folder, SV_MODEL_TOKENIZER_CONFIG, false, &file, err));
-    const json_t *value = sv_document_get(&file, "model_max_length");
-    double length = json_is_number(value) ? json_number_value(value) : (double)positions;
+    const sv_json value = sv_document_get(&file, "model_max_length");
+    double length = (double)positions;
+    if (!sv_json_number(value, &length))
+        length = (double)positions;
     senvec_status status = SENVEC_OK;
     if (!(length >= 2))
         status = sv_fail(err, SENVEC_FORMAT, 0, "%s: \"model_max_length\" has to be at least 2", file.path);
@@ -138,11 +140,11 @@ static senvec_status default_length(const char *directory, const char *folder, s
 /* Lower-casing on top of the tokenizer's changes nothing where the tokenizer does it already. */
 static senvec_status check_lower_case(const char *directory, const char *folder, const sv_document *options,
                                       senvec_error *err) {
-    if (!json_is_true(sv_document_get(options, "do_lower_case")))
+    if (sv_document_get(options, "do_lower_case").kind != SV_JSON_TRUE)
         return SENVEC_OK;
     sv_document tokenizer;
     SENVEC_TRY(sv_document_open(directory, folder, SV_MODEL_TOKENIZER, false, &tokenizer, err));
-    bool lowers = json_is_true(json_object_get(sv_document_get(&tokenizer, "normalizer"), "lowercase"));
+    bool lowers = sv_json_member(sv_document_get(&tokenizer, "normalizer"), "lowercase").kind == SV_JSON_TRUE;
     sv_document_close(&tokenizer);
     if (lowers)
         return SENVEC_OK;
@@ -162,7 +164,7 @@ static senvec_status read_options(const char *directory, const char *folder, con
     SENVEC_TRY(sv_document_expect_string(options, "transformer_task", task, err));
     SENVEC_TRY(sv_document_expect_string(options, "module_output_name", output, err));
     SENVEC_TRY(check_lower_case(directory, folder, options, err));
-    if (!sv_document_get(options, "max_seq_length"))
+    if (sv_document_get(options, "max_seq_length").kind == SV_JSON_NONE)
         return default_length(directory, folder, out->positions, &out->max_seq_length, err);
     SENVEC_TRY(sv_document_size(options, "max_seq_length", 0, 2, SIZE_MAX >> 12, &out->max_seq_length, err));
     if (out->max_seq_length > out->positions)
@@ -179,7 +181,7 @@ senvec_status sv_length_read(const char *directory, const char *folder, bool has
         "sentence_xlnet_config.json",
     };
     sv_document options = {0};
-    for (size_t i = 0; has_modules && i < sizeof names / sizeof *names && json_object_size(options.root) == 0; i++) {
+    for (size_t i = 0; has_modules && i < sizeof names / sizeof *names && sv_json_count(options.root) == 0; i++) {
         sv_document_close(&options);
         SENVEC_TRY(sv_document_open(directory, folder, names[i], false, &options, err));
     }
@@ -206,8 +208,8 @@ const char *sv_pooling_name(sv_pooling pooling) {
     return poolings[pooling].name;
 }
 
-static senvec_status add_pooling(const sv_document *file, const json_t *mode, sv_config *out, senvec_error *err) {
-    const char *name = json_string_value(mode);
+static senvec_status add_pooling(const sv_document *file, sv_json mode, sv_config *out, senvec_error *err) {
+    const char *name = sv_json_text(mode);
     if (!name)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"pooling_mode\" has to be a string or a list of strings", file->path);
     for (size_t i = 0; i < SV_POOLINGS; i++)
@@ -225,13 +227,13 @@ static senvec_status add_pooling(const sv_document *file, const json_t *mode, sv
 
 /* The modes of a Pooling module; "mean" where nothing is said. */
 static senvec_status read_pooling_modes(const sv_document *file, sv_config *out, senvec_error *err) {
-    const json_t *mode = sv_document_get(file, "pooling_mode");
-    for (size_t i = 0; i < json_array_size(mode); i++)
-        SENVEC_TRY(add_pooling(file, json_array_get(mode, i), out, err));
-    if (mode && !json_is_array(mode))
+    const sv_json mode = sv_document_get(file, "pooling_mode");
+    for (size_t i = 0; i < sv_json_count(mode); i++)
+        SENVEC_TRY(add_pooling(file, sv_json_at(mode, i), out, err));
+    if (mode.kind != SV_JSON_NONE && mode.kind != SV_JSON_ARRAY)
         SENVEC_TRY(add_pooling(file, mode, out, err));
-    for (size_t i = 0; !mode && i < SV_POOLINGS; i++)
-        if (json_is_true(sv_document_get(file, poolings[i].legacy)))
+    for (size_t i = 0; mode.kind == SV_JSON_NONE && i < SV_POOLINGS; i++)
+        if (sv_document_get(file, poolings[i].legacy).kind == SV_JSON_TRUE)
             out->poolings[out->pooling_count++] = (sv_pooling)i;
     if (!out->pooling_count)
         out->poolings[out->pooling_count++] = SV_POOLING_MEAN;
@@ -240,12 +242,13 @@ static senvec_status read_pooling_modes(const sv_document *file, sv_config *out,
 
 static senvec_status read_pooling_config(const sv_document *file, sv_config *out, senvec_error *err) {
     SENVEC_TRY(read_pooling_modes(file, out, err));
-    const json_t *include = sv_document_get(file, "include_prompt");
-    if (include && !json_is_boolean(include))
+    const sv_json include = sv_document_get(file, "include_prompt");
+    if (include.kind != SV_JSON_NONE && include.kind != SV_JSON_TRUE && include.kind != SV_JSON_FALSE)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"include_prompt\" has to be true or false", file->path);
-    out->include_prompt = !json_is_false(include);
+    out->include_prompt = include.kind != SV_JSON_FALSE;
     size_t dimension;
-    const char *key = sv_document_get(file, "embedding_dimension") ? "embedding_dimension" : "word_embedding_dimension";
+    const bool newer = sv_document_get(file, "embedding_dimension").kind != SV_JSON_NONE;
+    const char *key = newer ? "embedding_dimension" : "word_embedding_dimension";
     SENVEC_TRY(sv_document_size(file, key, 0, 1, SV_MAX_HIDDEN, &dimension, err));
     if (dimension != out->hidden)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"%s\" is %zu, but config.json has a hidden_size of %zu", file->path, key,
@@ -261,7 +264,7 @@ static senvec_status read_pooling(const char *directory, const module_list *list
     }
     sv_document file;
     SENVEC_TRY(sv_document_open(directory, list->pooling, SV_MODEL_CONFIG, false, &file, err));
-    if (!file.root)
+    if (file.root.kind == SV_JSON_NONE)
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: the Pooling module's file is missing; fetch the model again", file.path);
     senvec_status status = read_pooling_config(&file, out, err);
     sv_document_close(&file);
@@ -278,8 +281,8 @@ const char *sv_dense_activation_name(sv_dense_activation activation) {
 
 /* A class of torch ("torch.nn.modules.activation.Tanh"); Tanh where nothing is said. */
 static senvec_status read_activation(const sv_document *file, sv_dense_activation *out, senvec_error *err) {
-    const json_t *value = sv_document_get(file, "activation_function");
-    const char *name = value ? json_string_value(value) : "torch.nn.Tanh";
+    const sv_json value = sv_document_get(file, "activation_function");
+    const char *name = value.kind == SV_JSON_NONE ? "torch.nn.Tanh" : sv_json_text(value);
     const char *dot = name && strncmp(name, "torch.", strlen("torch.")) == 0 ? strrchr(name, '.') : NULL;
     for (size_t i = 0; dot && i < SV_DENSE_ACTIVATIONS; i++)
         if (strcmp(dot + 1, activations[i]) == 0) {
@@ -306,9 +309,9 @@ static senvec_status read_module_config(const sv_document *file, sv_module *modu
         module->out = module->in;
         return SENVEC_OK;
     }
-    const json_t *bias = sv_document_get(file, "bias");
-    module->bias = !json_is_false(bias);
-    module->residual = json_is_true(sv_document_get(file, "use_residual"));
+    const sv_json bias = sv_document_get(file, "bias");
+    module->bias = bias.kind != SV_JSON_FALSE;
+    module->residual = sv_document_get(file, "use_residual").kind == SV_JSON_TRUE;
     SENVEC_TRY(read_activation(file, &module->activation, err));
     SENVEC_TRY(sv_document_size(file, "in_features", 0, 1, SV_MAX_VECTOR, &module->in, err));
     return sv_document_size(file, "out_features", 0, 1, SV_MAX_VECTOR, &module->out, err);
@@ -324,7 +327,7 @@ static senvec_status read_module(const char *directory, sv_module *module, senve
     sv_document file;
     SENVEC_TRY(sv_document_open(directory, module->folder, SV_MODEL_CONFIG, false, &file, err));
     senvec_status status = SENVEC_OK;
-    if (file.root || module->kind == SV_MODULE_NORMALIZE)
+    if (file.root.kind != SV_JSON_NONE || module->kind == SV_MODULE_NORMALIZE)
         status = read_module_config(&file, module, err);
     else
         status = sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: this module's file is missing; fetch the model again", file.path);

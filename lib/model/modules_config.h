@@ -11,7 +11,7 @@
 const char *sv_module_class(const char *type);
 
 /* Copies the folder of a module of modules.json; it has to lie inside the model's. Errors: FORMAT, TOO_LARGE. */
-senvec_status sv_module_folder(const sv_document *modules, const json_t *module, char out[64], senvec_error *err);
+senvec_status sv_module_folder(const sv_document *modules, sv_json module, char out[64], senvec_error *err);
 
 /* Reads the Transformer module's options in directory/folder, which only a model with modules.json has, into max_seq_length.
  * `task` and `output` are what its transformer_task and module_output_name have to say, if anything. Errors: as sv_config_load.

@@ -6,24 +6,25 @@
 #include "common/limits.h"
 #include "model/document.h"
 
-static senvec_status read_list(const json_t *object, const char *path, sv_arena *arena, sv_prompts *out, senvec_error *err) {
-    json_t *prompts = json_object_get(object, "prompts");
-    if (!prompts || json_is_null(prompts))
+static senvec_status read_list(sv_json object, const char *path, sv_arena *arena, sv_prompts *out, senvec_error *err) {
+    const sv_json prompts = sv_json_member(object, "prompts");
+    if (prompts.kind == SV_JSON_NONE || prompts.kind == SV_JSON_NULL)
         return SENVEC_OK;
-    if (!json_is_object(prompts))
+    if (prompts.kind != SV_JSON_OBJECT)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"prompts\" has to be an object of strings", path);
-    if (json_object_size(prompts) > SV_MAX_PROMPTS)
-        return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu prompts; the maximum is %u", path, json_object_size(prompts),
+    if (sv_json_count(prompts) > SV_MAX_PROMPTS)
+        return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu prompts; the maximum is %u", path, sv_json_count(prompts),
                        SV_MAX_PROMPTS);
     void *memory;
-    SENVEC_TRY(sv_arena_alloc(arena, json_object_size(prompts), sizeof(senvec_prompt), "prompts", &memory, err));
+    SENVEC_TRY(sv_arena_alloc(arena, sv_json_count(prompts), sizeof(senvec_prompt), "prompts", &memory, err));
     senvec_prompt *list = memory;
-    const char *name;
-    json_t *value;
-    json_object_foreach(prompts, name, value) {
-        if (!json_is_string(value) && !json_is_null(value))
+    sv_json_items items = sv_json_walk(prompts);
+    sv_json member, value;
+    while (sv_json_step(&items, &member, &value)) {
+        const char *name = sv_json_text(member);
+        if (value.kind != SV_JSON_STRING && value.kind != SV_JSON_NULL)
             return sv_fail(err, SENVEC_FORMAT, 0, "%s: the prompt \"%.100s\" has to be a string", path, name);
-        const char *text = json_is_string(value) ? json_string_value(value) : "";
+        const char *text = value.kind == SV_JSON_STRING ? sv_json_text(value) : "";
         senvec_prompt *prompt = &list[out->count++];
         SENVEC_TRY(sv_arena_string(arena, name, strlen(name), &prompt->name, err));
         SENVEC_TRY(sv_arena_string(arena, text, strlen(text), &prompt->text, err));
@@ -44,12 +45,12 @@ static bool is_given(const char *name) {
     return strcmp(name, "query") == 0 || strcmp(name, "document") == 0;
 }
 
-senvec_status sv_prompts_read(const json_t *object, const char *path, sv_arena *arena, sv_prompts *out, senvec_error *err) {
+senvec_status sv_prompts_read(sv_json object, const char *path, sv_arena *arena, sv_prompts *out, senvec_error *err) {
     sv_prompts prompts = {0};
     SENVEC_TRY(read_list(object, path, arena, &prompts, err));
-    const json_t *usual = json_object_get(object, "default_prompt_name");
-    if (usual && !json_is_null(usual)) {
-        const char *name = json_string_value(usual);
+    const sv_json usual = sv_json_member(object, "default_prompt_name");
+    if (usual.kind != SV_JSON_NONE && usual.kind != SV_JSON_NULL) {
+        const char *name = sv_json_text(usual);
         prompts.usual = name ? find(&prompts, name) : NULL;
         if (!prompts.usual && !(name && is_given(name)))
             return sv_fail(err, SENVEC_FORMAT, 0, "%s: the default_prompt_name \"%.100s\" is none of its prompts", path,
@@ -67,14 +68,19 @@ senvec_status sv_prompts_load(const char *directory, sv_arena *arena, sv_prompts
     return status;
 }
 
-bool sv_prompts_write(const sv_prompts *prompts, json_t *object) {
-    json_t *list = json_object();
-    bool made = list != NULL;
-    for (size_t i = 0; i < prompts->count; i++)
-        made = made && json_object_set_new(list, prompts->list[i].name, json_string(prompts->list[i].text)) == 0;
-    json_t *usual = prompts->usual ? json_string(prompts->usual->name) : json_null();
-    made = json_object_set_new(object, "prompts", list) == 0 && made;
-    return json_object_set_new(object, "default_prompt_name", usual) == 0 && made;
+void sv_prompts_write(const sv_prompts *prompts, FILE *stream) {
+    fputs("\"prompts\":{", stream);
+    for (size_t i = 0; i < prompts->count; i++) {
+        fputs(i ? "," : "", stream);
+        sv_json_write_string(stream, prompts->list[i].name);
+        fputc(':', stream);
+        sv_json_write_string(stream, prompts->list[i].text);
+    }
+    fputs("},\"default_prompt_name\":", stream);
+    if (prompts->usual)
+        sv_json_write_string(stream, prompts->usual->name);
+    else
+        fputs("null", stream);
 }
 
 senvec_status sv_prompts_find(const sv_prompts *prompts, const char *name, const char **text, senvec_error *err) {

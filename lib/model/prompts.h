@@ -2,8 +2,9 @@
 #ifndef SV_MODEL_PROMPTS_H
 #define SV_MODEL_PROMPTS_H
 
-#include <jansson.h>
+#include <stdio.h>
 
+#include "common/json_document.h"
 #include "common/memory.h"
 #include "senvec.h"
 
@@ -18,11 +19,11 @@ typedef struct sv_prompts {
  * none. Errors: FORMAT (not strings; a default that isn't in the list), IO, TOO_LARGE, OUT_OF_MEMORY. */
 senvec_status sv_prompts_load(const char *directory, sv_arena *arena, sv_prompts *out, senvec_error *err);
 
-/* The same from a JSON object that has these members; `path` is for messages. */
-senvec_status sv_prompts_read(const json_t *object, const char *path, sv_arena *arena, sv_prompts *out, senvec_error *err);
+/* The same from an object of a document that has these members; `path` is for messages. */
+senvec_status sv_prompts_read(sv_json object, const char *path, sv_arena *arena, sv_prompts *out, senvec_error *err);
 
-/* Sets both members in `object`; false for want of memory. */
-bool sv_prompts_write(const sv_prompts *prompts, json_t *object);
+/* Writes both members. Errors of the stream stay in it. */
+void sv_prompts_write(const sv_prompts *prompts, FILE *stream);
 
 /* The text of a prompt. As in sentence-transformers, every model has "query" and "document", which are empty if it doesn't name
  * them. Error: INVALID_ARGUMENT (no such prompt; the message lists those that there are). */

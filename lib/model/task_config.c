@@ -25,18 +25,18 @@ typedef struct findings {
     bool classifier, sparse;
 } findings;
 
-static bool type_ends(const json_t *module, const char *class) {
-    const char *type = json_string_value(json_object_get(module, "type"));
+static bool type_ends(sv_json module, const char *class) {
+    const char *type = sv_json_text(sv_json_member(module, "type"));
     return type && strcmp(sv_module_class(type), class) == 0;
 }
 
 static senvec_status copy_folder(const sv_document *modules, size_t index, char out[64], senvec_error *err) {
-    return sv_module_folder(modules, json_array_get(modules->root, index), out, err);
+    return sv_module_folder(modules, sv_json_at(modules->root, index), out, err);
 }
 
 static senvec_status read_list(const sv_document *modules, bool cross_encoder, findings *out, senvec_error *err) {
-    const size_t count = json_array_size(modules->root);
-    const json_t *first = json_array_get(modules->root, 0), *second = json_array_get(modules->root, 1);
+    const size_t count = sv_json_count(modules->root);
+    const sv_json first = sv_json_at(modules->root, 0), second = sv_json_at(modules->root, 1);
     out->classifier = cross_encoder && count == 1 && type_ends(first, "Transformer");
     out->sparse = count == 2 && (type_ends(first, "Transformer") || type_ends(first, "MLMTransformer")) &&
                   type_ends(second, "SpladePooling");
@@ -51,12 +51,12 @@ static senvec_status read_findings(const char *directory, findings *out, senvec_
     *out = (findings){0};
     sv_document modules, whole;
     SENVEC_TRY(sv_document_open(directory, "", SV_MODEL_MODULES, true, &modules, err));
-    if (!modules.root)
+    if (modules.root.kind == SV_JSON_NONE)
         return SENVEC_OK;
     out->modules = true;
     senvec_status status = sv_document_open(directory, "", "config_sentence_transformers.json", false, &whole, err);
     if (status == SENVEC_OK) {
-        const char *type = json_string_value(sv_document_get(&whole, "model_type"));
+        const char *type = sv_json_text(sv_document_get(&whole, "model_type"));
         status = read_list(&modules, type && strcmp(type, "CrossEncoder") == 0, out, err);
         sv_document_close(&whole);
     }
@@ -67,7 +67,7 @@ static senvec_status read_findings(const char *directory, findings *out, senvec_
 /* ------------------------------------------------------------------------------------------------------------- classifiers */
 
 /* *out <- what a class of PyTorch's is; AUTO for a missing one. */
-static senvec_status activation_of(const sv_document *file, const json_t *class, senvec_activation *out, senvec_error *err) {
+static senvec_status activation_of(const sv_document *file, sv_json class, senvec_activation *out, senvec_error *err) {
     static const struct {
         const char *class;
         senvec_activation activation;
@@ -77,9 +77,9 @@ static senvec_status activation_of(const sv_document *file, const json_t *class,
         {"Softmax", SENVEC_ACTIVATION_SOFTMAX},
     };
     *out = SENVEC_ACTIVATION_AUTO;
-    if (!class || json_is_null(class))
+    if (class.kind == SV_JSON_NONE || class.kind == SV_JSON_NULL)
         return SENVEC_OK;
-    const char *text = json_string_value(class), *dot = text ? strrchr(text, '.') : NULL;
+    const char *text = sv_json_text(class), *dot = text ? strrchr(text, '.') : NULL;
     for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
         if (strncmp(text, "torch.nn.", strlen("torch.nn.")) == 0 && strcmp(dot + 1, known[i].class) == 0) {
             *out = known[i].activation;
@@ -98,9 +98,9 @@ static senvec_status read_activation(const char *directory, sv_config *out, senv
     if (status != SENVEC_OK || out->score_activation != SENVEC_ACTIVATION_AUTO)
         return status;
     SENVEC_TRY(sv_document_open(directory, out->transformer_directory, SV_MODEL_CONFIG, false, &encoder, err));
-    const json_t *newer = json_object_get(sv_document_get(&encoder, "sentence_transformers"), "activation_fn");
-    const json_t *older = sv_document_get(&encoder, "sbert_ce_default_activation_function");
-    status = activation_of(&encoder, newer ? newer : older, &out->score_activation, err);
+    const sv_json newer = sv_json_member(sv_document_get(&encoder, "sentence_transformers"), "activation_fn");
+    const sv_json older = sv_document_get(&encoder, "sbert_ce_default_activation_function");
+    status = activation_of(&encoder, newer.kind == SV_JSON_NONE ? older : newer, &out->score_activation, err);
     sv_document_close(&encoder);
     if (status == SENVEC_OK && out->score_activation == SENVEC_ACTIVATION_AUTO)
         out->score_activation = out->labels == 1 ? SENVEC_ACTIVATION_SIGMOID : SENVEC_ACTIVATION_NONE;
@@ -119,7 +119,7 @@ senvec_status sv_task_labels(const char *directory, const sv_config *config, sv_
         char key[24], fallback[32];
         snprintf(key, sizeof key, "%zu", i);
         snprintf(fallback, sizeof fallback, "LABEL_%zu", i);
-        const char *name = json_string_value(json_object_get(sv_document_get(&file, "id2label"), key));
+        const char *name = sv_json_text(sv_json_member(sv_document_get(&file, "id2label"), key));
         name = name ? name : fallback;
         status = sv_arena_string(arena, name, strlen(name), &names[i], err);
     }
@@ -133,7 +133,7 @@ senvec_status sv_task_labels(const char *directory, const sv_config *config, sv_
 static senvec_status read_splade(const char *directory, const char *folder, sv_config *out, senvec_error *err) {
     sv_document file;
     SENVEC_TRY(sv_document_open(directory, folder, SV_MODEL_CONFIG, false, &file, err));
-    const char *activation = json_string_value(sv_document_get(&file, "activation_function"));
+    const char *activation = sv_json_text(sv_document_get(&file, "activation_function"));
     senvec_status status = sv_document_expect_string(&file, "pooling_strategy", "max", err);
     out->log_twice = activation && strcmp(activation, "log1p_relu") == 0;
     if (status == SENVEC_OK && !out->log_twice)

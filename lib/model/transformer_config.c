@@ -55,20 +55,20 @@ const char *sv_model_type(const char *name) {
 /* The type, and the class unless it is somebody else's ("JinaBertModel" also says that its type is bert). Of older files
  * without a type the class alone. */
 static senvec_status find_type(const sv_document *file, const model_type **out, senvec_error *err) {
-    const json_t *type = sv_document_get(file, "model_type");
-    const char *class = json_string_value(json_array_get(sv_document_get(file, "architectures"), 0));
-    if (!type && !class)
+    const sv_json type = sv_document_get(file, "model_type");
+    const char *class = sv_json_text(sv_json_at(sv_document_get(file, "architectures"), 0));
+    if (type.kind == SV_JSON_NONE && !class)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: neither \"model_type\" nor \"architectures\" says what this model is",
                        file->path);
-    if (type && !json_is_string(type))
+    if (type.kind != SV_JSON_NONE && type.kind != SV_JSON_STRING)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"model_type\" has to be a string", file->path);
     const model_type *found = NULL;
     for (size_t i = 0; i < TYPES && !found; i++)
-        if (type ? strcmp(json_string_value(type), types[i].name) == 0 : begins(class, types[i].class))
+        if (type.kind != SV_JSON_NONE ? sv_json_is(type, types[i].name) : begins(class, types[i].class))
             found = &types[i];
-    if (!found && type)
+    if (!found && type.kind != SV_JSON_NONE)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: \"model_type\" is \"%s\"; supported are " SUPPORTED, file->path,
-                       json_string_value(type));
+                       sv_json_text(type));
     if (!found || (class && !begins(class, found->class)))
         return sv_fail(err, SENVEC_UNSUPPORTED, 0,
                        "%s: the architecture is \"%s\"; supported are the classes of transformers for " SUPPORTED, file->path,
@@ -78,9 +78,9 @@ static senvec_status find_type(const sv_document *file, const model_type **out, 
 }
 
 static senvec_status read_epsilon(const sv_document *file, float *out, senvec_error *err) {
-    const json_t *value = sv_document_get(file, "layer_norm_eps");
-    double eps = !value ? 1e-12 : json_is_number(value) ? json_number_value(value) : -1;
-    if (!(eps > 0 && eps < 1) || (float)eps == 0)
+    const sv_json value = sv_document_get(file, "layer_norm_eps");
+    double eps = 1e-12;
+    if ((value.kind != SV_JSON_NONE && !sv_json_number(value, &eps)) || !(eps > 0 && eps < 1) || (float)eps == 0)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"layer_norm_eps\" has to be a number over 0 and below 1", file->path);
     *out = (float)eps;
     return SENVEC_OK;
@@ -102,20 +102,20 @@ static senvec_status read_activation(const sv_document *file, const char *key, s
         {"gelu_fast", SV_ACTIVATION_GELU_TANH},
         {"relu", SV_ACTIVATION_RELU},
     };
-    const json_t *value = sv_document_get(file, key);
+    const sv_json value = sv_document_get(file, key);
     *out = SV_ACTIVATION_GELU;
-    if (!value)
+    if (value.kind == SV_JSON_NONE)
         return SENVEC_OK;
-    if (!json_is_string(value))
+    if (value.kind != SV_JSON_STRING)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"%s\" has to be a string", file->path, key);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(json_string_value(value), names[i].name) == 0) {
+        if (strcmp(sv_json_text(value), names[i].name) == 0) {
             *out = names[i].activation;
             return SENVEC_OK;
         }
     return sv_fail(err, SENVEC_UNSUPPORTED, 0,
                    "%s: \"%s\" is \"%s\"; supported are gelu, gelu_new, gelu_pytorch_tanh, gelu_fast and relu", file->path, key,
-                   json_string_value(value));
+                   sv_json_text(value));
 }
 
 /* Where positions begin; the table's rows are in out->positions so far. */
@@ -147,14 +147,14 @@ static sv_head head_of(const char *class, const model_type *type) {
 
 /* transformers writes a name for each label; num_labels is read where there are no names, and 2 otherwise. */
 static senvec_status read_head(const sv_document *file, const model_type *type, sv_config *out, senvec_error *err) {
-    const json_t *names = sv_document_get(file, "id2label");
-    out->head = head_of(json_string_value(json_array_get(sv_document_get(file, "architectures"), 0)), type);
+    const sv_json names = sv_document_get(file, "id2label");
+    out->head = head_of(sv_json_text(sv_json_at(sv_document_get(file, "architectures"), 0)), type);
     out->labels = 0;
     if (out->head != SV_HEAD_CLASSIFIER)
         return SENVEC_OK;
-    if (!json_is_object(names))
+    if (names.kind != SV_JSON_OBJECT)
         return sv_document_size(file, "num_labels", 2, 1, SV_MAX_LABELS, &out->labels, err);
-    out->labels = json_object_size(names);
+    out->labels = sv_json_count(names);
     if (out->labels < 1 || out->labels > SV_MAX_LABELS)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"id2label\" has %zu labels; supported are 1 to %u", file->path, out->labels,
                        SV_MAX_LABELS);
@@ -205,7 +205,7 @@ static senvec_status read_encoder_config(const sv_document *file, sv_config *out
 senvec_status sv_transformer_config_read(const char *directory, const char *folder, sv_config *out, senvec_error *err) {
     sv_document file;
     SENVEC_TRY(sv_document_open(directory, folder, SV_MODEL_CONFIG, false, &file, err));
-    if (!file.root)
+    if (file.root.kind == SV_JSON_NONE)
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: this file is missing; is it a model's folder, and complete?", file.path);
     senvec_status status = read_encoder_config(&file, out, err);
     sv_document_close(&file);

@@ -42,19 +42,19 @@ static bool is_plain_name(const char *name) {
 
 /* The files that the index names, each once: pointers into it. */
 static senvec_status list_shards(const sv_document *index, const char *names[SV_MAX_SHARDS], size_t *count, senvec_error *err) {
-    json_t *map = json_object_get(index->root, "weight_map");
-    const char *tensor;
-    json_t *value;
+    const sv_json map = sv_json_member(index->root, "weight_map");
+    sv_json_items items = sv_json_walk(map);
+    sv_json tensor, value;
     *count = 0;
-    if (!json_is_object(map) || json_object_size(map) == 0)
+    if (map.kind != SV_JSON_OBJECT || sv_json_count(map) == 0)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"weight_map\" is missing or empty; it has to name the file of each tensor",
                        index->path);
-    json_object_foreach(map, tensor, value) {
-        const char *name = json_string_value(value);
-        if (!name || strlen(name) != json_string_length(value) || !is_plain_name(name))
+    while (sv_json_step(&items, &tensor, &value)) {
+        const char *name = sv_json_text(value);
+        if (!name || !is_plain_name(name))
             return sv_fail(err, SENVEC_FORMAT, 0,
                            "%s: the file of tensor \"%.100s\" is \"%.100s\"; it has to be the name of a file in this folder",
-                           index->path, tensor, name ? name : "");
+                           index->path, sv_json_text(tensor), name ? name : "");
         size_t i = 0;
         while (i < *count && strcmp(names[i], name) != 0)
             i++;
@@ -115,7 +115,7 @@ static senvec_status open_files(const char *directory, const senvec_allocator *a
     if (!sv_path_is_file(path)) {
         sv_document index;
         SENVEC_TRY(sv_document_open(directory, "", SV_MODEL_WEIGHTS_INDEX, false, &index, err));
-        if (index.root) {
+        if (index.root.kind != SV_JSON_NONE) {
             senvec_status status = open_shards(directory, &index, allocator, out, err);
             sv_document_close(&index);
             return status;

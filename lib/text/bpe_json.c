@@ -39,31 +39,31 @@ static bool to_bytes(const int16_t alphabet[512], const char *token, size_t leng
 }
 
 static senvec_status read_vocabulary(sv_tokenizer *tokenizer, sv_bpe *model, const sv_part *p) {
-    json_t *vocabulary, *value;
-    size_t bytes, size;
-    const char *token;
+    sv_json vocabulary, token, value;
+    size_t count, bytes, size;
     SENVEC_TRY(sv_part_object(p, "vocab", &vocabulary));
-    SENVEC_TRY(sv_vocabulary_measure(p, vocabulary, &bytes, &size));
-    size_t count = json_object_size(vocabulary);
+    SENVEC_TRY(sv_vocabulary_measure(p, vocabulary, &count, &bytes, &size));
     SENVEC_TRY(sv_token_texts_init(&tokenizer->texts, size, bytes, &tokenizer->arena, p->err));
     SENVEC_TRY(sv_vocabulary_init(&tokenizer->names, count, bytes, &tokenizer->arena, p->err));
     SENVEC_TRY(sv_vocabulary_init(&model->pieces, count, bytes, &tokenizer->arena, p->err));
     int16_t alphabet[512];
     byte_alphabet(alphabet);
-    json_object_foreach(vocabulary, token, value) {
-        size_t length = strlen(token), piece_length = length;
+    sv_json_items items = sv_json_walk(vocabulary);
+    while (sv_json_step(&items, &token, &value)) {
+        const char *text = sv_json_text(token);
+        size_t length = sv_json_text_length(token), piece_length = length;
         uint8_t piece[SV_MAX_TOKEN_BYTES];
         uint32_t id;
         sv_json_id(value, &id);
-        SENVEC_TRY(sv_tokenizer_note(tokenizer, token, length, id, p->path, p->err));
+        SENVEC_TRY(sv_tokenizer_note(tokenizer, text, length, id, p->path, p->err));
         if (length == 0)
             continue;
-        sv_vocabulary_add(&tokenizer->names, SV_PIECE_START, (const uint8_t *)token, length, id);
+        sv_vocabulary_add(&tokenizer->names, SV_PIECE_START, (const uint8_t *)text, length, id);
         bool possible = true;
         if (model->byte_level)
-            possible = to_bytes(alphabet, token, length, piece, &piece_length);
+            possible = to_bytes(alphabet, text, length, piece, &piece_length);
         else
-            memcpy(piece, token, length);
+            memcpy(piece, text, length);
         if (!possible)
             continue;
         sv_vocabulary_add(&model->pieces, SV_PIECE_START, piece, piece_length, id);
@@ -76,15 +76,18 @@ static senvec_status read_vocabulary(sv_tokenizer *tokenizer, sv_bpe *model, con
 }
 
 /* The two tokens of a merge: a list of two, or a string with one space. */
-static bool split_merge(const json_t *value, const char *parts[2], size_t lengths[2]) {
-    if (json_is_array(value)) {
-        for (size_t i = 0; i < 2; i++) {
-            parts[i] = json_string_value(json_array_get(value, i));
-            lengths[i] = json_string_length(json_array_get(value, i));
+static bool split_merge(sv_json value, const char *parts[2], size_t lengths[2]) {
+    if (value.kind == SV_JSON_ARRAY) {
+        sv_json_items items = sv_json_walk(value);
+        sv_json part;
+        size_t count = 0;
+        for (; sv_json_step(&items, NULL, &part) && part.kind == SV_JSON_STRING && count < 2; count++) {
+            parts[count] = sv_json_text(part);
+            lengths[count] = sv_json_text_length(part);
         }
-        return json_array_size(value) == 2 && parts[0] && parts[1];
+        return count == 2 && !items.at;
     }
-    const char *text = json_string_value(value), *space = text ? strchr(text, ' ') : NULL;
+    const char *text = sv_json_text(value), *space = text ? strchr(text, ' ') : NULL;
     if (!space || strchr(space + 1, ' '))
         return false;
     parts[0] = text;
@@ -101,8 +104,7 @@ static void put_merge(sv_bpe *model, sv_merge merge) {
     model->merges[i & model->merge_mask] = merge;
 }
 
-static senvec_status read_merge(const sv_tokenizer *tokenizer, sv_bpe *model, const sv_part *p, size_t rank,
-                                const json_t *value) {
+static senvec_status read_merge(const sv_tokenizer *tokenizer, sv_bpe *model, const sv_part *p, size_t rank, sv_json value) {
     const char *parts[2];
     size_t lengths[2];
     uint32_t ids[3];
@@ -123,22 +125,24 @@ static senvec_status read_merge(const sv_tokenizer *tokenizer, sv_bpe *model, co
 }
 
 static senvec_status read_merges(sv_tokenizer *tokenizer, sv_bpe *model, const sv_part *p) {
-    json_t *list, *value;
-    size_t i, rank = 0, slots = 16;
+    sv_json list, value;
+    size_t rank = 0, slots = 16;
     SENVEC_TRY(sv_part_array(p, "merges", &list));
-    if (json_array_size(list) > SV_MAX_VOCABULARY)
-        return sv_fail(p->err, SENVEC_TOO_LARGE, 0, "%s: %zu merges, but at most %u are read", p->path, json_array_size(list),
+    const size_t count = sv_json_count(list);
+    if (count > SV_MAX_VOCABULARY)
+        return sv_fail(p->err, SENVEC_TOO_LARGE, 0, "%s: %zu merges, but at most %u are read", p->path, count,
                        SV_MAX_VOCABULARY);
-    while (slots < 2 * json_array_size(list))
+    while (slots < 2 * count)
         slots *= 2;
     void *memory;
     SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, slots, sizeof(sv_merge), "the merges", &memory, p->err));
     model->merges = memory;
     model->merge_mask = slots - 1;
-    for (i = 0; i < slots; i++)
+    for (size_t i = 0; i < slots; i++)
         model->merges[i].pair = SV_NO_PAIR;
-    json_array_foreach(list, i, value) {
-        const char *text = json_string_value(value);
+    sv_json_items items = sv_json_walk(list);
+    while (sv_json_step(&items, NULL, &value)) {
+        const char *text = sv_json_text(value);
         if (text && strncmp(text, "#version", 8) == 0)
             continue; /* as the reference does */
         SENVEC_TRY(read_merge(tokenizer, model, p, rank, value));
@@ -157,8 +161,8 @@ static senvec_status check_options(const sv_part *p) {
             return sv_fail(p->err, SENVEC_UNSUPPORTED, 0, "%s: model BPE: %s \"%.40s\" is not supported", p->path, affixes[i],
                            affix);
     }
-    const json_t *dropout = json_object_get(p->object, "dropout");
-    if (dropout && !json_is_null(dropout) && json_number_value(dropout) != 0.0)
+    double dropout;
+    if (sv_json_number(sv_part_get(p, "dropout"), &dropout) && dropout != 0.0)
         return sv_fail(p->err, SENVEC_UNSUPPORTED, 0, "%s: model BPE: dropout is not supported", p->path);
     return SENVEC_OK;
 }

@@ -61,13 +61,13 @@ static senvec_status read_expression(sv_normalizer *out, const sv_part *p, const
 }
 
 static senvec_status read_replace(sv_tokenizer *tokenizer, sv_normalizer *out, const sv_part *p) {
-    json_t *pattern;
+    sv_json pattern;
     SENVEC_TRY(sv_part_object(p, "pattern", &pattern));
     SENVEC_TRY(copy(tokenizer, p, "content", &out->content, &out->content_length));
-    const json_t *expression = json_object_get(pattern, "Regex");
-    if (json_is_string(expression))
-        return read_expression(out, p, json_string_value(expression));
-    sv_part of_pattern = {p->path, "normalizer Replace", pattern, p->err};
+    const sv_json expression = sv_json_member(pattern, "Regex");
+    if (expression.kind == SV_JSON_STRING)
+        return read_expression(out, p, sv_json_text(expression));
+    const sv_part of_pattern = sv_part_of(p->path, "normalizer Replace", pattern, p->err);
     out->kind = SV_NORMALIZER_REPLACE;
     return copy(tokenizer, &of_pattern, "String", &out->pattern, &out->pattern_length);
 }
@@ -82,11 +82,11 @@ static senvec_status read_precompiled(sv_tokenizer *tokenizer, sv_normalizer *ou
 static senvec_status read_one(sv_tokenizer *tokenizer, const sv_part *p, unsigned depth);
 
 static senvec_status read_list(sv_tokenizer *tokenizer, const sv_part *p, unsigned depth) {
-    json_t *list, *value;
-    size_t i;
+    sv_json list, value;
     SENVEC_TRY(sv_part_array(p, "normalizers", &list));
-    json_array_foreach(list, i, value) {
-        sv_part step = {p->path, "normalizer", value, p->err};
+    sv_json_items items = sv_json_walk(list);
+    while (sv_json_step(&items, NULL, &value)) {
+        const sv_part step = sv_part_of(p->path, "normalizer", value, p->err);
         SENVEC_TRY(read_one(tokenizer, &step, depth + 1));
     }
     return SENVEC_OK;
@@ -135,22 +135,23 @@ static senvec_status read_one(sv_tokenizer *tokenizer, const sv_part *p, unsigne
 }
 
 senvec_status sv_normalizers_read(sv_tokenizer *tokenizer, const sv_part *file) {
-    const json_t *object = json_object_get(file->object, "normalizer");
-    if (!object || json_is_null(object))
+    const sv_json object = sv_part_option(file, "normalizer");
+    if (object.kind == SV_JSON_NONE)
         return SENVEC_OK;
-    sv_part p = {file->path, "normalizer", object, file->err};
+    const sv_part p = sv_part_of(file->path, "normalizer", object, file->err);
     return read_one(tokenizer, &p, 0);
 }
 
 senvec_status sv_charsmap_normalizer_read(sv_tokenizer *tokenizer, const sv_part *file) {
-    const json_t *object = json_object_get(file->object, "normalizer"), *list = json_object_get(object, "normalizers"), *value;
-    size_t i = 0;
-    do {
-        value = list ? json_array_get(list, i) : object;
-        const char *type = json_string_value(json_object_get(value, "type"));
-        sv_part p = {file->path, "normalizer", value, file->err};
-        if (type && strcmp(type, "Precompiled") == 0)
+    const sv_json object = sv_part_get(file, "normalizer"), list = sv_json_member(object, "normalizers");
+    sv_json_items items = sv_json_walk(list);
+    sv_json value = object;
+    while (list.kind == SV_JSON_NONE || sv_json_step(&items, NULL, &value)) {
+        const sv_part p = sv_part_of(file->path, "normalizer", value, file->err);
+        if (sv_json_is(sv_part_get(&p, "type"), "Precompiled"))
             return read_one(tokenizer, &p, 0);
-    } while (++i < json_array_size(list));
+        if (list.kind == SV_JSON_NONE)
+            break;
+    }
     return SENVEC_OK;
 }

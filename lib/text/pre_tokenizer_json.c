@@ -46,13 +46,13 @@ static senvec_status read_behavior(const sv_part *p, sv_split_behavior *out) {
 }
 
 static senvec_status read_split(sv_tokenizer *tokenizer, sv_pre_tokenizer *out, const sv_part *p) {
-    json_t *pattern;
+    sv_json pattern;
     SENVEC_TRY(sv_part_object(p, "pattern", &pattern));
     SENVEC_TRY(read_behavior(p, &out->behavior));
     SENVEC_TRY(sv_part_bool(p, "invert", &out->invert));
-    const char *expression = json_string_value(json_object_get(pattern, "Regex"));
+    const char *expression = sv_json_text(sv_json_member(pattern, "Regex"));
     if (!expression) {
-        sv_part of_pattern = {p->path, "pre_tokenizer Split", pattern, p->err};
+        const sv_part of_pattern = sv_part_of(p->path, "pre_tokenizer Split", pattern, p->err);
         out->kind = SV_PRE_TOKENIZER_STRING;
         return copy(tokenizer, &of_pattern, "String", out);
     }
@@ -92,11 +92,11 @@ static senvec_status read_metaspace(sv_tokenizer *tokenizer, sv_pre_tokenizer *o
 static senvec_status read_one(sv_tokenizer *tokenizer, const sv_part *p, unsigned depth);
 
 static senvec_status read_list(sv_tokenizer *tokenizer, const sv_part *p, unsigned depth) {
-    json_t *list, *value;
-    size_t i;
+    sv_json list, value;
     SENVEC_TRY(sv_part_array(p, "pretokenizers", &list));
-    json_array_foreach(list, i, value) {
-        sv_part step = {p->path, "pre_tokenizer", value, p->err};
+    sv_json_items items = sv_json_walk(list);
+    while (sv_json_step(&items, NULL, &value)) {
+        const sv_part step = sv_part_of(p->path, "pre_tokenizer", value, p->err);
         SENVEC_TRY(read_one(tokenizer, &step, depth + 1));
     }
     return SENVEC_OK;
@@ -119,7 +119,7 @@ static senvec_status read_one(sv_tokenizer *tokenizer, const sv_part *p, unsigne
     } else if (strcmp(type, "Punctuation") == 0) {
         step->kind = SV_PRE_TOKENIZER_PUNCTUATION;
         step->behavior = SV_SPLIT_ISOLATED;
-        if (json_object_get(p->object, "behavior"))
+        if (sv_part_get(p, "behavior").kind != SV_JSON_NONE)
             SENVEC_TRY(read_behavior(p, &step->behavior));
     } else if (strcmp(type, "Digits") == 0) {
         step->kind = SV_PRE_TOKENIZER_DIGITS;
@@ -162,10 +162,10 @@ static senvec_status check_order(const sv_tokenizer *tokenizer, const sv_part *f
 }
 
 senvec_status sv_pre_tokenizers_read(sv_tokenizer *tokenizer, const sv_part *file) {
-    const json_t *object = json_object_get(file->object, "pre_tokenizer");
-    if (!object || json_is_null(object))
+    const sv_json object = sv_part_option(file, "pre_tokenizer");
+    if (object.kind == SV_JSON_NONE)
         return SENVEC_OK;
-    sv_part p = {file->path, "pre_tokenizer", object, file->err};
+    const sv_part p = sv_part_of(file->path, "pre_tokenizer", object, file->err);
     SENVEC_TRY(read_one(tokenizer, &p, 0));
     return check_order(tokenizer, file);
 }

@@ -95,26 +95,23 @@ senvec_status sv_tokenizer_config_open(sv_tokenizer_config *config, const char *
                                        senvec_error *err) {
     *config = (sv_tokenizer_config){0};
     SENVEC_TRY(sv_path_join(folder, SV_MODEL_TOKENIZER_CONFIG, config->path, err));
-    config->part = (sv_part){config->path, "the file", NULL, err};
+    config->part = sv_part_of(config->path, "the file", (sv_json){0}, err);
     if (!file)
         return SENVEC_OK;
-    json_t *object;
-    /* Integers as reals: model_max_length is often 1e30 written out, which no integer holds. */
-    SENVEC_TRY(sv_json_parse(config->path, *file, JSON_DECODE_INT_AS_REAL, &object, err));
-    config->part.object = object;
-    if (!json_is_object(object))
+    SENVEC_TRY(sv_json_document_open(config->path, file->data, file->size, &config->document, err));
+    config->part = sv_part_of(config->path, "the file", config->document.root, err);
+    if (config->part.object.kind != SV_JSON_OBJECT)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: not a JSON object", config->path);
     return read_class(config, err);
 }
 
 void sv_tokenizer_config_close(sv_tokenizer_config *config) {
-    json_decref((json_t *)config->part.object);
-    config->part.object = NULL;
+    sv_json_document_close(&config->document);
 }
 
 senvec_status sv_tokenizer_config_class(const sv_tokenizer_config *config, const char *model, sv_tokenizer_class *out) {
     *out = SV_CLASS_PLAIN;
-    if (!config->part.object)
+    if (config->part.object.kind == SV_JSON_NONE)
         return SENVEC_OK;
     *out = config->named ? config->class : strcmp(model, "WordPiece") == 0 ? SV_CLASS_BERT : SV_CLASS_PLAIN;
     const char *wanted = model_of(*out);
@@ -128,14 +125,14 @@ senvec_status sv_tokenizer_config_class(const sv_tokenizer_config *config, const
 /* ------------------------------------------------------------------------------------------------------------ added tokens */
 
 /* An added token as JSON: a string, which is special, or an object with its options. Absent options are false. */
-static senvec_status read_token(const sv_part *p, const json_t *value, sv_added_token *out) {
+static senvec_status read_token(const sv_part *p, sv_json value, sv_added_token *out) {
     *out = (sv_added_token){.special = true};
-    if (json_is_string(value)) {
-        out->text = json_string_value(value);
-        out->length = strlen(out->text);
+    if (value.kind == SV_JSON_STRING) {
+        out->text = sv_json_text(value);
+        out->length = sv_json_text_length(value);
         return SENVEC_OK;
     }
-    sv_part token = {p->path, p->name, value, p->err};
+    const sv_part token = sv_part_of(p->path, p->name, value, p->err);
     SENVEC_TRY(sv_part_string(&token, "content", &out->text));
     out->length = strlen(out->text);
     SENVEC_TRY(sv_part_option_bool(&token, "special", &out->special));
@@ -147,15 +144,15 @@ static senvec_status read_token(const sv_part *p, const json_t *value, sv_added_
 }
 
 /* The added tokens of tokenizer.json, which all options are written out in. */
-static senvec_status add_listed(sv_tokenizer *tokenizer, const char *path, const json_t *list, senvec_error *err) {
-    size_t i;
-    json_t *value;
-    json_array_foreach(list, i, value) {
-        sv_part p = {path, "added_tokens", value, err};
+static senvec_status add_listed(sv_tokenizer *tokenizer, const char *path, sv_json list, senvec_error *err) {
+    sv_json_items items = sv_json_walk(list);
+    sv_json value;
+    while (sv_json_step(&items, NULL, &value)) {
+        const sv_part p = sv_part_of(path, "added_tokens", value, err);
         sv_added_token token = {0};
         uint32_t id;
         SENVEC_TRY(sv_part_string(&p, "content", &token.text));
-        if (!sv_json_id(json_object_get(value, "id"), &id))
+        if (!sv_json_id(sv_part_get(&p, "id"), &id))
             return sv_part_missing(&p, "id", "a token id");
         token.length = strlen(token.text);
         if (token.length == 0)
@@ -172,7 +169,7 @@ static senvec_status add_listed(sv_tokenizer *tokenizer, const char *path, const
 
 typedef struct decoded {
     uint32_t id;
-    const json_t *token;
+    sv_json token;
 } decoded;
 
 static int compare_decoded(const void *left, const void *right) {
@@ -181,16 +178,17 @@ static int compare_decoded(const void *left, const void *right) {
 }
 
 /* added_tokens_decoder, by ascending id. */
-static senvec_status add_decoder(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, const json_t *decoder,
+static senvec_status add_decoder(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_json decoder,
                                  senvec_error *err) {
-    sv_part p = {config->path, "added_tokens_decoder", decoder, err};
+    const sv_part p = sv_part_of(config->path, "added_tokens_decoder", decoder, err);
     size_t count = 0;
     void *memory;
-    SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, json_object_size(decoder), sizeof(decoded), "added tokens", &memory, err));
+    SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, sv_json_count(decoder), sizeof(decoded), "added tokens", &memory, err));
     decoded *sorted = memory;
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)decoder, key, value) {
+    sv_json_items items = sv_json_walk(decoder);
+    sv_json name, value;
+    while (sv_json_step(&items, &name, &value)) {
+        const char *key = sv_json_text(name);
         char *end;
         unsigned long id = strtoul(key, &end, 10);
         if (*end || end == key || id >= SV_MAX_VOCABULARY)
@@ -216,14 +214,14 @@ static const char *usual_token(size_t i, sv_tokenizer_class class) {
 
 /* specials[i]: what the arguments say, else what is usual; length 0: there is none. */
 static senvec_status named_special(const sv_tokenizer_config *config, sv_tokenizer_class class, size_t i, sv_added_token *out) {
-    const json_t *value = json_object_get(config->part.object, specials[i].key);
-    sv_part p = {config->path, specials[i].key, NULL, config->part.err};
+    const sv_json value = sv_part_option(&config->part, specials[i].key);
+    const sv_part p = sv_part_of(config->path, specials[i].key, (sv_json){0}, config->part.err);
     const char *usual = usual_token(i, class);
     *out = (sv_added_token){.text = usual, .length = usual ? strlen(usual) : 0, .special = true};
-    if (value && !json_is_null(value))
+    if (value.kind != SV_JSON_NONE)
         SENVEC_TRY(read_token(&p, value, out));
     out->special = true;
-    if ((class == SV_CLASS_MPNET || class == SV_CLASS_CAMEMBERT) && !json_is_object(value) &&
+    if ((class == SV_CLASS_MPNET || class == SV_CLASS_CAMEMBERT) && value.kind != SV_JSON_OBJECT &&
         strcmp(specials[i].key, "mask_token") == 0)
         out->lstrip = true;
     return SENVEC_OK;
@@ -239,48 +237,51 @@ static senvec_status add_special(sv_tokenizer *tokenizer, const char *path, cons
     return sv_added_tokens_put(tokenizer, path, token, NULL, err);
 }
 
-static const json_t *extra_specials(const sv_tokenizer_config *config) {
-    const json_t *list = json_object_get(config->part.object, "extra_special_tokens");
-    if (!list || json_is_null(list) || (json_is_array(list) && json_array_size(list) == 0))
-        list = json_object_get(config->part.object, "additional_special_tokens");
+/* A list, or an object whose values count. */
+static sv_json extra_specials(const sv_tokenizer_config *config) {
+    const sv_json list = sv_part_option(&config->part, "extra_special_tokens");
+    if (list.kind == SV_JSON_NONE || (list.kind == SV_JSON_ARRAY && sv_json_count(list) == 0))
+        return sv_part_get(&config->part, "additional_special_tokens");
     return list;
 }
 
-static size_t text_bytes(const json_t *value) {
-    const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
-    return json_is_string(content) ? json_string_length(content) : 0;
+static size_t text_bytes(sv_json value) {
+    return sv_json_text_length(value.kind == SV_JSON_OBJECT ? sv_json_member(value, "content") : value);
+}
+
+/* Of all items together. */
+static size_t texts_bytes(sv_json list) {
+    sv_json_items items = sv_json_walk(list);
+    sv_json value;
+    size_t bytes = 0;
+    while (sv_json_step(&items, NULL, &value))
+        bytes += text_bytes(value);
+    return bytes;
 }
 
 /* Room for all that could be added. */
-static senvec_status reserve(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, const json_t *list,
-                             const json_t *decoder, senvec_error *err) {
-    const json_t *extra = extra_specials(config);
-    size_t count =
-        json_array_size(list) + json_object_size(decoder) + json_array_size(extra) + json_object_size(extra) + COUNT(specials);
+static senvec_status reserve(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_json list, sv_json decoder,
+                             senvec_error *err) {
+    const sv_json extra = extra_specials(config);
+    size_t count = sv_json_count(list) + sv_json_count(decoder) + sv_json_count(extra) + COUNT(specials);
     if (count > SV_MAX_ADDED_TOKENS)
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu added tokens, but at most %u are read", config->path, count,
                        SV_MAX_ADDED_TOKENS);
-    size_t bytes = 0, i;
-    const char *key;
-    json_t *value;
-    json_array_foreach(list, i, value) bytes += text_bytes(value);
-    json_array_foreach(extra, i, value) bytes += text_bytes(value);
-    json_object_foreach((json_t *)decoder, key, value) bytes += text_bytes(value);
-    json_object_foreach((json_t *)extra, key, value) bytes += text_bytes(value);
-    for (i = 0; i < COUNT(specials); i++)
-        bytes += 8 + text_bytes(json_object_get(config->part.object, specials[i].key));
+    size_t bytes = texts_bytes(list) + texts_bytes(decoder) + texts_bytes(extra);
+    for (size_t i = 0; i < COUNT(specials); i++)
+        bytes += 8 + text_bytes(sv_part_get(&config->part, specials[i].key));
     return sv_added_tokens_reserve(tokenizer, count, bytes, err);
 }
 
 senvec_status sv_tokenizer_config_added(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
-                                        const char *path, const json_t *list, senvec_error *err) {
-    const json_t *decoder = json_object_get(config->part.object, "added_tokens_decoder");
-    if (decoder && !json_is_object(decoder))
+                                        const char *path, sv_json list, senvec_error *err) {
+    const sv_json decoder = sv_part_get(&config->part, "added_tokens_decoder");
+    if (decoder.kind != SV_JSON_NONE && decoder.kind != SV_JSON_OBJECT)
         return sv_part_missing(&config->part, "added_tokens_decoder", "an object");
-    if (list && !json_is_array(list))
+    if (list.kind != SV_JSON_NONE && list.kind != SV_JSON_ARRAY)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: \"added_tokens\" is not a list", path);
     SENVEC_TRY(reserve(tokenizer, config, list, decoder, err));
-    if (class == SV_CLASS_PLAIN || !decoder)
+    if (class == SV_CLASS_PLAIN || decoder.kind == SV_JSON_NONE)
         SENVEC_TRY(add_listed(tokenizer, path, list, err));
     SENVEC_TRY(add_decoder(tokenizer, config, decoder, err));
     sv_added_token token;
@@ -288,16 +289,11 @@ senvec_status sv_tokenizer_config_added(sv_tokenizer *tokenizer, const sv_tokeni
         SENVEC_TRY(named_special(config, class, i, &token));
         SENVEC_TRY(add_special(tokenizer, config->path, &token, err));
     }
-    const json_t *extra = extra_specials(config);
-    sv_part p = {config->path, "extra_special_tokens", NULL, err};
-    size_t i;
-    const char *key;
-    json_t *value;
-    json_array_foreach(extra, i, value) {
-        SENVEC_TRY(read_token(&p, value, &token));
-        SENVEC_TRY(add_special(tokenizer, config->path, &token, err));
-    }
-    json_object_foreach((json_t *)extra, key, value) {
+    const sv_json extra = extra_specials(config);
+    const sv_part p = sv_part_of(config->path, "extra_special_tokens", (sv_json){0}, err);
+    sv_json_items items = sv_json_walk(extra);
+    sv_json value;
+    while (sv_json_step(&items, NULL, &value)) {
         SENVEC_TRY(read_token(&p, value, &token));
         SENVEC_TRY(add_special(tokenizer, config->path, &token, err));
     }

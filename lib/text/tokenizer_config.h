@@ -17,7 +17,8 @@ typedef enum sv_tokenizer_class {
 } sv_tokenizer_class;
 
 typedef struct sv_tokenizer_config {
-    sv_part part; /* object NULL: there is no such file */
+    sv_json_document document;
+    sv_part part; /* object NONE: there is no such file */
     char path[SV_MAX_PATH];
     bool named;               /* whether there is a "tokenizer_class" */
     sv_tokenizer_class class; /* where it is named */
@@ -33,9 +34,9 @@ void sv_tokenizer_config_close(sv_tokenizer_config *config);
  * another model. */
 senvec_status sv_tokenizer_config_class(const sv_tokenizer_config *config, const char *model, sv_tokenizer_class *out);
 
-/* The added tokens: those of tokenizer.json (NULL, or its "added_tokens"), those of the arguments, and the special ones. */
+/* The added tokens: those of tokenizer.json (NONE, or its "added_tokens"), those of the arguments, and the special ones. */
 senvec_status sv_tokenizer_config_added(sv_tokenizer *tokenizer, const sv_tokenizer_config *config, sv_tokenizer_class class,
-                                        const char *path, const json_t *list, senvec_error *err);
+                                        const char *path, sv_json list, senvec_error *err);
 
 /* What a class that makes a tokenizer anew makes: the normalizer and the pre-tokenizer, before the model is read; the unknown
  * token and the template, after the added tokens. `file` may have no object (vocab.txt); `path` is that of the vocabulary. */

@@ -195,9 +195,4 @@ senvec_status sv_added_tokens_finish(sv_tokenizer *tokenizer, const char *path, 
 /* The id of a text that is an added token or one of the vocabulary. */
 bool sv_tokenizer_any_id(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *id);
 
-/* Parses a file of at most SV_MAX_JSON_BYTES with these flags of jansson; *out is released with json_decref. Errors: TOO_LARGE,
- * FORMAT (with the byte offset; a Git LFS pointer is named as such). */
-struct json_t;
-senvec_status sv_json_parse(const char *path, sv_file_map file, size_t flags, struct json_t **out, senvec_error *err);
-
 #endif

@@ -8,8 +8,7 @@
  *     truncation       its direction only
  *
  * `padding` and the rest of `truncation` are ignored (tokenizer.h says why), and so is `decoder`. Everything else that would
- * change ids is either honoured or refused by its name. JSON is parsed with jansson, whose memory is its own and is gone after
- * loading. */
+ * change ids is either honoured or refused by its name. */
 #include <string.h>
 
 #include "text/tokenizer_config.h"
@@ -27,36 +26,36 @@ senvec_status sv_tokenizer_note(sv_tokenizer *tokenizer, const char *text, size_
     return SENVEC_OK;
 }
 
-senvec_status sv_vocabulary_measure(const sv_part *model, json_t *vocabulary, size_t *bytes, size_t *size) {
-    const char *token;
-    json_t *value;
-    *bytes = *size = 0;
-    json_object_foreach(vocabulary, token, value) {
+senvec_status sv_vocabulary_measure(const sv_part *model, sv_json vocabulary, size_t *count, size_t *bytes, size_t *size) {
+    sv_json_items items = sv_json_walk(vocabulary);
+    sv_json token, value;
+    *count = *bytes = *size = 0;
+    for (; sv_json_step(&items, &token, &value); ++*count) {
         uint32_t id;
-        *bytes += strlen(token);
+        *bytes += sv_json_text_length(token);
         if (!sv_json_id(value, &id))
             return sv_fail(model->err, SENVEC_FORMAT, 0, "%s: model: the id of token \"%.40s\" is not an integer from 0 to %u",
-                           model->path, token, SV_MAX_VOCABULARY - 1);
+                           model->path, sv_json_text(token), SV_MAX_VOCABULARY - 1);
         if (id >= *size)
             *size = (size_t)id + 1;
     }
-    if (json_object_size(vocabulary) > SV_MAX_VOCABULARY)
-        return sv_fail(model->err, SENVEC_TOO_LARGE, 0, "%s: %zu tokens, but at most %u are read", model->path,
-                       json_object_size(vocabulary), SV_MAX_VOCABULARY);
+    if (*count > SV_MAX_VOCABULARY)
+        return sv_fail(model->err, SENVEC_TOO_LARGE, 0, "%s: %zu tokens, but at most %u are read", model->path, *count,
+                       SV_MAX_VOCABULARY);
     return SENVEC_OK;
 }
 
 static senvec_status read_wordpiece_vocabulary(sv_tokenizer *tokenizer, const sv_part *model) {
-    json_t *vocabulary, *value;
-    size_t bytes, size;
-    const char *token;
+    sv_json vocabulary, token, value;
+    size_t count, bytes, size;
     SENVEC_TRY(sv_part_object(model, "vocab", &vocabulary));
-    SENVEC_TRY(sv_vocabulary_measure(model, vocabulary, &bytes, &size));
-    SENVEC_TRY(sv_tokenizer_reserve(tokenizer, json_object_size(vocabulary), bytes, size, model->path, model->err));
-    json_object_foreach(vocabulary, token, value) {
+    SENVEC_TRY(sv_vocabulary_measure(model, vocabulary, &count, &bytes, &size));
+    SENVEC_TRY(sv_tokenizer_reserve(tokenizer, count, bytes, size, model->path, model->err));
+    sv_json_items items = sv_json_walk(vocabulary);
+    while (sv_json_step(&items, &token, &value)) {
         uint32_t id;
         sv_json_id(value, &id);
-        SENVEC_TRY(sv_tokenizer_add(tokenizer, token, strlen(token), id, model->path, model->err));
+        SENVEC_TRY(sv_tokenizer_add(tokenizer, sv_json_text(token), sv_json_text_length(token), id, model->path, model->err));
     }
     return SENVEC_OK;
 }
@@ -64,15 +63,13 @@ static senvec_status read_wordpiece_vocabulary(sv_tokenizer *tokenizer, const sv
 senvec_status sv_wordpiece_read(sv_tokenizer *tokenizer, const sv_part *p, bool anew) {
     sv_wordpiece *model = &tokenizer->wordpiece;
     const char *prefix = "##";
-    json_int_t max = 100;
+    int64_t max = 100;
     if (!anew) {
         SENVEC_TRY(sv_part_string(p, "continuing_subword_prefix", &prefix));
-        const json_t *value = json_object_get(p->object, "max_input_chars_per_word");
-        if (!json_is_integer(value) || json_integer_value(value) < 0)
+        if (!sv_json_integer(sv_part_get(p, "max_input_chars_per_word"), &max) || max < 0)
             return sv_part_missing(p, "max_input_chars_per_word", "a number from 0 up");
-        max = json_integer_value(value);
     }
-    if (max > (json_int_t)SV_MAX_WORD_CHARS)
+    if (max > (int64_t)SV_MAX_WORD_CHARS)
         return sv_fail(p->err, SENVEC_TOO_LARGE, 0, "%s: model: max_input_chars_per_word is %lld, but at most %u is supported",
                        p->path, (long long)max, SV_MAX_WORD_CHARS);
     model->max_word_chars = (uint32_t)max;
@@ -88,11 +85,11 @@ senvec_status sv_wordpiece_read(sv_tokenizer *tokenizer, const sv_part *p, bool 
     return SENVEC_OK;
 }
 
-static senvec_status read_model(sv_tokenizer *tokenizer, const sv_part *p, const char *type, bool anew, sv_file_map file) {
+static senvec_status read_model(sv_tokenizer *tokenizer, const sv_part *p, const char *type, bool anew) {
     if (strcmp(type, "WordPiece") == 0)
         return sv_wordpiece_read(tokenizer, p, anew);
     if (strcmp(type, "Unigram") == 0)
-        return sv_unigram_read(tokenizer, p, file);
+        return sv_unigram_read(tokenizer, p);
     if (strcmp(type, "BPE") == 0)
         return sv_bpe_read(tokenizer, p, anew);
     return sv_fail(p->err, SENVEC_UNSUPPORTED, 0, "%s: model \"%.40s\" is not supported", p->path, type);
@@ -108,21 +105,19 @@ static senvec_status check_steps(const sv_tokenizer *tokenizer, const sv_part *f
 
 /* The side that tokenizer.json truncates on; everything else about truncation is ignored. */
 static void read_truncation_side(sv_tokenizer *tokenizer, const sv_part *file) {
-    const char *side = json_string_value(json_object_get(json_object_get(file->object, "truncation"), "direction"));
-    tokenizer->truncate_left = side && strcmp(side, "Left") == 0;
+    tokenizer->truncate_left = sv_json_is(sv_json_member(sv_part_get(file, "truncation"), "direction"), "Left");
 }
 
-static senvec_status read_parts(sv_tokenizer *tokenizer, const sv_part *file, const sv_tokenizer_config *config,
-                                sv_file_map map) {
-    if (!json_is_object(file->object))
+static senvec_status read_parts(sv_tokenizer *tokenizer, const sv_part *file, const sv_tokenizer_config *config) {
+    if (file->object.kind != SV_JSON_OBJECT)
         return sv_fail(file->err, SENVEC_FORMAT, 0, "%s: not a JSON object", file->path);
-    const json_t *version = json_object_get(file->object, "version"), *added = json_object_get(file->object, "added_tokens");
-    if (version && (!json_is_string(version) || strcmp(json_string_value(version), "1.0") != 0))
+    const sv_json version = sv_part_get(file, "version");
+    if (version.kind != SV_JSON_NONE && !sv_json_is(version, "1.0"))
         return sv_fail(file->err, SENVEC_UNSUPPORTED, 0, "%s: version is not \"1.0\"", file->path);
-    const json_t *object = json_object_get(file->object, "model");
-    if (!json_is_object(object))
+    const sv_json object = sv_part_get(file, "model");
+    if (object.kind != SV_JSON_OBJECT)
         return sv_fail(file->err, SENVEC_UNSUPPORTED, 0, "%s: no model", file->path);
-    sv_part model = {file->path, "model", object, file->err};
+    const sv_part model = sv_part_of(file->path, "model", object, file->err);
     const char *type;
     sv_tokenizer_class class;
     SENVEC_TRY(sv_part_string(&model, "type", &type));
@@ -134,9 +129,9 @@ static senvec_status read_parts(sv_tokenizer *tokenizer, const sv_part *file, co
         SENVEC_TRY(sv_normalizers_read(tokenizer, file));
         SENVEC_TRY(sv_pre_tokenizers_read(tokenizer, file));
     }
-    SENVEC_TRY(read_model(tokenizer, &model, type, anew, map));
+    SENVEC_TRY(read_model(tokenizer, &model, type, anew));
     SENVEC_TRY(check_steps(tokenizer, file, type));
-    SENVEC_TRY(sv_tokenizer_config_added(tokenizer, config, class, file->path, added, file->err));
+    SENVEC_TRY(sv_tokenizer_config_added(tokenizer, config, class, file->path, sv_part_get(file, "added_tokens"), file->err));
     if (anew)
         SENVEC_TRY(sv_tokenizer_config_anew(tokenizer, config, class, file->path));
     else
@@ -147,10 +142,10 @@ static senvec_status read_parts(sv_tokenizer *tokenizer, const sv_part *file, co
 
 senvec_status sv_tokenizer_read_json(sv_tokenizer *tokenizer, const char *path, sv_file_map file,
                                      const sv_tokenizer_config *config, senvec_error *err) {
-    json_t *json;
-    SENVEC_TRY(sv_json_parse(path, file, 0, &json, err));
-    sv_part whole = {path, "the file", json, err};
-    senvec_status status = read_parts(tokenizer, &whole, config, file);
-    json_decref(json);
+    sv_json_document document;
+    SENVEC_TRY(sv_json_document_open(path, file.data, file.size, &document, err));
+    const sv_part whole = sv_part_of(path, "the file", document.root, err);
+    senvec_status status = read_parts(tokenizer, &whole, config);
+    sv_json_document_close(&document);
     return status;
 }

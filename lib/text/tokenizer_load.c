@@ -1,9 +1,7 @@
 /* Putting a tokenizer together: from tokenizer.json, or else from vocab.txt, then the tables that encoding uses. */
 #include <assert.h>
-#include <jansson.h>
 
 #include "common/file.h"
-#include "common/foreign.h"
 #include "common/model_files.h"
 #include "common/utf8.h"
 #include "text/charclass.h"
@@ -13,23 +11,6 @@
 #include "text/tokenizer_config.h"
 #include "text/tokenizer_read.h"
 #include "text/unigram.h"
-
-senvec_status sv_json_parse(const char *path, sv_file_map file, size_t flags, json_t **out, senvec_error *err) {
-    if (file.size > SV_MAX_JSON_BYTES)
-        return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu bytes, but at most %u are read", path, file.size, SV_MAX_JSON_BYTES);
-    if (file.size == 0)
-        return sv_fail(err, SENVEC_FORMAT, 0, "%s: the file is empty; fetch it again", path);
-    json_error_t problem;
-    json_t *json = json_loadb((const char *)file.data, file.size, flags, &problem);
-    const char *foreign = json ? NULL : sv_foreign_format(file.data, file.size);
-    if (foreign)
-        return sv_fail(err, SENVEC_FORMAT, 0, "%s: is %s", path, foreign);
-    if (!json)
-        return sv_fail(err, SENVEC_FORMAT, (uint64_t)problem.position, "%s: not valid JSON: line %d, byte %d: %s", path,
-                       problem.line, problem.position, problem.text);
-    *out = json;
-    return SENVEC_OK;
-}
 
 senvec_status sv_token_texts_init(sv_token_texts *texts, size_t size, size_t bytes, sv_arena *arena, senvec_error *err) {
     void *entries, *text;

@@ -26,15 +26,15 @@ senvec_status sv_pre_tokenizers_byte_level(sv_tokenizer *tokenizer, const char *
 /* Whether the last step is ByteLevel. */
 bool sv_pre_tokenizers_give_bytes(const sv_tokenizer *tokenizer);
 
-/* The models, after the pre-tokenizers. `anew`: a class of transformers takes the vocabulary alone; `file`: tokenizer.json. */
+/* The models, after the pre-tokenizers. `anew`: a class of transformers takes the vocabulary alone. */
 senvec_status sv_wordpiece_read(sv_tokenizer *tokenizer, const sv_part *model, bool anew);
-senvec_status sv_unigram_read(sv_tokenizer *tokenizer, const sv_part *model, sv_file_map file);
+senvec_status sv_unigram_read(sv_tokenizer *tokenizer, const sv_part *model);
 senvec_status sv_bpe_read(sv_tokenizer *tokenizer, const sv_part *model, bool anew);
 
 /* Notes a token of the vocabulary: its text by id, and how many there are. Errors: TOO_LARGE. */
 senvec_status sv_tokenizer_note(sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t id, const char *path,
                                 senvec_error *err);
-/* A vocabulary {token: id}: its tokens' bytes together, and the largest id + 1. Errors: FORMAT, TOO_LARGE. */
-senvec_status sv_vocabulary_measure(const sv_part *model, json_t *vocabulary, size_t *bytes, size_t *size);
+/* A vocabulary {token: id}: its tokens, their bytes together, and the largest id + 1. Errors: FORMAT, TOO_LARGE. */
+senvec_status sv_vocabulary_measure(const sv_part *model, sv_json vocabulary, size_t *count, size_t *bytes, size_t *size);
 
 #endif

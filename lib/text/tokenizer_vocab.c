@@ -9,8 +9,8 @@ static senvec_status check_options(const sv_tokenizer_config *config, senvec_err
     SENVEC_TRY(sv_part_option_bool(&config->part, "do_basic_tokenize", &basic));
     if (!basic)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: do_basic_tokenize false is not supported", config->path);
-    const json_t *never_split = json_object_get(config->part.object, "never_split");
-    if (never_split && !json_is_null(never_split) && json_array_size(never_split) > 0)
+    const sv_json never_split = sv_part_get(&config->part, "never_split");
+    if (never_split.kind == SV_JSON_ARRAY && sv_json_count(never_split) > 0)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: never_split is not supported", config->path);
     if (config->named && config->class != SV_CLASS_BERT)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0,
@@ -51,7 +51,7 @@ senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *
         return sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: %zu bytes, but at most %u are read", path, file.size, SV_MAX_JSON_BYTES);
     if (file.size == 0)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: the file is empty; fetch it again", path);
-    sv_part none = {path, "the file", NULL, err};
+    const sv_part none = sv_part_of(path, "the file", (sv_json){0}, err);
     SENVEC_TRY(sv_tokenizer_config_steps(tokenizer, config, SV_CLASS_BERT, &none));
     tokenizer->wordpiece.prefix = "##";
     tokenizer->wordpiece.prefix_length = 2;
@@ -60,7 +60,7 @@ senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *
     if (foreign)
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: is %s", path, foreign);
     SENVEC_TRY(read_lines(tokenizer, &file, path, err));
-    SENVEC_TRY(sv_tokenizer_config_added(tokenizer, config, SV_CLASS_BERT, path, NULL, err));
+    SENVEC_TRY(sv_tokenizer_config_added(tokenizer, config, SV_CLASS_BERT, path, (sv_json){0}, err));
     SENVEC_TRY(sv_tokenizer_config_anew(tokenizer, config, SV_CLASS_BERT, path));
     return sv_tokenizer_config_common(tokenizer, config, err);
 }

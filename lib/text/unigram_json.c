@@ -44,52 +44,62 @@ static senvec_status build_tree(sv_tokenizer *tokenizer, sv_unigram *model, size
     return status;
 }
 
-static senvec_status read_pieces(sv_tokenizer *tokenizer, sv_unigram *model, const sv_part *p, const json_t *list,
-                                 sv_file_map file) {
-    size_t count = json_array_size(list), bytes = 0, i;
-    json_t *value;
+/* A list of a piece and its score, as json_scores.h reads it. */
+static bool read_piece(sv_json list, sv_json *piece, double *score) {
+    sv_json_items items = sv_json_walk(list);
+    sv_json number;
+    if (list.kind != SV_JSON_ARRAY || !sv_json_step(&items, NULL, piece) || !sv_json_step(&items, NULL, &number) || items.at ||
+        piece->kind != SV_JSON_STRING || (number.kind != SV_JSON_INTEGER && number.kind != SV_JSON_REAL))
+        return false;
+    *score = sv_json_score(number);
+    return isfinite(*score);
+}
+
+static senvec_status read_pieces(sv_tokenizer *tokenizer, sv_unigram *model, const sv_part *p, sv_json list, size_t *pieces) {
+    size_t count = 0, bytes = 0;
+    sv_json value, piece;
+    double score, least = INFINITY;
+    sv_json_items items = sv_json_walk(list);
+    for (; sv_json_step(&items, NULL, &value); count++) {
+        if (!read_piece(value, &piece, &score))
+            return sv_fail(p->err, SENVEC_FORMAT, 0, "%s: model: piece %zu is not a string and its score", p->path, count);
+        bytes += sv_json_text_length(piece);
+    }
     if (count > SV_MAX_VOCABULARY)
         return sv_fail(p->err, SENVEC_TOO_LARGE, 0, "%s: %zu pieces, but at most %u are read", p->path, count,
                        SV_MAX_VOCABULARY);
-    json_array_foreach(list, i, value) bytes += json_string_length(json_array_get(value, 0));
     SENVEC_TRY(sv_token_texts_init(&tokenizer->texts, count, bytes, &tokenizer->arena, p->err));
     void *scores;
     SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, count, sizeof(double), "the scores", &scores, p->err));
-    json_array_foreach(list, i, value) {
-        const json_t *piece = json_array_get(value, 0), *score = json_array_get(value, 1);
-        double number = json_number_value(score);
-        if (json_array_size(value) != 2 || !json_is_string(piece) || !json_is_number(score) || !isfinite(number))
-            return sv_fail(p->err, SENVEC_FORMAT, 0, "%s: model: piece %zu is not a string and its score", p->path, i);
-        SENVEC_TRY(
-            sv_tokenizer_note(tokenizer, json_string_value(piece), json_string_length(piece), (uint32_t)i, p->path, p->err));
-        ((double *)scores)[i] = number;
+    double *all = scores;
+    items = sv_json_walk(list);
+    for (uint32_t id = 0; sv_json_step(&items, NULL, &value); id++) {
+        read_piece(value, &piece, &all[id]);
+        SENVEC_TRY(sv_tokenizer_note(tokenizer, sv_json_text(piece), sv_json_text_length(piece), id, p->path, p->err));
+        least = all[id] < least ? all[id] : least;
     }
-    double least = INFINITY, *all = scores;
-    if (!sv_json_scores((const char *)file.data, file.size, all, count))
-        return sv_fail(p->err, SENVEC_FORMAT, 0, "%s: model: \"vocab\" is not a list of pieces and scores", p->path);
-    for (i = 0; i < count; i++)
-        least = all[i] < least ? all[i] : least;
+    *pieces = count;
     model->scores = scores;
     model->unknown_score = least - UNKNOWN_PENALTY;
     return build_tree(tokenizer, model, count, p->err);
 }
 
-senvec_status sv_unigram_read(sv_tokenizer *tokenizer, const sv_part *p, sv_file_map file) {
+senvec_status sv_unigram_read(sv_tokenizer *tokenizer, const sv_part *p) {
     void *memory;
     SENVEC_TRY(sv_arena_alloc(&tokenizer->arena, 1, sizeof(sv_unigram), "the model", &memory, p->err));
     sv_unigram *model = memory;
     tokenizer->unigram = model;
     tokenizer->model = SV_MODEL_UNIGRAM;
-    json_t *list;
+    sv_json list;
+    size_t pieces = 0;
     SENVEC_TRY(sv_word_cache_init(&tokenizer->cache, &tokenizer->arena, p->err));
     SENVEC_TRY(sv_part_array(p, "vocab", &list));
-    SENVEC_TRY(read_pieces(tokenizer, model, p, list, file));
-    const json_t *unknown = json_object_get(p->object, "unk_id");
-    if (!unknown || json_is_null(unknown))
+    SENVEC_TRY(read_pieces(tokenizer, model, p, list, &pieces));
+    const sv_json unknown = sv_part_option(p, "unk_id");
+    if (unknown.kind == SV_JSON_NONE)
         return sv_fail(p->err, SENVEC_UNSUPPORTED, 0, "%s: model: a Unigram without unk_id is not supported", p->path);
-    if (!sv_json_id(unknown, &model->unknown) || model->unknown >= json_array_size(list))
-        return sv_fail(p->err, SENVEC_FORMAT, 0, "%s: model: unk_id is not the id of one of its %zu pieces", p->path,
-                       json_array_size(list));
+    if (!sv_json_id(unknown, &model->unknown) || model->unknown >= pieces)
+        return sv_fail(p->err, SENVEC_FORMAT, 0, "%s: model: unk_id is not the id of one of its %zu pieces", p->path, pieces);
     SENVEC_TRY(sv_part_option_bool(p, "byte_fallback", &model->byte_fallback));
     for (unsigned byte = 0; byte < 256; byte++) {
         char name[8];

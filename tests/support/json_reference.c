@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
+#include "common/json_document.h"
 
 static const char *compare(sv_json value, const json_t *reference);
 
@@ -19,6 +19,9 @@ static const char *compare_string(sv_json value, const char *text, size_t length
     free(copy);
     if (same && strlen(text) == length && !sv_json_is(value, text))
         return "a string isn't what it is";
+    if (same && *value.text == SV_JSON_DECODED &&
+        (strcmp(sv_json_text(value), text) != 0 || sv_json_text_length(value) != length))
+        return "a string of a document isn't what it is";
     return same ? NULL : "another string";
 }
 
@@ -27,6 +30,8 @@ static const char *compare_list(sv_json value, const json_t *reference) {
     sv_json_items items = sv_json_walk(value);
     for (sv_json item; sv_json_step(&items, NULL, &item); index++) {
         const char *difference = compare(item, json_array_get(reference, index));
+        if (!difference && index < 8 && sv_json_at(value, index).text != item.text)
+            difference = "two ways to an item";
         if (difference)
             return difference;
     }
@@ -89,6 +94,19 @@ static const char *compare_lenient(const char *text, size_t length, int read, sv
     return fault && at == err->offset && strstr(err->message, fault) ? NULL : "the lenient reader finds another fault";
 }
 
+/* The same values in a document, whose strings are decoded in place. */
+static const char *compare_document(const char *text, size_t length, const json_t *reference) {
+    sv_json_document document;
+    senvec_error err;
+    if (sv_json_document_read(text, length, NULL, &document, &err) != SENVEC_OK)
+        return strstr(err.message, "the character NUL") ? NULL : "a document isn't read";
+    const char *difference = compare(document.root, reference);
+    if (!difference && document.root.text + document.root.length > document.text + length)
+        difference = "a document goes on behind its end";
+    sv_json_document_close(&document);
+    return difference;
+}
+
 const char *json_difference(const char *text, size_t length, int *valid) {
     sv_json root = {.kind = SV_JSON_NONE};
     senvec_error err;
@@ -106,6 +124,8 @@ const char *json_difference(const char *text, size_t length, int *valid) {
         difference = "only the reference reads it";
     else if (!read && err.offset > length)
         difference = "a fault behind the end";
+    if (read && reference && !difference)
+        difference = compare_document(text, length, reference);
     json_decref(reference);
     return difference ? difference : compare_lenient(text, length, read, root, &err);
 }

@@ -1,5 +1,6 @@
 /* Memory: a warm senvec_embed allocates nothing; and when the Nth allocation fails, for every N, opening a model and a session
- * ends in OUT_OF_MEMORY with everything given back, until N is beyond the last one and it succeeds.
+ * ends in OUT_OF_MEMORY with everything given back, until N is beyond the last one and it succeeds. (That nothing is kept of
+ * what the C library was asked for, LeakSanitizer sees.)
  *
  * Allocations are counted twice: at the senvec_allocator seam, and at the C library's functions, which the linker wraps (see
  * CMakeLists.txt), for what would go past the seam. */
@@ -19,6 +20,7 @@
 enum { H = 32, TEXTS = 300 };
 
 static atomic_size_t library_calls;
+static size_t library_fails_at; /* the call that fails, from 1; 0: none */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -30,23 +32,19 @@ void *__wrap_realloc(void *block, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 
 void *__wrap_malloc(size_t size) {
-    library_calls++;
-    return __real_malloc(size);
+    return ++library_calls == library_fails_at ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size) {
-    library_calls++;
-    return __real_calloc(count, size);
+    return ++library_calls == library_fails_at ? NULL : __real_calloc(count, size);
 }
 
 void *__wrap_realloc(void *block, size_t size) {
-    library_calls++;
-    return __real_realloc(block, size);
+    return ++library_calls == library_fails_at ? NULL : __real_realloc(block, size);
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size) {
-    library_calls++;
-    return __real_aligned_alloc(alignment, size);
+    return ++library_calls == library_fails_at ? NULL : __real_aligned_alloc(alignment, size);
 }
 
 typedef struct counter {
@@ -152,10 +150,29 @@ static void the_nth_allocation_fails(void **state) {
     }
 }
 
+/* The same for what the C library is asked for: nothing is left of jansson, which couldn't be failed so. */
+static void the_nth_call_of_malloc_fails(void **state) {
+    (void)state;
+    for (size_t n = 1;; n++) {
+        senvec_error err = {0};
+        library_calls = 0;
+        library_fails_at = n;
+        senvec_status status = attempt(NULL, &err);
+        library_fails_at = 0;
+        if (status == SENVEC_OK && library_calls < n) {
+            assert_true(n > 10);
+            break;
+        }
+        assert_int_equal(status, SENVEC_OUT_OF_MEMORY);
+        assert_true(err.message[0] != '\0');
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_warm_call_allocates_nothing),
         cmocka_unit_test(the_nth_allocation_fails),
+        cmocka_unit_test(the_nth_call_of_malloc_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

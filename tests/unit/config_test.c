@@ -201,7 +201,7 @@ static void test_encoder(void **state) {
         {"\"layer_norm_eps\": 1e-12", "\"layer_norm_eps\": 0", SENVEC_FORMAT, "\"layer_norm_eps\""},
         {"\"layer_norm_eps\": 1e-12", "\"layer_norm_eps\": 1e-60", SENVEC_FORMAT, "\"layer_norm_eps\""},
         {"\"layer_norm_eps\": 1e-12", "\"layer_norm_eps\": \"no\"", SENVEC_FORMAT, "\"layer_norm_eps\""},
-        {"\"pad_token_id\": 0", "\"pad_token_id\": 0, \"pad_token_id\": 0", SENVEC_FORMAT, "duplicate object key"},
+        {"\"pad_token_id\": 0", "\"pad_token_id\": 0, \"pad_token_id\": 0", SENVEC_FORMAT, "two members of the same name"},
         {"\"pad_token_id\": 0", "\"pad_token_id\": 0x", SENVEC_FORMAT, "not valid JSON"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

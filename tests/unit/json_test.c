@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/json.h"
+#include "common/json_document.h"
 #include "common/limits.h"
 #include "json_reference.h"
 
@@ -316,6 +316,73 @@ static void generated_documents(void **state) {
     assert_true(read > DOCUMENTS / 4 && read < DOCUMENTS);
 }
 
+/* Strings of a document are texts in it; what a walk finds is the same as before. */
+static void documents(void **state) {
+    (void)state;
+    static const char text[] = " {\"a\\u00e9\" : \"x\\ny\", \"list\": [\"\", \"}\\\"]{\", {\"\\\\\":-0.5}, 17] ,\"z\":null}\n";
+    sv_json_document document;
+    senvec_error err;
+    assert_int_equal(sv_json_document_read(text, strlen(text), NULL, &document, &err), SENVEC_OK);
+    assert_string_equal(sv_json_text(sv_json_member(document.root, "a\xc3\xa9")), "x\ny");
+    const sv_json list = sv_json_member(document.root, "list");
+    assert_int_equal(sv_json_count(list), 4);
+    assert_string_equal(sv_json_text(sv_json_at(list, 0)), "");
+    assert_string_equal(sv_json_text(sv_json_at(list, 1)), "}\"]{");
+    assert_int_equal(sv_json_text_length(sv_json_at(list, 1)), 4);
+    double number;
+    assert_true(sv_json_number(sv_json_member(sv_json_at(list, 2), "\\"), &number) && number == -0.5);
+    assert_true(sv_json_number(sv_json_at(list, 3), &number) && number == 17);
+    assert_int_equal(sv_json_at(list, 4).kind, SV_JSON_NONE);
+    assert_int_equal(sv_json_at(document.root, 0).kind, SV_JSON_NONE);
+    assert_null(sv_json_text(list));
+    assert_int_equal(sv_json_member(document.root, "z").kind, SV_JSON_NULL);
+    sv_json_document_close(&document);
+    sv_json_document_close(&document);
+
+    assert_int_equal(sv_json_document_read("[\"\\u0041\"]", 10, NULL, &document, &err), SENVEC_OK);
+    assert_true(sv_json_is(sv_json_at(document.root, 0), "A"));
+    sv_json_document_close(&document);
+    assert_int_equal(sv_json_document_read("\"\\t\"", 4, NULL, &document, &err), SENVEC_OK);
+    assert_string_equal(sv_json_text(document.root), "\t");
+    sv_json_document_close(&document);
+    assert_int_equal(sv_json_document_read("[\"a\\u0000b\"]", 12, NULL, &document, &err), SENVEC_FORMAT);
+    assert_int_equal(err.offset, 1);
+    assert_non_null(strstr(err.message, "NUL"));
+    assert_int_equal(sv_json_document_open("p", "", 0, &document, &err), SENVEC_FORMAT);
+    assert_string_equal(err.message, "p: the file is empty; fetch it again");
+    assert_int_equal(sv_json_document_open("p", "GGUF....", 8, &document, &err), SENVEC_FORMAT);
+    assert_non_null(strstr(err.message, "p: is a GGUF"));
+    assert_int_equal(sv_json_document_open("p", "{]", 2, &document, &err), SENVEC_FORMAT);
+    assert_non_null(strstr(err.message, "p: not valid JSON: line 1, column 2: "));
+}
+
+/* What is written is read back as it was. */
+static void writing(void **state) {
+    (void)state;
+    static const char text[] = "\x01\x1f \"\\\xc3\xa9\n\x7f/";
+    static const double numbers[] = {0.1, 9.999999960041972e-13, -1e300, 5e-324, 3, 1.7976931348623157e308};
+    char *written = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&written, &size);
+    fputc('[', stream);
+    sv_json_write_string(stream, text);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        fputc(',', stream);
+        sv_json_write_number(stream, numbers[i]);
+    }
+    fputc(']', stream);
+    assert_int_equal(fclose(stream), 0);
+    sv_json_document document;
+    assert_int_equal(sv_json_document_read(written, size, NULL, &document, NULL), SENVEC_OK);
+    assert_string_equal(sv_json_text(sv_json_at(document.root, 0)), text);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        double number;
+        assert_true(sv_json_number(sv_json_at(document.root, i + 1), &number) && number == numbers[i]);
+    }
+    sv_json_document_close(&document);
+    free(written);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults_have_a_place),
@@ -326,6 +393,8 @@ int main(void) {
         cmocka_unit_test(depth),
         cmocka_unit_test(want_of_memory),
         cmocka_unit_test(generated_documents),
+        cmocka_unit_test(documents),
+        cmocka_unit_test(writing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,7 @@ static void models(void **state) {
         {MODEL_OF(UNIGRAM("0", PIECES ",[\"c\",null]")), SENVEC_FORMAT, "piece 2"},
         {MODEL_OF(UNIGRAM("0", PIECES ",[\"c\",\"NaN\"]")), SENVEC_FORMAT, "piece 2"},
         {MODEL_OF(UNIGRAM("0", PIECES ",[\"c\",NaN]")), SENVEC_FORMAT, "not valid JSON"},
-        {MODEL_OF(UNIGRAM("0", PIECES ",[\"c\",1e999]")), SENVEC_FORMAT, "not valid JSON"},
+        {MODEL_OF(UNIGRAM("0", PIECES ",[\"c\",1e999]")), SENVEC_FORMAT, "piece 2 is not a string and its score"},
         {MODEL_OF(UNIGRAM("0", PIECES ",[\"c\"]")), SENVEC_FORMAT, "piece 2"},
         {MODEL_OF(UNIGRAM("0", PIECES ",[\"c\",1,2]")), SENVEC_FORMAT, "piece 2"},
         {MODEL_OF(UNIGRAM("0", PIECES ",\"c\"")), SENVEC_FORMAT, "piece 2"},
