@@ -74,9 +74,12 @@ sv_json sv_json_value_at(const char *at, const char *end) {
         break;
     default:
         kind = SV_JSON_INTEGER;
-        for (stop = at + 1; stop < end && (is_digit(*stop) || strchr(".eE+-", *stop)); stop++)
+        for (stop = at + 1; stop < end; stop++) {
             if (*stop == '.' || *stop == 'e' || *stop == 'E')
                 kind = SV_JSON_REAL;
+            else if (!is_digit(*stop) && *stop != '-' && *stop != '+')
+                break;
+        }
         break;
     }
     return (sv_json){at, (size_t)(stop - at), kind};
