@@ -59,7 +59,7 @@ def batch_command(arguments: argparse.Namespace, source: str, out: str, *more: s
 
 
 def run(line: list[str]) -> tuple[float, int, str]:
-    """Seconds, peak resident bytes and last line of a process; with --cpu-time its seconds of CPU, for a machine that is busy."""
+    """Seconds, peak resident bytes and last line of a process; with --cpu-time seconds of CPU, for a machine that is busy."""
     begin = time.monotonic()
     process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     said = process.stderr.read()
@@ -89,8 +89,8 @@ def measure_rate(arguments: argparse.Namespace, folder: str) -> None:
     best: dict[str, float] = {}
     for _ in range(arguments.rounds):
         for name, line in (
-            ("embed", [arguments.command, "embed", "-q", "-m", arguments.model, "-p", arguments.precision, "--key", "text", lines,
-                       "-o", os.path.join(folder, "v.npy")]),
+            ("embed", [arguments.command, "embed", "-q", "-m", arguments.model, "-p", arguments.precision, "--key", "text",
+                       lines, "-o", os.path.join(folder, "v.npy")]),
             ("batch", batch_command(arguments, source, os.path.join(folder, "out"))),
         ):
             shutil.rmtree(os.path.join(folder, "out"), ignore_errors=True)
@@ -160,7 +160,7 @@ def measure_kills(arguments: argparse.Namespace, folder: str) -> None:
     _, _, said = run(line)
     same = digests(out) == digests(whole)
     left = sorted(name for name in os.listdir(out) if name not in digests(out))
-    print(f"{kills} kills, then resumed: {'identical' if same else 'DIFFERENT'} in {len(digests(whole))} shards; besides: {left}")
+    print(f"{kills} kills, then resumed: {'identical' if same else 'DIFFERENT'}, {len(digests(whole))} shards; besides: {left}")
     print(said)
     shutil.rmtree(out)
     if not same:
