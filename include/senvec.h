@@ -147,6 +147,9 @@ typedef struct senvec_model_options {
     const char *cache_folder; /* where senvec keeps what it computes of models; default: $SENVEC_CACHE, $XDG_CACHE_HOME/senvec,
                                  ~/.cache/senvec */
     int tokenizer_only;       /* 1: the weights are left alone; the model tokenizes, but has no sessions */
+    int share_weights; /* 1: int8 weights lie, packed, in a file of the cache folder that is mapped, so that processes which
+                          open the same model have them in memory once; where that can't be, the log says so. Default: in
+                          memory of the process, on huge pages */
 } senvec_model_options;
 
 typedef struct senvec_model senvec_model;

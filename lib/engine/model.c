@@ -57,7 +57,8 @@ static senvec_status pack_quantized(senvec_model *model, const sv_math *math, se
                                                &math->kernels, &model->rules, &model->log, &temporary, &quantized, err);
     if (status == SENVEC_OK) {
         sv_weights_drop_matrices(&model->weights, config); /* before there is a third form of them */
-        status = sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->arena, err);
+        status =
+            sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->shared, &model->arena, err);
     }
     sv_arena_release(&temporary);
     return status;
@@ -65,7 +66,7 @@ static senvec_status pack_quantized(senvec_model *model, const sv_math *math, se
 
 /* The layers in fp32 or bf16, packed. */
 static senvec_status pack(senvec_model *model, const sv_math *math, senvec_error *err) {
-    SENVEC_TRY(sv_encoder_init(&model->encoder, &model->config, &model->weights, NULL, math, &model->arena, err));
+    SENVEC_TRY(sv_encoder_init(&model->encoder, &model->config, &model->weights, NULL, math, NULL, &model->arena, err));
     /* Packed now: without this, the file's copy of them would stay resident. */
     sv_weights_drop_matrices(&model->weights, &model->config);
     return SENVEC_OK;
@@ -132,7 +133,7 @@ static senvec_status load_opened(senvec_model *model, sv_safetensors *file, cons
     SENVEC_TRY(sv_weights_take(file, path, config, &model->arena, &model->weights, err));
     model->weights.parameters += sv_quantized_parameters(config);
     model->weights_bytes = model->weights.file_bytes;
-    return sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->arena, err);
+    return sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->shared, &model->arena, err);
 }
 
 static senvec_status load_native(senvec_model *model, const senvec_model_options *options, sv_math *math, senvec_error *err) {
@@ -176,12 +177,16 @@ static senvec_status load(senvec_model *model, const char *path, const senvec_mo
     if (options->cache_folder)
         SENVEC_TRY(sv_arena_string(&model->arena, options->cache_folder, strlen(options->cache_folder),
                                    &model->rules.cache_folder, err));
+    model->shared = (sv_shared_weights){.wanted = options->share_weights, .cache_folder = model->rules.cache_folder};
     char name[SV_MAX_PATH];
     sv_model_name(path, name);
     SENVEC_TRY(sv_arena_string(&model->arena, name, strlen(name), &model->name, err));
     SENVEC_TRY(model->files.form == SV_MODEL_NATIVE ? load_native(model, options, &math, err)
                                                     : load_folder(model, options->max_seq_length, &math, err));
     model->encoder.modules = &model->modules;
+    if (model->shared.failure.code != SENVEC_OK)
+        sv_log_line(&model->log, SENVEC_LOG_WARNING, "the packed weights can't be shared with other processes: %s",
+                    model->shared.failure.message);
     if (!model->tokenizer_only)
         sv_space_look(model);
     return name_pooling(model, err);
@@ -224,6 +229,7 @@ void senvec_model_free(senvec_model *model) {
     pthread_mutex_destroy(&model->space_lock);
     sv_tokenizer_free(model->tokenizer);
     sv_weights_close(&model->weights);
+    sv_packed_file_close(&model->shared.file);
     sv_arena_release(&model->arena);
     senvec_allocator allocator = model->allocator;
     sv_free(&allocator, model, 1, sizeof *model);
@@ -246,7 +252,7 @@ void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
         .parameters = model->weights.parameters + model->modules.parameters,
         .linear_macs = model->encoder.linear_macs,
         .memory_bytes = sizeof *model + model->arena.bytes + sv_tokenizer_memory(model->tokenizer),
-        .mapped_bytes = model->weights.mapped_bytes,
+        .mapped_bytes = model->weights.mapped_bytes + model->shared.file.bytes,
         .hidden = config->hidden,
         .space_id = atomic_load(&model->space_known) ? model->space_id : NULL,
         .name = model->name,

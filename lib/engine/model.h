@@ -30,6 +30,7 @@ struct senvec_model {
     sv_weights weights;
     sv_tokenizer *tokenizer;
     sv_encoder encoder;
+    sv_shared_weights shared;
     const char *const *labels; /* (config.labels): their names; NULL: no classifier */
 
     /* The space id (space.c), which may come after the rest. */

@@ -17,6 +17,7 @@
 #include "model/encoder.h"
 
 #include "model/modules.h"
+#include "model/packed_key.h"
 #include "model/steps.h"
 
 #include <assert.h>
@@ -34,7 +35,8 @@
 /* What the packing of a layer needs. */
 typedef struct packer {
     const sv_math *math;
-    unsigned char *next; /* free memory, on a cache line */
+    unsigned char *next; /* memory for it, on a cache line */
+    bool filled;         /* with what would be packed into it */
     float *matrix;       /* (3H, H): query, key and value as one layer; unused in int8 */
     float *bias;         /* (3H) */
 } packer;
@@ -46,7 +48,7 @@ static sv_linear pack(packer *p, const float *w, const float *bias, size_t n, si
 }
 
 static sv_linear pack_quantized(packer *p, const sv_quantized_linear *from) {
-    sv_linear layer = sv_linear_pack_quantized(p->math, from, p->next);
+    sv_linear layer = sv_linear_pack_quantized(p->math, from, p->filled, p->next);
     p->next += sv_linear_size(p->math, from->n, from->k);
     return layer;
 }
@@ -86,8 +88,29 @@ static void pack_layers(sv_encoder *encoder, const sv_quantized *quantized, pack
     }
 }
 
+/* Memory for the packed layers: a file that is shared, else the arena. */
+static senvec_status place_layers(const sv_config *config, const sv_quantized *quantized, const sv_math *math,
+                                  size_t layer_size, sv_shared_weights *shared, sv_arena *arena, packer *p, senvec_error *err) {
+    uint64_t key[2];
+    void *block;
+    if (shared && shared->wanted && quantized) {
+        SENVEC_TRY(sv_packed_key(math, quantized, config->layers, &arena->allocator, key, err));
+        if (sv_packed_file_open(shared->cache_folder, key, config->layers * layer_size, &shared->file, &shared->failure) ==
+            SENVEC_OK) {
+            p->next = shared->file.data;
+            p->filled = shared->file.filled;
+            return SENVEC_OK;
+        }
+    }
+    /* One block for all of it: large enough for huge pages, and read from front to back. */
+    SENVEC_TRY(sv_arena_alloc(arena, config->layers, layer_size, "packed weights", &block, err));
+    p->next = block;
+    return SENVEC_OK;
+}
+
 senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, const sv_weights *weights,
-                              const sv_quantized *quantized, const sv_math *math, sv_arena *arena, senvec_error *err) {
+                              const sv_quantized *quantized, const sv_math *math, sv_shared_weights *shared, sv_arena *arena,
+                              senvec_error *err) {
     size_t h = config->hidden, inner = config->inner;
     size_t layer_size = sv_linear_size(math, 3 * h, h) + sv_linear_size(math, h, h) + sv_linear_size(math, inner, h) +
                         sv_linear_size(math, h, inner);
@@ -95,11 +118,11 @@ senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, cons
     sv_math plain = *math; /* for what is computed in fp32 in every precision */
     plain.precision = SENVEC_PRECISION_FP32;
     size_t projection_size = config->embedding ? sv_linear_size(&plain, h, config->embedding) : 0;
-    void *layers, *block, *scratch, *projection;
+    void *layers, *scratch, *projection;
+    packer p = {.math = math};
     assert(!quantized == (math->precision != SENVEC_PRECISION_INT8));
     SENVEC_TRY(sv_arena_alloc(arena, config->layers, sizeof(sv_encoder_layer), "layers", &layers, err));
-    /* One block for all of it: large enough for huge pages, and read from front to back. */
-    SENVEC_TRY(sv_arena_alloc(arena, config->layers, layer_size, "packed weights", &block, err));
+    SENVEC_TRY(place_layers(config, quantized, math, layer_size, shared, arena, &p, err));
     SENVEC_TRY(sv_arena_alloc(arena, projection_size, 1, "packed weights", &projection, err));
     sv_position_bias bias;
     SENVEC_TRY(sv_position_bias_make(config, weights, arena, &bias, err));
@@ -117,8 +140,13 @@ senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, cons
         encoder->projection =
             sv_linear_pack(&plain, weights->projection, weights->projection_bias, h, config->embedding, projection);
     senvec_status status = sv_head_init(&encoder->head, config, weights, &math->kernels, arena, err);
-    if (status == SENVEC_OK)
-        pack_layers(encoder, quantized, &(packer){math, block, scratch, quantized ? NULL : (float *)scratch + 3 * h * h});
+    if (status == SENVEC_OK) {
+        p.matrix = scratch;
+        p.bias = quantized ? NULL : p.matrix + 3 * h * h;
+        pack_layers(encoder, quantized, &p);
+        if (shared && shared->file.data && !shared->file.filled)
+            sv_packed_file_keep(&shared->file, &shared->failure);
+    }
     sv_free(&arena->allocator, scratch, joined, sizeof(float));
     return status;
 }

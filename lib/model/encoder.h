@@ -11,6 +11,7 @@
 #include "model/heads.h"
 #include "model/linear.h"
 #include "model/modules.h"
+#include "model/packed_file.h"
 #include "model/steps.h"
 #include "model/weights.h"
 
@@ -36,9 +37,12 @@ typedef struct sv_encoder {
 } sv_encoder;
 
 /* Packs the linear layers into `arena`: those of `weights`, or in int8 those of `quantized`, which is NULL otherwise and isn't
- * needed afterwards. `weights` must outlive the encoder, without the layers' matrices. Error: OUT_OF_MEMORY. */
+ * needed afterwards. Where `shared` (NULL: nowhere) wants it, those of int8 go into a file that it maps, which must outlive the
+ * encoder; if that fails, into `arena`. `weights` must outlive the encoder, without the layers' matrices. Error: OUT_OF_MEMORY.
+ */
 senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, const sv_weights *weights,
-                              const sv_quantized *quantized, const sv_math *math, sv_arena *arena, senvec_error *err);
+                              const sv_quantized *quantized, const sv_math *math, sv_shared_weights *shared, sv_arena *arena,
+                              senvec_error *err);
 
 /* Buffers of one member for forward passes of at most `tokens` tokens. */
 typedef struct sv_workspace {

@@ -75,11 +75,19 @@ static const float *copy(unsigned char **next, const float *from, size_t count) 
     return memcpy(take(next, count), from, count * sizeof(float));
 }
 
-static const float *copy_times(unsigned char **next, const float *from, size_t count, float factor) {
-    float *vector = take(next, count);
+static void store_times(float *to, const float *from, size_t count, float factor) {
     for (size_t i = 0; i < count; i++)
-        vector[i] = from[i] * factor;
-    return vector;
+        to[i] = from[i] * factor;
+}
+
+/* The sum of each row of W, in the unit of `scale`. */
+static void store_sums(float *to, const sv_quantized_linear *from, const float *scale) {
+    for (size_t c = 0; c < from->n; c++) {
+        int32_t total = 0;
+        for (size_t i = 0; i < from->k; i++)
+            total += from->w[c * from->k + i];
+        to[c] = scale[c] * (float)total;
+    }
 }
 
 sv_linear sv_linear_pack(const sv_math *math, const float *w, const float *bias, size_t n, size_t k, void *block) {
@@ -92,28 +100,29 @@ sv_linear sv_linear_pack(const sv_math *math, const float *w, const float *bias,
     return (sv_linear){.packed = block, .bias = copy(&next, bias, n), .n = n, .k = k};
 }
 
-sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linear *from, void *block) {
+sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linear *from, bool filled, void *block) {
     assert(math->precision == SENVEC_PRECISION_INT8);
     const size_t n = from->n, k = from->k;
-    math->kernels.gemm_int8.pack(block, from->w, k, n, k);
     unsigned char *next = (unsigned char *)block + sv_whole_lines(packed_size(math, n, k));
     const bool fixed_point = from->exponent && *from->exponent >= 0;
     const unsigned exponent = fixed_point ? (unsigned)*from->exponent : 0;
-    const float unit = fixed_point ? ldexpf(SV_GELU_UNIT, -(int)exponent) : 1;
-    const float *scale = copy_times(&next, from->scale, n, unit);
-    float *sum = take(&next, n);
-    for (size_t c = 0; c < n; c++) {
-        int32_t total = 0;
-        for (size_t i = 0; i < k; i++)
-            total += from->w[c * k + i];
-        sum[c] = scale[c] * (float)total;
+    float *scale = take(&next, n), *sum = take(&next, n), *bias = take(&next, n);
+    float *multiplier = from->multiplier ? take(&next, k) : NULL;
+    if (!filled) {
+        const float unit = fixed_point ? ldexpf(SV_GELU_UNIT, -(int)exponent) : 1;
+        math->kernels.gemm_int8.pack(block, from->w, k, n, k);
+        store_times(scale, from->scale, n, unit);
+        store_sums(sum, from, scale);
+        store_times(bias, from->bias, n, unit);
+        if (multiplier)
+            memcpy(multiplier, from->multiplier, k * sizeof(float));
     }
     return (sv_linear){
         .packed = block,
-        .bias = copy_times(&next, from->bias, n, unit),
+        .bias = bias,
         .scale = scale,
         .sum = sum,
-        .multiplier = from->multiplier ? copy(&next, from->multiplier, k) : NULL,
+        .multiplier = multiplier,
         .fixed_point = fixed_point,
         .gelu_exponent = exponent,
         .n = n,

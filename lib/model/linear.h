@@ -41,8 +41,8 @@ size_t sv_linear_size(const sv_math *math, size_t n, size_t k);
  * arguments is needed afterwards. */
 sv_linear sv_linear_pack(const sv_math *math, const float *w, const float *bias, size_t n, size_t k, void *block);
 
-/* The same for int8. */
-sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linear *from, void *block);
+/* The same for int8. `filled`: `block` holds already what would be written into it, and is only read. */
+sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linear *from, bool filled, void *block);
 
 /* The columns [first, last) of a layer in fp32 or bf16 as a layer of their own. `first` is a multiple of sv_linear_columns. */
 sv_linear sv_linear_part(const sv_math *math, const sv_linear *layer, size_t first, size_t last);

@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 import unittest
@@ -169,6 +170,42 @@ class Processes(unittest.TestCase):
             np.testing.assert_array_equal(queue.get(timeout=600), expected)
             child.join()
             self.assertEqual(child.exitcode, 0)
+
+
+class SharedWeights(unittest.TestCase):
+    def test_same_bits_from_the_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            code = (
+                "import sys\n"
+                "from senvec import SentenceTransformer\n"
+                f"model = SentenceTransformer({TINY!r}, precision='int8', share_weights=%s)\n"
+                f"print(model.encode({TEXTS!r}).tobytes().hex(), model.info['mapped_bytes'])\n")
+            expected, mapped = python(code % False, SENVEC_CACHE=folder).split()
+            packed = os.path.join(folder, "packed")
+            self.assertFalse(os.path.exists(packed))
+            for _ in range(2):  # made, then found
+                made, more = python(code % True, SENVEC_CACHE=folder).split()
+                self.assertEqual(made, expected)
+                self.assertGreater(int(more), int(mapped))
+                names = [name for name in os.listdir(packed) if name != ".lock"]
+                self.assertEqual(len(names), 1)
+                facts = os.stat(os.path.join(packed, names[0]))
+                before = getattr(self, "facts", facts)
+                self.assertEqual((facts.st_ino, facts.st_mtime_ns), (before.st_ino, before.st_mtime_ns))
+                self.facts = facts
+            other = python((code % True).replace("int8'", "int8', cpu='ref'"), SENVEC_CACHE=folder)
+            self.assertEqual(len(other.split()), 2)
+            self.assertGreater(len(os.listdir(packed)), 1)  # another tier's lie in a file of their own, or are the same
+
+    def test_without_a_place(self):
+        with tempfile.NamedTemporaryFile() as file, self.assertLogs("senvec", "WARNING") as logs:
+            os.environ["SENVEC_CACHE"], before = file.name, os.environ.get("SENVEC_CACHE")
+            try:
+                model = SentenceTransformer(TINY, precision="int8", calibration="memory", share_weights=True)
+            finally:
+                os.environ.pop("SENVEC_CACHE") if before is None else os.environ.__setitem__("SENVEC_CACHE", before)
+            self.assertEqual(model.encode(TEXTS).shape[0], len(TEXTS))
+        self.assertTrue(any("can't be shared" in line for line in logs.output), logs.output)
 
 
 class Memory(unittest.TestCase):

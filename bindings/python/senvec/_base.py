@@ -157,6 +157,7 @@ class Model:
         threads: int | None,
         cpu: str | None,
         calibration: str,
+        share_weights: bool,
         max_seq_length: int | None,
         cache_folder: str | None,
         local_files_only: bool,
@@ -196,6 +197,7 @@ class Model:
         self._threads = threads
         self._cpu = cpu
         self._calibration = calibration
+        self._share_weights = bool(share_weights)
         self._max_seq_length = max_seq_length
         engine = self._open()
         task = _library.TASKS[engine.info.task]
@@ -205,7 +207,8 @@ class Model:
 
     def _open(self) -> Engine:
         return open_engine(
-            self._path, self._precision, self._max_seq_length or 0, self._cpu, self._threads or 0, self._calibration
+            self._path, self._precision, self._max_seq_length or 0, self._cpu, self._threads or 0, self._calibration,
+            self._share_weights,
         )
 
     def _take_prompts(self, given: Any, default_name: str | None, always: bool) -> None:

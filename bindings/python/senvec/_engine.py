@@ -134,12 +134,15 @@ _log = LogFunction(_log_line)
 class Engine:
     """An open model. Made by `open_engine` only."""
 
-    def __init__(self, path: str, precision: int, max_seq_length: int, cpu: str | None, threads: int, calibration: str):
+    def __init__(
+        self, path: str, precision: int, max_seq_length: int, cpu: str | None, threads: int, calibration: str,
+        share_weights: bool,
+    ):
         self.handle = None
         error = ErrorRecord()
         options = ModelOptions(
             precision=precision, cpu=cpu.encode() if cpu else None, max_seq_length=max_seq_length, log=_log,
-            calibration=_library.CALIBRATIONS[calibration],
+            calibration=_library.CALIBRATIONS[calibration], share_weights=share_weights,
         )
         handle = ctypes.c_void_p()
         status = library.senvec_model_open(os.fsencode(path), byref(options), byref(handle), byref(error))
@@ -328,14 +331,16 @@ def _signature(path: str) -> tuple:
     return tuple(found)
 
 
-def open_engine(path: str, precision: str, max_seq_length: int, cpu: str | None, threads: int, calibration: str) -> Engine:
+def open_engine(
+    path: str, precision: str, max_seq_length: int, cpu: str | None, threads: int, calibration: str, share_weights: bool
+) -> Engine:
     """The engine of a model and options: the one that this process has already, else a new one."""
     real = os.path.realpath(path)
-    key = (real, _signature(real), precision, max_seq_length, cpu, threads)
+    key = (real, _signature(real), precision, max_seq_length, cpu, threads, share_weights)
     with _lock:
         engine = _engines.get(key)
         if engine is None:
-            engine = Engine(path, _library.PRECISIONS[precision], max_seq_length, cpu, threads, calibration)
+            engine = Engine(path, _library.PRECISIONS[precision], max_seq_length, cpu, threads, calibration, share_weights)
             _engines[key] = engine
         return engine
 

@@ -43,6 +43,7 @@ class ModelOptions(Structure):
         ("calibration", c_int),
         ("cache_folder", c_char_p),
         ("tokenizer_only", c_int),
+        ("share_weights", c_int),
         ("spare", c_char * SPARE),
     ]
 

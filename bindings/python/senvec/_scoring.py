@@ -16,7 +16,7 @@ class _AnyModel(Model):
 
     def __init__(self, name: str, **options: Any):
         given = dict.fromkeys(("threads", "cpu", "max_seq_length", "cache_folder", "token"))
-        given.update(precision="auto", calibration="cache", local_files_only=False)
+        given.update(precision="auto", calibration="cache", share_weights=False, local_files_only=False)
         super().__init__(name, arguments={}, **{**given, **options})
 
 

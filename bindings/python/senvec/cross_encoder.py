@@ -32,8 +32,8 @@ class CrossEncoder(Model):
         num_labels: if given, it must be the model's.
         activation_fn: what is done to the logits: None for the model's own (else a sigmoid of one label, nothing of several);
             "none", "sigmoid", "softmax"; torch.nn.Sigmoid() or another callable that takes a tensor.
-        precision, threads, cpu, calibration, prompts, default_prompt_name, cache_folder, local_files_only, token: as for
-            SentenceTransformer.
+        precision, threads, cpu, calibration, share_weights, prompts, default_prompt_name, cache_folder, local_files_only,
+            token: as for SentenceTransformer.
 
     Raises: as SentenceTransformer; ValueError for a model that is no reranker or classifier.
     """
@@ -51,6 +51,7 @@ class CrossEncoder(Model):
         threads: int | None = None,
         cpu: str | None = None,
         calibration: Literal["cache", "beside", "memory", "never"] = "cache",
+        share_weights: bool = False,
         max_seq_length: int | None = None,
         prompts: dict[str, str] | None = None,
         default_prompt_name: str | None = None,
@@ -65,6 +66,7 @@ class CrossEncoder(Model):
         _activation(activation_fn)
         super().__init__(
             model_name_or_path, precision=precision, threads=threads, cpu=cpu, calibration=calibration,
+            share_weights=share_weights,
             max_seq_length=max_length or max_seq_length, cache_folder=cache_folder, local_files_only=local_files_only,
             token=token, arguments=arguments,
         )

@@ -41,6 +41,8 @@ class SentenceTransformer(Model):
         cpu: instruction sets to use at most, e.g. "avx2"; default: $SENVEC_CPU, else all that there are.
         calibration: what int8 takes the seconds of calibration for, once for each model: "cache" keeps the result in senvec's
             cache folder, "beside" beside the model, "memory" nowhere, "never" raises FileNotFoundError where there is none.
+        share_weights: True puts the weights of int8, packed, into a file of senvec's cache folder that is mapped, so that
+            processes which open the same model have them in memory once.
         max_seq_length: tokens to keep of a text; default: the model's.
         prompts, default_prompt_name, similarity_fn_name, truncate_dim, cache_folder, local_files_only, token: as in
             sentence-transformers.
@@ -68,6 +70,7 @@ class SentenceTransformer(Model):
         threads: int | None = None,
         cpu: str | None = None,
         calibration: Literal["cache", "beside", "memory", "never"] = "cache",
+        share_weights: bool = False,
         max_seq_length: int | None = None,
         prompts: dict[str, str] | None = None,
         default_prompt_name: str | None = None,
@@ -80,6 +83,7 @@ class SentenceTransformer(Model):
     ):
         super().__init__(
             model_name_or_path, precision=precision, threads=threads, cpu=cpu, calibration=calibration,
+            share_weights=share_weights,
             max_seq_length=max_seq_length, cache_folder=cache_folder, local_files_only=local_files_only, token=token,
             arguments=arguments,
         )

@@ -73,6 +73,7 @@ class SparseEncoder(Model):
         threads: int | None = None,
         cpu: str | None = None,
         calibration: Literal["cache", "beside", "memory", "never"] = "cache",
+        share_weights: bool = False,
         max_seq_length: int | None = None,
         prompts: dict[str, str] | None = None,
         default_prompt_name: str | None = None,
@@ -84,6 +85,7 @@ class SparseEncoder(Model):
         arguments.pop("similarity_fn_name", None)
         super().__init__(
             model_name_or_path, precision=precision, threads=threads, cpu=cpu, calibration=calibration,
+            share_weights=share_weights,
             max_seq_length=max_seq_length, cache_folder=cache_folder, local_files_only=local_files_only, token=token,
             arguments=arguments,
         )
