@@ -272,6 +272,11 @@ static int serve_until_signal(sv_server *server, const signals *held, const char
     return complete ? SV_EXIT_DONE : SV_EXIT_FAILED;
 }
 
+static void say_where(const sv_server *server) {
+    const char *metrics = sv_server_metrics_address(server);
+    sv_cli_say("listening on %s%s%s", sv_server_address(server), *metrics ? " and for /metrics on " : "", metrics);
+}
+
 static int serve(job *j) {
     static char key[MAX_KEY];
     static signals held; /* outlives the thread that waits for a second signal */
@@ -300,7 +305,7 @@ static int serve(job *j) {
     int code;
     if (status == SENVEC_OK) {
         if (!j->common.quiet)
-            sv_cli_say("listening on %s", sv_server_address(server));
+            say_where(server);
         code = serve_until_signal(server, &held, j->log_file, log == stdout ? NULL : log, j->drain_s, j->common.quiet);
     } else {
         code = sv_cli_fail(&err);
@@ -340,6 +345,8 @@ int sv_cmd_serve(int argc, char **argv) {
         SV_OPTION_TEXT(
             0, "token-table", "FILE", &server->token_table,
             "another model's tokens (tiktoken's cl100k_base.tiktoken):\ntheir ids are taken as the text that they are"),
+        SV_OPTION_TEXT(0, "metrics-address", "HOST:PORT", &server->metrics_address,
+                       "/metrics are there, without a key, and not among the\nother routes"),
         SV_OPTION_TEXT(0, "prefix", "/PATH", &server->prefix,
                        "all routes are below this path, too, as a proxy in front\nmay have it"),
         SV_OPTION_CHOICE(0, "policy", &policy, sv_policy_names, "how batches are made"),

@@ -114,7 +114,7 @@ static void *run_loop(void *context) {
         sv_http_loop_state state = atomic_load(&loop->state);
         if (state == SV_HTTP_LOOP_ENDS)
             break;
-        if (state == SV_HTTP_LOOP_QUIET && !quiet) {
+        if (state == SV_HTTP_LOOP_QUIET && !quiet && !loop->metrics) {
             MHD_quiesce_daemon(loop->daemon);
             quiet = true;
         }
@@ -173,7 +173,7 @@ static senvec_status start_daemon(sv_http_loop *loop, senvec_error *err) {
     }
     more[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     loop->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, sv_exchange_handle, loop, MHD_OPTION_LISTEN_SOCKET, server->listener, MHD_OPTION_NOTIFY_COMPLETED,
+        flags, 0, NULL, NULL, sv_exchange_handle, loop, MHD_OPTION_LISTEN_SOCKET, loop->listener, MHD_OPTION_NOTIFY_COMPLETED,
         sv_exchange_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_URI_LOG_CALLBACK,
         on_request_line, loop, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)SV_CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
@@ -201,13 +201,18 @@ static senvec_status start_loop(sv_http_loop *loop, senvec_error *err) {
 }
 
 senvec_status sv_http_loops_open(sv_server *server, senvec_error *err) {
-    size_t count = server->options.http_threads;
+    const size_t serving = server->options.http_threads, count = serving + (server->metrics_listener >= 0);
     server->loops = calloc(count, sizeof *server->loops);
     if (!server->loops)
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for %zu threads", count);
     server->loop_count = count;
     for (size_t i = 0; i < count; i++) {
-        server->loops[i] = (sv_http_loop){.server = server, .bell = -1, .round_ns = sv_clock_ns()};
+        const bool metrics = i == serving;
+        server->loops[i] = (sv_http_loop){.server = server,
+                                          .listener = metrics ? server->metrics_listener : server->listener,
+                                          .metrics = metrics,
+                                          .bell = -1,
+                                          .round_ns = sv_clock_ns()};
         pthread_mutex_init(&server->loops[i].lock, NULL);
     }
     for (size_t i = 0; i < count; i++)

@@ -26,6 +26,8 @@ typedef enum sv_http_loop_state {
 
 typedef struct sv_http_loop {
     struct sv_server *server;
+    int listener; /* the server's */
+    bool metrics; /* it is that of the metrics, which alone are answered there */
     struct MHD_Daemon *daemon;
     int bell; /* an eventfd; -1: none */
     pthread_t thread;
@@ -44,7 +46,7 @@ typedef struct sv_http_loop {
 
 /* Starts the server's loops, by its options. On an error those that were started go on. Errors: SYSTEM, OUT_OF_MEMORY. */
 senvec_status sv_http_loops_open(struct sv_server *server, senvec_error *err);
-/* No more new connections. */
+/* No more new connections but for metrics. */
 void sv_http_loops_quiesce(struct sv_server *server);
 /* Ends the threads and closes all connections. No exchange may be in the batcher's hands. */
 void sv_http_loops_close(struct sv_server *server);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -125,5 +126,20 @@ senvec_status sv_listen(const sv_server_options *options, int *out, sv_address *
     SENVEC_TRY(sv_listen_tcp(options->host ? options->host : "127.0.0.1", options->port ? options->port : SV_DEFAULT_PORT, out,
                              at, sizeof at, err));
     snprintf(address->text, sizeof address->text, "%s://%s", options->tls_key ? "https" : "http", at);
+    return SENVEC_OK;
+}
+
+senvec_status sv_listen_metrics(const sv_server_options *options, int *out, char *address, size_t size, senvec_error *err) {
+    const char *text = options->metrics_address, *colon = strrchr(text, ':');
+    size_t length = colon ? (size_t)(colon - text) : 0;
+    char host[256], *end, at[128];
+    unsigned long port = colon && colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 65536;
+    if (port > 65535 || *end || length == 0 || length >= sizeof host)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                       "--metrics-address '%.100s': it has to be a host and a port, such as 127.0.0.1:9090", text);
+    const bool bracketed = text[0] == '[' && colon[-1] == ']';
+    snprintf(host, sizeof host, "%.*s", (int)(length - 2 * bracketed), text + bracketed);
+    SENVEC_TRY(sv_listen_tcp(host, port ? port : SIZE_MAX, out, at, sizeof at, err));
+    snprintf(address, size, "%s://%s", options->tls_key ? "https" : "http", at);
     return SENVEC_OK;
 }

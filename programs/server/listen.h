@@ -20,6 +20,11 @@ struct sv_address;
 /* One of these, as the options of a server say; `address` gets "http://..." or "unix:...". Errors: as above. */
 senvec_status sv_listen(const struct sv_server_options *options, int *out, struct sv_address *address, senvec_error *err);
 
+/* Listens on options->metrics_address, "HOST:PORT" or "[::1]:PORT"; `address` gets "http://..." as for the rest. Errors: as
+ * above, and INVALID_ARGUMENT for what isn't a host and a port. */
+senvec_status sv_listen_metrics(const struct sv_server_options *options, int *out, char *address, size_t size,
+                                senvec_error *err);
+
 struct sockaddr;
 /* A number that tells addresses apart: IPv4 addresses, and of IPv6 addresses the first 64 bits, which are one customer's
  * network; 0 for all others, and for NULL. With a secret `seed` nobody can choose an address whose number is close to

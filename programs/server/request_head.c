@@ -29,10 +29,16 @@ static bool same_secret(const char *given, const char *secret) {
     return !differs;
 }
 
+/* Anybody may have it. The figures say who works how much: where only those with a key may use the server, they are for those,
+ * or for whom the metrics' own address is for. */
+static bool is_open(const sv_exchange *exchange) {
+    return exchange->route->use & SV_ROUTE_OPEN && (exchange->loop->metrics || !sv_route_is_metrics(exchange->route));
+}
+
 /* The key comes as OpenAI's clients send it, or as Azure's do. */
 static bool is_authorized(const sv_exchange *exchange) {
     const char *secret = exchange->server->options.api_key;
-    if (!secret || exchange->route->use & SV_ROUTE_OPEN)
+    if (!secret || is_open(exchange))
         return true;
     const char *bearer = sv_exchange_header(exchange, "Authorization"), *key = sv_exchange_header(exchange, "api-key");
     return (bearer && strncasecmp(bearer, "Bearer ", 7) == 0 && same_secret(bearer + 7, secret)) ||
@@ -61,8 +67,18 @@ static bool is_allowed_page(const sv_exchange *exchange) {
 
 /* The route, or an error as the answer. */
 static void find_route(sv_exchange *exchange) {
-    exchange->route = sv_route_find(exchange->method, exchange->path, &exchange->allowed);
-    if (exchange->route)
+    const sv_route *route = sv_route_find(exchange->method, exchange->path, &exchange->allowed);
+    const bool metrics = route && sv_route_is_metrics(route);
+    if (exchange->loop->metrics && route && !metrics && strcmp(route->path, "/health") != 0) {
+        sv_exchange_fail(exchange, 404, "only /metrics and /health are here (--metrics-address)");
+        return;
+    }
+    if (metrics && !exchange->loop->metrics && *exchange->server->metrics_address) {
+        sv_exchange_fail(exchange, 404, "/metrics has an address of its own (--metrics-address)");
+        return;
+    }
+    exchange->route = route;
+    if (route)
         return;
     if (!exchange->allowed)
         sv_exchange_fail(exchange, 404, "there is nothing at %s; /openapi.json lists what there is", exchange->path);

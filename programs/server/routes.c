@@ -98,6 +98,10 @@ const sv_route *sv_route_find(const char *method, const char *path, const char *
     return NULL;
 }
 
+bool sv_route_is_metrics(const sv_route *route) {
+    return route->begin == metrics;
+}
+
 const sv_dialect *sv_route_dialect(const char *path) {
     static const struct {
         const char *prefix;

@@ -39,6 +39,8 @@ extern const sv_route sv_routes[];
 
 /* The route of a request, or NULL; then *allowed is the method that the path has, NULL where there is no such path. */
 const sv_route *sv_route_find(const char *method, const char *path, const char **allowed);
+/* /metrics, which has an address of its own or else needs the key. */
+bool sv_route_is_metrics(const sv_route *route);
 /* In which dialect a client that asks for `path` expects an error, whether there is such a route or not. */
 const sv_dialect *sv_route_dialect(const char *path);
 

@@ -149,6 +149,9 @@ static senvec_status open_server(sv_server *server, const sv_server_options *opt
     make_room_for_connections(server);
     SENVEC_TRY(sv_served_open(server, options, err));
     SENVEC_TRY(listen_somewhere(server, err));
+    if (options->metrics_address)
+        SENVEC_TRY(sv_listen_metrics(&server->options, &server->metrics_listener, server->metrics_address,
+                                     sizeof server->metrics_address, err));
     if (!server->options.max_memory)
         server->options.max_memory = default_memory(server);
     server->memory.most = server->options.max_memory;
@@ -173,7 +176,7 @@ senvec_status sv_server_open(const sv_server_options *options, sv_server **out, 
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a server");
     struct timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);
-    server->listener = -1;
+    server->listener = server->metrics_listener = -1;
     server->options = *options;
     server->opened_ns = sv_clock_ns();
     server->opened_at = (double)wall.tv_sec;
@@ -200,6 +203,10 @@ senvec_status sv_server_open(const sv_server_options *options, sv_server **out, 
 
 const char *sv_server_address(const sv_server *server) {
     return server->address;
+}
+
+const char *sv_server_metrics_address(const sv_server *server) {
+    return server->metrics_address;
 }
 
 /* New connections are refused from here on. The socket itself is closed when the HTTP library has ended: its threads may look
@@ -233,6 +240,8 @@ void sv_server_close(sv_server *server) {
     sv_http_loops_close(server);
     if (server->listener >= 0)
         close(server->listener);
+    if (server->metrics_listener >= 0)
+        close(server->metrics_listener);
     sv_batcher_close(server->batcher);
     sv_links_close(&server->links);
     sv_served_close(&server->served);

@@ -36,7 +36,10 @@ typedef struct sv_server_options {
     uint64_t idle_unload_ns; /* a model that nobody has asked for so long is let go until the next request [never] */
     const char *token_table; /* a file of tiktoken's: ids of its tokens are taken as their text [none] */
     const char *prefix;      /* "/path" that all routes may have before them [none] */
-    FILE *access_log;        /* one JSON line a request; the caller closes it [none] */
+    /* "HOST:PORT" of a second place to listen on, port 0: any free one. /metrics is there alone, with /health, and needs no
+     * key. [none: /metrics is where the rest is, for who has the key] */
+    const char *metrics_address;
+    FILE *access_log; /* one JSON line a request; the caller closes it [none] */
     sv_batcher_options batcher;
     size_t http_threads;          /* [1] */
     size_t max_connections;       /* [8192]; of more, idle and slow ones give up their places, or a new one gets 503 */
@@ -68,6 +71,8 @@ typedef struct sv_server sv_server;
 senvec_status sv_server_open(const sv_server_options *options, sv_server **out, senvec_error *err);
 /* Where it listens: "http://127.0.0.1:8080", "https://[::1]:443", "unix:PATH". Lives as long as the server. */
 const char *sv_server_address(const sv_server *server);
+/* Where /metrics are, if they have an address of their own; "" otherwise. */
+const char *sv_server_metrics_address(const sv_server *server);
 /* Stops listening, refuses new requests, and waits until those that were accepted are answered; at most `timeout_ns`. True:
  * all are. */
 bool sv_server_drain(sv_server *server, uint64_t timeout_ns);

@@ -23,7 +23,8 @@ struct sv_server {
     sv_token_table table;
     sv_http_loop *loops; /* [loop_count] */
     size_t loop_count;
-    int listener; /* -1: none */
+    int listener, metrics_listener; /* -1: none */
+    char metrics_address[160];
     sv_links links;
     sv_large_bodies large_bodies;
     sv_server_metrics metrics;

@@ -2,8 +2,10 @@
 """test_server SENVEC MODEL: who may ask, what a request is, limits and the end of the server, by the standard library's client;
 its APIs are in test_apis.py."""
 import gzip
+import http.client
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -39,14 +41,42 @@ class Access(unittest.TestCase):
                 self.assertEqual((status, answer["www-authenticate"]), (401, "Bearer"))
             status, answer, _ = s.call("POST", "/embed", body, {"Authorization": "Bearer s3cret"})
             self.assertEqual((status, answer["access-control-allow-origin"]), (200, "https://example.org"))
-            for path in ("/health", "/metrics", "/", "/openapi.json"):
+            for path in ("/health", "/", "/openapi.json"):
                 self.assertEqual(s.call("GET", path)[0], 200)
+            for path in ("/metrics", "/metrics/", "/%6detrics", "/metrics%2f"):
+                self.assertEqual(s.call("GET", path)[0], 401, path)
+                self.assertEqual(s.call("GET", path, None, {"api-key": "s3cret"})[0], 200, path)
             names = "authorization,content-type,x-stainless-os"  # openai's library for pages sends such
             status, answer, _ = s.call("OPTIONS", "/embed", None, {"Access-Control-Request-Headers": names})
             self.assertEqual((status, answer["access-control-allow-headers"]), (204, names))
             for method, path, allowed in (("GET", "/embed", "POST, OPTIONS"), ("POST", "/health", "GET, HEAD, OPTIONS")):
                 status, answer, _ = s.call(method, path, None)
                 self.assertEqual((status, answer["allow"]), (405, allowed))
+
+    def test_metrics_address(self):
+        def call(port, path):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=service.PATIENCE)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            data = answer.read()
+            connection.close()
+            return answer.status, data
+
+        with Service("--metrics-address", "127.0.0.1:0", environment={"SENVEC_API_KEY": "s3cret"}) as s:
+            port = int(re.search(rb"for /metrics on http://127.0.0.1:([0-9]+)", s.errors)[1])
+            self.assertEqual(call(port, "/metrics")[0], 200)
+            self.assertIn(b"senvec_connections", call(port, "/metrics/")[1])
+            self.assertEqual(call(port, "/health")[0], 200)
+            for path in ("/", "/info", "/openapi.json", "/v1/models"):
+                self.assertEqual(call(port, path)[0], 404, path)
+            for key in ({}, {"api-key": "s3cret"}):
+                for path in ("/metrics", "/metrics/", "/%6detrics", "/metrics%2f"):
+                    self.assertEqual(s.call("GET", path, None, key)[0], 404, path)
+        for wrong in ("9090", ":", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:9x", ":9090"):
+            result = subprocess.run([service.SENVEC, "serve", "-m", service.MODEL, "--port", "0", "--metrics-address", wrong],
+                                    capture_output=True)
+            self.assertEqual(result.returncode, 2, wrong)
+            self.assertIn(b"--metrics-address", result.stderr)
 
     def test_unix_socket_and_log(self):
         with tempfile.TemporaryDirectory() as folder:
