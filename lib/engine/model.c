@@ -26,7 +26,7 @@ static senvec_status choose_precision(const sv_log *log, senvec_precision wanted
     case SENVEC_PRECISION_INT8:
         return SENVEC_OK;
     case SENVEC_PRECISION_BF16:
-        if (!out->kernels.gemm_bf16.run) {
+        if (!out->kernels.bf16.gemm.run) {
             out->precision = SENVEC_PRECISION_FP32;
             sv_log_line(log, SENVEC_LOG_WARNING, "precision bf16: the %s tier has no bf16 instructions; computing in fp32",
                         out->kernels.tier);

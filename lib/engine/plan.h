@@ -24,7 +24,7 @@ typedef struct sv_plan {
 
 /* What a plan depends on beside the texts. */
 typedef struct sv_planning {
-    size_t panel_tokens; /* to aim at; sv_linear_panel_rows has them */
+    size_t panel_tokens; /* to aim at; panel_rows of sv_gemm */
     size_t longest;      /* tokens that a text may have */
     size_t threads;
     double square_cost; /* how many token-squared of attention cost as much as one token of linear layers: H * 2 * L / MACs */

@@ -306,7 +306,7 @@ senvec_status senvec_session_open(const senvec_model *model, const senvec_sessio
     session->allocator = model->allocator;
     session->threads = threads;
     session->planning = (sv_planning){
-        .panel_tokens = sv_linear_panel_rows(&model->encoder.math),
+        .panel_tokens = sv_math_precision(&model->encoder.math)->gemm.panel_rows,
         .longest = model->config.max_seq_length,
         .threads = threads,
         .square_cost = 2.0 * (double)(model->config.hidden * model->config.layers) / (double)model->encoder.linear_macs,

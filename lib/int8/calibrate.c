@@ -71,11 +71,11 @@ static void embed_text(void *context, size_t item, size_t member) {
     c->kernels->layernorm_f32(sums, e, sums, e, weights->embedding_gamma, weights->embedding_beta, c->config->layernorm_eps, n,
                               e);
     if (c->config->embedding)
-        c->kernels->gemm_f32.run(&(sv_gemm_f32_args){
+        c->kernels->fp32.gemm.run(&(sv_gemm_args){
             .a = sums,
             .lda = e,
             .w = c->packed,
-            .panel = e * c->kernels->gemm_f32.nr,
+            .panel = c->kernels->fp32.gemm.packed_size(c->kernels->fp32.gemm.nr, e),
             .bias = weights->projection_bias,
             .c = x,
             .ldc = h,
@@ -90,7 +90,7 @@ static void attend_text(void *context, size_t item, size_t member) {
     const calibration *c = context;
     size_t h = c->config->hidden, first = c->samples->begin[item], n = c->samples->begin[item + 1] - first;
     const float *qkv = c->output + first * 3 * h;
-    sv_attend(&c->kernels->attention_f32, c->config, &c->bias,
+    sv_attend(&c->kernels->fp32.attention, c->config, &c->bias,
               &(sv_attending){
                   .q = qkv,
                   .k = qkv + h,
@@ -138,18 +138,18 @@ static void multiply_rows(void *context, size_t item, size_t member) {
     const calibration *c = p->c;
     size_t n = p->room->n, k = p->room->k, first = item * ROWS, rows = item_size(c->tokens, item, ROWS);
     const bool gelu = p->activate && c->config->activation == SV_ACTIVATION_GELU;
-    c->kernels->gemm_f32.run(&(sv_gemm_f32_args){
+    c->kernels->fp32.gemm.run(&(sv_gemm_args){
         .a = c->input + first * k,
         .lda = k,
         .w = c->packed,
-        .panel = k * c->kernels->gemm_f32.nr,
+        .panel = c->kernels->fp32.gemm.packed_size(c->kernels->fp32.gemm.nr, k),
         .bias = p->room->bias,
         .c = c->output + first * n,
         .ldc = n,
         .m = rows,
         .n = n,
         .k = k,
-        .gelu = gelu,
+        .output = gelu ? SV_GEMM_GELU : SV_GEMM_FLOAT,
     });
     if (p->activate && !gelu)
         sv_activate(c->kernels, c->config->activation, c->output + first * n, n, rows, n);
@@ -159,7 +159,7 @@ static void apply(calibration *c, const sv_quantized_room *room, bool activate) 
     for (size_t r = 0; r < room->n; r++)
         for (size_t i = 0; i < room->k; i++)
             c->matrix[r * room->k + i] = room->scale[r] * (float)room->w[r * room->k + i];
-    c->kernels->gemm_f32.pack(c->packed, c->matrix, room->k, room->n, room->k);
+    c->kernels->fp32.gemm.pack(c->packed, c->matrix, room->k, room->n, room->k);
     product p = {c, room, activate};
     sv_team_each(c->team, items_of(c->tokens, ROWS), multiply_rows, &p);
 }
@@ -173,7 +173,7 @@ typedef struct trip {
     size_t k;
 } trip;
 
-/* What sv_gemm_int8's `quantize` does to a row, and back. */
+/* What `prepare` of an int8 sv_gemm does to a row, and back. */
 static void round_trip(float *out, const float *x, const float *multiplier, size_t k) {
     float low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < k; i++) {
@@ -346,9 +346,9 @@ static senvec_status make_buffers(calibration *c, sv_arena *arena, senvec_error 
         size_t length = c->samples->begin[i + 1] - c->samples->begin[i];
         longest = length > longest ? length : longest;
     }
-    const sv_gemm_f32 *gemm = &c->kernels->gemm_f32;
+    const sv_gemm *gemm = &c->kernels->fp32.gemm;
     size_t packed = gemm->packed_size(widest_out, h), packed_down = gemm->packed_size(h, inner > e ? inner : e);
-    size_t scratch = c->kernels->attention_f32.scratch_size(longest, h / c->config->heads);
+    size_t scratch = c->kernels->fp32.attention.scratch_size(longest, h / c->config->heads);
     c->scratch_size = sv_whole_lines(scratch) / sizeof(float);
     const struct {
         float **block;
@@ -358,7 +358,7 @@ static senvec_status make_buffers(calibration *c, sv_arena *arena, senvec_error 
         {&c->input, c->tokens, widest_in},
         {&c->output, c->tokens, widest},
         {&c->matrix, 1, weights},
-        {&c->packed, 1, packed > packed_down ? packed : packed_down},
+        {&c->packed, 1, (packed > packed_down ? packed : packed_down) / sizeof(float)},
         {&c->smooth, 1, widest_in},
         {&c->ranges, 2, widest_in},
         {&c->scratch, sv_team_size(c->team), c->scratch_size},
@@ -390,7 +390,7 @@ senvec_status sv_calibrate(const sv_config *config, const sv_weights *weights, c
         status = sv_position_bias_make(config, weights, &buffers, &c.bias, err);
     if (status == SENVEC_OK) {
         if (config->embedding)
-            kernels->gemm_f32.pack(c.packed, weights->projection, config->embedding, config->hidden, config->embedding);
+            kernels->fp32.gemm.pack(c.packed, weights->projection, config->embedding, config->hidden, config->embedding);
         sv_team_each(team, samples->count, embed_text, &c);
         for (size_t l = 0; l < config->layers; l++)
             calibrate_layer(&c, &weights->layers[l], rooms + l * SV_QUANTIZED_LINEARS);

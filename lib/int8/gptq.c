@@ -35,7 +35,7 @@ static size_t round_up(size_t value, size_t step) {
     return (value + step - 1) / step * step;
 }
 
-senvec_status sv_gptq_init(sv_gptq *gptq, size_t capacity, sv_team *team, const sv_gemm_f32 *gemm,
+senvec_status sv_gptq_init(sv_gptq *gptq, size_t capacity, sv_team *team, const sv_gemm *gemm,
                            const senvec_allocator *allocator, senvec_error *err) {
     *gptq = (sv_gptq){.team = team, .gemm = *gemm, .capacity = capacity};
     sv_arena_init(&gptq->arena, allocator);
@@ -46,7 +46,7 @@ senvec_status sv_gptq_init(sv_gptq *gptq, size_t capacity, sv_team *team, const 
         {&gptq->gram, capacity, capacity},
         {&gptq->factor, capacity, capacity},
         {&gptq->slab, capacity, SV_GPTQ_CHUNK},
-        {&gptq->packed, 1, gemm->packed_size(capacity, SV_GPTQ_CHUNK)},
+        {&gptq->packed, 1, gemm->packed_size(capacity, SV_GPTQ_CHUNK) / sizeof(float)},
         {&gptq->errors, sv_team_size(team) * capacity, SV_GPTQ_LANES},
     };
     void *memory;
@@ -86,7 +86,7 @@ static size_t block_end(const product *p, size_t item) {
 static void transpose_block(void *context, size_t item, size_t member) {
     (void)member;
     const product *p = context;
-    const sv_gemm_f32 *gemm = &p->gptq->gemm;
+    const sv_gemm *gemm = &p->gptq->gemm;
     size_t first = item * p->block, end = block_end(p, item);
     float *slab = p->gptq->slab;
     for (size_t row = 0; row < p->depth; row++)
@@ -102,13 +102,13 @@ static void transpose_block(void *context, size_t item, size_t member) {
 static void multiply_block(void *context, size_t item, size_t member) {
     (void)member;
     const product *p = context;
-    const sv_gemm_f32 *gemm = &p->gptq->gemm;
+    const sv_gemm *gemm = &p->gptq->gemm;
     size_t first = item * p->block;
-    gemm->run(&(sv_gemm_f32_args){
+    gemm->run(&(sv_gemm_args){
         .a = p->gptq->slab + first * SV_GPTQ_CHUNK,
         .lda = SV_GPTQ_CHUNK,
         .w = p->gptq->packed + first * p->depth,
-        .panel = p->depth * gemm->nr,
+        .panel = gemm->packed_size(gemm->nr, p->depth),
         .c = p->target + first * p->ld_target + first,
         .ldc = p->ld_target,
         .m = block_end(p, item) - first,

@@ -9,7 +9,7 @@
 /* One matrix after the other, in the order gather..., round. Same bits for any size of the team. */
 typedef struct sv_gptq {
     sv_team *team;
-    sv_gemm_f32 gemm;
+    sv_gemm gemm;
     sv_arena arena;
     size_t capacity; /* the largest k */
     size_t k;        /* of the matrix at hand */
@@ -25,7 +25,7 @@ typedef struct sv_gptq {
 #define SV_GPTQ_LANES 16
 
 /* For matrices of up to `capacity` inputs. `gemm` must be one of the CPU's. Error: OUT_OF_MEMORY. */
-senvec_status sv_gptq_init(sv_gptq *gptq, size_t capacity, sv_team *team, const sv_gemm_f32 *gemm,
+senvec_status sv_gptq_init(sv_gptq *gptq, size_t capacity, sv_team *team, const sv_gemm *gemm,
                            const senvec_allocator *allocator, senvec_error *err);
 /* A zeroed struct is accepted, and one whose init failed. */
 void sv_gptq_release(sv_gptq *gptq);

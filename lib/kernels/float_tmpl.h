@@ -234,8 +234,12 @@ static tile_fn *const narrow[MR] = {EACH_HEIGHT(NARROW_TILE)};
 static tile_fn *const columnwise[MR] = {EACH_HEIGHT(COLUMNWISE_TILE)};
 /* clang-format on */
 
+static size_t gemm_stride(size_t k) {
+    return k;
+}
+
 static size_t gemm_packed_size(size_t n, size_t k) {
-    return (n + NR - 1) / NR * NR * k;
+    return (n + NR - 1) / NR * NR * k * sizeof(float);
 }
 
 /* packed (k, nr) <- rows of w (columns, k), columns <= nr, nr a multiple of LANES. */
@@ -261,17 +265,17 @@ static void pack_panel(float *packed, const size_t nr, const float *w, size_t ld
         }
 }
 
-static void gemm_pack(float *packed, const float *w, size_t ldw, size_t n, size_t k) {
+static void gemm_pack(void *packed, const void *w, size_t ldw, size_t n, size_t k) {
     for (size_t first = 0; first < n; first += NR)
-        pack_panel(packed + first * k, NR, w + first * ldw, ldw, smaller(n - first, NR), k);
+        pack_panel((float *)packed + first * k, NR, (const float *)w + first * ldw, ldw, smaller(n - first, NR), k);
 }
 
 /* The rows [begin, end) of C. */
-static void gemm_rows(const sv_gemm_f32_args *g, size_t begin, size_t end) {
+static void gemm_rows(const sv_gemm_args *g, size_t begin, size_t end) {
     const size_t m = end - begin, chunks = chunks_of(m);
     const size_t blocks = g->k > K_BLOCK ? (g->k + K_BLOCK - 1) / K_BLOCK : 1;
     for (size_t first = 0; first < g->n; first += NR) {
-        const float *w = g->w + first / NR * g->panel;
+        const float *w = (const float *)(const void *)((const char *)g->w + first / NR * g->panel);
         for (size_t block = 0; block < blocks; block++) {
             const size_t k0 = g->k * block / blocks, k1 = g->k * (block + 1) / blocks;
             const bool last = block + 1 == blocks;
@@ -288,12 +292,12 @@ static void gemm_rows(const sv_gemm_f32_args *g, size_t begin, size_t end) {
             };
             for (size_t chunk = 0; chunk < chunks; chunk++) {
                 const size_t row = begin + chunk_begin(m, chunk), rows = begin + chunk_begin(m, chunk + 1) - row;
-                t.a = g->a + row * g->lda + k0;
-                t.c = g->c + row * g->ldc + first;
+                t.a = (const float *)g->a + row * g->lda + k0;
+                t.c = (float *)g->c + row * g->ldc + first;
                 t.residual = last && g->residual ? g->residual + row * g->ldc + first : NULL;
                 wide[rows - 1](&t);
                 t.prefetch += t.k * t.prefetch_step;
-                if (last && g->gelu)
+                if (last && g->output == SV_GEMM_GELU)
                     for (size_t r = 0; r < rows; r++)
                         gelu(t.c + r * t.ldc, t.columns);
             }
@@ -301,8 +305,8 @@ static void gemm_rows(const sv_gemm_f32_args *g, size_t begin, size_t end) {
     }
 }
 
-static void gemm_run(const sv_gemm_f32_args *g) {
-    assert(g->panel >= g->k * NR);
+static void gemm_run(const sv_gemm_args *g) {
+    assert(g->panel >= gemm_packed_size(NR, g->k));
     const size_t blocks = (g->m + ROW_BLOCK - 1) / ROW_BLOCK;
     for (size_t block = 0; block < blocks; block++)
         gemm_rows(g, g->m * block / blocks, g->m * (block + 1) / blocks);
@@ -583,16 +587,19 @@ static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, con
 
 const sv_kernels TABLE = {
     .tier = TIER,
-    .gemm_f32 = {.name = TILE_NAME,
-                 .mr = MR,
-                 .nr = NR,
-                 .panel_rows = 48,
-                 .packed_size = gemm_packed_size,
-                 .pack = gemm_pack,
-                 .run = gemm_run},
-    .attention_f32 = ATTENTION,
-    .attention_bf16 = ATTENTION,
-    .attention_int8 = ATTENTION,
+    .fp32 = {.gemm = {.name = TILE_NAME,
+                      .mr = MR,
+                      .nr = NR,
+                      .panel_rows = 48,
+                      .element = sizeof(float),
+                      .gelu = true,
+                      .stride = gemm_stride,
+                      .packed_size = gemm_packed_size,
+                      .pack = gemm_pack,
+                      .run = gemm_run},
+             .attention = ATTENTION},
+    .bf16.attention = ATTENTION,
+    .int8.attention = ATTENTION,
     .layernorm_f32 = layernorm,
     .gelu_f32 = gelu,
     .gelu_tanh_f32 = gelu_tanh,

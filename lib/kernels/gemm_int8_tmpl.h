@@ -170,7 +170,10 @@ static tile_fn *const other_tile[MR] = {EACH_HEIGHT(OTHER_TILE)};
 
 /* The rows [begin, end) of C. A panel of fewer than NR columns has its vectors copied and its rows of C written by way of
  * `spare`. */
-static void run_rows(const sv_gemm_int8_args *g, const gelu_constants *constants, size_t begin, size_t end) {
+static void run_rows(const sv_gemm_args *g, const gelu_constants *constants, size_t begin, size_t end) {
+    const bool fixed = g->output == SV_GEMM_GELU_FIXED;
+    int16_t *const fixed_c = fixed ? g->c : NULL;
+    float *const c = fixed ? NULL : g->c;
     _Alignas(64) int16_t wide[WIDENED ? STEPS_BLOCK * UNIT * NR : 1];
     _Alignas(64) int32_t sums[ROW_BLOCK * NR];
     _Alignas(64) float spare[MR * NR], columns[3][NR];
@@ -197,7 +200,7 @@ static void run_rows(const sv_gemm_int8_args *g, const gelu_constants *constants
             t.w_sum = memcpy(columns[1], t.w_sum, count * sizeof(float));
             t.bias = memcpy(columns[2], t.bias, count * sizeof(float));
             t.c = spare;
-            t.gelu = g->gelu ? spare_gelu : NULL;
+            t.gelu = fixed ? spare_gelu : NULL;
             t.ldc = NR;
         }
         for (size_t block = 0; block < blocks; block++) {
@@ -213,35 +216,35 @@ static void run_rows(const sv_gemm_int8_args *g, const gelu_constants *constants
                 t.sums = sums + (row - begin) * NR;
                 t.range = g->range + row;
                 const size_t at = row * g->ldc + column;
-                if (count == NR && g->gelu)
-                    t.gelu = g->gelu + at;
+                if (count == NR && fixed)
+                    t.gelu = fixed_c + at;
                 else if (count == NR) {
-                    t.c = g->c + at;
+                    t.c = c + at;
                     t.residual = g->residual ? g->residual + at : NULL;
                 }
                 (WIDENED && chunk ? other_tile[rows - 1] : first_tile[rows - 1])(&t);
                 t.prefetch += t.steps * t.prefetch_step;
                 for (size_t r = 0; count < NR && t.end && r < rows; r++)
-                    if (g->gelu)
-                        memcpy(g->gelu + at + r * g->ldc, spare_gelu + r * NR, count * sizeof(int16_t));
+                    if (fixed)
+                        memcpy(fixed_c + at + r * g->ldc, spare_gelu + r * NR, count * sizeof(int16_t));
                     else
                         for (size_t j = 0; j < count; j++) {
                             const size_t i = at + r * g->ldc + j;
-                            g->c[i] = g->residual ? spare[r * NR + j] + g->residual[i] : spare[r * NR + j];
+                            c[i] = g->residual ? spare[r * NR + j] + g->residual[i] : spare[r * NR + j];
                         }
             }
         }
     }
 }
 
-static void run(const sv_gemm_int8_args *g) {
+static void run(const sv_gemm_args *g) {
     assert(g->k <= SV_GEMM_INT8_MAX_K && g->panel >= packed_size(NR, g->k) && g->lda >= int8_stride(g->k));
-    const gelu_constants constants = gelu_constants_of(g->gelu ? g->gelu_exponent : 0);
+    const gelu_constants constants = gelu_constants_of(g->output == SV_GEMM_GELU_FIXED ? g->gelu_exponent : 0);
     const size_t blocks = (g->m + ROW_BLOCK - 1) / ROW_BLOCK;
     for (size_t block = 0; block < blocks; block++)
         run_rows(g, &constants, g->m * block / blocks, g->m * (block + 1) / blocks);
 }
 
-const sv_gemm_int8 RECORD = INT8_RECORD(NAME, 48);
+const sv_gemm RECORD = INT8_RECORD(NAME, 48);
 
 #endif

@@ -72,7 +72,8 @@ static size_t packed_size(size_t n, size_t k) {
     return (n + NR - 1) / NR * NR * ((k + K_STEP - 1) / K_STEP * K_STEP);
 }
 
-static void pack(void *packed, const int8_t *w, size_t ldw, size_t n, size_t k) {
+static void pack(void *packed, const void *from, size_t ldw, size_t n, size_t k) {
+    const int8_t *w = from;
     int8_t *out = packed;
     for (size_t first = 0; first < n; first += NR)
         for (size_t i = 0; i < (k + K_STEP - 1) / K_STEP * K_STEP; i += UNIT)
@@ -226,8 +227,9 @@ static void quantize_gelu(void *out, size_t ld_out, sv_row_range *range, const i
 /* What a tier's file defines with it, once it has `run`. */
 #define INT8_RECORD(tile_name, rows)                                                                                           \
     {                                                                                                                          \
-        .name = tile_name, .mr = MR, .nr = NR, .panel_rows = rows, .element = INT8_ELEMENT, .stride = int8_stride,             \
-        .packed_size = packed_size, .pack = pack, .quantize = quantize, .quantize_gelu = quantize_gelu, .run = run             \
+        .name = tile_name, .mr = MR, .nr = NR, .panel_rows = rows, .element = INT8_ELEMENT, .ranged = true,                    \
+        .stride = int8_stride, .packed_size = packed_size, .pack = pack, .prepare = quantize, .prepare_gelu = quantize_gelu,   \
+        .run = run                                                                                                             \
     }
 
 #endif

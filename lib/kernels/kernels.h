@@ -7,7 +7,7 @@
  *
  * Every tier gives a row the same bits whatever the other rows are and however many there are: each output of the float kernels
  * sums its products in one order, k ascending, with one fused multiply-add a step. Tiers may differ from each other by rounding
- * there; the int8 kernels give the same bits on every tier. docs/KERNELS.md has the contracts. */
+ * there; the int8 products give the same bits on every tier. docs/KERNELS.md has the contracts. */
 #ifndef SV_KERNELS_KERNELS_H
 #define SV_KERNELS_KERNELS_H
 
@@ -17,45 +17,12 @@
 
 #include "common/cpu/isa.h"
 
-/* ------------------------------------------------------------- float GEMM */
+/* ------------------------------------------------------------------ products */
 
-/* C (m, n) = epilogue(A (m, k) x W'), W (n, k) packed.
- * Packed layout, for a matrix of K columns in all: [ceil(n / nr)][K][nr], zeros beyond n; `panel` floats from one panel of nr
- * output columns to the next, which is K * nr. A call may take any range of whole panels (w + p * panel) and any range of the K
- * columns (w + k0 * nr, with a + k0): a sum that is cut into ranges of k with `accumulate` has the same bits as an uncut one.
- */
-typedef struct sv_gemm_f32_args {
-    const float *a; /* (m, k) */
-    size_t lda;
-    const float *w; /* packed */
-    size_t panel;
-    const float *bias;     /* (n), added after the last product; NULL: none */
-    const float *residual; /* (m, n), ldc from row to row, added after the bias; NULL, as with gelu: none */
-    float *c;              /* (m, n) */
-    size_t ldc;
-    size_t m, n, k;
-    bool accumulate; /* the sums start from C instead of 0 */
-    bool gelu;       /* C = gelu(sum + bias), the exact one: x/2 (1 + erf(x/sqrt 2)) */
-} sv_gemm_f32_args;
-
-/* Tile, packer and kernel of one tier: chosen together, since the packed form belongs to the tile. */
-typedef struct sv_gemm_f32 {
-    const char *name; /* "gemm_f32_avx2_6x16" */
-    size_t mr, nr;
-    size_t panel_rows; /* of A, for full speed: so many share W's way through the caches, and their activations fit L2 */
-    /* Floats in the packed form of W (n, k): ceil(n / nr) * nr * k. */
-    size_t (*packed_size)(size_t n, size_t k);
-    /* packed <- W (n, k), row-major, ldw from row to row. `packed` is aligned to 64 bytes. */
-    void (*pack)(float *packed, const float *w, size_t ldw, size_t n, size_t k);
-    void (*run)(const sv_gemm_f32_args *args);
-} sv_gemm_f32;
-
-/* -------------------------------------------------------------- int8 GEMM */
-
-/* The largest k whose sums fit an int32: 255 * 127 * k < 2^31. */
+/* The largest k whose sums of int8 products fit an int32: 255 * 127 * k < 2^31. */
 #define SV_GEMM_INT8_MAX_K 66311
 
-/* Activations as integers, row by row: x[r][i] is about low + scale * q[r][i], q in 0 .. 255. */
+/* A row of activations as integers: x[r][i] is about low + scale * q[r][i], q in 0 .. 255. */
 typedef struct sv_row_range {
     float scale, low;
 } sv_row_range;
@@ -65,88 +32,82 @@ typedef struct sv_row_range {
 #define SV_GELU_UNIT (4096 / 3.5f)
 #define SV_GELU_EXPONENT_MAX 4
 
-/* C (m, n) = epilogue(A (m, k) x W'), A in integers with a range for each row, W (n, k) s8 with a scale for each output column.
- * With S = the exact sum of q[r][i] * w[c][i] over i, as int32:
- *     y = fmaf((float)S * w_scale[c], range[r].scale, fmaf(range[r].low, w_sum[c], bias[c]))
- * and C = y, or y + residual; or else y is rounded to an int16, ties to even and the nearest one if it is too large (from 2^31
- * on, and for a NaN, the least), and C is the gelu of it that gelu_int8.h defines. Every operation is rounded as written, so
- * all tiers give the same bits. A call may take any range of whole panels: w + p * panel, with the column vectors and C moved
- * alike. */
-typedef struct sv_gemm_int8_args {
-    const void *a;             /* (m, k), as `quantize` of the same record wrote it */
-    size_t lda;                /* in elements: at least stride(k) */
+/* What C gets. */
+typedef enum sv_gemm_output {
+    SV_GEMM_FLOAT,      /* float: y, or y + residual */
+    SV_GEMM_GELU,       /* float: gelu(y), the exact one, x/2 (1 + erf(x/sqrt 2)); where the record has `gelu` */
+    SV_GEMM_GELU_FIXED, /* int16: gelu of y as gelu_int8.h defines it; int8 only */
+    SV_GEMM_BF16,       /* bfloat16: y rounded to nearest, ties to even; where attention of that precision reads it */
+} sv_gemm_output;
+
+/* C (m, n) = epilogue(A (m, k) x W'), A an operand and W (n, k) packed, both by the same record. A call may take any range of
+ * whole panels: w + p * panel bytes, with the vectors of columns and C moved alike. */
+typedef struct sv_gemm_args {
+    const void *a;         /* (m, k), as `prepare` of the same record wrote it; floats where there is no `prepare` */
+    size_t lda;            /* in elements: at least stride(k) */
+    const void *w;         /* packed */
+    size_t panel;          /* bytes from one panel of nr output columns to the next: packed_size(nr, k) */
+    const float *bias;     /* (n), added after the last product; NULL, in fp32 only: none */
+    const float *residual; /* (m, n), ldc from row to row, added after the bias; NULL, as for any other output: none */
+    void *c;               /* (m, n) of what `output` says */
+    size_t ldc;            /* in elements */
+    size_t m, n, k;
+    sv_gemm_output output;
+    bool accumulate; /* fp32 only: the sums start from C instead of 0 */
+    /* int8 only: */
     const sv_row_range *range; /* (m) */
-    const void *w;             /* packed */
-    size_t panel;              /* bytes from one panel of nr output columns to the next: packed_size(nr, k) */
     const float *w_scale;      /* (n) */
     const float *w_sum;        /* (n): w_scale[c] * the sum of w[c][i] over i */
-    const float *bias;         /* (n) */
-    float *c;                  /* (m, n) */
-    const float *residual;     /* (m, n), added to what c gets; NULL: none */
-    int16_t *gelu;             /* (m, n), in place of c; NULL: no GELU */
-    unsigned gelu_exponent;
-    uint16_t *bf16; /* (m, n), in place of c: y as gemm_bf16's `convert` rounds; only where attention_int8 takes that */
-    size_t ldc;     /* of each */
-    size_t m, n, k;
-} sv_gemm_int8_args;
+    unsigned gelu_exponent;    /* of SV_GEMM_GELU_FIXED */
+} sv_gemm_args;
 
-typedef struct sv_gemm_int8 {
+/* A product of one tier in one precision: the operand that it reads, its tile, its packer and its kernel are chosen together,
+ * since each form belongs to the others.
+ *
+ * fp32: A is floats as they lie. Packed layout, for a matrix of K columns in all: [ceil(n / nr)][K][nr] floats, zeros beyond n.
+ * A call may take any range of the K columns (w + k0 * nr floats, with a + k0): a sum that is cut into ranges of k with
+ * `accumulate` has the same bits as an uncut one.
+ *
+ * bf16: A and W are rounded to bfloat16, to nearest even; sums in float. Each output adds pairs of products, k ascending, as
+ * vdpbf16ps or tdpbf16ps does: a row's bits don't depend on the other rows.
+ *
+ * int8: A in integers with a range for each row, W in s8 with a scale for each output column. With S = the exact sum of
+ * q[r][i] * w[c][i] over i, as int32:
+ *     y = fmaf((float)S * w_scale[c], range[r].scale, fmaf(range[r].low, w_sum[c], bias[c]))
+ * For SV_GEMM_GELU_FIXED y is rounded to an int16, ties to even and the nearest one if it is too large (from 2^31 on, and for a
+ * NaN, the least). Every operation is rounded as written, so all tiers give the same bits. */
+typedef struct sv_gemm {
     const char *name; /* "gemm_int8_avx512vnni_14x32"; NULL: the tier has none */
-    size_t mr, nr, panel_rows;
-    size_t element; /* bytes of one q, unsigned: 1 where the tier multiplies bytes, 2 where it widens them */
-    /* Elements from a row of activations of k columns to the next: k rounded up so that each row begins on a cache line. */
+    size_t mr, nr;
+    size_t panel_rows; /* of A, for full speed: so many share W's way through the caches, and their activations fit L2 */
+    size_t element;    /* bytes of one of A. In int8, unsigned: 1 where the tier multiplies bytes, 2 where it widens them */
+    bool ranged;       /* int8: A's rows have ranges, and W's columns scales */
+    bool gelu;         /* `run` gives SV_GEMM_GELU */
+    /* Elements from a row of A of k columns to the next: k, or k rounded up so that each row begins on a cache line. */
     size_t (*stride)(size_t k);
     /* Bytes of the packed form of W (n, k), which begins on a cache line. */
     size_t (*packed_size)(size_t n, size_t k);
-    /* packed <- W (n, k) s8 in -127 .. 127, row-major. Zeros beyond n and k. */
-    void (*pack)(void *packed, const int8_t *w, size_t ldw, size_t n, size_t k);
-    /* For each row, u[i] = multiplier ? x[i] * multiplier[i] : x[i], low and high the least and the largest u:
+    /* packed <- W (n, k), row-major, ldw from row to row: floats, or in int8 s8 in -127 .. 127. Zeros beyond n and k. */
+    void (*pack)(void *packed, const void *w, size_t ldw, size_t n, size_t k);
+    /* Makes an operand of x (rows, k); NULL in fp32, where x is one. What lies beyond column k in a row of `out` is written
+     * with zeros up to the stride; `out` and ld_out keep rows on cache lines. bf16: x rounded; `range` and `multiplier` are
+     * NULL. int8: for each row, u[i] = multiplier ? x[i] * multiplier[i] : x[i], low and high the least and the largest u:
      *     range.low = low, range.scale = (high - low) * (1 / 255.0f)
      *     q[i] = (u[i] - low) * (255 / (high - low)) rounded to the nearest integer, ties to even; 0 where high - low < 2^-100
-     * What lies beyond column k in a row of `out` is written with zeros up to the stride; `out` and ld_out keep rows on cache
-     * lines. A zero in a range is positive. A row with a NaN, an infinity or a high - low beyond float gets a range of NaN, and
-     * any q; one without columns a range of 0. Same bits on every tier. */
-    void (*quantize)(void *out, size_t ld_out, sv_row_range *range, const float *x, size_t ldx, const float *multiplier,
-                     size_t rows, size_t k);
-    /* The same for GELU's output x, int16 with an exponent e, in integers: low is what gelu_int8.h says is the least, and with
-     * width = min(high - low, 32767)
+     * A zero in a range is positive. A row with a NaN, an infinity or a high - low beyond float gets a range of NaN, and any q;
+     * one without columns a range of 0. Same bits on every tier. */
+    void (*prepare)(void *out, size_t ld_out, sv_row_range *range, const float *x, size_t ldx, const float *multiplier,
+                    size_t rows, size_t k);
+    /* int8, else NULL. The same for GELU's output x, int16 with an exponent e, in integers: low is what gelu_int8.h says is the
+     * least, and with width = min(high - low, 32767)
      *     f = min(255 * 2^15 / max(width, 1), 32767)        rounded down
      *     q[i] = mulhrs(min(x[i] - low, 32767), f)
      *     range.low = low * s, range.scale = 32768.0f / f * s, s = 2^e / SV_GELU_UNIT
      * On entry `range` holds that of the row which x was computed from: one of NaN stays so. */
-    void (*quantize_gelu)(void *out, size_t ld_out, sv_row_range *range, const int16_t *x, size_t ldx, unsigned exponent,
-                          size_t rows, size_t k);
-    void (*run)(const sv_gemm_int8_args *args);
-} sv_gemm_int8;
-
-/* -------------------------------------------------------------- bf16 GEMM */
-
-/* C (m, n) = epilogue(A (m, k) x W'), both in bfloat16 (rounded to nearest even), sums in float. Each output adds pairs of
- * products, k ascending, as vdpbf16ps or tdpbf16ps does: a row's bits don't depend on the other rows. */
-typedef struct sv_gemm_bf16_args {
-    const uint16_t *a;     /* (m, k), as `convert` wrote it */
-    size_t lda;            /* at least stride(k) */
-    const void *w;         /* packed */
-    size_t panel;          /* bytes from one panel of nr output columns to the next: packed_size(nr, k) */
-    const float *bias;     /* (n) */
-    const float *residual; /* (m, n), ldc from row to row, added after the bias to what c gets; NULL, as with gelu: none */
-    float *c;              /* (m, n) */
-    uint16_t *bf16;        /* (m, n), in place of c: rounded as `convert` does; only where attention_bf16 takes that */
-    size_t ldc;            /* of either */
-    size_t m, n, k;
-    bool gelu;
-} sv_gemm_bf16_args;
-
-typedef struct sv_gemm_bf16 {
-    const char *name; /* "gemm_bf16_avx512bf16_14x32"; NULL: the tier has none */
-    size_t mr, nr, panel_rows;
-    size_t (*stride)(size_t k);
-    size_t (*packed_size)(size_t n, size_t k);
-    void (*pack)(void *packed, const float *w, size_t ldw, size_t n, size_t k);
-    /* out (rows, stride(k)) <- x (rows, k), zeros beyond k. */
-    void (*convert)(uint16_t *out, size_t ld_out, const float *x, size_t ldx, size_t rows, size_t k);
-    void (*run)(const sv_gemm_bf16_args *args);
-} sv_gemm_bf16;
+    void (*prepare_gelu)(void *out, size_t ld_out, sv_row_range *range, const int16_t *x, size_t ldx, unsigned exponent,
+                         size_t rows, size_t k);
+    void (*run)(const sv_gemm_args *args);
+} sv_gemm;
 
 /* -------------------------------------------------------------- the others */
 
@@ -175,22 +136,25 @@ typedef struct sv_attention {
     void (*run)(const sv_attention_args *args);
 } sv_attention;
 
+/* A precision: its product with the operand of that, and its attention.
+ *
+ * In bf16 and int8, which round more than attention in fp32 does, q, k and v may be bfloat16, the softmax's weights rounded to
+ * it, denormals to zero, and e^x has a relative error of at most 2^-12. In int8 moreover q and k may be rounded to 8 bits, k by
+ * the range of each of its columns over the text and q by the text's largest value once these ranges have moved to it, and the
+ * softmax's weights may be off by up to 2^-6; with a bias, or with fewer queries than keys, it gives what bf16's does. Where a
+ * tier gains nothing by that, or its product writes no bfloat16, attention is that of a wider precision. */
+typedef struct sv_precision {
+    sv_gemm gemm;
+    sv_attention attention;
+    sv_attention
+        rowwise; /* of the same elements; a query's bits don't depend on the other queries. Nearly always `attention` */
+} sv_precision;
+
 typedef struct sv_kernels {
     const char *tier; /* "ref", "avx2", "avx512", "avx512vnni", ... */
-    sv_gemm_f32 gemm_f32;
-    sv_gemm_int8 gemm_int8;
-    sv_gemm_bf16 gemm_bf16; /* only where the CPU multiplies bfloat16 */
-
-    sv_attention attention_f32;
-    /* For the precisions that round more than it does: q, k and v may be bfloat16, the softmax's weights rounded to it,
-     * denormals to zero, and e^x has a relative error of at most 2^-12. Where a tier gains nothing by that, it is
-     * attention_f32. */
-    sv_attention attention_bf16;
-    /* For int8: moreover q and k may be rounded to 8 bits, k by the range of each of its columns over the text and q by the
-     * text's largest value once these ranges have moved to it, and the softmax's weights may be off by up to 2^-6. Where a tier
-     * gains nothing by that, or its gemm_int8 writes no bfloat16, it is attention_bf16 or attention_f32. With a bias, or with
-     * fewer queries than keys, it gives what attention_bf16 does. */
-    sv_attention attention_int8;
+    sv_precision fp32;
+    sv_precision bf16; /* no product unless the CPU multiplies bfloat16 */
+    sv_precision int8;
 
     /* out (rows, h) = (x - mean(x)) / sqrt(var(x) + eps) * gamma + beta; out may be x. The variance is the biased one, from the
      * centred values. */

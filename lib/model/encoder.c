@@ -13,7 +13,7 @@
  * Where only the first token of each text is wanted (CLS pooling, a classifier), the last layer computes keys and values for
  * all tokens, and the rest for these alone: they take the place of all rows. A row's bits don't depend on the other rows, so
  * the result has the same bits. Attention in int8 is the exception, as it rounds queries by the largest one of the text; so in
- * that layer it is bf16's, with the shortcut or without. */
+ * that layer it is the precision's `rowwise` attention, with the shortcut or without. */
 #include "model/encoder.h"
 
 #include "model/modules.h"
@@ -34,7 +34,7 @@
 
 /* What the packing of a layer needs. */
 typedef struct packer {
-    const sv_math *math;
+    const sv_gemm *gemm;
     unsigned char *next; /* memory for it, on a cache line */
     bool filled;         /* with what would be packed into it */
     float *matrix;       /* (3H, H): query, key and value as one layer; unused in int8 */
@@ -42,14 +42,14 @@ typedef struct packer {
 } packer;
 
 static sv_linear pack(packer *p, const float *w, const float *bias, size_t n, size_t k) {
-    sv_linear layer = sv_linear_pack(p->math, w, bias, n, k, p->next);
-    p->next += sv_linear_size(p->math, n, k);
+    sv_linear layer = sv_linear_pack(p->gemm, w, bias, n, k, p->next);
+    p->next += sv_linear_size(p->gemm, n, k);
     return layer;
 }
 
 static sv_linear pack_quantized(packer *p, const sv_quantized_linear *from) {
-    sv_linear layer = sv_linear_pack_quantized(p->math, from, p->filled, p->next);
-    p->next += sv_linear_size(p->math, from->n, from->k);
+    sv_linear layer = sv_linear_pack_quantized(p->gemm, from, p->filled, p->next);
+    p->next += sv_linear_size(p->gemm, from->n, from->k);
     return layer;
 }
 
@@ -89,12 +89,12 @@ static void pack_layers(sv_encoder *encoder, const sv_quantized *quantized, pack
 }
 
 /* Memory for the packed layers: a file that is shared, else the arena. */
-static senvec_status place_layers(const sv_config *config, const sv_quantized *quantized, const sv_math *math,
+static senvec_status place_layers(const sv_config *config, const sv_quantized *quantized, const sv_gemm *gemm,
                                   size_t layer_size, sv_shared_weights *shared, sv_arena *arena, packer *p, senvec_error *err) {
     uint64_t key[2];
     void *block;
     if (shared && shared->wanted && quantized) {
-        SENVEC_TRY(sv_packed_key(math, quantized, config->layers, &arena->allocator, key, err));
+        SENVEC_TRY(sv_packed_key(gemm, quantized, config->layers, &arena->allocator, key, err));
         if (sv_packed_file_open(shared->cache_folder, key, config->layers * layer_size, &shared->file, &shared->failure) ==
             SENVEC_OK) {
             p->next = shared->file.data;
@@ -112,17 +112,16 @@ senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, cons
                               const sv_quantized *quantized, const sv_math *math, sv_shared_weights *shared, sv_arena *arena,
                               senvec_error *err) {
     size_t h = config->hidden, inner = config->inner;
-    size_t layer_size = sv_linear_size(math, 3 * h, h) + sv_linear_size(math, h, h) + sv_linear_size(math, inner, h) +
-                        sv_linear_size(math, h, inner);
+    const sv_gemm *gemm = &sv_math_precision(math)->gemm, *plain = &math->kernels.fp32.gemm;
+    size_t layer_size = sv_linear_size(gemm, 3 * h, h) + sv_linear_size(gemm, h, h) + sv_linear_size(gemm, inner, h) +
+                        sv_linear_size(gemm, h, inner);
     size_t joined = quantized ? 0 : 3 * h * (h + 1);
-    sv_math plain = *math; /* for what is computed in fp32 in every precision */
-    plain.precision = SENVEC_PRECISION_FP32;
-    size_t projection_size = config->embedding ? sv_linear_size(&plain, h, config->embedding) : 0;
+    size_t projection_size = config->embedding ? sv_linear_size(plain, h, config->embedding) : 0;
     void *layers, *scratch, *projection;
-    packer p = {.math = math};
-    assert(!quantized == (math->precision != SENVEC_PRECISION_INT8));
+    packer p = {.gemm = gemm};
+    assert(!quantized == !gemm->ranged);
     SENVEC_TRY(sv_arena_alloc(arena, config->layers, sizeof(sv_encoder_layer), "layers", &layers, err));
-    SENVEC_TRY(place_layers(config, quantized, math, layer_size, shared, arena, &p, err));
+    SENVEC_TRY(place_layers(config, quantized, gemm, layer_size, shared, arena, &p, err));
     SENVEC_TRY(sv_arena_alloc(arena, projection_size, 1, "packed weights", &projection, err));
     sv_position_bias bias;
     SENVEC_TRY(sv_position_bias_make(config, weights, arena, &bias, err));
@@ -138,7 +137,7 @@ senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, cons
     encoder->math.activation = config->activation;
     if (config->embedding)
         encoder->projection =
-            sv_linear_pack(&plain, weights->projection, weights->projection_bias, h, config->embedding, projection);
+            sv_linear_pack(plain, weights->projection, weights->projection_bias, h, config->embedding, projection);
     senvec_status status = sv_head_init(&encoder->head, config, weights, &math->kernels, arena, err);
     if (status == SENVEC_OK) {
         p.matrix = scratch;
@@ -170,10 +169,18 @@ static bool ever_needs_first_only(const sv_encoder *encoder) {
     return needs_first_only(encoder, SV_WANTED_VECTOR) || encoder->head.dense.n;
 }
 
-/* Attention of the last layer where it answers the first token: of the same elements as the other layers'. */
-static const sv_attention *first_attention(const sv_math *math) {
-    const sv_attention *usual = sv_math_attention(math), *bf16 = &math->kernels.attention_bf16;
-    return math->precision == SENVEC_PRECISION_INT8 && bf16->bf16 == usual->bf16 ? bf16 : usual;
+/* The largest operand of `tokens` rows. */
+static size_t largest_operand(const sv_encoder *encoder, size_t tokens) {
+    size_t largest = 0;
+    for (size_t i = 0; i < encoder->config.layers; i++) {
+        const sv_encoder_layer *layer = &encoder->layers[i];
+        const sv_linear *linears[] = {&layer->qkv, &layer->attention_out, &layer->up, &layer->down};
+        for (size_t j = 0; j < sizeof linears / sizeof *linears; j++) {
+            const size_t size = sv_operand_size(linears[j], tokens);
+            largest = size > largest ? size : largest;
+        }
+    }
+    return largest;
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- workspace */
@@ -181,9 +188,9 @@ static const sv_attention *first_attention(const sv_math *math) {
 senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encoder, size_t tokens, size_t longest,
                                 const senvec_allocator *allocator, senvec_error *err) {
     const sv_config *config = &encoder->config;
-    const size_t h = config->hidden, widest = config->inner > h ? config->inner : h;
+    const size_t h = config->hidden, operand = largest_operand(encoder, tokens);
     const size_t e = sv_weights_embedding(config);
-    const sv_attention *attention = sv_math_attention(&encoder->math);
+    const sv_attention *attention = &sv_math_precision(&encoder->math)->attention;
     const bool first = ever_needs_first_only(encoder);
     /* Nothing of it overflows: a text has at most SV_MAX_POSITIONS tokens of SV_MAX_INNER. */
     const size_t sizes[] = {
@@ -192,12 +199,12 @@ senvec_status sv_workspace_init(sv_workspace *workspace, const sv_encoder *encod
         tokens * (h > e ? h : e) * sizeof(float),
         tokens * 3 * h * sv_attention_element(attention),
         tokens * config->inner * (in_fixed_point(encoder) ? sizeof(int16_t) : sizeof(float)),
-        sv_operand_size(&encoder->math, tokens, widest),
+        operand,
         tokens * sizeof(sv_row_range),
         attention->scratch_size(longest, h / config->heads),
         2 * sv_config_widest(config) * sizeof(float),
         first ? tokens * h * sizeof(float) : 0,
-        first ? sv_operand_size(&encoder->math, tokens, widest) : 0,
+        first ? operand : 0,
         first ? tokens * sizeof(sv_row_range) : 0,
         config->task == SENVEC_TASK_SPARSE ? tokens * SV_HEAD_WORDS * sizeof(float) : 0,
     };
@@ -298,17 +305,14 @@ static void embed_tokens(const pass *p) {
     }
     encoder->math.kernels.layernorm_f32(sums, e, sums, e, weights->embedding_gamma, weights->embedding_beta,
                                         config->layernorm_eps, rows, e);
-    if (config->embedding) {
-        sv_math plain = encoder->math;
-        plain.precision = SENVEC_PRECISION_FP32;
-        sv_linear_run(&plain, &encoder->projection, (sv_operand){.rows = sums, .ld = e}, rows, 0, h, SV_LINEAR_FLOAT, NULL, x,
-                      h);
-    }
+    if (config->embedding)
+        sv_linear_run(&encoder->math, &encoder->projection, (sv_operand){.rows = sums, .ld = e}, rows, 0, h, SV_LINEAR_FLOAT,
+                      NULL, x, h);
 }
 
 /* The rows of x (T, k) become an input of the layer. */
 static void prepare(const pass *p, const sv_linear *layer, const float *x, range rows) {
-    sv_operand_prepare(&p->encoder->math, layer, &p->operand, x, layer->k, rows.begin, rows.end);
+    sv_operand_prepare(layer, &p->operand, x, layer->k, rows.begin, rows.end);
 }
 
 /* x (T, H) = LayerNorm(z), and an input of the layer `next`, unless it is NULL: a few rows at a time, which are in L1 then. */
@@ -326,7 +330,7 @@ static void normalize(const pass *p, const float *gamma, const float *beta, cons
 
 /* `prepare` as a step of its own, as x is what a step by columns or heads gave. In fp32 there is nothing to do. */
 static void prepare_shared(const pass *p, const sv_linear *layer, const float *x) {
-    if (p->encoder->math.precision == SENVEC_PRECISION_FP32)
+    if (!layer->gemm.prepare)
         return;
     prepare(p, layer, x, p->rows);
     end_rows(p);
@@ -334,31 +338,30 @@ static void prepare_shared(const pass *p, const sv_linear *layer, const float *x
 
 /* The same for `layer` after `from` and the activation. */
 static void prepare_activated(const pass *p, const sv_linear *layer, const sv_linear *from, const void *x) {
-    if (p->encoder->math.precision == SENVEC_PRECISION_FP32)
+    if (!layer->gemm.prepare)
         return;
-    sv_operand_prepare_activated(&p->encoder->math, layer, from, &p->operand, x, p->rows.begin, p->rows.end);
+    sv_operand_prepare_activated(layer, from, &p->operand, x, p->rows.begin, p->rows.end);
     end_rows(p);
 }
 
 /* y (T, n) = x (T, k) W' + b for the columns [first, last); x is what was prepared. */
 static void multiply(const pass *p, const sv_linear *layer, const void *x, void *y, sv_linear_output output,
                      const float *residual, size_t first, size_t last) {
-    const sv_math *math = &p->encoder->math;
-    const sv_operand operand = sv_operand_of(math, layer, &p->operand, x, layer->k);
-    sv_linear_run(math, layer, operand, p->t, first, last, output, residual, y, layer->n);
+    const sv_operand operand = sv_operand_of(layer, &p->operand, x, layer->k);
+    sv_linear_run(&p->encoder->math, layer, operand, p->t, first, last, output, residual, y, layer->n);
 }
 
 /* The same for the member's share of all columns. */
 static void linear(const pass *p, const sv_linear *layer, const void *x, void *y, sv_linear_output output,
                    const float *residual) {
-    range columns = part_of(layer->n, sv_linear_columns(&p->encoder->math), p->share);
+    range columns = part_of(layer->n, layer->gemm.nr, p->share);
     multiply(p, layer, x, y, output, residual, columns.begin, columns.end);
 }
 
 /* The heads of a member: its columns of Q, K and V begin where the GEMM's do, or one member has all heads. */
-static range heads_of(const pass *p) {
+static range heads_of(const pass *p, const sv_linear *projection) {
     const sv_config *config = &p->encoder->config;
-    size_t d = config->hidden / config->heads, nr = sv_linear_columns(&p->encoder->math);
+    size_t d = config->hidden / config->heads, nr = projection->gemm.nr;
     size_t unit = 1; /* heads */
     if (config->hidden % nr)
         unit = config->heads;
@@ -406,8 +409,7 @@ static void attend_texts(const pass *p, const sv_attention *attention, range hea
 
 /* The rows of the texts' first tokens, in x and in the operand made of it, one after the other. */
 static void gather_firsts(const pass *p, const sv_linear *projection) {
-    const sv_math *math = &p->encoder->math;
-    const size_t h = p->encoder->config.hidden, size = sv_operand_size(math, 1, projection->k);
+    const size_t h = p->encoder->config.hidden, size = sv_operand_size(projection, 1);
     const range texts = p->cut_rows ? part_of(p->count, 1, p->share) : (range){0, p->count};
     size_t row = 0;
     for (size_t s = 0; s < texts.end; row += p->texts[s].text.length, s++) {
@@ -416,7 +418,7 @@ static void gather_firsts(const pass *p, const sv_linear *projection) {
         memcpy(p->own->first + s * h, p->x + row * h, h * sizeof(float));
         if (size)
             memcpy((char *)p->own->first_operand.rows + s * size, (const char *)p->operand.rows + row * size, size);
-        if (math->precision == SENVEC_PRECISION_INT8)
+        if (projection->gemm.ranged)
             p->own->first_operand.range[s] = p->operand.range[row];
     }
     end_rows(p);
@@ -432,15 +434,15 @@ static void keep_firsts(pass *p) {
 
 /* Attention of a layer whose rest is wanted for the texts' first tokens. */
 static void attend_firsts(pass *p, const sv_linear *projection) {
-    const sv_attention *attention = first_attention(&p->encoder->math);
+    const sv_attention *attention = &sv_math_precision(&p->encoder->math)->rowwise;
     const size_t h = p->encoder->config.hidden, d = h / p->encoder->config.heads;
-    const range heads = heads_of(p);
+    const range heads = heads_of(p, projection);
     if (p->all_tokens) {
         project(p, projection, heads);
         attend_texts(p, attention, heads, false, false);
         return;
     }
-    const bool apart = h % sv_linear_columns(&p->encoder->math) == 0; /* queries can be computed without keys */
+    const bool apart = h % projection->gemm.nr == 0; /* queries can be computed without keys */
     gather_firsts(p, projection);
     if (apart)
         for (size_t i = 1; i < 3; i++)
@@ -459,9 +461,9 @@ static void attend(pass *p, const sv_linear *projection, bool firsts) {
         attend_firsts(p, projection);
         return;
     }
-    const range heads = heads_of(p);
+    const range heads = heads_of(p, projection);
     project(p, projection, heads);
-    attend_texts(p, sv_math_attention(&p->encoder->math), heads, false, false);
+    attend_texts(p, &sv_math_precision(&p->encoder->math)->attention, heads, false, false);
 }
 
 /* What is wanted of the texts, from x. `firsts`: it has their first tokens only. */
@@ -491,7 +493,7 @@ static void finish_words(const pass *p, float *logits) {
     float *t = p->own->y;
     sv_head_transform(head, p->x + p->rows.begin * h, p->rows.end - p->rows.begin, t + p->rows.begin * h);
     end_rows(p);
-    const range words = part_of(head->out.n, sv_linear_columns(&head->math), p->share);
+    const range words = part_of(head->out.n, head->out.gemm.nr, p->share);
     for (size_t first = words.begin; first < words.end; first += SV_HEAD_WORDS) {
         const size_t last = words.end - first < SV_HEAD_WORDS ? words.end : first + SV_HEAD_WORDS;
         sv_head_logits(head, t, p->t, first, last, logits);

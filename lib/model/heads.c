@@ -25,17 +25,18 @@ senvec_status sv_head_init(sv_head_layers *head, const sv_config *config, const 
     const sv_head_weights *from = &weights->head;
     const size_t h = config->hidden, n = has_classifier(config) ? config->labels : config->vocabulary;
     const sv_math math = {.kernels = *kernels, .precision = SENVEC_PRECISION_FP32, .activation = between(config)};
+    const sv_gemm *gemm = &kernels->fp32.gemm;
     void *dense, *out;
-    SENVEC_TRY(sv_arena_alloc(arena, sv_linear_size(&math, h, h), 1, "a head's weights", &dense, err));
-    SENVEC_TRY(sv_arena_alloc(arena, sv_linear_size(&math, n, h), 1, "a head's weights", &out, err));
+    SENVEC_TRY(sv_arena_alloc(arena, sv_linear_size(gemm, h, h), 1, "a head's weights", &dense, err));
+    SENVEC_TRY(sv_arena_alloc(arena, sv_linear_size(gemm, n, h), 1, "a head's weights", &out, err));
     *head = (sv_head_layers){
         .math = math,
         .tanh = has_classifier(config) && config->family != SV_FAMILY_ELECTRA && config->family != SV_FAMILY_DISTILBERT,
-        .dense = sv_linear_pack(&math, from->dense, from->dense_bias, h, h, dense),
+        .dense = sv_linear_pack(gemm, from->dense, from->dense_bias, h, h, dense),
         .gamma = from->gamma,
         .beta = from->beta,
         .eps = config->layernorm_eps,
-        .out = sv_linear_pack(&math, from->out, from->out_bias, n, h, out),
+        .out = sv_linear_pack(gemm, from->out, from->out_bias, n, h, out),
         .log_twice = config->log_twice,
     };
     /* Packed now: the file's copies needn't stay resident. */
@@ -61,7 +62,7 @@ void sv_head_score(const sv_head_layers *head, const float *x, float *scratch, f
 }
 
 void sv_head_logits(const sv_head_layers *head, const float *t, size_t rows, size_t first, size_t last, float *out) {
-    const sv_linear part = sv_linear_part(&head->math, &head->out, first, last);
+    const sv_linear part = sv_linear_part(&head->out, first, last);
     sv_linear_run(&head->math, &part, (sv_operand){.rows = t, .ld = part.k}, rows, 0, part.n, SV_LINEAR_FLOAT, NULL, out,
                   SV_HEAD_WORDS);
 }

@@ -32,7 +32,7 @@ void sv_head_transform(const sv_head_layers *head, const float *x, size_t rows, 
 void sv_head_score(const sv_head_layers *head, const float *x, float *scratch, float *out);
 
 /* out (rows, SV_HEAD_WORDS) = the logits of the words [first, last), at most SV_HEAD_WORDS of them, for tokens that
- * sv_head_transform made t (rows, H) of. `first` is a multiple of sv_linear_columns of head->math. */
+ * sv_head_transform made t (rows, H) of. `first` is a multiple of head->out.gemm.nr. */
 void sv_head_logits(const sv_head_layers *head, const float *t, size_t rows, size_t first, size_t last, float *out);
 
 /* out (words) = the weights of those words for a text of n tokens, whose logits are (n, SV_HEAD_WORDS): the largest of

@@ -1,5 +1,4 @@
-/* Linear layers in fp32, bf16 and int8. A packed layer is one piece of memory: the matrix, then its vectors, each on a cache
- * line of its own. */
+/* Linear layers. A packed layer is one piece of memory: the matrix, then its vectors, each on a cache line of its own. */
 #include "model/linear.h"
 
 #include <assert.h>
@@ -8,60 +7,22 @@
 
 #include "common/limits.h"
 
-/* Bytes of the packed matrix alone. */
-static size_t packed_size(const sv_math *math, size_t n, size_t k) {
+const sv_precision *sv_math_precision(const sv_math *math) {
     const sv_kernels *kernels = &math->kernels;
     switch (math->precision) {
     case SENVEC_PRECISION_INT8:
-        return kernels->gemm_int8.packed_size(n, k);
+        return &kernels->int8;
     case SENVEC_PRECISION_BF16:
-        return kernels->gemm_bf16.packed_size(n, k);
+        return &kernels->bf16;
     default:
-        return kernels->gemm_f32.packed_size(n, k) * sizeof(float);
+        return &kernels->fp32;
     }
 }
 
-const sv_attention *sv_math_attention(const sv_math *math) {
-    const sv_kernels *kernels = &math->kernels;
-    switch (math->precision) {
-    case SENVEC_PRECISION_INT8:
-        return &kernels->attention_int8;
-    case SENVEC_PRECISION_BF16:
-        return &kernels->attention_bf16;
-    default:
-        return &kernels->attention_f32;
-    }
-}
-
-/* What the product of the precision asks of its callers. */
-typedef struct gemm_shape {
-    size_t nr, panel_rows;
-} gemm_shape;
-
-static gemm_shape shape_of(const sv_math *math) {
-    const sv_kernels *kernels = &math->kernels;
-    switch (math->precision) {
-    case SENVEC_PRECISION_INT8:
-        return (gemm_shape){kernels->gemm_int8.nr, kernels->gemm_int8.panel_rows};
-    case SENVEC_PRECISION_BF16:
-        return (gemm_shape){kernels->gemm_bf16.nr, kernels->gemm_bf16.panel_rows};
-    default:
-        return (gemm_shape){kernels->gemm_f32.nr, kernels->gemm_f32.panel_rows};
-    }
-}
-
-size_t sv_linear_columns(const sv_math *math) {
-    return shape_of(math).nr;
-}
-
-size_t sv_linear_panel_rows(const sv_math *math) {
-    return shape_of(math).panel_rows;
-}
-
-size_t sv_linear_size(const sv_math *math, size_t n, size_t k) {
+size_t sv_linear_size(const sv_gemm *gemm, size_t n, size_t k) {
     const size_t outputs = sv_whole_lines(n * sizeof(float)), inputs = sv_whole_lines(k * sizeof(float));
-    const size_t vectors = math->precision == SENVEC_PRECISION_INT8 ? 3 * outputs + inputs : outputs;
-    return sv_whole_lines(packed_size(math, n, k)) + vectors;
+    const size_t vectors = gemm->ranged ? 3 * outputs + inputs : outputs;
+    return sv_whole_lines(gemm->packed_size(n, k)) + vectors;
 }
 
 /* The next `count` floats behind *next, which moves on to the following cache line. */
@@ -90,27 +51,24 @@ static void store_sums(float *to, const sv_quantized_linear *from, const float *
     }
 }
 
-sv_linear sv_linear_pack(const sv_math *math, const float *w, const float *bias, size_t n, size_t k, void *block) {
-    assert(math->precision != SENVEC_PRECISION_INT8);
-    if (math->precision == SENVEC_PRECISION_BF16)
-        math->kernels.gemm_bf16.pack(block, w, k, n, k);
-    else
-        math->kernels.gemm_f32.pack(block, w, k, n, k);
-    unsigned char *next = (unsigned char *)block + sv_whole_lines(packed_size(math, n, k));
-    return (sv_linear){.packed = block, .bias = copy(&next, bias, n), .n = n, .k = k};
+sv_linear sv_linear_pack(const sv_gemm *gemm, const float *w, const float *bias, size_t n, size_t k, void *block) {
+    assert(!gemm->ranged);
+    gemm->pack(block, w, k, n, k);
+    unsigned char *next = (unsigned char *)block + sv_whole_lines(gemm->packed_size(n, k));
+    return (sv_linear){.gemm = *gemm, .packed = block, .bias = copy(&next, bias, n), .n = n, .k = k};
 }
 
-sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linear *from, bool filled, void *block) {
-    assert(math->precision == SENVEC_PRECISION_INT8);
+sv_linear sv_linear_pack_quantized(const sv_gemm *gemm, const sv_quantized_linear *from, bool filled, void *block) {
+    assert(gemm->ranged);
     const size_t n = from->n, k = from->k;
-    unsigned char *next = (unsigned char *)block + sv_whole_lines(packed_size(math, n, k));
+    unsigned char *next = (unsigned char *)block + sv_whole_lines(gemm->packed_size(n, k));
     const bool fixed_point = from->exponent && *from->exponent >= 0;
     const unsigned exponent = fixed_point ? (unsigned)*from->exponent : 0;
     float *scale = take(&next, n), *sum = take(&next, n), *bias = take(&next, n);
     float *multiplier = from->multiplier ? take(&next, k) : NULL;
     if (!filled) {
         const float unit = fixed_point ? ldexpf(SV_GELU_UNIT, -(int)exponent) : 1;
-        math->kernels.gemm_int8.pack(block, from->w, k, n, k);
+        gemm->pack(block, from->w, k, n, k);
         store_times(scale, from->scale, n, unit);
         store_sums(sum, from, scale);
         store_times(bias, from->bias, n, unit);
@@ -118,6 +76,7 @@ sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linea
             memcpy(multiplier, from->multiplier, k * sizeof(float));
     }
     return (sv_linear){
+        .gemm = *gemm,
         .packed = block,
         .bias = bias,
         .scale = scale,
@@ -130,68 +89,48 @@ sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linea
     };
 }
 
-sv_linear sv_linear_part(const sv_math *math, const sv_linear *layer, size_t first, size_t last) {
-    const size_t columns = sv_linear_columns(math);
-    assert(math->precision != SENVEC_PRECISION_INT8 && first % columns == 0 && first <= last && last <= layer->n);
+sv_linear sv_linear_part(const sv_linear *layer, size_t first, size_t last) {
+    const sv_gemm *gemm = &layer->gemm;
+    assert(!gemm->ranged && first % gemm->nr == 0 && first <= last && last <= layer->n);
     sv_linear part = *layer;
-    part.packed += first / columns * packed_size(math, columns, layer->k);
+    part.packed += first / gemm->nr * gemm->packed_size(gemm->nr, layer->k);
     part.bias += first;
     part.n = last - first;
     return part;
 }
 
-size_t sv_operand_size(const sv_math *math, size_t rows, size_t k) {
-    switch (math->precision) {
-    case SENVEC_PRECISION_INT8:
-        return rows * math->kernels.gemm_int8.stride(k) * math->kernels.gemm_int8.element;
-    case SENVEC_PRECISION_BF16:
-        return rows * math->kernels.gemm_bf16.stride(k) * sizeof(uint16_t);
-    default:
-        return 0;
-    }
+size_t sv_operand_size(const sv_linear *layer, size_t rows) {
+    const sv_gemm *gemm = &layer->gemm;
+    return gemm->prepare ? rows * gemm->stride(layer->k) * gemm->element : 0;
 }
 
-void sv_operand_prepare(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
-                        size_t ldx, size_t begin, size_t end) {
+void sv_operand_prepare(const sv_linear *layer, const sv_operand_buffer *buffer, const float *x, size_t ldx, size_t begin,
+                        size_t end) {
+    const sv_gemm *gemm = &layer->gemm;
+    if (!gemm->prepare)
+        return;
+    unsigned char *rows = (unsigned char *)buffer->rows + sv_operand_size(layer, begin);
+    gemm->prepare(rows, gemm->stride(layer->k), gemm->ranged ? buffer->range + begin : NULL, x + begin * ldx, ldx,
+                  layer->multiplier, end - begin, layer->k);
+}
+
+void sv_operand_prepare_activated(const sv_linear *layer, const sv_linear *from, const sv_operand_buffer *buffer, const void *x,
+                                  size_t begin, size_t end) {
     const size_t k = layer->k;
-    unsigned char *rows = (unsigned char *)buffer->rows + sv_operand_size(math, begin, k);
-    if (math->precision == SENVEC_PRECISION_INT8) {
-        const sv_gemm_int8 *gemm = &math->kernels.gemm_int8;
-        gemm->quantize(rows, gemm->stride(k), buffer->range + begin, x + begin * ldx, ldx, layer->multiplier, end - begin, k);
-    } else if (math->precision == SENVEC_PRECISION_BF16) {
-        const sv_gemm_bf16 *gemm = &math->kernels.gemm_bf16;
-        gemm->convert((uint16_t *)(void *)rows, gemm->stride(k), x + begin * ldx, ldx, end - begin, k);
-    }
-}
-
-/* The activation is part of the product. */
-static bool fuses_gelu(const sv_math *math, const sv_linear *layer) {
-    return math->precision == SENVEC_PRECISION_INT8 ? layer->fixed_point : math->activation == SV_ACTIVATION_GELU;
-}
-
-void sv_operand_prepare_activated(const sv_math *math, const sv_linear *layer, const sv_linear *from,
-                                  const sv_operand_buffer *buffer, const void *x, size_t begin, size_t end) {
     if (!from->fixed_point) {
-        sv_operand_prepare(math, layer, buffer, x, layer->k, begin, end);
+        sv_operand_prepare(layer, buffer, x, k, begin, end);
         return;
     }
-    assert(!layer->multiplier);
-    const sv_gemm_int8 *gemm = &math->kernels.gemm_int8;
-    const size_t k = layer->k;
-    gemm->quantize_gelu((unsigned char *)buffer->rows + sv_operand_size(math, begin, k), gemm->stride(k), buffer->range + begin,
-                        (const int16_t *)x + begin * k, k, from->gelu_exponent, end - begin, k);
+    assert(!layer->multiplier && layer->gemm.prepare_gelu);
+    layer->gemm.prepare_gelu((unsigned char *)buffer->rows + sv_operand_size(layer, begin), layer->gemm.stride(k),
+                             buffer->range + begin, (const int16_t *)x + begin * k, k, from->gelu_exponent, end - begin, k);
 }
 
-sv_operand sv_operand_of(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
-                         size_t ldx) {
-    switch (math->precision) {
-    case SENVEC_PRECISION_INT8:
-        return (sv_operand){buffer->rows, math->kernels.gemm_int8.stride(layer->k), buffer->range};
-    case SENVEC_PRECISION_BF16:
-        return (sv_operand){buffer->rows, math->kernels.gemm_bf16.stride(layer->k), NULL};
-    default:
+sv_operand sv_operand_of(const sv_linear *layer, const sv_operand_buffer *buffer, const float *x, size_t ldx) {
+    const sv_gemm *gemm = &layer->gemm;
+    if (!gemm->prepare)
         return (sv_operand){x, ldx, NULL};
-    }
+    return (sv_operand){buffer->rows, gemm->stride(layer->k), gemm->ranged ? buffer->range : NULL};
 }
 
 void sv_activate(const sv_kernels *kernels, sv_activation activation, float *x, size_t ldx, size_t rows, size_t n) {
@@ -210,74 +149,45 @@ void sv_activate(const sv_kernels *kernels, sv_activation activation, float *x, 
         }
 }
 
+/* What the product is asked for; an activation that it doesn't have follows it. */
+static sv_gemm_output output_of(const sv_math *math, const sv_linear *layer, sv_linear_output wanted) {
+    if (wanted == SV_LINEAR_ATTENTION && sv_math_precision(math)->attention.bf16)
+        return SV_GEMM_BF16;
+    if (wanted == SV_LINEAR_ACTIVATED && layer->fixed_point)
+        return SV_GEMM_GELU_FIXED;
+    if (wanted == SV_LINEAR_ACTIVATED && layer->gemm.gelu && math->activation == SV_ACTIVATION_GELU)
+        return SV_GEMM_GELU;
+    return SV_GEMM_FLOAT;
+}
+
 void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, size_t rows, size_t first, size_t last,
-                   sv_linear_output output, const float *residual, void *y, size_t ldy) {
+                   sv_linear_output wanted, const float *residual, void *y, size_t ldy) {
     if (first >= last)
         return;
-    const size_t k = layer->k, columns = sv_linear_columns(math);
-    const size_t panel = packed_size(math, columns, k);
-    assert(first % columns == 0 && last <= layer->n);
-    const void *packed = layer->packed + first / columns * panel;
-    const bool gelu = output == SV_LINEAR_ACTIVATED && fuses_gelu(math, layer);
-    const bool bf16 = output == SV_LINEAR_ATTENTION && sv_math_attention(math)->bf16;
-    float *c = (float *)y + first;
-    if (residual)
-        residual += first;
-    switch (math->precision) {
-    case SENVEC_PRECISION_INT8:
-        math->kernels.gemm_int8.run(&(sv_gemm_int8_args){
-            .a = x.rows,
-            .lda = x.ld,
-            .range = x.range,
-            .w = packed,
-            .panel = panel,
-            .w_scale = layer->scale + first,
-            .w_sum = layer->sum + first,
-            .bias = layer->bias + first,
-            .c = c,
-            .residual = residual,
-            .gelu = gelu ? (int16_t *)y + first : NULL,
-            .gelu_exponent = layer->gelu_exponent,
-            .bf16 = bf16 ? (uint16_t *)y + first : NULL,
-            .ldc = ldy,
-            .m = rows,
-            .n = last - first,
-            .k = k,
-        });
-        break;
-    case SENVEC_PRECISION_BF16:
-        math->kernels.gemm_bf16.run(&(sv_gemm_bf16_args){
-            .a = x.rows,
-            .lda = x.ld,
-            .w = packed,
-            .panel = panel,
-            .bias = layer->bias + first,
-            .c = c,
-            .residual = residual,
-            .bf16 = bf16 ? (uint16_t *)y + first : NULL,
-            .ldc = ldy,
-            .m = rows,
-            .n = last - first,
-            .k = k,
-            .gelu = gelu,
-        });
-        break;
-    default:
-        math->kernels.gemm_f32.run(&(sv_gemm_f32_args){
-            .a = x.rows,
-            .lda = x.ld,
-            .w = packed,
-            .panel = panel / sizeof(float),
-            .bias = layer->bias + first,
-            .c = c,
-            .residual = residual,
-            .ldc = ldy,
-            .m = rows,
-            .n = last - first,
-            .k = k,
-            .gelu = gelu,
-        });
-    }
-    if (output == SV_LINEAR_ACTIVATED && !gelu)
+    const sv_gemm *gemm = &layer->gemm;
+    const size_t panel = gemm->packed_size(gemm->nr, layer->k);
+    assert(first % gemm->nr == 0 && last <= layer->n);
+    const sv_gemm_output output = output_of(math, layer, wanted);
+    const size_t element = output == SV_GEMM_FLOAT || output == SV_GEMM_GELU ? sizeof(float) : sizeof(uint16_t);
+    void *c = (char *)y + first * element;
+    gemm->run(&(sv_gemm_args){
+        .a = x.rows,
+        .lda = x.ld,
+        .w = layer->packed + first / gemm->nr * panel,
+        .panel = panel,
+        .bias = layer->bias + first,
+        .residual = residual ? residual + first : NULL,
+        .c = c,
+        .ldc = ldy,
+        .m = rows,
+        .n = last - first,
+        .k = layer->k,
+        .output = output,
+        .range = x.range,
+        .w_scale = gemm->ranged ? layer->scale + first : NULL,
+        .w_sum = gemm->ranged ? layer->sum + first : NULL,
+        .gelu_exponent = layer->gelu_exponent,
+    });
+    if (wanted == SV_LINEAR_ACTIVATED && output == SV_GEMM_FLOAT)
         sv_activate(&math->kernels, math->activation, c, ldy, rows, last - first);
 }

@@ -1,7 +1,9 @@
-/* A linear layer y = x W' + b in the precision of its encoder: packing, the form its input takes, and the product.
+/* A linear layer y = x W' + b: packing, the form its input takes, and the product.
  *
- * The input of a product is an operand: the activations as the precision multiplies them. In fp32 that is the activations
- * themselves; in bf16 and int8 they are converted row by row, once for all layers and threads that read them. */
+ * Each layer has a product of its own, a record of kernels.h: in an encoder of one precision they are all the same, and where
+ * a layer can't be held in that precision, it has a wider one. The input of a product is an operand: the activations as the
+ * product reads them. In fp32 that is the activations themselves; in bf16 and int8 they are converted row by row, once for all
+ * threads that read them. */
 #ifndef SV_MODEL_LINEAR_H
 #define SV_MODEL_LINEAR_H
 
@@ -16,36 +18,31 @@ typedef struct sv_math {
     sv_activation activation;   /* between the layers of a feed-forward */
 } sv_math;
 
-/* Attention of that precision. */
-const sv_attention *sv_math_attention(const sv_math *math);
+/* The record of the precision: valid as long as `math`. */
+const sv_precision *sv_math_precision(const sv_math *math);
 
 typedef struct sv_linear {
-    const unsigned char *packed;           /* W (n, k) as the GEMM of the precision wants it */
+    sv_gemm gemm;                          /* what it was packed for */
+    const unsigned char *packed;           /* W (n, k) */
     const float *bias;                     /* (n) */
-    const float *scale, *sum, *multiplier; /* int8: (n), (n), (k) or NULL; see sv_gemm_int8_args and its `quantize` */
+    const float *scale, *sum, *multiplier; /* int8: (n), (n), (k) or NULL; see sv_gemm_args and `prepare` of sv_gemm */
     bool fixed_point;                      /* int8: GELU follows, and gives fixed point; scale, sum and bias are in its unit */
     unsigned gelu_exponent;                /* of that unit */
     size_t n, k;
 } sv_linear;
 
-/* Output columns that a product computes together; a share of the columns must begin at a multiple of it. */
-size_t sv_linear_columns(const sv_math *math);
-
-/* Rows that a panel of texts should have. */
-size_t sv_linear_panel_rows(const sv_math *math);
-
 /* Bytes that a layer takes when packed; a multiple of the cache line. */
-size_t sv_linear_size(const sv_math *math, size_t n, size_t k);
+size_t sv_linear_size(const sv_gemm *gemm, size_t n, size_t k);
 
 /* Packs W (n, k), row-major, and the bias into `block`, sv_linear_size bytes on a cache line; fp32 and bf16. Nothing of the
  * arguments is needed afterwards. */
-sv_linear sv_linear_pack(const sv_math *math, const float *w, const float *bias, size_t n, size_t k, void *block);
+sv_linear sv_linear_pack(const sv_gemm *gemm, const float *w, const float *bias, size_t n, size_t k, void *block);
 
 /* The same for int8. `filled`: `block` holds already what would be written into it, and is only read. */
-sv_linear sv_linear_pack_quantized(const sv_math *math, const sv_quantized_linear *from, bool filled, void *block);
+sv_linear sv_linear_pack_quantized(const sv_gemm *gemm, const sv_quantized_linear *from, bool filled, void *block);
 
-/* The columns [first, last) of a layer in fp32 or bf16 as a layer of their own. `first` is a multiple of sv_linear_columns. */
-sv_linear sv_linear_part(const sv_math *math, const sv_linear *layer, size_t first, size_t last);
+/* The columns [first, last) of a layer in fp32 or bf16 as a layer of their own. `first` is a multiple of gemm.nr. */
+sv_linear sv_linear_part(const sv_linear *layer, size_t first, size_t last);
 
 typedef struct sv_operand {
     const void *rows;
@@ -59,31 +56,30 @@ typedef struct sv_operand_buffer {
     sv_row_range *range;
 } sv_operand_buffer;
 
-/* Bytes of `rows` for `rows` rows of k columns. */
-size_t sv_operand_size(const sv_math *math, size_t rows, size_t k);
+/* Bytes of `rows` for `rows` rows that the layer reads; 0 in fp32. */
+size_t sv_operand_size(const sv_linear *layer, size_t rows);
 
 /* Converts the rows [begin, end) of x (.., layer->k), ldx floats from row to row, as an input of `layer`. */
-void sv_operand_prepare(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
-                        size_t ldx, size_t begin, size_t end);
+void sv_operand_prepare(const sv_linear *layer, const sv_operand_buffer *buffer, const float *x, size_t ldx, size_t begin,
+                        size_t end);
 
 /* sv_operand_prepare for a layer that reads what `from` gave with the activation. */
-void sv_operand_prepare_activated(const sv_math *math, const sv_linear *layer, const sv_linear *from,
-                                  const sv_operand_buffer *buffer, const void *x, size_t begin, size_t end);
+void sv_operand_prepare_activated(const sv_linear *layer, const sv_linear *from, const sv_operand_buffer *buffer, const void *x,
+                                  size_t begin, size_t end);
 
 /* The operand that was prepared from all rows of x. */
-sv_operand sv_operand_of(const sv_math *math, const sv_linear *layer, const sv_operand_buffer *buffer, const float *x,
-                         size_t ldx);
+sv_operand sv_operand_of(const sv_linear *layer, const sv_operand_buffer *buffer, const float *x, size_t ldx);
 
-/* What a product gives: float; with the activation on top, float too but for a layer in fixed point, whose output is int16
- * (kernels.h); or what attention reads, float or bfloat16. */
+/* What a layer gives: float; with the activation on top, float too but for a layer in fixed point, whose output is int16
+ * (kernels.h); or what attention of the precision reads, float or bfloat16. */
 typedef enum sv_linear_output { SV_LINEAR_FLOAT, SV_LINEAR_ACTIVATED, SV_LINEAR_ATTENTION } sv_linear_output;
 
 /* x (rows, n), ldx: each element becomes the activation of it. */
 void sv_activate(const sv_kernels *kernels, sv_activation activation, float *x, size_t ldx, size_t rows, size_t n);
 
-/* y (rows, n), ldy elements from row to row: its columns [first, last) get the layer's. `first` is a multiple of
- * sv_linear_columns. `residual` (rows, n), ldy, is added to float; NULL: none. */
+/* y (rows, n), ldy elements from row to row: its columns [first, last) get the layer's. `first` is a multiple of gemm.nr.
+ * `residual` (rows, n), ldy, is added to float; NULL: none. */
 void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, size_t rows, size_t first, size_t last,
-                   sv_linear_output output, const float *residual, void *y, size_t ldy);
+                   sv_linear_output wanted, const float *residual, void *y, size_t ldy);
 
 #endif

@@ -8,7 +8,7 @@
 enum { PROBE_N = 40, PROBE_K = 72 };
 
 /* A hash of a small layer as it is packed here: another tier, or another version of the packing, gives another one. */
-static senvec_status hash_of_form(const sv_math *math, const senvec_allocator *allocator, uint64_t *out, senvec_error *err) {
+static senvec_status hash_of_form(const sv_gemm *gemm, const senvec_allocator *allocator, uint64_t *out, senvec_error *err) {
     int8_t w[PROBE_N * PROBE_K];
     float vector[PROBE_K], exponent = 0;
     for (size_t i = 0; i < sizeof w; i++)
@@ -17,11 +17,11 @@ static senvec_status hash_of_form(const sv_math *math, const senvec_allocator *a
         vector[i] = 1 / (float)(i + 3);
     const sv_quantized_linear probe = {
         .w = w, .scale = vector, .bias = vector, .multiplier = vector, .exponent = &exponent, .n = PROBE_N, .k = PROBE_K};
-    const size_t size = sv_linear_size(math, PROBE_N, PROBE_K);
+    const size_t size = sv_linear_size(gemm, PROBE_N, PROBE_K);
     void *block;
     SENVEC_TRY(sv_alloc(allocator, size, 1, "a probe of the packing", &block, err));
     memset(block, 0, size);
-    sv_linear_pack_quantized(math, &probe, false, block);
+    sv_linear_pack_quantized(gemm, &probe, false, block);
     *out = sv_hash(0, block, size);
     sv_free(allocator, block, size, 1);
     return SENVEC_OK;
@@ -41,10 +41,10 @@ static uint64_t add_linear(uint64_t hash, const sv_quantized_linear *from) {
     return add_floats(hash, from->exponent, 1);
 }
 
-senvec_status sv_packed_key(const sv_math *math, const sv_quantized *quantized, size_t layers,
+senvec_status sv_packed_key(const sv_gemm *gemm, const sv_quantized *quantized, size_t layers,
                             const senvec_allocator *allocator, uint64_t key[2], senvec_error *err) {
     uint64_t form;
-    SENVEC_TRY(hash_of_form(math, allocator, &form, err));
+    SENVEC_TRY(hash_of_form(gemm, allocator, &form, err));
     for (uint64_t half = 0; half < 2; half++) {
         const uint64_t seeds[2] = {half, form};
         uint64_t hash = sv_hash(half, seeds, sizeof seeds);

@@ -1,7 +1,7 @@
 /* The linear layers of an encoder in int8: what calibration makes and what the int8 forward pass reads.
  *
  * A layer computes y = (x * multiplier) W' + b with W[c][i] = scale[c] * w[c][i], w in -127 .. 127; activations are quantised
- * at run time, each row by its own range (kernels.h, sv_gemm_int8). What smoothing took out of a weight column is in
+ * at run time, each row by its own range (kernels.h, sv_gemm). What smoothing took out of a weight column is in
  * `multiplier`, or was folded into the layer before it, so that the product stays that of the original layer up to
  * quantisation. */
 #ifndef SV_MODEL_QUANTIZED_H
@@ -18,7 +18,7 @@ typedef struct sv_quantized_linear {
     const float *scale;      /* (n) */
     const float *bias;       /* (n) */
     const float *multiplier; /* (k); NULL: all ones */
-    const float *exponent; /* (1): gelu_exponent of sv_gemm_int8_args, for `up`, or SV_QUANTIZED_FLOAT; NULL: no GELU follows */
+    const float *exponent;   /* (1): gelu_exponent of sv_gemm_args, for `up`, or SV_QUANTIZED_FLOAT; NULL: no GELU follows */
     size_t n, k;
 } sv_quantized_linear;
 

@@ -64,7 +64,7 @@ static void solve(problem *p, size_t threads) {
     sv_team *team = open_team(threads);
     sv_gptq gptq;
     senvec_error err;
-    assert_int_equal(sv_gptq_init(&gptq, K + 5, team, &kernels.gemm_f32, &sv_default_allocator, &err), SENVEC_OK);
+    assert_int_equal(sv_gptq_init(&gptq, K + 5, team, &kernels.fp32.gemm, &sv_default_allocator, &err), SENVEC_OK);
     sv_gptq_prepare(&gptq, p->x, ROWS, K);
     sv_gptq_round(&gptq, p->w, N, p->q, p->scale);
     sv_gptq_release(&gptq);

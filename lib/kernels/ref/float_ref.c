@@ -31,25 +31,31 @@ static void gelu_tanh_f32(float *x, size_t count) {
 
 /* ------------------------------------------------------------------- GEMM */
 
-static size_t gemm_packed_size(size_t n, size_t k) {
-    return (n + NR - 1) / NR * NR * k;
+static size_t gemm_stride(size_t k) {
+    return k;
 }
 
-static void gemm_pack(float *packed, const float *w, size_t ldw, size_t n, size_t k) {
+static size_t gemm_packed_size(size_t n, size_t k) {
+    return (n + NR - 1) / NR * NR * k * sizeof(float);
+}
+
+static void gemm_pack(void *packed, const void *from, size_t ldw, size_t n, size_t k) {
+    const float *w = from;
+    float *out = packed;
     for (size_t panel = 0; panel < n; panel += NR)
         for (size_t i = 0; i < k; i++)
             for (size_t j = 0; j < NR; j++)
-                *packed++ = panel + j < n ? w[(panel + j) * ldw + i] : 0.0f;
+                *out++ = panel + j < n ? w[(panel + j) * ldw + i] : 0.0f;
 }
 
-static void gemm_run(const sv_gemm_f32_args *g) {
-    assert(g->panel >= g->k * NR);
+static void gemm_run(const sv_gemm_args *g) {
+    assert(g->panel >= gemm_packed_size(NR, g->k));
     for (size_t first = 0; first < g->n; first += NR) {
-        const float *w = g->w + first / NR * g->panel; /* (k, NR) */
+        const float *w = (const float *)(const void *)((const char *)g->w + first / NR * g->panel); /* (k, NR) */
         const size_t columns = g->n - first < NR ? g->n - first : NR;
         for (size_t row = 0; row < g->m; row++) {
-            const float *a = g->a + row * g->lda;
-            float *c = g->c + row * g->ldc + first;
+            const float *a = (const float *)g->a + row * g->lda;
+            float *c = (float *)g->c + row * g->ldc + first;
             float sum[NR] = {0};
             if (g->accumulate)
                 memcpy(sum, c, columns * sizeof *c);
@@ -60,7 +66,7 @@ static void gemm_run(const sv_gemm_f32_args *g) {
                 float y = g->bias ? sum[j] + g->bias[first + j] : sum[j];
                 if (g->residual)
                     y += g->residual[row * g->ldc + first + j];
-                c[j] = g->gelu ? sv_gelu_ref(y) : y;
+                c[j] = g->output == SV_GEMM_GELU ? sv_gelu_ref(y) : y;
             }
         }
     }
@@ -132,16 +138,19 @@ static void layernorm(float *out, size_t ld_out, const float *x, size_t ldx, con
 
 const sv_kernels sv_kernels_ref = {
     .tier = "ref",
-    .gemm_f32 = {.name = "gemm_f32_ref_1x8",
-                 .mr = MR,
-                 .nr = NR,
-                 .panel_rows = 48,
-                 .packed_size = gemm_packed_size,
-                 .pack = gemm_pack,
-                 .run = gemm_run},
-    .attention_f32 = ATTENTION,
-    .attention_bf16 = ATTENTION,
-    .attention_int8 = ATTENTION,
+    .fp32 = {.gemm = {.name = "gemm_f32_ref_1x8",
+                      .mr = MR,
+                      .nr = NR,
+                      .panel_rows = 48,
+                      .element = sizeof(float),
+                      .gelu = true,
+                      .stride = gemm_stride,
+                      .packed_size = gemm_packed_size,
+                      .pack = gemm_pack,
+                      .run = gemm_run},
+             .attention = ATTENTION},
+    .bf16.attention = ATTENTION,
+    .int8.attention = ATTENTION,
     .layernorm_f32 = layernorm,
     .gelu_f32 = gelu_f32,
     .gelu_tanh_f32 = gelu_tanh_f32,

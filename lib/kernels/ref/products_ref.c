@@ -53,7 +53,8 @@ static size_t int8_packed_size(size_t n, size_t k) {
 }
 
 /* packed [ceil(n / NR)][k][NR] */
-static void int8_pack(void *packed, const int8_t *w, size_t ldw, size_t n, size_t k) {
+static void int8_pack(void *packed, const void *from, size_t ldw, size_t n, size_t k) {
+    const int8_t *w = from;
     int8_t *out = packed;
     for (size_t panel = 0; panel < n; panel += NR)
         for (size_t i = 0; i < k; i++)
@@ -107,7 +108,7 @@ static void quantize_gelu(void *out, size_t ld_out, sv_row_range *range, const i
     }
 }
 
-static void int8_run(const sv_gemm_int8_args *g) {
+static void int8_run(const sv_gemm_args *g) {
     assert(g->k <= SV_GEMM_INT8_MAX_K && g->panel >= g->k * NR && g->lda >= int8_stride(g->k));
     for (size_t first = 0; first < g->n; first += NR) {
         const int8_t *w = (const int8_t *)g->w + first / NR * g->panel; /* (k, NR) */
@@ -122,26 +123,28 @@ static void int8_run(const sv_gemm_int8_args *g) {
                 const size_t c = first + j;
                 const float offset = fmaf(g->range[row].low, g->w_sum[c], g->bias[c]);
                 const float y = fmaf((float)sum[j] * g->w_scale[c], g->range[row].scale, offset);
-                if (g->gelu)
-                    g->gelu[row * g->ldc + c] = gelu_int8(to_int16(y), g->gelu_exponent);
+                const size_t at = row * g->ldc + c;
+                if (g->output == SV_GEMM_GELU_FIXED)
+                    ((int16_t *)g->c)[at] = gelu_int8(to_int16(y), g->gelu_exponent);
                 else
-                    g->c[row * g->ldc + c] = g->residual ? y + g->residual[row * g->ldc + c] : y;
+                    ((float *)g->c)[at] = g->residual ? y + g->residual[at] : y;
             }
         }
     }
 }
 
-const sv_gemm_int8 sv_gemm_int8_ref = {
+const sv_gemm sv_gemm_int8_ref = {
     .name = "gemm_int8_ref_1x8",
     .mr = 1,
     .nr = NR,
     .panel_rows = 48,
     .element = 1,
+    .ranged = true,
     .stride = int8_stride,
     .packed_size = int8_packed_size,
     .pack = int8_pack,
-    .quantize = quantize,
-    .quantize_gelu = quantize_gelu,
+    .prepare = quantize,
+    .prepare_gelu = quantize_gelu,
     .run = int8_run,
 };
 
@@ -181,7 +184,8 @@ static size_t bf16_packed_size(size_t n, size_t k) {
 }
 
 /* packed [ceil(n / NR)][k, rounded up to even][NR] */
-static void bf16_pack(void *packed, const float *w, size_t ldw, size_t n, size_t k) {
+static void bf16_pack(void *packed, const void *from, size_t ldw, size_t n, size_t k) {
+    const float *w = from;
     uint16_t *out = packed;
     for (size_t panel = 0; panel < n; panel += NR)
         for (size_t i = 0; i < round_up(k, 2); i++)
@@ -189,44 +193,50 @@ static void bf16_pack(void *packed, const float *w, size_t ldw, size_t n, size_t
                 *out++ = panel + j < n && i < k ? to_bf16(w[(panel + j) * ldw + i]) : 0;
 }
 
-static void bf16_convert(uint16_t *out, size_t ld_out, const float *x, size_t ldx, size_t rows, size_t k) {
-    assert(ld_out >= bf16_stride(k));
+static void bf16_convert(void *to, size_t ld_out, sv_row_range *range, const float *x, size_t ldx, const float *multiplier,
+                         size_t rows, size_t k) {
+    assert(ld_out >= bf16_stride(k) && !range && !multiplier);
+    (void)range;
+    (void)multiplier;
+    uint16_t *out = to;
     for (size_t row = 0; row < rows; row++)
         for (size_t i = 0; i < bf16_stride(k); i++)
             out[row * ld_out + i] = i < k ? to_bf16(x[row * ldx + i]) : 0;
 }
 
-static void bf16_run(const sv_gemm_bf16_args *g) {
+static void bf16_run(const sv_gemm_args *g) {
     assert(g->panel >= bf16_packed_size(NR, g->k) && g->lda >= bf16_stride(g->k));
     for (size_t first = 0; first < g->n; first += NR) {
         const uint16_t *w = (const uint16_t *)((const char *)g->w + first / NR * g->panel); /* (k, NR) */
         const size_t columns = g->n - first < NR ? g->n - first : NR;
         for (size_t row = 0; row < g->m; row++) {
-            const uint16_t *a = g->a + row * g->lda;
+            const uint16_t *a = (const uint16_t *)g->a + row * g->lda;
             for (size_t j = 0; j < columns; j++) {
                 float sum = 0.0f;
                 for (size_t i = 0; i < g->k; i += 2)
                     for (size_t odd = 2; odd-- > 0;)
                         sum = flush(fmaf(to_float(a[i + odd]), to_float(w[(i + odd) * NR + j]), sum));
-                float *c = g->c + row * g->ldc + first + j;
+                float *c = (float *)g->c + row * g->ldc + first + j;
                 *c = sum + g->bias[first + j];
                 if (g->residual)
                     *c += g->residual[row * g->ldc + first + j];
-                if (g->gelu)
+                if (g->output == SV_GEMM_GELU)
                     *c = sv_gelu_ref(*c);
             }
         }
     }
 }
 
-const sv_gemm_bf16 sv_gemm_bf16_ref = {
+const sv_gemm sv_gemm_bf16_ref = {
     .name = "gemm_bf16_ref_1x8",
     .mr = 1,
     .nr = NR,
     .panel_rows = 48,
+    .element = sizeof(uint16_t),
+    .gelu = true,
     .stride = bf16_stride,
     .packed_size = bf16_packed_size,
     .pack = bf16_pack,
-    .convert = bf16_convert,
+    .prepare = bf16_convert,
     .run = bf16_run,
 };

@@ -40,14 +40,19 @@ static inline void convert_line(void *out, const float *x, size_t count) {
     _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(v[1], v[0]));
 }
 
-static void convert(uint16_t *out, size_t ld_out, const float *x, size_t ldx, size_t rows, size_t k) {
-    assert(ld_out >= stride(k));
+static void convert(void *to, size_t ld_out, sv_row_range *range, const float *x, size_t ldx, const float *multiplier,
+                    size_t rows, size_t k) {
+    assert(ld_out >= stride(k) && !range && !multiplier);
+    (void)range;
+    (void)multiplier;
+    uint16_t *out = to;
     for (size_t row = 0; row < rows; row++)
         for (size_t i = 0; i < k; i += LINE)
             convert_line(out + row * ld_out + i, x + row * ldx + i, smaller(k - i, LINE));
 }
 
-static void pack(void *packed, const float *w, size_t ldw, size_t n, size_t k) {
+static void pack(void *packed, const void *from, size_t ldw, size_t n, size_t k) {
+    const float *w = from;
     const size_t steps = steps_of(k);
     uint32_t *out = packed; /* a pair each */
     for (size_t first = 0; first < n; first += NR, out += steps * NR)
@@ -61,8 +66,8 @@ static void pack(void *packed, const float *w, size_t ldw, size_t n, size_t k) {
             }
 }
 
-ALWAYS_INLINE void finish_as(const sv_gemm_bf16_args *g, size_t row, size_t rows, size_t column, const float *sums,
-                             const bool whole, const output kind) {
+ALWAYS_INLINE void finish_as(const sv_gemm_args *g, size_t row, size_t rows, size_t column, const float *sums, const bool whole,
+                             const output kind) {
     const size_t columns = whole ? NR : g->n - column;
     vf bias[2];
     load_row(bias, g->bias + column, 2, columns);
@@ -79,13 +84,13 @@ ALWAYS_INLINE void finish_as(const sv_gemm_bf16_args *g, size_t row, size_t rows
             add_row(y, g->residual + at, 2, columns);
         if (kind == BFLOATS) {
             const __m512i line = (__m512i)_mm512_cvtne2ps_pbh(y[1], y[0]);
-            memcpy(g->bf16 + at, &line, columns * sizeof *g->bf16);
+            memcpy((uint16_t *)g->c + at, &line, columns * sizeof(uint16_t));
         } else
-            store_row(g->c + at, y, 2, columns);
+            store_row((float *)g->c + at, y, 2, columns);
     }
 }
 
-ALWAYS_INLINE void finish_kind(const sv_gemm_bf16_args *g, size_t row, size_t rows, size_t column, const float *sums,
+ALWAYS_INLINE void finish_kind(const sv_gemm_args *g, size_t row, size_t rows, size_t column, const float *sums,
                                const output kind) {
     if (g->n - column < NR)
         finish_as(g, row, rows, column, sums, false, kind);
@@ -94,10 +99,10 @@ ALWAYS_INLINE void finish_kind(const sv_gemm_bf16_args *g, size_t row, size_t ro
 }
 
 /* C's rows from `row` and columns from `column` on, of the `sums` (rows, NR). */
-static void finish(const sv_gemm_bf16_args *g, size_t row, size_t rows, size_t column, const float *sums) {
-    if (g->gelu)
+static void finish(const sv_gemm_args *g, size_t row, size_t rows, size_t column, const float *sums) {
+    if (g->output == SV_GEMM_GELU)
         finish_kind(g, row, rows, column, sums, GELU);
-    else if (g->bf16)
+    else if (g->output == SV_GEMM_BF16)
         finish_kind(g, row, rows, column, sums, BFLOATS);
     else if (g->residual)
         finish_kind(g, row, rows, column, sums, SUMS);
@@ -107,8 +112,8 @@ static void finish(const sv_gemm_bf16_args *g, size_t row, size_t rows, size_t c
 
 #define BF16_RECORD(tile_name, rows)                                                                                           \
     {                                                                                                                          \
-        .name = tile_name, .mr = MR, .nr = NR, .panel_rows = rows, .stride = stride, .packed_size = packed_size, .pack = pack, \
-        .convert = convert, .run = run                                                                                         \
+        .name = tile_name, .mr = MR, .nr = NR, .panel_rows = rows, .element = sizeof(uint16_t), .gelu = true,                  \
+        .stride = stride, .packed_size = packed_size, .pack = pack, .prepare = convert, .run = run                             \
     }
 
 #endif

@@ -16,7 +16,7 @@
 /* A tile whose sums wait for their epilogue. */
 typedef struct waiting {
     _Alignas(64) float sums[MR * NR];
-    const sv_gemm_bf16_args *args;
+    const sv_gemm_args *args;
     size_t row, rows, column;
     size_t done; /* rows */
 } waiting;
@@ -39,9 +39,9 @@ static void run_tile(const void *context, const tile_args *t, size_t row, size_t
     last->done = 0;
 }
 
-static void run(const sv_gemm_bf16_args *g) {
+static void run(const sv_gemm_args *g) {
     assert(g->panel >= packed_size(NR, g->k) && g->lda >= stride(g->k));
-    const product p = {(const char *)g->a, g->lda * sizeof *g->a, g->w, g->panel, g->m, g->n, (2 * g->k + K_STEP - 1) / K_STEP};
+    const product p = {g->a, g->lda * sizeof(uint16_t), g->w, g->panel, g->m, g->n, (2 * g->k + K_STEP - 1) / K_STEP};
     waiting last;
     last.args = g;
     last.row = last.rows = last.column = last.done = 0;
@@ -49,4 +49,4 @@ static void run(const sv_gemm_bf16_args *g) {
     finish_until(&last, last.rows);
 }
 
-const sv_gemm_bf16 RECORD = BF16_RECORD("gemm_bf16_amx_32x32", 128);
+const sv_gemm RECORD = BF16_RECORD("gemm_bf16_amx_32x32", 128);

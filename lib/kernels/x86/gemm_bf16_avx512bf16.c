@@ -13,17 +13,17 @@
 #endif
 
 static void run_tile(const void *args, tile_args *t, size_t row, size_t rows, size_t column) {
-    const sv_gemm_bf16_args *g = args;
+    const sv_gemm_args *g = args;
     _Alignas(64) float sums[MR * NR];
     t->end = sums;
     wide[rows - 1](t);
     finish(g, row, rows, column, sums);
 }
 
-static void run(const sv_gemm_bf16_args *g) {
+static void run(const sv_gemm_args *g) {
     assert(g->panel >= packed_size(NR, g->k) && g->lda >= stride(g->k));
-    const product p = {(const char *)g->a, g->lda * sizeof *g->a, g->w, g->panel, g->m, g->n, (g->k + 1) / 2};
+    const product p = {g->a, g->lda * sizeof(uint16_t), g->w, g->panel, g->m, g->n, (g->k + 1) / 2};
     multiply(&p, run_tile, g);
 }
 
-const sv_gemm_bf16 RECORD = BF16_RECORD("gemm_bf16_avx512bf16_14x32", 48);
+const sv_gemm RECORD = BF16_RECORD("gemm_bf16_avx512bf16_14x32", 48);

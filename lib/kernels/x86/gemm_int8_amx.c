@@ -57,7 +57,7 @@ static void run_tile(const void *context, const tile_args *t, size_t row, size_t
     wait_for_epilogue(e, vectors, row, rows, column);
 }
 
-static void run(const sv_gemm_int8_args *g) {
+static void run(const sv_gemm_args *g) {
     assert(g->k <= SV_GEMM_INT8_MAX_K && g->panel >= packed_size(NR, g->k) && g->lda >= int8_stride(g->k));
     const product p = {g->a, g->lda, g->w, g->panel, g->m, g->n, (g->k + K_STEP - 1) / K_STEP};
     waiting_tile last;
@@ -67,4 +67,4 @@ static void run(const sv_gemm_int8_args *g) {
     finish(&last, e.kind);
 }
 
-const sv_gemm_int8 RECORD = INT8_RECORD("gemm_int8_amx_32x32", 128);
+const sv_gemm RECORD = INT8_RECORD("gemm_int8_amx_32x32", 128);

@@ -128,7 +128,7 @@ static void run_tile(const void *context, tile_args *t, size_t row, size_t rows,
     wait_for_epilogue(e, vectors, row, rows, column);
 }
 
-static void run(const sv_gemm_int8_args *g) {
+static void run(const sv_gemm_args *g) {
     assert(g->k <= SV_GEMM_INT8_MAX_K && g->panel >= packed_size(NR, g->k) && g->lda >= int8_stride(g->k));
     const product p = {g->a, g->lda, g->w, g->panel, g->m, g->n, (g->k + UNIT - 1) / UNIT};
     waiting_tile last;
@@ -138,4 +138,4 @@ static void run(const sv_gemm_int8_args *g) {
     finish(&last, e.kind);
 }
 
-const sv_gemm_int8 RECORD = INT8_RECORD("gemm_int8_avx512vnni_14x32", 48);
+const sv_gemm RECORD = INT8_RECORD("gemm_int8_avx512vnni_14x32", 48);

@@ -27,8 +27,8 @@ typedef struct panel_vectors {
     size_t column;      /* the panel's first */
 } panel_vectors;
 
-static output output_of(const sv_gemm_int8_args *g) {
-    return g->gelu ? GELU : g->bf16 ? BFLOATS : g->residual ? SUMS : FLOATS;
+static output output_of(const sv_gemm_args *g) {
+    return g->output == SV_GEMM_GELU_FIXED ? GELU : g->output == SV_GEMM_BF16 ? BFLOATS : g->residual ? SUMS : FLOATS;
 }
 
 /* Only on a CPU with AVX-512 BF16, which this file can't take for granted. */
@@ -76,7 +76,7 @@ static void finish(waiting_tile *tile, output kind) {
 
 /* One product's. */
 typedef struct epilogue {
-    const sv_gemm_int8_args *args;
+    const sv_gemm_args *args;
     char *c;
     size_t element; /* bytes of one of C */
     output kind;
@@ -84,18 +84,18 @@ typedef struct epilogue {
     panel_vectors *vectors; /* of two panels: a tile waits for its epilogue while the next panel begins */
 } epilogue;
 
-static epilogue epilogue_of(const sv_gemm_int8_args *g, waiting_tile *last, panel_vectors vectors[2]) {
+static epilogue epilogue_of(const sv_gemm_args *g, waiting_tile *last, panel_vectors vectors[2]) {
     epilogue e = {.args = g, .kind = output_of(g), .last = last, .vectors = vectors};
     vectors[0] = vectors[1] = (panel_vectors){.column = SIZE_MAX};
     last->vectors = vectors;
-    for (size_t i = 0; g->gelu && i < 2; i++) {
+    for (size_t i = 0; e.kind == GELU && i < 2; i++) {
         vectors[i].gelu = gelu_constants_of(g->gelu_exponent);
         vectors[i].up = vs_set((int16_t)vectors[i].gelu.up);
         vectors[i].down = vs_set((int16_t)vectors[i].gelu.down);
         vectors[i].order = pack_order();
     }
-    e.c = e.kind == GELU ? (char *)g->gelu : e.kind == BFLOATS ? (char *)g->bf16 : (char *)g->c;
-    e.element = e.kind == FLOATS || e.kind == SUMS ? sizeof *g->c : sizeof *g->bf16;
+    e.c = g->c;
+    e.element = e.kind == FLOATS || e.kind == SUMS ? sizeof(float) : sizeof(int16_t);
     last->rows = last->columns = 0;
     last->residual = e.kind == SUMS ? (intptr_t)g->residual - (intptr_t)g->c : 0;
     last->ldc = g->ldc * e.element;
@@ -104,7 +104,7 @@ static epilogue epilogue_of(const sv_gemm_int8_args *g, waiting_tile *last, pane
 
 /* Those of the panel that begins with `column`: what the tile that waits reads stays as it is. */
 static const panel_vectors *vectors_of(const epilogue *e, size_t column) {
-    const sv_gemm_int8_args *g = e->args;
+    const sv_gemm_args *g = e->args;
     const panel_vectors *waiting = e->last->vectors;
     if (waiting->column == column)
         return waiting;

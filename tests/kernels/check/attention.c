@@ -329,29 +329,29 @@ static void test_subject(const subject *s) {
 }
 
 void test_attention_f32(const sv_kernels *kernels) {
-    test_subject(&(subject){kernels->tier, "attention_f32", &kernels->attention_f32, kernels->gemm_f32.nr, 0, false});
+    test_subject(&(subject){kernels->tier, "attention_f32", &kernels->fp32.attention, kernels->fp32.gemm.nr, 0, false});
 }
 
 /* Where it is the same function as attention_f32 there is nothing to test. */
 static bool has_bf16(const sv_kernels *kernels) {
-    return kernels->attention_bf16.run != kernels->attention_f32.run;
+    return kernels->bf16.attention.run != kernels->fp32.attention.run;
 }
 
 void test_attention_bf16(const sv_kernels *kernels) {
     if (has_bf16(kernels))
-        test_subject(&(subject){kernels->tier, "attention_bf16", &kernels->attention_bf16, kernels->gemm_bf16.nr,
+        test_subject(&(subject){kernels->tier, "attention_bf16", &kernels->bf16.attention, kernels->bf16.gemm.nr,
                                 0x1p-9 + 0x1p-12, false});
 }
 
 static bool has_int8(const sv_kernels *kernels) {
-    return kernels->attention_int8.run != kernels->attention_bf16.run &&
-           kernels->attention_int8.run != kernels->attention_f32.run;
+    return kernels->int8.attention.run != kernels->bf16.attention.run &&
+           kernels->int8.attention.run != kernels->fp32.attention.run;
 }
 
 void test_attention_int8(const sv_kernels *kernels) {
     if (has_int8(kernels))
         test_subject(
-            &(subject){kernels->tier, "attention_int8", &kernels->attention_int8, kernels->gemm_int8.nr, 0x1p-6, true});
+            &(subject){kernels->tier, "attention_int8", &kernels->int8.attention, kernels->int8.gemm.nr, 0x1p-6, true});
 }
 
 /* ----------------------------------------------------------------- bench */
@@ -402,20 +402,20 @@ static void bench_subject(const sv_attention *attention, double peak_gmacs) {
         char name[80];
         snprintf(name, sizeof name, "12 heads of 32, n=%zu", ns[i]);
         bench_print(name, time_attention(attention, ns[i], 30), 2.0 * (double)(ns[i] * ns[i] * 384), peak_gmacs,
-                    time_attention(&check_ref()->attention_f32, ns[i], 10));
+                    time_attention(&check_ref()->fp32.attention, ns[i], 10));
     }
 }
 
 void bench_attention_f32(const sv_kernels *kernels, double peak_gmacs) {
-    bench_subject(&kernels->attention_f32, peak_gmacs);
+    bench_subject(&kernels->fp32.attention, peak_gmacs);
 }
 
 void bench_attention_bf16(const sv_kernels *kernels, double peak_gmacs) {
     if (has_bf16(kernels))
-        bench_subject(&kernels->attention_bf16, peak_gmacs);
+        bench_subject(&kernels->bf16.attention, peak_gmacs);
 }
 
 void bench_attention_int8(const sv_kernels *kernels, double peak_gmacs) {
     if (has_int8(kernels))
-        bench_subject(&kernels->attention_int8, peak_gmacs);
+        bench_subject(&kernels->int8.attention, peak_gmacs);
 }

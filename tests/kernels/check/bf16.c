@@ -1,5 +1,5 @@
-/* gemm_bf16: convert, pack and run. `convert` has the same bits on every tier; sums are judged by an oracle in double, since
- * processors differ in how a pair of products is rounded. */
+/* bf16's product: prepare, pack and run. `prepare` has the same bits on every tier; sums are judged by an oracle in double,
+ * since processors differ in how a pair of products is rounded. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static problem problem_open(const sv_kernels *kernels, size_t m, size_t n, size_
     };
     q.residual = matrix_open(m, n, q.ldc);
     q.with_residual = !q.gelu && random_below(2);
-    q.to_bf16 = !q.with_residual && !q.gelu && kernels->attention_bf16.bf16 && random_below(2);
+    q.to_bf16 = !q.with_residual && !q.gelu && kernels->bf16.attention.bf16 && random_below(2);
     matrix_fill(&q.x, p);
     matrix_fill(&q.w, p);
     matrix_fill(&q.bias, p);
@@ -44,15 +44,15 @@ static void problem_close(problem *q) {
     matrix_close(&q->residual);
 }
 
-static matrix convert(const sv_gemm_bf16 *g, const problem *q) {
+static matrix convert(const sv_gemm *g, const problem *q) {
     const size_t stride = g->stride(q->k);
     matrix a = matrix_open_typed(sizeof(uint16_t), q->m, stride, stride + q->gap * 32, true);
-    g->convert(a.u16, a.ld, q->x.at, q->x.ld, q->m, q->k);
+    g->prepare(a.u16, a.ld, NULL, q->x.at, q->x.ld, NULL, q->m, q->k);
     matrix_check_canaries(&a, "A");
     return a;
 }
 
-static matrix pack(const sv_gemm_bf16 *g, const problem *q) {
+static matrix pack(const sv_gemm *g, const problem *q) {
     const size_t bytes = g->packed_size(q->n, q->k);
     matrix packed = matrix_open_typed(1, 1, bytes, bytes, true);
     g->pack(packed.u8, q->w.at, q->w.ld, q->n, q->k);
@@ -60,22 +60,22 @@ static matrix pack(const sv_gemm_bf16 *g, const problem *q) {
     return packed;
 }
 
-static sv_gemm_bf16_args whole(const sv_gemm_bf16 *g, const problem *q, const matrix *a, const matrix *packed,
-                               const matrix *c) {
-    return (sv_gemm_bf16_args){
+static sv_gemm_args whole(const sv_gemm *g, const problem *q, const matrix *a, const matrix *packed, const matrix *c) {
+    return (sv_gemm_args){
         .a = a->u16,
         .lda = a->ld,
         .w = packed->u8,
         .panel = g->packed_size(g->nr, q->k),
         .bias = q->bias.at,
         .residual = q->with_residual ? q->residual.at : NULL,
-        .c = q->to_bf16 ? NULL : c->at,
-        .bf16 = q->to_bf16 ? c->u16 : NULL,
+        .c = c->u8,
         .ldc = c->ld,
         .m = q->m,
         .n = q->n,
         .k = q->k,
-        .gelu = q->gelu,
+        .output = q->gelu      ? SV_GEMM_GELU
+                  : q->to_bf16 ? SV_GEMM_BF16
+                               : SV_GEMM_FLOAT,
     };
 }
 
@@ -84,18 +84,15 @@ static matrix c_open(const problem *q) {
 }
 
 /* C by rows alone and by single panels. */
-static matrix run_in_pieces(const sv_gemm_bf16 *g, const problem *q, const matrix *a, const matrix *packed) {
+static matrix run_in_pieces(const sv_gemm *g, const problem *q, const matrix *a, const matrix *packed) {
     matrix c = c_open(q);
     for (size_t row = 0; row < q->m; row++)
         for (size_t column = 0; column < q->n; column += g->nr) {
-            sv_gemm_bf16_args args = whole(g, q, a, packed, &c);
-            args.a += row * args.lda;
+            sv_gemm_args args = whole(g, q, a, packed, &c);
+            args.a = a->u16 + row * args.lda;
             args.w = packed->u8 + column / g->nr * args.panel;
             args.bias += column;
-            if (q->to_bf16)
-                args.bf16 += row * args.ldc + column;
-            else
-                args.c += row * args.ldc + column;
+            args.c = c.u8 + (row * args.ldc + column) * c.element;
             if (args.residual)
                 args.residual += row * args.ldc + column;
             args.m = 1;
@@ -149,12 +146,12 @@ static void check_oracle(const problem *q, const matrix *c) {
 }
 
 static void test_problem(const sv_kernels *kernels, const problem *q, const char *label) {
-    const sv_gemm_bf16 *g = &kernels->gemm_bf16;
+    const sv_gemm *g = &kernels->bf16.gemm;
     check_begin("%s %s m=%zu n=%zu k=%zu ldc=%zu%s%s%s %s", kernels->tier, g->name, q->m, q->n, q->k, q->ldc,
                 q->gelu ? " gelu" : "", q->with_residual ? " residual" : "", q->to_bf16 ? " to bf16" : "", label);
     matrix packed = pack(g, q), a = convert(g, q), c = c_open(q);
     check_converted(q, &a);
-    const sv_gemm_bf16_args args = whole(g, q, &a, &packed, &c);
+    const sv_gemm_args args = whole(g, q, &a, &packed, &c);
     g->run(&args);
     matrix_check_canaries(&c, "C");
     check_oracle(q, &c);
@@ -173,9 +170,9 @@ static void test_shape(const sv_kernels *kernels, size_t m, size_t n, size_t k, 
 }
 
 void test_bf16(const sv_kernels *kernels) {
-    if (!kernels->gemm_bf16.name)
+    if (!kernels->bf16.gemm.name)
         return;
-    const size_t mr = kernels->gemm_bf16.mr, nr = kernels->gemm_bf16.nr;
+    const size_t mr = kernels->bf16.gemm.mr, nr = kernels->bf16.gemm.nr;
     const size_t ms[] = {0, 1, 2, mr > 1 ? mr - 1 : 3, mr, mr + 1, 2 * mr + 1, 23};
     const size_t ns[] = {0, 1, nr / 2 - 1, nr / 2, nr / 2 + 1, nr - 1, nr, nr + 1, 2 * nr + nr / 2};
     const size_t ks[] = {0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 257, 301};
@@ -204,7 +201,7 @@ void test_bf16(const sv_kernels *kernels) {
 /* ----------------------------------------------------------------- bench */
 
 typedef struct bf16_product {
-    const sv_gemm_bf16 *gemm;
+    const sv_gemm *gemm;
     uint16_t *a;     /* (BENCH_ROWS, BENCH_INNER) */
     float *bias, *c; /* (BENCH_INNER), (BENCH_ROWS, BENCH_INNER) */
     void *packed[BENCH_LAYERS][BENCH_SHAPES];
@@ -213,20 +210,20 @@ typedef struct bf16_product {
 static void run_product(void *context, size_t layer, size_t shape, size_t m) {
     const bf16_product *p = context;
     const bench_shape *s = &bench_shapes[shape];
-    p->gemm->run(&(sv_gemm_bf16_args){.a = p->a,
-                                      .lda = p->gemm->stride(s->k),
-                                      .w = p->packed[layer][shape],
-                                      .panel = p->gemm->packed_size(p->gemm->nr, s->k),
-                                      .bias = p->bias,
-                                      .c = p->c,
-                                      .ldc = s->n,
-                                      .m = m,
-                                      .n = s->n,
-                                      .k = s->k,
-                                      .gelu = s->gelu});
+    p->gemm->run(&(sv_gemm_args){.a = p->a,
+                                 .lda = p->gemm->stride(s->k),
+                                 .w = p->packed[layer][shape],
+                                 .panel = p->gemm->packed_size(p->gemm->nr, s->k),
+                                 .bias = p->bias,
+                                 .c = p->c,
+                                 .ldc = s->n,
+                                 .m = m,
+                                 .n = s->n,
+                                 .k = s->k,
+                                 .output = s->gelu ? SV_GEMM_GELU : SV_GEMM_FLOAT});
 }
 
-static bf16_product product_open(const sv_gemm_bf16 *g) {
+static bf16_product product_open(const sv_gemm *g) {
     const size_t rows = BENCH_ROWS, inner = BENCH_INNER;
     bf16_product p = {.gemm = g,
                       .a = bench_alloc(rows * inner * sizeof *p.a),
@@ -239,7 +236,7 @@ static bf16_product product_open(const sv_gemm_bf16 *g) {
         p.c[i] = random_float(RANDOM);
     for (size_t i = 0; i < inner; i++)
         p.bias[i] = random_float(RANDOM);
-    g->convert(p.a, g->stride(inner), p.c, inner, rows, inner);
+    g->prepare(p.a, g->stride(inner), NULL, p.c, inner, NULL, rows, inner);
     for (size_t layer = 0; layer < BENCH_LAYERS; layer++)
         for (size_t i = 0; i < BENCH_SHAPES; i++) {
             const size_t n = bench_shapes[i].n, k = bench_shapes[i].k;
@@ -260,10 +257,10 @@ static void product_close(bf16_product *p) {
 }
 
 void bench_bf16(const sv_kernels *kernels, double peak_gmacs) {
-    if (!kernels->gemm_bf16.name)
+    if (!kernels->bf16.gemm.name)
         return;
     const size_t ms[] = {12, 48, 96, 256};
-    bf16_product p = product_open(&kernels->gemm_bf16), ref = product_open(&check_ref()->gemm_bf16);
+    bf16_product p = product_open(&kernels->bf16.gemm), ref = product_open(&check_ref()->bf16.gemm);
     const bench_product both[2] = {{&p, run_product}, {&ref, run_product}};
     bench_linear(&both[kernels == check_ref()], &both[1], ms, sizeof ms / sizeof *ms, peak_gmacs);
     product_close(&p);

@@ -147,10 +147,10 @@ static void append(char *list, size_t size, const char *name) {
 #if defined(CHECK_EMULATED)
 /* The program that tests what is compiled against an emulation of its instructions, as two tiers. */
 extern const sv_kernels sv_kernels_avx512_emulated;
-extern const sv_gemm_int8 sv_gemm_int8_avx512vnni_emulated;
-extern const sv_gemm_bf16 sv_gemm_bf16_avx512bf16_emulated;
-extern const sv_gemm_int8 sv_gemm_int8_amx_emulated;
-extern const sv_gemm_bf16 sv_gemm_bf16_amx_emulated;
+extern const sv_gemm sv_gemm_int8_avx512vnni_emulated;
+extern const sv_gemm sv_gemm_bf16_avx512bf16_emulated;
+extern const sv_gemm sv_gemm_int8_amx_emulated;
+extern const sv_gemm sv_gemm_bf16_amx_emulated;
 extern const sv_attention sv_attention_bf16_amx_emulated;
 extern const sv_attention sv_attention_bf16_avx512bf16_emulated;
 extern const sv_attention sv_attention_int8_avx512vnni_emulated;
@@ -158,16 +158,16 @@ extern const sv_attention sv_attention_int8_avx512vnni_emulated;
 static void run_all(const options *o, char *ran, char *skipped, size_t size) {
     (void)skipped;
     sv_kernels kernels = sv_kernels_avx512_emulated;
-    kernels.gemm_int8 = sv_gemm_int8_avx512vnni_emulated;
-    kernels.gemm_bf16 = sv_gemm_bf16_avx512bf16_emulated;
-    kernels.attention_bf16 = sv_attention_bf16_avx512bf16_emulated;
-    kernels.attention_int8 = sv_attention_int8_avx512vnni_emulated;
+    kernels.int8.gemm = sv_gemm_int8_avx512vnni_emulated;
+    kernels.bf16.gemm = sv_gemm_bf16_avx512bf16_emulated;
+    kernels.bf16.attention = sv_attention_bf16_avx512bf16_emulated;
+    kernels.int8.attention = sv_attention_int8_avx512vnni_emulated;
     run_table(&kernels, 0, o);
     append(ran, size, kernels.tier);
     kernels.tier = "amx";
-    kernels.gemm_int8 = sv_gemm_int8_amx_emulated;
-    kernels.gemm_bf16 = sv_gemm_bf16_amx_emulated;
-    kernels.attention_bf16 = sv_attention_bf16_amx_emulated;
+    kernels.int8.gemm = sv_gemm_int8_amx_emulated;
+    kernels.bf16.gemm = sv_gemm_bf16_amx_emulated;
+    kernels.bf16.attention = sv_attention_bf16_amx_emulated;
     run_table(&kernels, 0, o);
     append(ran, size, kernels.tier);
 }

@@ -1,4 +1,4 @@
-/* gemm_f32: pack and run.
+/* fp32's product: pack and run.
  *
  * The sum of an output is one chain of fused multiply-adds in one order on every tier, so without GELU all tiers agree with ref
  * bit for bit, NaN payloads aside; that is compared first. The oracle then says that the chain itself is right: a chain of k
@@ -50,19 +50,19 @@ static void problem_close(problem *q) {
 }
 
 static matrix pack(const sv_kernels *kernels, const problem *q) {
-    const sv_gemm_f32 *g = &kernels->gemm_f32;
-    matrix packed = matrix_open_aligned(g->packed_size(q->n, q->k));
+    const sv_gemm *g = &kernels->fp32.gemm;
+    matrix packed = matrix_open_aligned(g->packed_size(q->n, q->k) / sizeof(float));
     g->pack(packed.at, q->w.at, q->w.ld, q->n, q->k);
     matrix_check_canaries(&packed, "packed W");
     return packed;
 }
 
-static sv_gemm_f32_args whole(const sv_kernels *kernels, const problem *q, const matrix *packed, const matrix *c) {
-    return (sv_gemm_f32_args){
+static sv_gemm_args whole(const sv_kernels *kernels, const problem *q, const matrix *packed, const matrix *c) {
+    return (sv_gemm_args){
         .a = q->a.at,
         .lda = q->a.ld,
         .w = packed->at,
-        .panel = q->k * kernels->gemm_f32.nr,
+        .panel = kernels->fp32.gemm.packed_size(kernels->fp32.gemm.nr, q->k),
         .bias = q->with_bias ? q->bias.at : NULL,
         .residual = q->with_residual ? q->residual.at : NULL,
         .c = c->at,
@@ -71,15 +71,15 @@ static sv_gemm_f32_args whole(const sv_kernels *kernels, const problem *q, const
         .n = q->n,
         .k = q->k,
         .accumulate = q->accumulate,
-        .gelu = q->gelu,
+        .output = q->gelu ? SV_GEMM_GELU : SV_GEMM_FLOAT,
     };
 }
 
 /* C in one call. */
 static matrix run_whole(const sv_kernels *kernels, const problem *q, const matrix *packed) {
     matrix c = matrix_copy(&q->c);
-    const sv_gemm_f32_args args = whole(kernels, q, packed, &c);
-    kernels->gemm_f32.run(&args);
+    const sv_gemm_args args = whole(kernels, q, packed, &c);
+    kernels->fp32.gemm.run(&args);
     matrix_check_canaries(&c, "C");
     return c;
 }
@@ -87,7 +87,7 @@ static matrix run_whole(const sv_kernels *kernels, const problem *q, const matri
 /* C by rows alone, by single panels, and with k cut in three: each call the smallest that is allowed. */
 static matrix run_in_pieces(const sv_kernels *kernels, const problem *q, const matrix *packed) {
     matrix c = matrix_copy(&q->c);
-    const size_t nr = kernels->gemm_f32.nr;
+    const size_t nr = kernels->fp32.gemm.nr;
     size_t cuts[4] = {0, random_below(q->k + 1), random_below(q->k + 1), q->k};
     if (cuts[1] > cuts[2]) {
         const size_t first = cuts[2];
@@ -97,18 +97,18 @@ static matrix run_in_pieces(const sv_kernels *kernels, const problem *q, const m
     for (size_t row = 0; row < q->m; row++)
         for (size_t column = 0; column < q->n; column += nr)
             for (size_t piece = 0; piece < 3; piece++) {
-                sv_gemm_f32_args args = whole(kernels, q, packed, &c);
-                args.a += row * args.lda + cuts[piece];
-                args.w += column / nr * args.panel + cuts[piece] * nr;
-                args.c += row * args.ldc + column;
+                sv_gemm_args args = whole(kernels, q, packed, &c);
+                args.a = q->a.at + row * args.lda + cuts[piece];
+                args.w = packed->at + column / nr * (args.panel / sizeof(float)) + cuts[piece] * nr;
+                args.c = c.at + row * args.ldc + column;
                 args.m = 1;
                 args.n = q->n - column < nr ? q->n - column : nr;
                 args.k = cuts[piece + 1] - cuts[piece];
                 args.accumulate = args.accumulate || piece > 0;
                 args.bias = args.bias && piece == 2 ? args.bias + column : NULL;
                 args.residual = args.residual && piece == 2 ? args.residual + row * args.ldc + column : NULL;
-                args.gelu = args.gelu && piece == 2;
-                kernels->gemm_f32.run(&args);
+                args.output = piece == 2 ? args.output : SV_GEMM_FLOAT;
+                kernels->fp32.gemm.run(&args);
             }
     matrix_check_canaries(&c, "C in pieces");
     return c;
@@ -143,7 +143,7 @@ static void check_oracle(const problem *q, const matrix *c) {
 }
 
 static void test_problem(const sv_kernels *kernels, problem *q, bool in_pieces, const char *label) {
-    check_begin("%s %s m=%zu n=%zu k=%zu lda=%zu ldc=%zu%s%s%s%s %s", kernels->tier, kernels->gemm_f32.name, q->m, q->n, q->k,
+    check_begin("%s %s m=%zu n=%zu k=%zu lda=%zu ldc=%zu%s%s%s%s %s", kernels->tier, kernels->fp32.gemm.name, q->m, q->n, q->k,
                 q->a.ld, q->c.ld, q->with_bias ? " bias" : "", q->with_residual ? " residual" : "",
                 q->accumulate ? " accumulate" : "", q->gelu ? " gelu" : "", label);
     matrix packed = pack(kernels, q);
@@ -170,7 +170,7 @@ static void test_special(const sv_kernels *kernels) {
     const float specials[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f};
     for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++)
         for (size_t in_w = 0; in_w < 2; in_w++) {
-            problem q = problem_open(kernels->gemm_f32.mr + 2, kernels->gemm_f32.nr + 3, 37, RANDOM);
+            problem q = problem_open(kernels->fp32.gemm.mr + 2, kernels->fp32.gemm.nr + 3, 37, RANDOM);
             q.gelu = false;
             matrix *m = in_w ? &q.w : &q.a;
             m->at[random_below(m->rows) * m->ld + random_below(m->columns)] = specials[i];
@@ -182,7 +182,7 @@ static void test_special(const sv_kernels *kernels) {
 }
 
 void test_gemm(const sv_kernels *kernels) {
-    const size_t mr = kernels->gemm_f32.mr, nr = kernels->gemm_f32.nr;
+    const size_t mr = kernels->fp32.gemm.mr, nr = kernels->fp32.gemm.nr;
     const size_t ms[] = {0, 1, 2, mr > 1 ? mr - 1 : 3, mr, mr + 1, 2 * mr, 2 * mr + 1, 23};
     const size_t ns[] = {0, 1, nr / 2 - 1, nr / 2, nr / 2 + 1, nr - 1, nr, nr + 1, 2 * nr + nr / 2, 53};
     const size_t ks[] = {0, 1, 2, 3, 7, 8, 16, 31, 32, 33, 255, 256, 257, 301};
@@ -210,7 +210,7 @@ void test_gemm(const sv_kernels *kernels) {
 /* ----------------------------------------------------------------- bench */
 
 typedef struct float_product {
-    const sv_gemm_f32 *gemm;
+    const sv_gemm *gemm;
     float *a, *c, *bias;                       /* (BENCH_ROWS, BENCH_INNER) twice, (BENCH_INNER) */
     float *packed[BENCH_LAYERS][BENCH_SHAPES]; /* (n, k) */
 } float_product;
@@ -218,17 +218,17 @@ typedef struct float_product {
 static void run_product(void *context, size_t layer, size_t shape, size_t m) {
     const float_product *p = context;
     const bench_shape *s = &bench_shapes[shape];
-    p->gemm->run(&(sv_gemm_f32_args){.a = p->a,
-                                     .lda = s->k,
-                                     .w = p->packed[layer][shape],
-                                     .panel = s->k * p->gemm->nr,
-                                     .bias = p->bias,
-                                     .c = p->c,
-                                     .ldc = s->n,
-                                     .m = m,
-                                     .n = s->n,
-                                     .k = s->k,
-                                     .gelu = s->gelu});
+    p->gemm->run(&(sv_gemm_args){.a = p->a,
+                                 .lda = s->k,
+                                 .w = p->packed[layer][shape],
+                                 .panel = p->gemm->packed_size(p->gemm->nr, s->k),
+                                 .bias = p->bias,
+                                 .c = p->c,
+                                 .ldc = s->n,
+                                 .m = m,
+                                 .n = s->n,
+                                 .k = s->k,
+                                 .output = s->gelu ? SV_GEMM_GELU : SV_GEMM_FLOAT});
 }
 
 static float *random_floats(size_t count) {
@@ -240,7 +240,7 @@ static float *random_floats(size_t count) {
 
 void bench_gemm(const sv_kernels *kernels, double peak_gmacs) {
     const size_t ms[] = {1, 14, 28, 42, 48, 128, 256, BENCH_ROWS};
-    float_product p = {.gemm = &kernels->gemm_f32,
+    float_product p = {.gemm = &kernels->fp32.gemm,
                        .a = random_floats((size_t)BENCH_ROWS * BENCH_INNER),
                        .c = random_floats((size_t)BENCH_ROWS * BENCH_INNER),
                        .bias = random_floats(BENCH_INNER)};
@@ -248,7 +248,7 @@ void bench_gemm(const sv_kernels *kernels, double peak_gmacs) {
         for (size_t i = 0; i < BENCH_SHAPES; i++) /* random floats are a packed matrix too; n is a multiple of every nr */
             p.packed[layer][i] = random_floats(bench_shapes[i].n * bench_shapes[i].k);
     float_product ref = p;
-    ref.gemm = &check_ref()->gemm_f32;
+    ref.gemm = &check_ref()->fp32.gemm;
     const bench_product both[2] = {{&p, run_product}, {&ref, run_product}};
     bench_linear(&both[kernels == check_ref()], &both[1], ms, sizeof ms / sizeof *ms, peak_gmacs);
     free(p.a);

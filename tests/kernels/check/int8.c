@@ -1,5 +1,5 @@
-/* gemm_int8: pack and run. Its contract names every operation, so all tiers must agree with ref bit for bit, and ref with an
- * oracle that sums in 64 bits; GELU is compared with the exact one. */
+/* int8's product: pack and run. Its contract names every operation, so all tiers must agree with ref bit for bit, and ref with
+ * an oracle that sums in 64 bits; GELU is compared with the exact one. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ static problem problem_open(const sv_kernels *kernels, size_t m, size_t n, size_
     p.residual = matrix_open(m, n, p.ldc);
     matrix_fill(&p.residual, RANDOM);
     p.with_residual = !p.gelu && random_below(2);
-    p.bf16 = !p.gelu && !p.with_residual && kernels->attention_int8.bf16 && random_below(2);
+    p.bf16 = !p.gelu && !p.with_residual && kernels->int8.attention.bf16 && random_below(2);
     const float unit = p.gelu ? SV_GELU_UNIT : 1;
     for (size_t row = 0; row < m; row++) {
         for (size_t i = 0; i < k; i++)
@@ -83,7 +83,7 @@ static void problem_close(problem *p) {
     free(p->range);
 }
 
-static matrix pack(const sv_gemm_int8 *g, const problem *p) {
+static matrix pack(const sv_gemm *g, const problem *p) {
     const size_t bytes = g->packed_size(p->n, p->k);
     matrix packed = matrix_open_typed(1, 1, bytes, bytes, true);
     g->pack(packed.u8, p->w.s8, p->w.ld, p->n, p->k);
@@ -92,7 +92,7 @@ static matrix pack(const sv_gemm_int8 *g, const problem *p) {
 }
 
 /* q in the tier's elements, zeros up to the stride, sometimes a line between the rows. */
-static matrix activations(const sv_gemm_int8 *g, const problem *p) {
+static matrix activations(const sv_gemm *g, const problem *p) {
     const size_t stride = g->stride(p->k);
     matrix a = matrix_open_typed(g->element, p->m, stride, stride + random_below(2) * 64 / g->element, true);
     for (size_t row = 0; row < p->m; row++)
@@ -111,9 +111,8 @@ static matrix c_open(const problem *p) {
     return matrix_open_typed(p->gelu || p->bf16 ? sizeof(int16_t) : sizeof(float), p->m, p->n, p->ldc, false);
 }
 
-static sv_gemm_int8_args whole(const sv_gemm_int8 *g, const problem *p, const matrix *a, const matrix *packed,
-                               const matrix *c) {
-    return (sv_gemm_int8_args){
+static sv_gemm_args whole(const sv_gemm *g, const problem *p, const matrix *a, const matrix *packed, const matrix *c) {
+    return (sv_gemm_args){
         .a = a->u8,
         .lda = a->ld,
         .range = p->range,
@@ -122,11 +121,12 @@ static sv_gemm_int8_args whole(const sv_gemm_int8 *g, const problem *p, const ma
         .w_scale = p->w_scale.at,
         .w_sum = p->w_sum.at,
         .bias = p->bias.at,
-        .c = p->gelu || p->bf16 ? NULL : c->at,
+        .c = c->u8,
         .residual = p->with_residual ? p->residual.at : NULL,
-        .gelu = p->gelu ? (int16_t *)c->u16 : NULL,
+        .output = p->gelu   ? SV_GEMM_GELU_FIXED
+                  : p->bf16 ? SV_GEMM_BF16
+                            : SV_GEMM_FLOAT,
         .gelu_exponent = p->exponent,
-        .bf16 = p->bf16 ? c->u16 : NULL,
         .ldc = c->ld,
         .m = p->m,
         .n = p->n,
@@ -135,23 +135,18 @@ static sv_gemm_int8_args whole(const sv_gemm_int8 *g, const problem *p, const ma
 }
 
 /* C by rows alone and by single panels. */
-static matrix run_in_pieces(const sv_gemm_int8 *g, const problem *p, const matrix *a, const matrix *packed) {
+static matrix run_in_pieces(const sv_gemm *g, const problem *p, const matrix *a, const matrix *packed) {
     matrix c = c_open(p);
     for (size_t row = 0; row < p->m; row++)
         for (size_t column = 0; column < p->n; column += g->nr) {
-            sv_gemm_int8_args args = whole(g, p, a, packed, &c);
+            sv_gemm_args args = whole(g, p, a, packed, &c);
             args.a = a->u8 + row * a->ld * a->element;
             args.range += row;
             args.w = packed->u8 + column / g->nr * args.panel;
             args.w_scale += column;
             args.w_sum += column;
             args.bias += column;
-            if (p->gelu)
-                args.gelu += row * args.ldc + column;
-            else if (p->bf16)
-                args.bf16 += row * args.ldc + column;
-            else
-                args.c += row * args.ldc + column;
+            args.c = c.u8 + (row * args.ldc + column) * c.element;
             if (args.residual)
                 args.residual += row * args.ldc + column;
             args.m = 1;
@@ -194,9 +189,9 @@ static void check_oracle(const problem *p, const matrix *c) {
         }
 }
 
-static matrix run_whole(const sv_gemm_int8 *g, const problem *p, bool also_in_pieces) {
+static matrix run_whole(const sv_gemm *g, const problem *p, bool also_in_pieces) {
     matrix packed = pack(g, p), a = activations(g, p), c = c_open(p);
-    const sv_gemm_int8_args args = whole(g, p, &a, &packed, &c);
+    const sv_gemm_args args = whole(g, p, &a, &packed, &c);
     g->run(&args);
     matrix_check_canaries(&c, "C");
     if (also_in_pieces) {
@@ -210,12 +205,12 @@ static matrix run_whole(const sv_gemm_int8 *g, const problem *p, bool also_in_pi
 }
 
 static void test_problem(const sv_kernels *kernels, const problem *p, const char *label) {
-    const sv_gemm_int8 *g = &kernels->gemm_int8;
+    const sv_gemm *g = &kernels->int8.gemm;
     check_begin("%s %s m=%zu n=%zu k=%zu ldc=%zu%s%s%s %s", kernels->tier, g->name, p->m, p->n, p->k, p->ldc,
                 p->gelu ? " gelu" : "", p->with_residual ? " residual" : "", p->bf16 ? " to bf16" : "", label);
     matrix c = run_whole(g, p, true);
     if (!p->bf16) { /* which ref doesn't write */
-        matrix ref = run_whole(&check_ref()->gemm_int8, p, false);
+        matrix ref = run_whole(&check_ref()->int8.gemm, p, false);
         matrix_check_same(&c, &ref, "C against ref");
         matrix_close(&ref);
     }
@@ -270,9 +265,9 @@ static void test_values(const sv_kernels *kernels) {
 }
 
 void test_int8(const sv_kernels *kernels) {
-    if (!kernels->gemm_int8.name)
+    if (!kernels->int8.gemm.name)
         return;
-    const size_t mr = kernels->gemm_int8.mr, nr = kernels->gemm_int8.nr;
+    const size_t mr = kernels->int8.gemm.mr, nr = kernels->int8.gemm.nr;
     const size_t ms[] = {0, 1, 2, mr > 1 ? mr - 1 : 3, mr, mr + 1, 2 * mr, 2 * mr + 1, 23};
     const size_t ns[] = {0, 1, nr / 2 - 1, nr / 2, nr / 2 + 1, nr - 1, nr, nr + 1, 2 * nr + nr / 2, 53};
     const size_t ks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 257, 301};
@@ -301,7 +296,7 @@ void test_int8(const sv_kernels *kernels) {
 /* ----------------------------------------------------------------- bench */
 
 typedef struct int8_product {
-    const sv_gemm_int8 *gemm;
+    const sv_gemm *gemm;
     void *a;             /* (BENCH_ROWS, BENCH_INNER) */
     sv_row_range *range; /* (BENCH_ROWS) */
     float *columns, *c;  /* (BENCH_INNER), (BENCH_ROWS, BENCH_INNER) */
@@ -312,23 +307,23 @@ typedef struct int8_product {
 static void run_product(void *context, size_t layer, size_t shape, size_t m) {
     const int8_product *p = context;
     const bench_shape *s = &bench_shapes[shape];
-    p->gemm->run(&(sv_gemm_int8_args){.a = p->a,
-                                      .lda = p->gemm->stride(s->k),
-                                      .range = p->range,
-                                      .w = p->packed[layer][shape],
-                                      .panel = p->gemm->packed_size(p->gemm->nr, s->k),
-                                      .w_scale = p->columns,
-                                      .w_sum = p->columns,
-                                      .bias = p->columns,
-                                      .c = p->c,
-                                      .gelu = s->gelu ? p->gelu : NULL,
-                                      .ldc = s->n,
-                                      .m = m,
-                                      .n = s->n,
-                                      .k = s->k});
+    p->gemm->run(&(sv_gemm_args){.a = p->a,
+                                 .lda = p->gemm->stride(s->k),
+                                 .range = p->range,
+                                 .w = p->packed[layer][shape],
+                                 .panel = p->gemm->packed_size(p->gemm->nr, s->k),
+                                 .w_scale = p->columns,
+                                 .w_sum = p->columns,
+                                 .bias = p->columns,
+                                 .c = s->gelu ? (void *)p->gelu : p->c,
+                                 .output = s->gelu ? SV_GEMM_GELU_FIXED : SV_GEMM_FLOAT,
+                                 .ldc = s->n,
+                                 .m = m,
+                                 .n = s->n,
+                                 .k = s->k});
 }
 
-static int8_product product_open(const sv_gemm_int8 *g) {
+static int8_product product_open(const sv_gemm *g) {
     const size_t rows = BENCH_ROWS, inner = BENCH_INNER;
     int8_product p = {.gemm = g,
                       .a = bench_alloc(rows * inner * g->element),
@@ -340,7 +335,7 @@ static int8_product product_open(const sv_gemm_int8 *g) {
         p.c[i] = random_float(RANDOM);
     for (size_t i = 0; i < inner; i++)
         p.columns[i] = random_float(RANDOM);
-    g->quantize(p.a, g->stride(inner), p.range, p.c, inner, NULL, rows, inner);
+    g->prepare(p.a, g->stride(inner), p.range, p.c, inner, NULL, rows, inner);
     int8_t *w = bench_alloc(inner * inner);
     for (size_t i = 0; i < inner * inner; i++)
         w[i] = random_w(ANY, false);
@@ -366,10 +361,10 @@ static void product_close(int8_product *p) {
 }
 
 void bench_int8(const sv_kernels *kernels, double peak_gmacs) {
-    if (!kernels->gemm_int8.name)
+    if (!kernels->int8.gemm.name)
         return;
     const size_t ms[] = {12, 48, 96, 256};
-    int8_product p = product_open(&kernels->gemm_int8), ref = product_open(&check_ref()->gemm_int8);
+    int8_product p = product_open(&kernels->int8.gemm), ref = product_open(&check_ref()->int8.gemm);
     const bench_product both[2] = {{&p, run_product}, {&ref, run_product}};
     bench_linear(&both[kernels == check_ref()], &both[1], ms, sizeof ms / sizeof *ms, peak_gmacs);
     product_close(&p);

@@ -1,5 +1,5 @@
-/* gemm_int8.quantize and quantize_gelu: the same bits as ref, and right by an oracle that takes the contract's steps one by
- * one. */
+/* prepare and prepare_gelu of int8's product: the same bits as ref, and right by an oracle that takes the contract's steps one
+ * by one. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,14 +37,14 @@ static void rows_close(rows *t) {
     matrix_close(&t->multiplier);
 }
 
-static result quantize(const sv_gemm_int8 *g, const rows *t, bool row_by_row) {
+static result quantize(const sv_gemm *g, const rows *t, bool row_by_row) {
     const size_t stride = g->stride(t->k), ld = stride + t->gap * 64 / g->element;
     result r = {matrix_open_typed(g->element, t->rows, stride, ld, true), matrix_open(t->rows, 2, 2)};
     const float *multiplier = t->with_multiplier ? t->multiplier.at : NULL;
     const size_t step = row_by_row || !t->rows ? 1 : t->rows;
     for (size_t row = 0; row < t->rows || row == 0; row += step)
-        g->quantize(r.q.u8 + row * ld * g->element, ld, (sv_row_range *)(void *)(r.range.at + row * 2), t->x.at + row * t->x.ld,
-                    t->x.ld, multiplier, t->rows ? step : 0, t->k);
+        g->prepare(r.q.u8 + row * ld * g->element, ld, (sv_row_range *)(void *)(r.range.at + row * 2), t->x.at + row * t->x.ld,
+                   t->x.ld, multiplier, t->rows ? step : 0, t->k);
     matrix_check_canaries(&r.q, "q");
     matrix_check_canaries(&r.range, "range");
     return r;
@@ -110,8 +110,8 @@ static void check_same_integers(const result *got, const result *want, size_t k,
 static void test_rows(const sv_kernels *kernels, const rows *t, const char *label) {
     check_begin("%s quantize rows=%zu k=%zu ldx=%zu%s %s", kernels->tier, t->rows, t->k, t->x.ld,
                 t->with_multiplier ? " multiplier" : "", label);
-    result all = quantize(&kernels->gemm_int8, t, false), ref = quantize(&check_ref()->gemm_int8, t, false);
-    result single = quantize(&kernels->gemm_int8, t, true);
+    result all = quantize(&kernels->int8.gemm, t, false), ref = quantize(&check_ref()->int8.gemm, t, false);
+    result single = quantize(&kernels->int8.gemm, t, true);
     check_oracle(t, &all);
     matrix_check_same(&all.range, &ref.range, "ranges against ref");
     check_same_integers(&all, &ref, t->k, "against ref");
@@ -123,7 +123,7 @@ static void test_rows(const sv_kernels *kernels, const rows *t, const char *labe
 }
 
 void test_quantize(const sv_kernels *kernels) {
-    if (!kernels->gemm_int8.name)
+    if (!kernels->int8.gemm.name)
         return;
     const size_t ks[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 384, 768, 1536, 1537};
     for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
@@ -187,13 +187,13 @@ static gelu_rows gelu_rows_open(size_t count, size_t k, unsigned exponent, size_
     return t;
 }
 
-static result quantize_gelu(const sv_gemm_int8 *g, const gelu_rows *t, bool row_by_row) {
+static result quantize_gelu(const sv_gemm *g, const gelu_rows *t, bool row_by_row) {
     const size_t stride = g->stride(t->k), ld = stride + t->gap * 64 / g->element;
     result r = {matrix_open_typed(g->element, t->rows, stride, ld, true), matrix_copy(&t->range)};
     const size_t step = row_by_row || !t->rows ? 1 : t->rows;
     for (size_t row = 0; row < t->rows; row += step)
-        g->quantize_gelu(r.q.u8 + row * ld * g->element, ld, (sv_row_range *)(void *)(r.range.at + row * 2),
-                         (const int16_t *)t->x.u16 + row * t->x.ld, t->x.ld, t->exponent, step, t->k);
+        g->prepare_gelu(r.q.u8 + row * ld * g->element, ld, (sv_row_range *)(void *)(r.range.at + row * 2),
+                        (const int16_t *)t->x.u16 + row * t->x.ld, t->x.ld, t->exponent, step, t->k);
     matrix_check_canaries(&r.q, "q");
     matrix_check_canaries(&r.range, "range");
     return r;
@@ -226,8 +226,8 @@ static void test_gelu_rows(const sv_kernels *kernels, size_t count, size_t k, un
     gelu_rows t = gelu_rows_open(count, k, exponent, width);
     check_begin("%s quantize_gelu rows=%zu k=%zu ldx=%zu exponent=%u width=%zu", kernels->tier, count, k, t.x.ld, exponent,
                 width);
-    result all = quantize_gelu(&kernels->gemm_int8, &t, false), ref = quantize_gelu(&check_ref()->gemm_int8, &t, false);
-    result single = quantize_gelu(&kernels->gemm_int8, &t, true);
+    result all = quantize_gelu(&kernels->int8.gemm, &t, false), ref = quantize_gelu(&check_ref()->int8.gemm, &t, false);
+    result single = quantize_gelu(&kernels->int8.gemm, &t, true);
     check_gelu_oracle(&t, &all);
     matrix_check_same(&all.range, &ref.range, "ranges against ref");
     check_same_integers(&all, &ref, k, "against ref");
@@ -241,7 +241,7 @@ static void test_gelu_rows(const sv_kernels *kernels, size_t count, size_t k, un
 }
 
 void test_quantize_gelu(const sv_kernels *kernels) {
-    if (!kernels->gemm_int8.name)
+    if (!kernels->int8.gemm.name)
         return;
     const size_t ks[] = {0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 384, 1536, 1537};
     const size_t widths[] = {0, 1, 2, 100, 254, 255, 256, 257, 1000, 4095, 30000, 32766, 32767, 32768, 33000};
@@ -254,7 +254,7 @@ void test_quantize_gelu(const sv_kernels *kernels) {
 /* ----------------------------------------------------------------- bench */
 
 typedef struct quantize_bench {
-    const sv_gemm_int8 *gemm;
+    const sv_gemm *gemm;
     size_t rows, k;
     float *x, *multiplier;
     void *q;
@@ -263,35 +263,35 @@ typedef struct quantize_bench {
 
 static void call(void *context) {
     const quantize_bench *b = context;
-    b->gemm->quantize(b->q, b->gemm->stride(b->k), b->range, b->x, b->k, b->multiplier, b->rows, b->k);
+    b->gemm->prepare(b->q, b->gemm->stride(b->k), b->range, b->x, b->k, b->multiplier, b->rows, b->k);
 }
 
 /* x's bits will do for any int16. */
 static void call_gelu(void *context) {
     const quantize_bench *b = context;
-    b->gemm->quantize_gelu(b->q, b->gemm->stride(b->k), b->range, (const int16_t *)(void *)b->x, b->k, 0, b->rows, b->k);
+    b->gemm->prepare_gelu(b->q, b->gemm->stride(b->k), b->range, (const int16_t *)(void *)b->x, b->k, 0, b->rows, b->k);
 }
 
 void bench_quantize(const sv_kernels *kernels, double peak_gmacs) {
     (void)peak_gmacs;
-    if (!kernels->gemm_int8.name)
+    if (!kernels->int8.gemm.name)
         return;
     const size_t shapes[][2] = {{12, 384}, {48, 384}, {12, BENCH_INNER}, {48, BENCH_INNER}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const size_t count = shapes[i][0], k = shapes[i][1];
-        quantize_bench b = {&kernels->gemm_int8,
+        quantize_bench b = {&kernels->int8.gemm,
                             count,
                             k,
                             bench_alloc(count * k * sizeof(float)),
                             bench_alloc(k * sizeof(float)),
-                            bench_alloc(count * k * kernels->gemm_int8.element),
+                            bench_alloc(count * k * kernels->int8.gemm.element),
                             bench_alloc(count * sizeof(sv_row_range))};
         for (size_t j = 0; j < count * k; j++)
             b.x[j] = random_float(RANDOM);
         for (size_t j = 0; j < k; j++)
             b.multiplier[j] = random_float(RANDOM);
         quantize_bench ref = b;
-        ref.gemm = &check_ref()->gemm_int8;
+        ref.gemm = &check_ref()->int8.gemm;
         char name[80];
         snprintf(name, sizeof name, "quantize rows=%zu k=%zu", count, k);
         bench_print(name, bench_ns(call, &b, 20), 0, 0, bench_ns(call, &ref, 20));

@@ -53,7 +53,7 @@ static void test_rungs(void) {
         if (sv_isa_parse(cpus[i].cpu, &available, NULL) != SENVEC_OK || sv_isa_parse(cpus[i].rung, &flags, NULL) != SENVEC_OK)
             check_fail("no such mask");
         sv_kernels kernels;
-        const char *int8 = check_rung(flags, available, &kernels) ? kernels.gemm_int8.name : NULL;
+        const char *int8 = check_rung(flags, available, &kernels) ? kernels.int8.gemm.name : NULL;
         if (int8 != cpus[i].int8 && (!int8 || !cpus[i].int8 || strcmp(int8, cpus[i].int8)))
             check_fail("the int8 product is %s, should be %s", int8 ? int8 : "none", cpus[i].int8 ? cpus[i].int8 : "none");
     }
@@ -72,9 +72,9 @@ void test_ladder(void) {
         const sv_kernels kernels = sv_kernels_choose(flags);
         if (strcmp(kernels.tier, rungs[i].tier))
             check_fail("the tier is %s, should be %s", kernels.tier, rungs[i].tier);
-        if (strcmp(kernels.gemm_int8.name, rungs[i].int8))
-            check_fail("the int8 product is %s, should be %s", kernels.gemm_int8.name, rungs[i].int8);
-        if (strcmp(kernels.attention_int8.name, rungs[i].attention_int8))
-            check_fail("int8's attention is %s, should be %s", kernels.attention_int8.name, rungs[i].attention_int8);
+        if (strcmp(kernels.int8.gemm.name, rungs[i].int8))
+            check_fail("the int8 product is %s, should be %s", kernels.int8.gemm.name, rungs[i].int8);
+        if (strcmp(kernels.int8.attention.name, rungs[i].attention_int8))
+            check_fail("int8's attention is %s, should be %s", kernels.int8.attention.name, rungs[i].attention_int8);
     }
 }

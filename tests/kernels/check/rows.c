@@ -100,7 +100,7 @@ static void test_norm(const sv_kernels *kernels, const norm *t, const char *labe
 }
 
 void test_layernorm(const sv_kernels *kernels) {
-    const size_t lanes = kernels->gemm_f32.nr / 2;
+    const size_t lanes = kernels->fp32.gemm.nr / 2;
     const size_t hs[] = {1,   2,  3,   lanes - 1, lanes, lanes + 1, 4 * lanes - 1, 4 * lanes, 4 * lanes + 1,
                          101, 32, 384, 768,       1024};
     for (size_t i = 0; i < sizeof hs / sizeof *hs; i++)
