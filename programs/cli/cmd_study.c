@@ -126,6 +126,7 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
         options = quick;
     bool begins = stages & SV_STAGE_BENCH; /* what decides a study can only be chosen where it begins */
 #define WHERE_IT_BEGINS(help_) (begins ? (help_) : NULL)
+    const bool takes_labels = stages & SV_STAGE_VALIDATE;
     const sv_option table[] = {
         SV_OPTION_FLAG(0, "quick", &given.quick, "fewer and shorter blocks: two minutes"),
         SV_OPTION_TEXT(0, "peers", "LIST", &options.peers,
@@ -141,8 +142,18 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
         SV_OPTION_REAL(0, "duration", "SECONDS", &options.duration_s, 0.01, 86400, "of throughput for each configuration"),
         SV_OPTION_COUNT(0, "calls", "N", &options.latency_calls, 1, 1000000, "timed calls of each configuration"),
         SV_OPTION_COUNT(0, "rounds", "N", &options.rounds, 1, 1000, "interleaved rounds that all this is spread over"),
-        SV_OPTION_TEXT(0, "sts", "FILE", &options.sts,
-                       "CSV of labelled pairs (text, text, number): Spearman's\ncorrelation for every configuration"),
+        SV_OPTION_TEXT(0, "pairs", "FILE", &options.pairs,
+                       takes_labels ? "your labels: CSV of text, text, number (Spearman's correlation)" : NULL),
+        SV_OPTION_TEXT(0, "queries", "FILE", &options.queries,
+                       takes_labels ? "your labels: queries, documents and judgements, as BEIR or TREC\nhave them (nDCG@10, "
+                                      "recall@10, MRR)"
+                                    : NULL),
+        SV_OPTION_TEXT(0, "documents", "FILE", &options.documents, takes_labels ? "the documents of --queries" : NULL),
+        SV_OPTION_TEXT(0, "qrels", "FILE", &options.qrels, takes_labels ? "the judgements of --queries" : NULL),
+        SV_OPTION_TEXT(0, "classes", "FILE", &options.classes,
+                       takes_labels ? "your labels: CSV of text, class (k-NN and logistic regression)" : NULL),
+        SV_OPTION_REAL(0, "tolerance", "LOSS", &options.tolerance, 0, 1,
+                       takes_labels ? "loss of a metric that a recommendation may risk" : NULL),
         SV_OPTION_COUNT(0, "seed", "N", &given.seed, 1, 9007199254740992.0, "of order, sample, bootstrap and arrivals"),
         SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),
         SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),

@@ -47,6 +47,7 @@ void sv_results_release(sv_results *results) {
     for (size_t i = 0; i < results->row_count; i++)
         json_decref(results->rows[i].worker);
     json_decref(results->stages);
+    json_decref(results->labels);
     json_decref(results->batching);
     json_decref(results->environment);
     json_decref(results->warnings);

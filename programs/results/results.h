@@ -138,6 +138,7 @@ typedef struct sv_results {
     size_t sts_pairs;   /* labelled pairs; 0: none given */
 
     json_t *stages;      /* object: "planned" and "done", names of stages; what an interrupted study goes on with (study.h) */
+    json_t *labels;      /* object: scores at the reader's own tasks (study/scores.h); NULL: none */
     json_t *batching;    /* object: single texts under load (batching.h); NULL before */
     json_t *environment; /* object: the machine, the model, the texts, the software */
     json_t *warnings;    /* array of strings */

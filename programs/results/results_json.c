@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "results/recommendation.h"
 
 /* Adds value to object; false without memory. NaN becomes null. */
 static bool put_number(json_t *object, const char *key, double value) {
@@ -161,6 +162,17 @@ static bool put_steadiness(json_t *root, const sv_steadiness *steadiness) {
            put_number(object, "baseline_spread", steadiness->baseline_spread) && put_number(object, "limit", SV_STEADY_LIMIT);
 }
 
+/* The scores, and what follows from them and the costs. */
+static bool put_labels(json_t *root, const sv_results *results, const sv_figures *figures) {
+    sv_recommendation advice;
+    if (!sv_recommend(results, figures, &advice))
+        return json_object_set_new(root, "labels", json_null()) == 0;
+    json_t *object = put_child(root, "labels", json_copy(results->labels));
+    json_t *child = object ? put_child(object, "recommendation", json_object()) : NULL;
+    return child && put_string(child, "configuration", advice.row ? advice.row->name : "") &&
+           put_string(child, "form", advice.form) && put_string(child, "reason", advice.reason);
+}
+
 static bool put_head(json_t *root, const sv_results *results) {
     const sv_row *baseline = sv_results_baseline(results);
     return put_integer(root, "schema_version", SV_STUDY_SCHEMA_VERSION) &&
@@ -191,8 +203,8 @@ static senvec_status write_json(const json_t *value, const char *directory, cons
 static bool encode(const sv_results *results, const sv_figures *figures, json_t *root, json_t *latency) {
     json_t *rows, *series;
     bool fine = put_head(root, results) && put_number(root, "drift", figures->drift) &&
-                put_steadiness(root, &figures->steadiness) && (rows = put_child(root, "configurations", json_array())) &&
-                (series = put_child(root, "series", json_array()));
+                put_steadiness(root, &figures->steadiness) && put_labels(root, results, figures) &&
+                (rows = put_child(root, "configurations", json_array())) && (series = put_child(root, "series", json_array()));
     for (size_t i = 0; fine && i < results->row_count; i++) {
         const sv_field_source source = sv_row_source(results, figures, i);
         const sv_measurement *bench = &source.row->bench;

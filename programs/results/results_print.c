@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "results/recommendation.h"
 #include "results/results_files.h"
 
 /* Half an interval over its value: from here on the value alone would mislead. */
@@ -77,6 +78,25 @@ static void print_load(const sv_results *results, FILE *stream) {
     }
 }
 
+/* The scores of float32 vectors, and the recommendation. */
+static void print_labels(const sv_results *results, const sv_figures *figures, FILE *stream) {
+    sv_recommendation advice;
+    size_t index;
+    json_t *entry;
+    if (!sv_recommend(results, figures, &advice))
+        return;
+    fprintf(stream, "your labels, float32 vectors:%10smetric   value  less %s's (95 %% interval)\n", "",
+            json_string_value(json_object_get(results->labels, "baseline")));
+    json_array_foreach(json_object_get(results->labels, "scores"), index, entry) {
+        if (strcmp(json_string_value(json_object_get(entry, "form")), "float32") != 0)
+            continue;
+        fprintf(stream, "  %-29s %14s  %.4f  %+.4f to %+.4f\n", json_string_value(json_object_get(entry, "configuration")),
+                json_string_value(json_object_get(entry, "metric")), json_number_value(json_object_get(entry, "value")),
+                json_number_value(json_object_get(entry, "low")), json_number_value(json_object_get(entry, "high")));
+    }
+    fprintf(stream, "recommended: %s\n", advice.reason);
+}
+
 senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_error *err) {
     const sv_row *baseline = sv_results_baseline(results);
     sv_figures figures;
@@ -107,6 +127,7 @@ senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_e
             results->price_per_hour, (unsigned long long)results->seed);
     print_wide_intervals(results, &figures, stream);
     print_load(results, stream);
+    print_labels(results, &figures, stream);
     sv_figures_release(&figures);
     return SENVEC_OK;
 }

@@ -182,6 +182,8 @@ static senvec_status decode(sv_results *results, const json_t *root, const char 
     const json_t *rows = json_object_get(root, "configurations"), *series = json_object_get(root, "series");
     if (!json_is_object(environment) || !json_is_array(warnings) || !json_is_array(rows) || !json_is_array(series))
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: not a study; run the study again", path);
+    json_t *labels = json_object_get(root, "labels");
+    results->labels = json_is_object(labels) ? json_incref(labels) : NULL;
     json_t *batching = json_object_get(root, "batching"); /* older studies have none */
     results->batching = json_is_object(batching) ? json_incref(batching) : NULL;
     json_object_update(results->stages, json_object_get(root, "stages")); /* older studies have none: they are whole */

@@ -118,7 +118,9 @@ static json_t *describe_texts(const sv_texts *texts) {
 
 /* What the study was told, for the stages that go on from it. */
 static json_t *describe_settings(const sv_study_options *options) {
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:I, s:I}", "model", options->model, "peers", options->peers, "cpu",
+    return json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:f, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:I, s:I}", "pairs", options->pairs,
+                     "queries", options->queries, "documents", options->documents, "qrels", options->qrels, "classes",
+                     options->classes, "tolerance", options->tolerance, "model", options->model, "peers", options->peers, "cpu",
                      options->cpu, "corpus", options->corpus, "key", options->key, "column", options->column, "texts",
                      (json_int_t)options->texts, "validation_texts", (json_int_t)options->validation_texts);
 }

@@ -11,7 +11,6 @@
 #include <signal.h>
 
 #include "common/status.h"
-#include "io/pairs.h"
 #include "io/texts.h"
 #include "results/results.h"
 
@@ -31,9 +30,8 @@ typedef struct sv_runner_options {
     const char *peers_missing; /* why python or worker_script is NULL, and what to do; shown as the rows' reason */
     const char *cpu;           /* ISA mask for the engine and the measured peak; NULL: everything */
     const sv_texts *texts;
-    const sv_pairs *pairs; /* labelled pairs; NULL: none */
-    const char *scratch;   /* an existing folder for texts and vectors */
-    double timeout_s;      /* of one request; a worker that is silent for longer has hung */
+    const char *scratch; /* an existing folder for texts and vectors */
+    double timeout_s;    /* of one request; a worker that is silent for longer has hung */
     size_t rounds;
     uint64_t seed;                          /* of the order in the rounds */
     const volatile sig_atomic_t *cancelled; /* non-zero: end after the current block; NULL: never */
@@ -66,7 +64,7 @@ typedef struct sv_measuring {
 senvec_status sv_runner_measure(sv_runner *runner, const sv_measuring *what, senvec_error *err);
 
 /* Vectors against the reference's (PyTorch where it runs, else the first fp32 row): of `limit` distinct texts of the corpus
- * and of our own wide set, evenly spread; and the labelled pairs, if there are any. Errors: as above. */
+ * and of our own wide set, evenly spread. Errors: as above. */
 senvec_status sv_runner_validate(sv_runner *runner, size_t limit, senvec_error *err);
 
 /* Ends the workers. NULL is accepted. */

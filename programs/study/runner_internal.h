@@ -26,6 +26,13 @@ senvec_status sv_runner_fail_cancelled(senvec_error *err);
 senvec_status sv_runner_ask(sv_runner *runner, size_t index, json_t *request, json_t **reply, double *wall_s,
                             senvec_error *err);
 
+/* The vectors of a set of `count` texts by row `index`, which runs: *out (malloc'ed) [count, *dimensions]; NULL if the row was
+ * given up. Errors: IO, OUT_OF_MEMORY. */
+senvec_status sv_runner_fetch_vectors(sv_runner *runner, size_t index, const char *set, size_t count, float **out,
+                                      size_t *dimensions, senvec_error *err);
+/* The row whose vectors count as right: PyTorch's, else the first in fp32, else the first. SIZE_MAX: none runs. */
+size_t sv_runner_reference(const sv_runner *runner);
+
 /* Keeps what is known by now, if the last time was some seconds ago. Errors: those of the checkpoint. */
 senvec_status sv_runner_checkpoint(sv_runner *runner, senvec_error *err);
 

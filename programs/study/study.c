@@ -14,6 +14,7 @@
 #include "onnx/onnx_export.h"
 #include "study/batching.h"
 #include "study/environment.h"
+#include "study/scores.h"
 #include "study/stages.h"
 #include "system/temporary.h"
 
@@ -33,12 +34,13 @@ void sv_study_options_init(sv_study_options *options) {
         .duration_s = 10,
         .timeout_s = 300,
         .price_per_hour = 0.05,
+        .tolerance = 0.01,
         .seed = 1,
     };
 }
 
 void sv_study_options_go_on(sv_study_options *options) {
-    *options = (sv_study_options){.out = "results", .timeout_s = 300, .price_per_hour = -1};
+    *options = (sv_study_options){.out = "results", .timeout_s = 300, .price_per_hour = -1, .tolerance = -1};
 }
 
 void sv_study_options_quick(sv_study_options *options) {
@@ -88,6 +90,42 @@ static senvec_status load_texts(const sv_study_options *options, uint64_t seed, 
         .column = options->column,
     };
     return sv_texts_load(texts, options->corpus, &corpus, options->texts, seed, err);
+}
+
+/* The reader's own labels, as loaded. */
+typedef struct sv_label_files {
+    sv_pairs pairs;
+    sv_search_task search;
+    sv_class_task classes;
+} sv_label_files;
+
+static senvec_status load_labels(const sv_study_options *options, sv_label_files *files, sv_labels *out, senvec_error *err) {
+    const bool queries = options->queries, documents = options->documents, qrels = options->qrels;
+    *out = (sv_labels){.tolerance = options->tolerance};
+    if ((queries || documents || qrels) && !(queries && documents && qrels))
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--queries, --documents and --qrels belong together: %s is missing",
+                       !queries     ? "--queries"
+                       : !documents ? "--documents"
+                                    : "--qrels");
+    if (options->pairs) {
+        SENVEC_TRY(sv_pairs_load(&files->pairs, options->pairs, err));
+        out->pairs = &files->pairs;
+    }
+    if (queries) {
+        SENVEC_TRY(sv_search_task_load(&files->search, options->documents, options->queries, options->qrels, err));
+        out->search = &files->search;
+    }
+    if (options->classes) {
+        SENVEC_TRY(sv_class_task_load(&files->classes, options->classes, err));
+        out->classes = &files->classes;
+    }
+    return SENVEC_OK;
+}
+
+static void release_labels(sv_label_files *files) {
+    sv_pairs_release(&files->pairs);
+    sv_search_task_release(&files->search);
+    sv_class_task_release(&files->classes);
 }
 
 /* Rows and settings for a study that begins. */
@@ -163,6 +201,13 @@ static senvec_status go_on(sv_study_options *options, sv_results *results, senve
         take_text(settings, "key", &options->key);
         take_text(settings, "column", &options->column);
     }
+    take_text(settings, "pairs", &options->pairs);
+    take_text(settings, "queries", &options->queries);
+    take_text(settings, "documents", &options->documents);
+    take_text(settings, "qrels", &options->qrels);
+    take_text(settings, "classes", &options->classes);
+    if (!(options->tolerance >= 0))
+        options->tolerance = json_number_value(json_object_get(settings, "tolerance"));
     take_count(settings, "texts", &options->texts);
     take_count(settings, "validation_texts", &options->validation_texts);
     options->quick = options->quick || results->quick;
@@ -235,7 +280,9 @@ static senvec_status export_models(const sv_study_options *options, sv_results *
 #define TIMED_STAGES (SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS)
 
 /* Those of the timed stages that are asked for, in the same rounds. */
-static senvec_status run_timed(const sv_study_options *options, unsigned stages, sv_runner *runner, senvec_error *err) {
+static senvec_status run_timed(const sv_study_options *options, const sv_labels *labels, unsigned stages, sv_runner *runner,
+                               senvec_error *err) {
+    (void)labels;
     const sv_measuring what = {
         .bench = stages & SV_STAGE_BENCH,
         .sweep = stages & SV_STAGE_SWEEP,
@@ -248,15 +295,18 @@ static senvec_status run_timed(const sv_study_options *options, unsigned stages,
     return sv_runner_measure(runner, &what, err);
 }
 
-static senvec_status run_validate(const sv_study_options *options, unsigned stages, sv_runner *runner, senvec_error *err) {
+static senvec_status run_validate(const sv_study_options *options, const sv_labels *labels, unsigned stages, sv_runner *runner,
+                                  senvec_error *err) {
     (void)stages;
-    return sv_runner_validate(runner, options->validation_texts, err);
+    SENVEC_TRY(sv_runner_validate(runner, options->validation_texts, err));
+    return labels->pairs || labels->search || labels->classes ? sv_study_labels(runner, labels, err) : SENVEC_OK;
 }
 
 /* What needs workers, in its order. */
 static const struct {
     unsigned stages;
-    senvec_status (*run)(const sv_study_options *options, unsigned stages, sv_runner *runner, senvec_error *err);
+    senvec_status (*run)(const sv_study_options *options, const sv_labels *labels, unsigned stages, sv_runner *runner,
+                         senvec_error *err);
 } worker_steps[] = {{TIMED_STAGES, run_timed}, {SV_STAGE_VALIDATE, run_validate}};
 enum { WORKER_STEPS = sizeof worker_steps / sizeof worker_steps[0] };
 #define WORKER_STAGES (TIMED_STAGES | SV_STAGE_VALIDATE)
@@ -296,8 +346,8 @@ static senvec_status write_files(const sv_study_options *options, const sv_resul
 }
 
 /* Runs the stages; after each one, or the interruption of one, the files hold what is known. */
-static senvec_status run_stages(const sv_study_options *options, unsigned stages, const sv_runner_options *runner_options,
-                                meter *m, sv_results *results, senvec_error *err) {
+static senvec_status run_stages(const sv_study_options *options, const sv_labels *labels, unsigned stages,
+                                const sv_runner_options *runner_options, meter *m, sv_results *results, senvec_error *err) {
     sv_runner *runner = NULL;
     senvec_status status = sv_runner_open(results, runner_options, &runner, err);
     for (size_t i = 0; status == SENVEC_OK && i < WORKER_STEPS; i++) {
@@ -306,7 +356,7 @@ static senvec_status run_stages(const sv_study_options *options, unsigned stages
             continue;
         m->begin += m->width;
         m->width = weight_of(wanted);
-        status = worker_steps[i].run(options, wanted, runner, err);
+        status = worker_steps[i].run(options, labels, wanted, runner, err);
         if (status != SENVEC_OK && status != SENVEC_CANCELLED)
             break;
         senvec_error failure;
@@ -327,7 +377,7 @@ static senvec_status run_stages(const sv_study_options *options, unsigned stages
 
 /* The stages that need workers. */
 static senvec_status measure_rows(const sv_study_options *options, unsigned stages, const char *model, const sv_texts *texts,
-                                  const sv_pairs *pairs, meter *m, sv_results *results, senvec_error *err) {
+                                  const sv_labels *labels, meter *m, sv_results *results, senvec_error *err) {
     char scratch[SV_MAX_PATH];
     places here;
     find_places(options, &here);
@@ -341,7 +391,6 @@ static senvec_status measure_rows(const sv_study_options *options, unsigned stag
         .peers_missing = here.missing,
         .cpu = options->cpu,
         .texts = texts,
-        .pairs = pairs,
         .scratch = scratch,
         .timeout_s = options->timeout_s,
         .rounds = options->rounds,
@@ -353,7 +402,7 @@ static senvec_status measure_rows(const sv_study_options *options, unsigned stag
         .checkpoint = options->checkpoint,
         .checkpoint_context = options->checkpoint_context,
     };
-    senvec_status status = run_stages(options, stages, &runner_options, m, results, err);
+    senvec_status status = run_stages(options, labels, stages, &runner_options, m, results, err);
     sv_remove_tree(scratch, NULL);
     return status;
 }
@@ -377,7 +426,7 @@ static senvec_status measure_batching(const sv_study_options *options, const cha
     return written != SENVEC_OK ? written : status;
 }
 
-static senvec_status measure(const sv_study_options *options, unsigned asked, const sv_texts *texts, const sv_pairs *pairs,
+static senvec_status measure(const sv_study_options *options, unsigned asked, const sv_texts *texts, const sv_labels *labels,
                              sv_results *results, senvec_error *err) {
     char model[SV_MAX_PATH];
     const unsigned done = sv_stages_in(results, "done") & (options->go_on ? ~0u : ~asked), stages = asked & ~done;
@@ -395,7 +444,7 @@ static senvec_status measure(const sv_study_options *options, unsigned asked, co
     SENVEC_TRY(export_models(options, results, model, err));
     senvec_status status = SENVEC_OK;
     if (row_stages)
-        status = measure_rows(options, row_stages, model, texts, pairs, &m, results, err);
+        status = measure_rows(options, row_stages, model, texts, labels, &m, results, err);
     if (status == SENVEC_OK && stages & SV_STAGE_BATCHING)
         status = measure_batching(options, model, texts, &m, results, err);
     return status;
@@ -415,16 +464,17 @@ static senvec_status check_out(const char *out, senvec_error *err) {
 /* The stages, with options that are complete. */
 static senvec_status run(const sv_study_options *options, unsigned stages, sv_results *results, senvec_error *err) {
     sv_texts texts = {0};
-    sv_pairs pairs = {0};
+    sv_label_files files = {0};
+    sv_labels labels;
     if (!(stages & (WORKER_STAGES | SV_STAGE_BATCHING)))
         return write_files(options, results, err);
     senvec_status status = load_texts(options, results->seed, &texts, err);
-    if (status == SENVEC_OK && options->sts)
-        status = sv_pairs_load(&pairs, options->sts, err);
     if (status == SENVEC_OK)
-        status = measure(options, stages, &texts, options->sts ? &pairs : NULL, results, err);
+        status = load_labels(options, &files, &labels, err);
+    if (status == SENVEC_OK)
+        status = measure(options, stages, &texts, &labels, results, err);
     sv_texts_release(&texts);
-    sv_pairs_release(&pairs);
+    release_labels(&files);
     return status;
 }
 

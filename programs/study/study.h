@@ -26,14 +26,17 @@ typedef enum sv_stage {
 
 /* NULL or 0 (price: negative) where it isn't given. */
 typedef struct sv_study_options {
-    const char *model;       /* NAME or DIR */
-    const char *out;         /* folder of the results; made if it isn't there */
-    const char *peers;       /* configurations.h */
-    const char *python;      /* NULL: $SENVEC_PYTHON, else .venv/bin/python beside the checkout */
-    const char *corpus;      /* a file of texts; NULL: the built-in ones */
-    const char *key;         /* of JSON lines; NULL */
-    const char *column;      /* of CSV; NULL */
-    const char *sts;         /* CSV file of labelled pairs; NULL: none */
+    const char *model;  /* NAME or DIR */
+    const char *out;    /* folder of the results; made if it isn't there */
+    const char *peers;  /* configurations.h */
+    const char *python; /* NULL: $SENVEC_PYTHON, else .venv/bin/python beside the checkout */
+    const char *corpus; /* a file of texts; NULL: the built-in ones */
+    const char *key;    /* of JSON lines; NULL */
+    const char *column; /* of CSV; NULL */
+    const char *pairs;  /* the reader's own labels (scores.h): files, NULL where there are none */
+    const char *queries, *documents, *qrels;
+    const char *classes;
+    double tolerance;        /* the loss of a metric that nobody minds; negative: not given */
     const char *cpu;         /* ISA mask; NULL: everything */
     size_t threads;          /* 0: what quota and affinity allow */
     size_t texts;            /* at most; of a longer corpus a sample */

@@ -7,11 +7,8 @@
 #include "study/compare.h"
 #include "study/runner_internal.h"
 
-#define PAIRS_SET "sts"
-
-/* The vectors of a set of `count` texts by one row: *out (malloc'ed, [count, *dimensions]), NULL if the row was given up. */
-static senvec_status fetch_vectors(sv_runner *runner, size_t index, const char *set, size_t count, float **out,
-                                   size_t *dimensions, senvec_error *err) {
+senvec_status sv_runner_fetch_vectors(sv_runner *runner, size_t index, const char *set, size_t count, float **out,
+                                      size_t *dimensions, senvec_error *err) {
     char path[SV_MAX_PATH];
     json_int_t batch = (json_int_t)runner->results->rows[index].batch;
     json_t *reply;
@@ -39,8 +36,7 @@ static senvec_status fetch_vectors(sv_runner *runner, size_t index, const char *
     return status;
 }
 
-/* The row whose vectors count as right. SIZE_MAX: none runs. */
-static size_t choose_reference(const sv_runner *runner) {
+size_t sv_runner_reference(const sv_runner *runner) {
     for (int choice = 0; choice < 3; choice++)
         for (size_t i = 0; i < runner->results->row_count; i++) {
             const sv_row *row = &runner->results->rows[i];
@@ -87,10 +83,9 @@ static const char *worker_set(sv_validation_set set) {
     return set == SV_VALIDATION_CORPUS ? "distinct" : SV_TEXTS_WIDE;
 }
 
-/* Of the whole stage, when row `row` of part `part` begins: the sets are parts, and the labelled pairs. */
+/* Of the whole stage, when row `row` of set `part` begins. */
 static double fraction(const sv_runner *runner, size_t part, size_t row) {
-    size_t parts = SV_VALIDATION_SETS + (runner->options->pairs != NULL);
-    return ((double)part + (double)row / (double)runner->results->row_count) / (double)parts;
+    return ((double)part + (double)row / (double)runner->results->row_count) / SV_VALIDATION_SETS;
 }
 
 /* All rows against the vectors of row `base`. */
@@ -107,7 +102,7 @@ static senvec_status compare_rows(sv_runner *runner, size_t base, sv_validation_
         if (runner->options->go_on && results->rows[i].validation[set].count == count)
             continue;
         if (i != base && runner->workers[i])
-            status = fetch_vectors(runner, i, worker_set(set), count, &vectors, &own_dimensions, err);
+            status = sv_runner_fetch_vectors(runner, i, worker_set(set), count, &vectors, &own_dimensions, err);
         if (status == SENVEC_OK && vectors && own_dimensions != dimensions)
             status = sv_runner_implausible(runner, i, "embed", "vectors of another length than the reference's", err);
         else if (status == SENVEC_OK && (vectors || i == base))
@@ -132,8 +127,8 @@ static senvec_status validate_set(sv_runner *runner, sv_validation_set set, cons
         runner->results->rows[i].validation[set].count = 0;
     senvec_status status = sv_runner_teach(runner, worker_set(set), texts, pick, count, NULL, err);
     /* A reference that fails is given up, and the next best takes its place. */
-    while (status == SENVEC_OK && !reference && (base = choose_reference(runner)) != SIZE_MAX)
-        status = fetch_vectors(runner, base, worker_set(set), count, &reference, &dimensions, err);
+    while (status == SENVEC_OK && !reference && (base = sv_runner_reference(runner)) != SIZE_MAX)
+        status = sv_runner_fetch_vectors(runner, base, worker_set(set), count, &reference, &dimensions, err);
     if (status == SENVEC_OK && reference) {
         snprintf(runner->results->reference, sizeof runner->results->reference, "%s", runner->results->rows[base].name);
         status = keep_texts(runner->results, set, texts, pick, count, err);
@@ -144,37 +139,11 @@ static senvec_status validate_set(sv_runner *runner, sv_validation_set set, cons
     return status;
 }
 
-/* Spearman's correlation of the pairs' cosines and labels, for each row. */
-static senvec_status validate_pairs(sv_runner *runner, const sv_pairs *pairs, senvec_error *err) {
-    sv_results *results = runner->results;
-    size_t count = pairs->texts.count;
-    SENVEC_TRY(sv_runner_teach(runner, PAIRS_SET, &pairs->texts, NULL, count, NULL, err));
-    for (size_t i = 0; i < results->row_count; i++) {
-        float *vectors = NULL;
-        size_t dimensions = 0;
-        sv_runner_progress(runner, fraction(runner, SV_VALIDATION_SETS, i), "labelled pairs", results->rows[i].name);
-        if (sv_runner_cancelled(runner))
-            return sv_runner_fail_cancelled(err);
-        if (!runner->workers[i])
-            continue;
-        SENVEC_TRY(fetch_vectors(runner, i, PAIRS_SET, count, &vectors, &dimensions, err));
-        senvec_status status = SENVEC_OK;
-        if (vectors)
-            status = sv_score_pairs(vectors, pairs->labels, count / 2, dimensions, &results->rows[i].sts_spearman, err);
-        free(vectors);
-        SENVEC_TRY(status);
-    }
-    results->sts_pairs = count / 2;
-    return SENVEC_OK;
-}
-
 senvec_status sv_runner_validate(sv_runner *runner, size_t limit, senvec_error *err) {
     sv_texts wide;
     SENVEC_TRY(validate_set(runner, SV_VALIDATION_CORPUS, runner->options->texts, limit, err));
     SENVEC_TRY(sv_texts_make(&wide, SV_TEXTS_WIDE, err));
     senvec_status status = validate_set(runner, SV_VALIDATION_WIDE, &wide, limit, err);
     sv_texts_release(&wide);
-    if (status == SENVEC_OK && runner->options->pairs)
-        status = validate_pairs(runner, runner->options->pairs, err);
     return status;
 }

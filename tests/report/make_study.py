@@ -166,6 +166,33 @@ def row_under_load(random, baseline):
     return out
 
 
+METRICS = [("pairs", "Spearman", 0.85), ("search", "nDCG@10", 0.6), ("search", "recall@10", 0.7), ("search", "MRR", 0.65),
+           ("classes", "5-NN accuracy", 0.8), ("classes", "probe accuracy", 0.9)]
+FORMS = [("float32", 384, 1536, 0), ("int8", 384, 384, 0.001), ("binary", 384, 48, 0.03), ("half", 192, 768, 0.02)]
+
+
+def labels(random, rows):
+    """Scores at the reader's own tasks, of every row that has vectors."""
+    scores = []
+    for row in rows:
+        if row["state"] != "measured" or row["runtime"] == "batcher":
+            continue
+        distance = 1 - row["validation"]["cosine_mean"]
+        for form, dimensions, size, loss in FORMS:
+            for task, metric, value in METRICS:
+                difference = 0 if row is rows[0] and form == "float32" else -(3 * distance + loss) * random.uniform(0.5, 1)
+                scores.append({"configuration": row["name"], "form": form, "dimensions": dimensions, "bytes": size,
+                               "task": task, "metric": metric, "main": metric not in ("recall@10", "MRR"),
+                               "value": value + difference, "difference": difference, "low": 1.5 * difference,
+                               "high": 0.5 * difference})
+    return {"baseline": rows[0]["name"], "tolerance": 0.01, "scores": scores,
+            "tasks": [{"task": "pairs", "items": 40, "files": ["/some/where/pairs.csv"]},
+                      {"task": "search", "items": 30, "documents": 500, "files": ["queries.jsonl", "corpus.jsonl"]},
+                      {"task": "classes", "items": 50, "training": 200, "classes": 4, "files": ["classes <b>.csv"]}],
+            "recommendation": {"configuration": "senvec int8 (batch=32)", "form": "int8",
+                               "reason": "It is cheap. Nothing that was measured is cheaper."}}
+
+
 def main():
     directory, seed = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     numbers = random.Random(seed)
@@ -194,6 +221,7 @@ def main():
         "validation_texts": [f"example text {i} with </script> in it" for i in range(TEXTS)],
         "validation_texts_wide": [f"wide text {i}" for i in range(TEXTS_WIDE)],
         "configurations": rows, "series": series(numbers, rows), "batching": batching(numbers, rows[-1]),
+        "labels": labels(numbers, rows),
     }
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "study.json").write_text(json.dumps(study))

@@ -18,7 +18,7 @@ from devtools import Page
 SENVEC, PYTHON = sys.argv[1], sys.argv[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FIGURES = {"latency", "throughput", "rounds", "sweep", "lengths", "lengths-batch", "load", "load-rate", "load-cost", "cost",
-           "cosine", "cosine-wide", "peak", "roofline"}
+           "cosine", "cosine-wide", "peak", "roofline", "labels-pairs", "labels-search", "labels-classes"}
 COMPARISONS = {"compare-throughput", "compare-latency", "compare-cost"}
 # Where the largest thing that was drawn in a figure is.
 TARGET = """(() => {
@@ -110,7 +110,8 @@ class Report(unittest.TestCase):
         text = self.page.evaluate("document.body.innerText").replace("\N{NO-BREAK SPACE}", " ")
         for expected in ("OpenVINO INT8 (batch=32)", "failed: the worker died: RuntimeError: <script>alert(1)</script> & so on",
                          "missing: this CPU has no bf16 instructions", "Example CPU 1", "senvec study --seed 1", "53aa53aa",
-                         "12.5×", "$0.231", "an example of a warning", "40 labelled pairs", "0.8000", "wide text 1",
+                         "12.5×", "$0.231", "an example of a warning", "over 40 items of pairs.csv", "0.8500",
+                         "It is cheap.", "classes <b>.csv", "wide text 1",
                          "search queries (5.00)", "1.11 ms", "after 40 ms of calls", "90 texts of all lengths",
                          "At 540 requests a second", "Not there: fixed", "no: no steady state: it grew & <grew>"):
             self.assertTrue(expected in text, expected)
@@ -121,10 +122,10 @@ class Report(unittest.TestCase):
         """What is decided stands first, the rest is folded; on a busy machine it says so above all, and gives no ratio."""
         self.write(self.studies[0], "--html-only", "-q")
         self.look(self.studies[0] / "report.html")
-        self.assertEqual(self.folded, 11)
+        self.assertEqual(self.folded, 12)
         first = self.page.evaluate("document.querySelector('.first').innerText").replace("\N{NO-BREAK SPACE}", " ")
         for expected in ("senvec int8 (batch=32)", "the texts a second of PyTorch in batches of 32", "12.5×",
-                         "$0.0185 instead of", "60 distinct texts", "a mean cosine of"):
+                         "$0.0185 instead of", "60 distinct texts", "a mean cosine of", "At your own tasks: Spearman"):
             self.assertIn(expected, first)
         busy = self.root / "busy"
         busy.mkdir()
@@ -154,12 +155,12 @@ class Report(unittest.TestCase):
                 row[kind].update(cosines=[], cosine_mean=None, cosine_min=None, cosine_p1=None, texts=0, neighbours=None)
             row["use_cases"] = dict.fromkeys(row["use_cases"])
             row["sts_spearman"] = None
-        study.update(reference="", series=[], sts_pairs=0, batching=None)
+        study.update(reference="", series=[], sts_pairs=0, batching=None, labels=None)
         (bare / "study.json").write_text(json.dumps(study))
         self.write(bare, "--html-only", "-q")
         self.look(bare / "report.html")
         self.check_figures(FIGURES - {"sweep", "lengths", "lengths-batch", "cosine", "cosine-wide", "load", "load-rate",
-                                      "load-cost"})
+                                      "load-cost", "labels-pairs", "labels-search", "labels-classes"})
         text = self.page.evaluate("document.body.innerText")
         self.assertIn("no batch sweep", text)
         self.assertIn("Texts of other lengths were not measured", text)

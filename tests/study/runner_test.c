@@ -15,6 +15,7 @@
 
 #include "results/figures.h"
 #include "study/runner.h"
+#include "study/scores.h"
 
 static const char *scratch = "runner_test.tmp";
 
@@ -323,14 +324,14 @@ static void labelled_pairs_are_scored(void **state) {
     assert_int_equal(sv_pairs_load(&pairs, "runner_test.csv", NULL), SENVEC_OK);
     assert_int_equal(pairs.texts.count, 6);
     assert_string_equal(pairs.texts.texts[0].data, "a, b");
-    t.options.pairs = &pairs;
-    assert_int_equal(sv_runner_validate(t.runner, 5, NULL), SENVEC_OK);
+    const sv_labels labels = {.pairs = &pairs, .tolerance = 0.01};
+    assert_int_equal(sv_study_labels(t.runner, &labels, NULL), SENVEC_OK);
     assert_int_equal(t.results.sts_pairs, 3);
     double rho = t.results.rows[0].sts_spearman;
     assert_true(fabs(rho) <= 1);
     for (size_t i = 0; i < 3; i++)
         pairs.labels[i] = -pairs.labels[i];
-    assert_int_equal(sv_runner_validate(t.runner, 5, NULL), SENVEC_OK);
+    assert_int_equal(sv_study_labels(t.runner, &labels, NULL), SENVEC_OK);
     assert_true(fabs(t.results.rows[0].sts_spearman + rho) < 1e-12);
     sv_pairs_release(&pairs);
 

@@ -284,9 +284,9 @@ class Stages(Case):
     def test_labelled_pairs(self):
         pairs = self.file("sts.csv", "one,two,1\nthe third,the third,5\nsome words,other words,3\n")
         self.succeeds(self.study(command="bench"))
-        self.succeeds(self.study("--sts", pairs, command="validate"))
+        self.succeeds(self.study("--pairs", pairs, command="validate"))
         self.assertLessEqual(abs(float(self.table("validation.csv")[0]["STS Spearman"])), 1)
-        self.fails(self.study("--sts", self.file("bad.csv", "a,b,1\na,b,x\n"), command="validate"), 1, "bad.csv", "record 2")
+        self.fails(self.study("--pairs", self.file("bad.csv", "a,b,1\na,b,x\n"), command="validate"), 1, "bad.csv", "record 2")
 
     def test_what_is_missing_is_named(self):
         self.fails(run("cost", "--out", self.out), 1, "study.json", "senvec study bench")

@@ -13,6 +13,20 @@ const likeForLike = (study, c) =>
 
 /* "PyTorch in batches of 32" */
 const inWords = (c) => `${escaped(family(c))} ${c.batch > 1 ? `in batches of ${count(c.batch)}` : "with one text at a time"}`;
+/* By the rule of the reader's own labels where there are some, else the fastest. */
+const recommended = (study) => find(study, study.labels?.recommendation?.configuration ?? "") ?? best(measured(study), speed);
+
+/* What the reader's labels say of row `c`: each deciding metric, and how far it may be off. */
+function atTasks(study, c) {
+  const own = labelScores(study).filter((s) => s.configuration === c.name && s.form === "float32" && s.main);
+  const signed = (x) => (x < 0 ? "−" : "+") + Math.abs(x).toFixed(4);
+  return own.length
+    ? `At your own tasks: ${own
+        .map((s) => `${s.metric} ${number(s.value, 4)}${s.low === s.high ? "" : ` (${signed(s.low)} to ${signed(s.high)})`}`)
+        .join(", ")}, against ${escaped(study.labels.baseline)}. `
+    : "";
+}
+
 const within = (e, digits) => (interval(e, digits) ? ` (95 % interval ${interval(e, digits)})` : "");
 
 function meta(study) {
@@ -77,11 +91,12 @@ const closeness = (v, where) => `a mean cosine of ${cosine(v.cosine_mean)}, ${co
   ${plural(v.texts, "text")} ${where}`;
 
 function costsQuality(study, c) {
+  const tasks = atTasks(study, c);
   if (isReference(study, c)) return "Nothing: its vectors are those that the others are compared with.";
   if (isUnderLoad(c)) return "What its precision costs; batching itself changes no vector.";
-  if (!known(accuracy(c))) return "Not measured: no vectors were compared.";
+  if (!known(accuracy(c))) return tasks || "Not measured: no vectors were compared.";
   const wide = c.validation_wide;
-  return `${isSame(c.validation) ? "Nothing that matters: the vectors are" : "Vectors against"} those of ${escaped(
+  return `${tasks}${isSame(c.validation) ? "Nothing that matters: the vectors are" : "Vectors against"} those of ${escaped(
     study.reference,
   )}: ${closeness(c.validation, "of the corpus")}${
     known(wide?.cosine_min) ? `, and ${closeness(wide, "of all lengths and many subjects")}` : ""
@@ -107,7 +122,7 @@ function howSure(study) {
 
 function firstScreen(study) {
   const base = baselineOf(study),
-    top = best(measured(study), speed);
+    top = recommended(study);
   const head = `<h1>Sentence embeddings on a CPU: what each step buys</h1>`;
   if (!base)
     return `${head}${meta(study)}<p class="lede">No configuration was measured, so there is nothing to compare yet.</p>

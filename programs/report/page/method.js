@@ -17,7 +17,6 @@ function accuracySection(study) {
   const any = [...new Set(sets.flatMap((set) => comparedIn(study, set.key)))].sort(
     (a, b) => study.configurations.indexOf(a) - study.configurations.indexOf(b),
   );
-  const scored = measured(study).filter((c) => known(c.sts_spearman));
   const columns = sets.flatMap(({ key, title }) => [
     {
       title: `${title}: cosine, mean`,
@@ -58,33 +57,6 @@ function accuracySection(study) {
       ],
       comparedIn(study, set.key),
     );
-  html += scored.length
-    ? `<h3>People's judgement</h3><p>How well the similarity of ${plural(study.sts_pairs, "labelled pair")}
-    follows the labels that people gave
-    (Spearman's rank correlation; 1 is the same order).</p>` +
-      table(
-        [
-          nameColumn,
-          { title: "Spearman", cell: (c) => number(c.sts_spearman, 4) },
-          {
-            title: "Against the reference",
-            cell: (c) => {
-              const r = find(study, study.reference)?.sts_spearman;
-              const off = (c.sts_spearman - r).toFixed(4);
-              return !known(r) || isReference(study, c)
-                ? dash
-                : Number(off) === 0
-                  ? "the same"
-                  : Number(off) > 0
-                    ? "+" + off
-                    : off.replace("-", "−");
-            },
-          },
-        ],
-        scored,
-      )
-    : `<p class="note">No labelled pairs were given; <code>senvec study validate --sts FILE</code> adds their rank
-      correlation.</p>`;
   return html + worst(study, sets) + absent(study.configurations);
 }
 

@@ -387,6 +387,7 @@ function full(study) {
     ["Three uses", uses],
     ["Cost", cost],
     ["Accuracy", accuracySection],
+    ["Your labels", labelsSection],
     ["Machine", machine],
     ["Method", method],
   ]
