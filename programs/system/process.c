@@ -23,7 +23,19 @@ static bool same_name(const char *left, const char *right) {
     return strncmp(left, right, length + 1) == 0;
 }
 
-/* environ with `changes` in place of entries of the same name; one malloc'ed block. NULL without memory. */
+/* No program that is started here has a use for keys and tokens: HF_TOKEN, SENVEC_API_KEY, AWS_SECRET_ACCESS_KEY, ... */
+static bool is_secret(const char *entry) {
+    static const char *const words[] = {"TOKEN", "API_KEY", "ACCESS_KEY", "SECRET", "PASSWORD", "CREDENTIAL"};
+    const size_t length = strcspn(entry, "=");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *found = strcasestr(entry, words[i]);
+        if (found && (size_t)(found - entry) < length && strncasecmp(entry, "TOKENIZERS_", 11) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* environ with `changes` in place of entries of the same name, without secrets; one malloc'ed block. NULL without memory. */
 static char **changed_environment(const char *const *changes) {
     size_t count = 0, change_count = 0;
     while (environ[count])
@@ -33,7 +45,7 @@ static char **changed_environment(const char *const *changes) {
     char **all = calloc(count + change_count + 1, sizeof *all);
     size_t used = 0;
     for (size_t i = 0; all && i < count; i++) {
-        bool replaced = false;
+        bool replaced = is_secret(environ[i]);
         for (size_t c = 0; c < change_count; c++)
             replaced = replaced || same_name(changes[c], environ[i]);
         if (!replaced)

@@ -10,7 +10,8 @@
 
 typedef struct sv_process_options {
     const char *const *arguments;   /* NULL-terminated; the first is a path, or a name that is looked for in $PATH */
-    const char *const *environment; /* NULL-terminated list of NAME=VALUE to add or replace; NULL: the parent's as it is */
+    const char *const *environment; /* NULL-terminated list of NAME=VALUE to add or replace; NULL: none. The rest is
+                                       the parent's, but for what is named as a key, token or password */
     const char *directory;          /* working directory; NULL: the parent's */
     const int *descriptors;         /* (descriptor_count) what the child gets as 0, 1, 2, ...; -1: /dev/null */
     size_t descriptor_count;        /* at least 3 */

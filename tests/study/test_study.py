@@ -205,6 +205,29 @@ class Study(Case):
         self.assertIn("all is lost", rows[0]["Reason"])
         self.assertEqual(self.table("validation.csv")[4]["Reference"], ROWS[0])
 
+    def test_programs_of_others_arent_run(self):
+        """What lies above the program is run only where nobody else can have put it."""
+        top, ran = self.path / "top", self.path / "ran"
+        for folder in ("bin", "peers", ".venv/bin"):
+            (top / folder).mkdir(parents=True)
+        program = shutil.copy2(SENVEC, top / "bin/senvec")
+        self.file("top/peers/worker.py", "")
+        python = self.file("top/.venv/bin/python", f"#!/bin/sh\ntouch {ran}\n", 0o755)
+        self.assertTrue(python.exists())
+        environment = {name: value for name, value in os.environ.items() if name != "SENVEC_PYTHON"}
+
+        def runs():
+            ran.unlink(missing_ok=True)
+            subprocess.run([program, "study", "bench", "-m", MODEL, "--out", self.path / "out", "--peers", "torch", "--quick", "--anew", *SHORT],
+                           capture_output=True, timeout=PATIENCE, env=environment)
+            return ran.exists()
+
+        self.assertTrue(runs())
+        for folder in (top, top / "peers", top / ".venv/bin"):
+            folder.chmod(0o777)
+            self.assertFalse(runs(), folder)
+            folder.chmod(0o755)
+
     def test_missing_python_is_named(self):
         result = self.succeeds(self.study(peers="all", command="bench", SENVEC_PYTHON=str(self.path / "no-python")))
         self.assertIn("missing: ", result.stdout)

@@ -45,11 +45,19 @@ static void what_it_gets(void **state) {
     char line[300];
     setenv("SENVEC_TEST_A", "old", 1);
     setenv("SENVEC_TEST_B", "kept", 1);
+    setenv("SENVEC_API_KEY", "s1", 1);
+    setenv("HF_TOKEN", "s2", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "s3", 1);
+    setenv("TOKENIZERS_PARALLELISM", "false", 1);
     const char *const changes[] = {"SENVEC_TEST_A=new", "SENVEC_TEST_C=added", NULL};
     int result = run("pwd; read x; echo \"$SENVEC_TEST_A $SENVEC_TEST_B $SENVEC_TEST_C [$x]\"",
                      (sv_process_options){.environment = changes, .directory = "/"}, &said);
     assert_int_equal(result, 0);
     assert_string_equal(said.text, "/\nnew kept added []\n");
+    assert_int_equal(
+        run("echo \"[$SENVEC_API_KEY$HF_TOKEN$AWS_SECRET_ACCESS_KEY]$TOKENIZERS_PARALLELISM\"", (sv_process_options){0}, &said),
+        0);
+    assert_string_equal(said.text, "[]false\n");
     assert_int_equal(
         run("kill -INT $$; kill -TERM $$; kill -HUP $$; echo alive", (sv_process_options){.ignores_signals = true}, &said), 0);
     assert_string_equal(said.text, "alive\n");
