@@ -173,6 +173,14 @@ static void decode_options(sv_results *results, const json_t *options, const jso
     results->bandwidth = get_number(peak, "read_gb_per_s");
 }
 
+/* A list of strings. */
+static bool is_text_list(const json_t *list) {
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!json_is_string(json_array_get(list, i)))
+            return false;
+    return json_is_array(list);
+}
+
 static senvec_status decode(sv_results *results, const json_t *root, const char *path, senvec_error *err) {
     json_int_t version = json_integer_value(json_object_get(root, "schema_version"));
     if (version != SV_STUDY_SCHEMA_VERSION)
@@ -180,7 +188,7 @@ static senvec_status decode(sv_results *results, const json_t *root, const char 
                        (long long)version, SV_STUDY_SCHEMA_VERSION);
     json_t *environment = json_object_get(root, "environment"), *warnings = json_object_get(root, "warnings");
     const json_t *rows = json_object_get(root, "configurations"), *series = json_object_get(root, "series");
-    if (!json_is_object(environment) || !json_is_array(warnings) || !json_is_array(rows) || !json_is_array(series))
+    if (!json_is_object(environment) || !is_text_list(warnings) || !json_is_array(rows) || !json_is_array(series))
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: not a study; run the study again", path);
     json_t *labels = json_object_get(root, "labels");
     results->labels = json_is_object(labels) ? json_incref(labels) : NULL;

@@ -1,8 +1,8 @@
 /* Replays inputs through a fuzz target without libFuzzer, so that what fuzzing has found stays found in every build.
  *
- * usage: fuzz_NAME [FILE|DIRECTORY...]
+ * usage: fuzz_NAME [-rounds=N] [FILE|DIRECTORY...]
  *
- * Each file (and each file of a directory) is one input. After the files come ROUNDS random changes of each, from a fixed seed:
+ * Each file (and each file of a directory) is one input. After each come N (200) random changes of it, from a fixed seed:
  * bytes changed, removed, doubled, or the input cut off. The input lies at the end of its allocation, so that a sanitizer or
  * valgrind sees a byte read too many. Prints how many inputs ran. Built with clang and SENVEC_FUZZERS=ON, the targets are
  * libFuzzer programs instead, and this file isn't used. */
@@ -16,10 +16,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { ROUNDS = 200 };
+#define ROUNDS_OPTION "-rounds="
 
 static uint64_t state = 1;
-static size_t inputs;
+static size_t inputs, rounds = 200;
 
 /* xorshift64*; the quality matters little. */
 static size_t random_below(size_t limit) {
@@ -74,7 +74,7 @@ static int replay_file(const char *path) {
     uint8_t *scratch = malloc(file.size + 4);
     if (!scratch)
         return fail("out of memory");
-    for (size_t round = 0; round <= ROUNDS; round++) {
+    for (size_t round = 0; round <= rounds; round++) {
         if (file.size > 0)
             memcpy(scratch, file.data, file.size);
         size_t size = round == 0 ? file.size : change(scratch, file.size);
@@ -107,6 +107,8 @@ static int replay_directory(const char *path) {
 
 int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], ROUNDS_OPTION, strlen(ROUNDS_OPTION)) == 0)
+            rounds = strtoul(argv[i] + strlen(ROUNDS_OPTION), NULL, 10);
         if (argv[i][0] == '-')
             continue; /* an option of libFuzzer */
         int result = sv_path_is_directory(argv[i]) ? replay_directory(argv[i]) : replay_file(argv[i]);
