@@ -1,6 +1,6 @@
-/* Planning. Two forces: panels should be large enough to share the weights' way through the caches, and there should be a
+/* Planning. Two forces: slices should be large enough to share the weights' way through the caches, and there should be a
  * multiple of `threads` of them, all about equal, so that no thread waits at the end. When that can't be had (a single text;
- * one long text among few short ones), all threads work on each panel together, which costs barriers (about 5 %) but no
+ * one long text among few short ones), all threads work on each slice together, which costs barriers (about 5 %) but no
  * waiting. */
 #include "engine/plan.h"
 
@@ -10,38 +10,38 @@
 #define TOGETHER_COST 1.08
 
 size_t sv_plan_capacity(const sv_planning *planning) {
-    /* A panel is closed once it holds its aim, so it overshoots by less than one text. */
-    return planning->panel_tokens + planning->longest;
+    /* A slice is closed once it holds its aim, so it overshoots by less than one text. */
+    return planning->slice_tokens + planning->longest;
 }
 
 static double cost(size_t length, double square_cost) {
     return (double)length + square_cost * (double)length * (double)length;
 }
 
-/* Cuts the texts into panels of about equal cost, `wanted` of them if every text is small. */
+/* Cuts the texts into slices of about equal cost, `wanted` of them if every text is small. */
 static void cut(sv_plan *plan, const sv_planning *planning, const size_t *lengths, size_t count, size_t wanted, double total) {
     plan->count = 0;
     double done = 0;
     size_t tokens = 0;
-    sv_panel panel = {0, 0};
+    sv_slice slice = {0, 0};
     for (size_t i = 0; i < count; i++) {
         double next = cost(lengths[i], planning->square_cost);
         double aim = total * (double)(plan->count + 1) / (double)wanted;
         /* Close before this text if that leaves the cut nearer to where it should be. */
-        bool nearer = panel.count && done + next / 2 > aim;
+        bool nearer = slice.count && done + next / 2 > aim;
         if (nearer || tokens + lengths[i] > sv_plan_capacity(planning)) {
-            plan->panels[plan->count++] = panel;
-            panel = (sv_panel){i, 0};
+            plan->slices[plan->count++] = slice;
+            slice = (sv_slice){i, 0};
             tokens = 0;
         }
-        panel.count++;
+        slice.count++;
         tokens += lengths[i];
         done += next;
     }
-    plan->panels[plan->count++] = panel;
+    plan->slices[plan->count++] = slice;
 }
 
-/* When the last thread ends, if each takes the next panel as soon as it is free. */
+/* When the last thread ends, if each takes the next slice as soon as it is free. */
 static double makespan(const sv_plan *plan, const sv_planning *planning, const size_t *lengths) {
     double free_at[SV_WINDOW_TEXTS] = {0};
     const size_t threads = planning->threads < SV_WINDOW_TEXTS ? planning->threads : SV_WINDOW_TEXTS;
@@ -51,8 +51,8 @@ static double makespan(const sv_plan *plan, const sv_planning *planning, const s
         for (size_t m = 1; m < threads; m++)
             if (free_at[m] < free_at[first])
                 first = m;
-        for (size_t i = 0; i < plan->panels[p].count; i++)
-            free_at[first] += cost(lengths[plan->panels[p].first + i], planning->square_cost);
+        for (size_t i = 0; i < plan->slices[p].count; i++)
+            free_at[first] += cost(lengths[plan->slices[p].first + i], planning->square_cost);
         if (free_at[first] > end)
             end = free_at[first];
     }
@@ -60,7 +60,7 @@ static double makespan(const sv_plan *plan, const sv_planning *planning, const s
 }
 
 void sv_plan_make(sv_plan *plan, const sv_planning *planning, const size_t *lengths, size_t count) {
-    const size_t threads = planning->threads, aim = planning->panel_tokens;
+    const size_t threads = planning->threads, aim = planning->slice_tokens;
     assert(count >= 1 && count <= SV_WINDOW_TEXTS && threads >= 1);
     size_t tokens = 0;
     double total = 0;

@@ -1,6 +1,6 @@
 /* Which texts are computed together, and by whom.
  *
- * A panel is a run of consecutive texts that goes through all layers as one ragged batch. Vectors don't depend on the plan, so
+ * A slice is a run of consecutive texts that goes through all layers as one ragged batch. Vectors don't depend on the plan, so
  * it is free to follow speed alone. */
 #ifndef SV_ENGINE_PLAN_H
 #define SV_ENGINE_PLAN_H
@@ -8,29 +8,29 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Texts that are tokenized and planned at a time. Enough panels that the threads end together, few enough that memory stays
+/* Texts that are tokenized and planned at a time. Enough slices that the threads end together, few enough that memory stays
  * small. */
 #define SV_WINDOW_TEXTS 512
 
-typedef struct sv_panel {
+typedef struct sv_slice {
     size_t first, count; /* texts */
-} sv_panel;
+} sv_slice;
 
 typedef struct sv_plan {
-    sv_panel panels[SV_WINDOW_TEXTS];
+    sv_slice slices[SV_WINDOW_TEXTS];
     size_t count;
-    bool together; /* every panel by all threads together, one after the other; else each panel by one thread */
+    bool together; /* every slice by all threads together, one after the other; else each slice by one thread */
 } sv_plan;
 
 /* What a plan depends on beside the texts. */
 typedef struct sv_planning {
-    size_t panel_tokens; /* to aim at; panel_rows of sv_gemm */
+    size_t slice_tokens; /* to aim at; panel_rows of sv_gemm */
     size_t longest;      /* tokens that a text may have */
     size_t threads;
     double square_cost; /* how many token-squared of attention cost as much as one token of linear layers: H * 2 * L / MACs */
 } sv_planning;
 
-/* The most tokens that a panel may have. */
+/* The most tokens that a slice may have. */
 size_t sv_plan_capacity(const sv_planning *planning);
 
 /* Plans `count` (1 .. SV_WINDOW_TEXTS) texts of lengths[i] tokens each. */

@@ -1,8 +1,8 @@
 /* A session: the threads and all memory that embedding needs.
  *
  * senvec_embed works through the texts in windows of SV_WINDOW_TEXTS. In each, the team tokenizes (texts handed out in small
- * chunks by an atomic counter), member 0 plans, and the team computes: each member takes panels from an atomic counter, or all
- * work on every panel together where the plan says so. One sv_team_run serves the whole call. */
+ * chunks by an atomic counter), member 0 plans, and the team computes: each member takes slices from an atomic counter, or all
+ * work on every slice together where the plan says so. One sv_team_run serves the whole call. */
 #include "engine/session.h"
 
 #include <assert.h>
@@ -140,9 +140,9 @@ static void compute_window(senvec_session *session, size_t member) {
     if (plan->together) {
         sv_share share = {session->team, member, session->threads};
         for (size_t p = 0; p < plan->count; p++) {
-            sv_encoder_run(encoder, session->workspaces, session->sequences + plan->panels[p].first, plan->panels[p].count,
+            sv_encoder_run(encoder, session->workspaces, session->sequences + plan->slices[p].first, plan->slices[p].count,
                            session->job.wanted, share);
-            sv_team_barrier(session->team); /* the next panel overwrites what pooling reads */
+            sv_team_barrier(session->team); /* the next slice overwrites what pooling reads */
         }
         return;
     }
@@ -151,7 +151,7 @@ static void compute_window(senvec_session *session, size_t member) {
         size_t p = atomic_fetch_add_explicit(&session->next_panel, 1, memory_order_relaxed);
         if (p >= plan->count)
             return;
-        sv_encoder_run(encoder, &session->workspaces[member], session->sequences + plan->panels[p].first, plan->panels[p].count,
+        sv_encoder_run(encoder, &session->workspaces[member], session->sequences + plan->slices[p].first, plan->slices[p].count,
                        session->job.wanted, alone);
     }
 }
@@ -306,7 +306,7 @@ senvec_status senvec_session_open(const senvec_model *model, const senvec_sessio
     session->allocator = model->allocator;
     session->threads = threads;
     session->planning = (sv_planning){
-        .panel_tokens = sv_math_precision(&model->encoder.math)->gemm.panel_rows,
+        .slice_tokens = sv_math_precision(&model->encoder.math)->gemm.panel_rows,
         .longest = model->config.max_seq_length,
         .threads = threads,
         .square_cost = 2.0 * (double)(model->config.hidden * model->config.layers) / (double)model->encoder.linear_macs,

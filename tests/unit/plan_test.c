@@ -1,4 +1,4 @@
-/* Plans: every text in exactly one panel, in order, none over the capacity; balanced where that can be had. */
+/* Plans: every text in exactly one slice, in order, none over the capacity; balanced where that can be had. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,13 +12,13 @@
 
 /* all-MiniLM-L6-v2: 2 * 384 * 6 / 10.6 M. */
 static sv_planning planning_for(size_t threads) {
-    return (sv_planning){.panel_tokens = 48, .longest = LONGEST, .threads = threads, .square_cost = 0.000434};
+    return (sv_planning){.slice_tokens = 48, .longest = LONGEST, .threads = threads, .square_cost = 0.000434};
 }
 
-static size_t panel_tokens(const sv_plan *plan, size_t panel, const size_t *lengths) {
+static size_t slice_tokens(const sv_plan *plan, size_t slice, const size_t *lengths) {
     size_t tokens = 0;
-    for (size_t i = 0; i < plan->panels[panel].count; i++)
-        tokens += lengths[plan->panels[panel].first + i];
+    for (size_t i = 0; i < plan->slices[slice].count; i++)
+        tokens += lengths[plan->slices[slice].first + i];
     return tokens;
 }
 
@@ -28,10 +28,10 @@ static void check(const sv_plan *plan, const size_t *lengths, size_t count) {
     size_t next = 0;
     assert_in_range(plan->count, 1, count);
     for (size_t p = 0; p < plan->count; p++) {
-        assert_int_equal(plan->panels[p].first, next);
-        assert_in_range(plan->panels[p].count, 1, count);
-        assert_in_range(panel_tokens(plan, p, lengths), 1, capacity);
-        next += plan->panels[p].count;
+        assert_int_equal(plan->slices[p].first, next);
+        assert_in_range(plan->slices[p].count, 1, count);
+        assert_in_range(slice_tokens(plan, p, lengths), 1, capacity);
+        next += plan->slices[p].count;
     }
     assert_int_equal(next, count);
 }
