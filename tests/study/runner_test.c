@@ -155,8 +155,8 @@ static void batch_rows_time_batch_calls(void **state) {
         const sv_row_figures *f = i ? &batch : &single;
         assert_true(f->texts_per_s.value >= 0.999 * least && f->texts_per_s.value <= 1.001 * most);
     }
-    assert_true(batch.speedup.value > 0 &&
-                batch.speedup.low <= batch.speedup.high); /* three unequal blocks may not straddle it */
+    /* Three unequal blocks may not straddle it, and on a busy machine there is none. */
+    assert_true(isnan(batch.speedup.value) || (batch.speedup.value > 0 && batch.speedup.low <= batch.speedup.high));
     end(&t);
 }
 
