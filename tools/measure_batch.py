@@ -4,6 +4,7 @@
     rate      rows per second and peak memory of senvec.batch from Parquet, beside `senvec embed` on the same texts, in turn
     repeats   what remembering texts saves where 60 % of them are repeats
     store     a second run that finds 99 % of its texts in a store
+    estimate  what --estimate says of the files of --inputs, each once, beside the time that the run then takes
     kills     a run killed at random moments and resumed, beside one that wasn't; add --full-disk DIR, a small file system, for
               one that has no room
 
@@ -129,6 +130,18 @@ def measure_store(arguments: argparse.Namespace, folder: str) -> None:
           f"{os.path.getsize(store) / 1e6:.0f} MB of store")
 
 
+def measure_estimate(arguments: argparse.Namespace, folder: str) -> None:
+    for index, given in enumerate(arguments.inputs):
+        source, _, column = given.partition(":")
+        column = column or "text"
+        line = batch_command(arguments, source, os.path.join(folder, f"out{index}"), "--column", column)
+        said = subprocess.run([*line, "--estimate"], capture_output=True, text=True, check=True).stdout
+        value, unit = said.split("\n")[1].split()[:2]
+        seconds = float(value.replace(",", "")) * (3600 if unit == "hours" else 1)
+        actual, _, last = run(line)
+        print(f"{source}:{column}: estimate {seconds:.0f} s, actual {actual:.1f} s with its start, {last}\n{said}")
+
+
 def empty(folder: str) -> str:
     path = os.path.join(folder, "empty.parquet")
     pa.parquet.write_table(pa.table({"id": pa.array([], pa.int64()), "text": pa.array([], pa.string())}), path)
@@ -181,7 +194,7 @@ def fill(arguments: argparse.Namespace, line: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("rate", "repeats", "store", "kills"))
+    parser.add_argument("what", choices=("rate", "repeats", "store", "estimate", "kills"))
     parser.add_argument("--model", required=True)
     parser.add_argument("--precision", default="int8", help="computed in [int8]")
     parser.add_argument("--texts", type=int, default=20_000)
@@ -190,6 +203,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--full-disk", metavar="DIR")
+    parser.add_argument("--inputs", nargs="+", metavar="FILE:COLUMN")
     parser.add_argument("--command", default="senvec", help="the command, for rate")
     parser.add_argument("--cpu-time", action="store_true", help="compare seconds of CPU, not of the clock")
     parser.add_argument("--folder", help="for the files in between [a new one below the system's temporary one]")

@@ -49,7 +49,7 @@ class Spark(unittest.TestCase):
         cls.addClassCleanup(cls.folder.cleanup)
         builder = SparkSession.builder.master("local-cluster[2,1,1024]").appName("senvec")
         settings = {
-            "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", 
+            "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false",
             "spark.sql.shuffle.partitions": "4", "spark.driver.host": "127.0.0.1",
             "spark.local.dir": cls.folder.name, "spark.sql.warehouse.dir": cls.folder.name,
             "spark.task.maxFailures": "8", "spark.log.level": "ERROR",

@@ -1,5 +1,6 @@
 """senvec.batch: formats, columns, runs that were ended at any moment, and what a resumed run refuses."""
 
+import errno
 import gzip
 import json
 import os
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
 
@@ -21,6 +23,7 @@ try:
 
     from senvec import batch
     from senvec._batch_files import pieces
+    from senvec._estimate import estimate
 except ImportError:
     pa = None
 
@@ -156,6 +159,36 @@ class Batch(unittest.TestCase):
         for wrong, error in (("nothing-*.parquet", FileNotFoundError), (self.path("none.parquet"), FileNotFoundError)):
             with self.assertRaises(error):
                 batch.embed(wrong, self.path("c"), model=self.model)
+
+    def test_full_disk(self):
+        """One line that says where and what to do, nothing half written, and a run that can be resumed."""
+        out = self.path("out")
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with mock.patch("senvec._batch_shards._sha256", side_effect=full), self.assertRaisesRegex(OSError, "go on with resume"):
+            batch.embed(self.input, out, model=self.model, rows=ROWS)
+        self.assertEqual(os.listdir(out), [batch.MANIFEST])
+        self.assertEqual(batch.embed(self.input, out, model=self.model, rows=ROWS, resume=True)["rows"], COUNT)
+
+    def test_estimate(self):
+        """Rows, repeats and output are counted; how long it takes, this machine decides."""
+        path = self.path("repeats.parquet")
+        pa.parquet.write_table(pa.table({"text": (self.texts * 3)[:1200] + [None]}), path)
+        line = [sys.executable, "-m", "senvec.batch", path, "--estimate", "-m", TINY, "-p", "fp32"]
+        said = subprocess.run([*line, "--machines", "4", "--price", "2"], capture_output=True, text=True, timeout=600)
+        self.assertEqual((said.returncode, said.stderr), (0, ""))
+        self.assertRegex(said.stdout, r"^1,201 texts, [\d,]+ tokens\n[\d.]+ s on this machine, [\d.]+ s on 4 like it\n"
+                                      r"[\d.]+ USD at 2 USD an hour\n[\d.]+ GB of output\n58.4 % of 1,201 texts repeat others")
+        pa.parquet.write_table(self.table, path)
+        made = estimate([path], "text", None, self.model, "float32", True, {})
+        batch.embed(path, self.path("out"), model=self.model)
+        written = sum(os.path.getsize(os.path.join(self.path("out"), name)) for name in os.listdir(self.path("out")))
+        self.assertEqual((made["rows"], made["distinct"]), (COUNT, 1.0))
+        self.assertAlmostEqual(made["bytes"] / written, 1, delta=0.05)
+        tokens = sum(map(len, self.model.tokenizer(self.texts)["input_ids"]))
+        self.assertAlmostEqual(made["tokens"] / tokens, 1, delta=0.01)
+        pa.parquet.write_table(pa.table({"text": pa.array([None], pa.string())}), path)
+        said = subprocess.run(line, capture_output=True, text=True, timeout=600)
+        self.assertEqual((said.returncode, said.stderr.count("\n")), (1, 1), said.stderr)
 
     def test_shell(self):
         line = [sys.executable, "-m", "senvec.batch", self.input, "-o", self.path("out"), "-m", TINY, "-p", "fp32",

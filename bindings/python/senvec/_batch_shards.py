@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -148,6 +149,8 @@ class Shards:
                     then()
         except BaseException as cause:  # handed to the caller
             self._failure = cause
+            if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+                self._failure = OSError(cause.errno, "the disk is full; make room, then go on with resume (--resume)", self._folder)
             while self._queue.get() is not None:
                 pass
         finally:

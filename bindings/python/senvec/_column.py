@@ -47,7 +47,8 @@ def texts_of(batch: Any, column: str) -> Any:
     return texts
 
 
-def _key(text: bytes) -> bytes:
+def key_of(text: bytes) -> bytes:
+    """By which a text is known."""
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
@@ -78,7 +79,7 @@ class Vectors:
         if self._repeats is None and self._store is None:
             self.computed += len(texts)
             return self._formed(self._model.encode(texts, **self._options)), None
-        keys = [_key(text) for text in texts.cast(pa.large_binary()).to_pylist()]
+        keys = [key_of(text) for text in texts.cast(pa.large_binary()).to_pylist()]
         made = np.empty((len(keys), self.width), self._dtype)
         left = np.arange(len(keys))
         if self._repeats is not None:

@@ -21,6 +21,7 @@ from . import Error, SentenceTransformer, __version__
 from ._batch_files import fingerprint, paths_of, pieces
 from ._batch_shards import MANIFEST, Shards, ahead, take_up
 from ._column import TYPES, Vectors, check_precision
+from ._estimate import estimate, told
 from ._repeats import MOST, Repeats
 from .store import VectorStore, space_of
 
@@ -104,7 +105,7 @@ def embed(
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m senvec.batch", description="Files of texts to Parquet shards of vectors.")
     parser.add_argument("inputs", nargs="+", metavar="IN", help=".parquet, .arrow, .csv, .jsonl files, or patterns")
-    parser.add_argument("-o", "--out", required=True, help="folder of the shards")
+    parser.add_argument("-o", "--out", help="folder of the shards")
     parser.add_argument("--column", default="text", help="the texts [text]")
     parser.add_argument("--keep", help="columns to carry through, with commas between; default: all")
     parser.add_argument("-m", "--model", default="all-MiniLM-L6-v2")
@@ -116,15 +117,28 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=MOST, metavar="N",
                         help=f"texts to remember, so that a repeated one isn't computed again; 0: none [{MOST}]")
     parser.add_argument("--store", metavar="FILE", help="keep vectors for later runs in FILE, and take them from there")
+    parser.add_argument("--estimate", action="store_true",
+                        help="don't do it: say what it will take, from a sample that is run for ten seconds")
+    parser.add_argument("--machines", type=int, default=1, metavar="N", help="for --estimate: hours on N machines, too")
+    parser.add_argument("--price", type=float, metavar="USD", help="for --estimate: of an hour of a machine")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was ended")
     arguments = parser.parse_args()
+    if not arguments.estimate and not arguments.out:
+        parser.error("give the folder of the shards by -o, or --estimate")
+    if arguments.machines < 1:
+        parser.error(f"--machines {arguments.machines}: give at least 1")
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 50 MB of what it has given back
     try:
         part, _, parts = arguments.shard.partition("/")
         model = SentenceTransformer(arguments.model, precision=arguments.compute)
+        keep = arguments.keep.split(",") if arguments.keep is not None else None
+        if arguments.estimate:
+            made = estimate(paths_of(arguments.inputs), arguments.column, keep, model, arguments.precision,
+                            arguments.repeats > 0, {"normalize_embeddings": arguments.normalize})
+            print(told(made, arguments.machines, arguments.price))
+            return 0
         written = embed(
-            arguments.inputs, arguments.out, column=arguments.column,
-            keep=arguments.keep.split(",") if arguments.keep is not None else None, model=model, precision=arguments.precision,
+            arguments.inputs, arguments.out, column=arguments.column, keep=keep, model=model, precision=arguments.precision,
             rows=arguments.rows, resume=arguments.resume, shard=(int(part), int(parts)), repeats=arguments.repeats,
             store=arguments.store, progress=sys.stderr.isatty(), normalize_embeddings=arguments.normalize,
         )

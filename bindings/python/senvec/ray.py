@@ -4,8 +4,12 @@
 
     with_vectors = senvec_ray.embed(dataset, "text", model="all-MiniLM-L6-v2", actors=4, num_cpus=2)
 
-or, with the callable class, `dataset.map_batches(senvec_ray.Embedder, fn_constructor_kwargs={"column": "text"},
-batch_format="pyarrow", compute=ray.data.ActorPoolStrategy(size=4), num_cpus=2)`. An actor opens the model once and computes with its CPUs' number of threads.
+or, with the callable class,
+
+    dataset.map_batches(senvec_ray.Embedder, fn_constructor_kwargs={"column": "text"}, batch_format="pyarrow",
+                        compute=ray.data.ActorPoolStrategy(size=4), num_cpus=2)
+
+An actor opens the model once and computes with its CPUs' number of threads.
 """
 
 from __future__ import annotations
@@ -53,8 +57,9 @@ def _actor_cpus() -> int | None:
 
 def embed(dataset: Any, column: str = "text", *, model: str | os.PathLike[str] = "all-MiniLM-L6-v2", precision: str = "float32",
           keep: list[str] | None = None, name: str = "embedding", compute: str = "auto", threads: int | None = None,
-          actors: int = 1, num_cpus: float = 1, batch_size: int | None = 4096, prompt_name: str | None = None,
-          prompt: str | None = None, normalize_embeddings: bool = False, truncate_dim: int | None = None, **ray_options: Any) -> Any:
+          actors: int = 1, num_cpus: float = 1, batch_size: int | None = 4096,
+          prompt_name: str | None = None, prompt: str | None = None, normalize_embeddings: bool = False,
+          truncate_dim: int | None = None, **ray_options: Any) -> Any:
     """The Dataset with a column of vectors; arguments of Embedder, then of map_batches. actors: how many; num_cpus: of each.
 
     Raises ValueError (a form that isn't one). What an actor raises ends the computation.

@@ -7,8 +7,8 @@
     session.sql("SELECT id, senvec(text) AS embedding FROM texts")
 
 The model is opened once in a Python worker, which Spark keeps for many tasks, and computes with as many threads as a task has
-CPUs (spark.task.cpus). It has to be found on every machine: a folder that all see, or a name in each one's cache. A text's vector
-has the same bits on every worker of one kind of CPU, so a task that runs again gives what it gave before.
+CPUs (spark.task.cpus). It has to be found on every machine: a folder that all see, or a name in each one's cache. A text's
+vector has the same bits on every worker of one kind of CPU, so a task that runs again gives what it gave before.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def register(
     threads: int | None = None,
     **options: Any,
 ) -> Any:
-    """Registers a function of SQL, `SELECT senvec(text)`; arguments as embed's. Returns it, for `df.select(function("text"))`."""
+    """Registers a function of SQL, `SELECT senvec(text)`; arguments as embed's. Returns it, for `df.select(function(...))`."""
     from pyspark.sql import functions, types
 
     element = _element(precision)
