@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """simulate_scale: a job of many shards on many machines, some slow, some taken away: when it ends, and what is computed twice.
 
-Two ways to give out work: `fixed`, in which machine i does every n-th shard (senvec.batch --shard i/n, no coordinator), and `queue`,
-in which each takes the next one (Spark, Ray, or a list of shards in a queue). A machine that is taken away comes back, or another in
-its place, after a while; the shard that it had in hand is begun again, what it had finished stays (--resume). The times are drawn
-with a fixed seed; figures of docs/SCALE.md are from here.
+Two ways to give out work: `fixed`, in which machine i does every n-th shard (senvec.batch --shard i/n, no coordinator), and
+`queue`, in which each takes the next one (Spark, Ray, or a list of shards in a queue). A machine that is taken away comes
+back, or another in its place, after a while; the shard that it had in hand is begun again, what it had finished stays
+(--resume). The times are drawn with a fixed seed; figures of docs/SCALE.md are from here.
 """
 
 from __future__ import annotations

@@ -150,7 +150,8 @@ class Shards:
         except BaseException as cause:  # handed to the caller
             self._failure = cause
             if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
-                self._failure = OSError(cause.errno, "the disk is full; make room, then go on with resume (--resume)", self._folder)
+                self._failure = OSError(cause.errno, "the disk is full; make room, then go on with resume (--resume)",
+                                        self._folder)
             while self._queue.get() is not None:
                 pass
         finally:
