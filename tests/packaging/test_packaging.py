@@ -145,7 +145,9 @@ class Packaging(unittest.TestCase):
         self.assertEqual(objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"], labels)
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         self.assertIn(objects["Service"]["spec"]["ports"][0]["targetPort"], ports)
-        self.assertEqual(pod["metadata"]["annotations"]["prometheus.io/port"], str(ports["http"]))
+        self.assertEqual(pod["metadata"]["annotations"]["prometheus.io/port"], str(ports["metrics"]))
+        self.assertIn(f"0.0.0.0:{ports['metrics']}", container["args"])
+        self.assertNotIn("metrics", [port["targetPort"] for port in objects["Service"]["spec"]["ports"]])
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             self.assertIn(container[probe]["httpGet"]["port"], ports)
             self.assertEqual(container[probe]["httpGet"]["path"], "/health")

@@ -218,8 +218,8 @@ class Study(Case):
 
         def runs():
             ran.unlink(missing_ok=True)
-            subprocess.run([program, "study", "bench", "-m", MODEL, "--out", self.path / "out", "--peers", "torch", "--quick", "--anew", *SHORT],
-                           capture_output=True, timeout=PATIENCE, env=environment)
+            words = ["study", "bench", "-m", MODEL, "--out", self.path / "out", "--peers", "torch", "--quick", "--anew", *SHORT]
+            subprocess.run([program, *words], capture_output=True, timeout=PATIENCE, env=environment)
             return ran.exists()
 
         self.assertTrue(runs())
