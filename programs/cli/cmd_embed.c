@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/daemon.h"
 #include "cli/human.h"
 #include "cli/output.h"
 #include "cli/stream.h"
@@ -70,18 +71,55 @@ static senvec_status check_output(const char *path, int format, int type, sv_out
     return SENVEC_OK;
 }
 
-static senvec_status embed(const sv_common *common, sv_stream *stream, const char *path, sv_output_options output,
+/* Who computes: the daemon, or a model of this process. */
+typedef struct computer {
+    const sv_common *common;
+    sv_daemon *daemon; /* NULL: this process */
+    senvec_model *model;
+    senvec_session *session;
+} computer;
+
+static senvec_status open_model(computer *c, senvec_error *err) {
+    SENVEC_TRY(sv_common_open_model(c->common, &c->model, err));
+    return sv_common_open_session(c->common, c->model, &c->session, err);
+}
+
+/* A daemon that is gone, or that can't do what is asked, is no reason to fail. */
+static senvec_status compute(void *context, const senvec_text *texts, size_t count, const senvec_embed_options *options,
+                             float *out, size_t stride, senvec_embed_stats *stats, senvec_error *err) {
+    computer *c = context;
+    if (c->daemon && sv_daemon_embed(c->daemon, texts, count, options, out, stride, stats))
+        return SENVEC_OK;
+    sv_daemon_close(c->daemon);
+    c->daemon = NULL;
+    if (!c->session)
+        SENVEC_TRY(open_model(c, err));
+    return senvec_embed_with(c->session, texts, count, options, out, stride, stats, err);
+}
+
+/* Floats of a vector; and the options are looked at before there is an output, with no texts yet. */
+static senvec_status find_dimensions(computer *c, sv_stream *stream, senvec_error *err) {
+    size_t own;
+    if (c->daemon) {
+        own = sv_daemon_dimensions(c->daemon);
+    } else {
+        senvec_model_info info;
+        SENVEC_TRY(open_model(c, err));
+        senvec_model_describe(c->model, &info);
+        own = info.dimensions;
+    }
+    stream->dimensions = stream->embed.dimensions ? stream->embed.dimensions : own;
+    return compute(c, NULL, 0, &stream->embed, NULL, stream->dimensions, NULL, err);
+}
+
+static senvec_status embed(const sv_common *common, bool daemon, sv_stream *stream, const char *path, sv_output_options output,
                            sv_stream_result *result, senvec_error *err) {
-    senvec_model *model = NULL;
     SENVEC_TRY(sv_common_check_output(common, path, err));
-    SENVEC_TRY(sv_common_open_model(common, &model, err));
-    senvec_model_info info;
-    senvec_model_describe(model, &info);
-    stream->dimensions = stream->embed.dimensions ? stream->embed.dimensions : info.dimensions;
+    computer c = {.common = common, .daemon = daemon ? sv_daemon_open(common) : NULL};
+    stream->compute = compute;
+    stream->context = &c;
+    senvec_status status = find_dimensions(&c, stream, err);
     output.dimensions = stream->dimensions;
-    senvec_status status = sv_common_open_session(common, model, &stream->session, err);
-    if (status == SENVEC_OK) /* no texts yet: the options are looked at before there is an output */
-        status = senvec_embed_with(stream->session, NULL, 0, &stream->embed, NULL, stream->dimensions, NULL, err);
     if (status == SENVEC_OK)
         status = sv_output_open(path, &output, &stream->output, err);
     if (status == SENVEC_OK) {
@@ -91,8 +129,9 @@ static senvec_status embed(const sv_common *common, sv_stream *stream, const cha
         else
             sv_output_abort(stream->output);
     }
-    senvec_session_free(stream->session);
-    senvec_model_free(model);
+    sv_daemon_close(c.daemon);
+    senvec_session_free(c.session);
+    senvec_model_free(c.model);
     return status;
 }
 
@@ -111,6 +150,7 @@ int sv_cmd_embed(int argc, char **argv) {
     senvec_embed_options embedding = {0};
     sv_output_options output = {0};
     static sv_keep keep;
+    bool daemon = false;
     const sv_option options[] = {
         SV_OPTION_TEXT('o', "output", "FILE", &path, "write here, whole or not at all; else to stdout"),
         SV_OPTION_CHOICE('f', "format", &format, sv_output_choices, "format of the vectors; else by FILE's name, else jsonl"),
@@ -129,6 +169,9 @@ int sv_cmd_embed(int argc, char **argv) {
         SV_TEXT_OPTIONS(&text),
         SV_OPTION_FLAG(0, "skip-bad", &text.skip_bad, "leave out records that can't be read, and count them"),
         SV_OPTION_TEXT(0, "shard", "I/N", &shard, "every Nth record, from the Ith on: a part of a larger job"),
+        SV_OPTION_FLAG(0, "daemon", &daemon,
+                       "let this user's daemon compute, which is started where there is\nnone; it ends when it has been idle "
+                       "for ten minutes"),
         SV_COMMON_OPTIONS(&common),
         SV_OPTIONS_END,
     };
@@ -189,7 +232,7 @@ int sv_cmd_embed(int argc, char **argv) {
     if (status == SENVEC_OK)
         status = sv_target_input(&files, path, &err);
     if (status == SENVEC_OK)
-        status = embed(&common, &stream, path, output, &result, &err);
+        status = embed(&common, daemon, &stream, path, output, &result, &err);
     if (status != SENVEC_OK)
         return sv_cli_fail(&err);
     if (!common.quiet && result.skipped)

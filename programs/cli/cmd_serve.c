@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/daemon.h"
 #include "common/clock.h"
 #include "server/server.h"
 #include "server/starting.h"
@@ -118,6 +119,8 @@ typedef struct job {
     const char *key_file, *log_file;
     sv_option_texts names, models;
     size_t drain_s;
+    uint64_t idle_exit_ns; /* 0: never */
+    bool daemon;
 } job;
 
 /* ------------------------------------------------------------------ names */
@@ -251,13 +254,32 @@ static void *leave_on_second_signal(void *context) {
     _exit(128 + number);
 }
 
+/* The next signal, or SIGTERM when nobody has asked for anything for `idle_exit_ns`. */
+static int next_signal(sv_server *server, const sigset_t *wanted, uint64_t idle_exit_ns) {
+    int number;
+    if (!idle_exit_ns) {
+        sigwait(wanted, &number);
+        return number;
+    }
+    for (;;) {
+        uint64_t idle = sv_server_idle_ns(server);
+        if (idle >= idle_exit_ns)
+            return SIGTERM;
+        const struct timespec wait = sv_clock_timespec(idle_exit_ns - idle);
+        number = sigtimedwait(wanted, NULL, &wait);
+        if (number > 0)
+            return number;
+    }
+}
+
 /* `log` NULL: there is none, or none that can be opened again. */
-static int serve_until_signal(sv_server *server, const signals *held, const char *log_path, FILE *log, size_t drain_s,
-                              bool quiet) {
+static int serve_until_signal(sv_server *server, const signals *held, const char *log_path, FILE *log, const job *j) {
+    const size_t drain_s = j->drain_s;
+    const bool quiet = j->common.quiet;
     int number = SIGUSR1;
     pthread_t impatient;
     while (number == SIGUSR1 || (number == SIGHUP && log)) {
-        sigwait(&held->all, &number);
+        number = next_signal(server, &held->all, j->idle_exit_ns);
         if (log && (number == SIGUSR1 || number == SIGHUP))
             reopen_log(log_path, log);
     }
@@ -275,6 +297,21 @@ static int serve_until_signal(sv_server *server, const signals *held, const char
 static void say_where(const sv_server *server) {
     const char *metrics = sv_server_metrics_address(server);
     sv_cli_say("listening on %s%s%s", sv_server_address(server), *metrics ? " and for /metrics on " : "", metrics);
+}
+
+/* The socket that systemd has opened, or that of the daemon. */
+static senvec_status find_socket(job *j, senvec_error *err) {
+    static char path[SV_MAX_PATH];
+    int activated = sv_daemon_activated();
+    j->server.activated = activated + 1;
+    if (activated >= 0 || !j->daemon)
+        return SENVEC_OK;
+    sv_common common = j->common;
+    if (j->models.count > 0)
+        common.model = j->models.items[0];
+    SENVEC_TRY(sv_daemon_path(&common, path, err));
+    j->server.unix_path = path;
+    return sv_daemon_lock(path, err);
 }
 
 static int serve(job *j) {
@@ -296,6 +333,8 @@ static int serve(job *j) {
             status = sv_fail(&err, SENVEC_IO, 0, "%s: %s", j->log_file, strerror(errno));
         j->server.access_log = log;
     }
+    if (status == SENVEC_OK)
+        status = find_socket(j, &err);
     sv_starting *starting = NULL;
     if (status == SENVEC_OK)
         status = sv_starting_open(&j->server, &starting, &err);
@@ -306,7 +345,7 @@ static int serve(job *j) {
     if (status == SENVEC_OK) {
         if (!j->common.quiet)
             say_where(server);
-        code = serve_until_signal(server, &held, j->log_file, log == stdout ? NULL : log, j->drain_s, j->common.quiet);
+        code = serve_until_signal(server, &held, j->log_file, log == stdout ? NULL : log, j);
     } else {
         code = sv_cli_fail(&err);
     }
@@ -321,7 +360,7 @@ int sv_cmd_serve(int argc, char **argv) {
     int policy = SV_POLICY_SLO;
     double target_s = (double)SV_DEFAULT_TARGET_NS / 1e9, max_wait_s = (double)SV_DEFAULT_MAX_WAIT_NS / 1e9;
     double idle_s = SV_DEFAULT_IDLE_S, read_s = SV_DEFAULT_READ_S, write_s = SV_DEFAULT_WRITE_S, drain_s = 30,
-           idle_unload_s = 0;
+           idle_unload_s = 0, idle_exit_s = 0;
     size_t body_mb = SV_DEFAULT_BODY / MB, memory_mb = 0, cache_mb = SV_DEFAULT_CACHE / MB;
     server->host = "127.0.0.1";
     server->port = SV_DEFAULT_PORT;
@@ -333,6 +372,9 @@ int sv_cmd_serve(int argc, char **argv) {
         SV_OPTION_TEXT(0, "host", "NAME", &server->host, "address to listen on; 0.0.0.0 or ::: all"),
         SV_OPTION_COUNT(0, "port", "N", &server->port, 0, 65535, "port to listen on; 0: any free one"),
         SV_OPTION_TEXT(0, "unix", "PATH", &server->unix_path, "listen on a unix socket instead"),
+        SV_OPTION_FLAG(0, "socket", &j.daemon,
+                       "be the daemon that 'senvec embed --daemon' asks: listen on\nits socket, once for each user"),
+        SV_OPTION_DURATION(0, "idle-exit", 1, &idle_exit_s, 0, 864000, "end when nobody has asked for so long; 0: never"),
         SV_OPTION_TEXT(0, "tls-cert", "FILE", &server->tls_certificate, "serve HTTPS: certificate chain, PEM"),
         SV_OPTION_TEXT(0, "tls-key", "FILE", &server->tls_key, "and its private key, PEM"),
         SV_OPTION_TEXT(0, "api-key-file", "FILE", &j.key_file,
@@ -406,6 +448,7 @@ int sv_cmd_serve(int argc, char **argv) {
     server->batcher.policy = (sv_policy)policy;
     server->batcher.target_ns = (uint64_t)(target_s * 1e9);
     server->batcher.max_wait_ns = (uint64_t)(max_wait_s * 1e9);
+    j.idle_exit_ns = (uint64_t)(idle_exit_s * 1e9);
     server->idle_unload_ns = (uint64_t)(idle_unload_s * 1e9);
     server->idle_s = (size_t)ceil(idle_s);
     server->read_s = (size_t)ceil(read_s);

@@ -300,8 +300,8 @@ static senvec_status compute(pipeline *p, sv_stream_result *result, senvec_error
             p->texts[i] = (senvec_text){w->bytes + begin, w->ends[i] - begin};
         }
         uint64_t begun = sv_clock_ns();
-        status = senvec_embed_with(stream->session, p->texts, w->count, &stream->embed, w->vectors, stream->dimensions,
-                                   &result->stats, err);
+        status = stream->compute(stream->context, p->texts, w->count, &stream->embed, w->vectors, stream->dimensions,
+                                 &result->stats, err);
         result->computing += (double)(sv_clock_ns() - begun) / (double)SV_NS_PER_S;
         if (status != SENVEC_OK)
             break;

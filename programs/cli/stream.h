@@ -15,7 +15,10 @@ typedef struct sv_stream {
     const sv_text_options *text;
     const sv_keep *keep;
     size_t shard, shards; /* of each `shards` records the one numbered `shard`, from 0; shards 1: all */
-    senvec_session *session;
+    /* Computes as senvec_embed_with does, with `context`. */
+    senvec_status (*compute)(void *context, const senvec_text *texts, size_t count, const senvec_embed_options *options,
+                             float *out, size_t stride, senvec_embed_stats *stats, senvec_error *err);
+    void *context;
     senvec_embed_options embed;
     size_t dimensions; /* of a vector: what `embed` or the model says */
     sv_output *output;

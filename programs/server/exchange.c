@@ -23,6 +23,7 @@ static sv_exchange *new_exchange(sv_http_loop *loop, struct MHD_Connection *conn
     sv_exchange *exchange = calloc(1, sizeof *exchange);
     if (!exchange)
         return NULL;
+    atomic_fetch_add(&server->exchanges, 1);
     exchange->server = server;
     exchange->loop = loop;
     exchange->connection = connection;
@@ -291,4 +292,6 @@ void sv_exchange_completed(void *context, struct MHD_Connection *connection, voi
     if (exchange->has_result)
         atomic_fetch_sub(&server->results, 1);
     free(exchange);
+    atomic_store(&server->last_ended, sv_clock_ns());
+    atomic_fetch_sub(&server->exchanges, 1);
 }

@@ -118,6 +118,16 @@ uint64_t sv_address_hash(uint64_t seed, const struct sockaddr *address) {
 }
 
 senvec_status sv_listen(const sv_server_options *options, int *out, sv_address *address, senvec_error *err) {
+    if (options->activated) {
+        char at[128];
+        struct sockaddr_un name = {0};
+        socklen_t size = sizeof name;
+        getsockname(options->activated - 1, (struct sockaddr *)&name, &size);
+        print_address(options->activated - 1, at, sizeof at);
+        snprintf(address->text, sizeof address->text, "%s", name.sun_family == AF_UNIX ? "the socket of its caller" : at);
+        *out = options->activated - 1;
+        return SENVEC_OK;
+    }
     if (options->unix_path) {
         snprintf(address->text, sizeof address->text, "unix:%.200s", options->unix_path);
         return sv_listen_unix(options->unix_path, out, err);

@@ -215,9 +215,18 @@ static void stop_listening(sv_server *server) {
     if (server->listener < 0 || atomic_exchange(&server->draining, true))
         return;
     sv_http_loops_quiesce(server);
-    shutdown(server->listener, SHUT_RDWR);
+    if (!server->options.activated)
+        shutdown(server->listener, SHUT_RDWR);
     if (server->options.unix_path)
         unlink(server->options.unix_path);
+}
+
+uint64_t sv_server_idle_ns(sv_server *server) {
+    if (atomic_load(&server->exchanges) > 0)
+        return 0;
+    uint64_t last = atomic_load(&server->last_ended), now = sv_clock_ns();
+    last = last ? last : server->opened_ns;
+    return now > last ? now - last : 0;
 }
 
 bool sv_server_drain(sv_server *server, uint64_t timeout_ns) {

@@ -25,9 +25,10 @@ typedef struct sv_model_source {
 
 /* Zero or NULL means the default, in brackets. Strings are copied or used during sv_server_open only. */
 typedef struct sv_server_options {
-    const char *host;                      /* address or name to listen on ["127.0.0.1"] */
-    size_t port;                           /* SIZE_MAX: any free one [8080] */
-    const char *unix_path;                 /* a unix socket instead; one that nobody listens on is replaced */
+    const char *host;      /* address or name to listen on ["127.0.0.1"] */
+    size_t port;           /* SIZE_MAX: any free one [8080] */
+    const char *unix_path; /* a unix socket instead; one that nobody listens on is replaced */
+    int activated;         /* 1 + a socket that listens and stays its caller's, as systemd gives one [0: none] */
     const char *tls_certificate, *tls_key; /* PEM files, both or none */
     const char *api_key;                   /* asked for as "Authorization: Bearer KEY" or "api-key: KEY" [none] */
     const char *cors_origin;               /* pages of this origin may call, "*": all [none] */
@@ -73,6 +74,8 @@ senvec_status sv_server_open(const sv_server_options *options, sv_server **out, 
 const char *sv_server_address(const sv_server *server);
 /* Where /metrics are, if they have an address of their own; "" otherwise. */
 const char *sv_server_metrics_address(const sv_server *server);
+/* Nanoseconds since the last request ended, or since the server was opened; 0 while there is a request. */
+uint64_t sv_server_idle_ns(sv_server *server);
 /* Stops listening, refuses new requests, and waits until those that were accepted are answered; at most `timeout_ns`. True:
  * all are. */
 bool sv_server_drain(sv_server *server, uint64_t timeout_ns);

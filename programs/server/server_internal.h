@@ -32,6 +32,8 @@ struct sv_server {
     atomic_ullong refused_memory;
     atomic_size_t results; /* exchanges with memory for vectors and an answer */
     atomic_bool draining;
+    atomic_size_t exchanges;  /* now */
+    atomic_ullong last_ended; /* when the last one did */
     atomic_ullong last_id;
     uint64_t opened_ns, id_seed;
     double opened_at; /* seconds since 1970 */

@@ -119,8 +119,8 @@ class Models(unittest.TestCase):
         for arguments, said in ((["-m", f"a={service.MODEL}", "-m", f"A={self.other}"], "two models have the name"),
                                 (["-m", service.MODEL, "-m", self.other, "--model-name", "x"], "--model-name is"),
                                 (["-m", "a=/nowhere"], "/nowhere")):
-            done = subprocess.run([service.SENVEC, "serve", "--port", "0", *map(str, arguments)], capture_output=True, text=True,
-                                  timeout=PATIENCE, check=False)
+            command = [service.SENVEC, "serve", "--port", "0", *map(str, arguments)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn(said, done.stderr)
 

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""daemon_test SENVEC MODEL: the daemon of `senvec embed --daemon`: started once, the same vectors, clients that go on without
+it; its end when idle; and a socket that systemd has opened."""
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import service
+from service import PATIENCE, TEXTS, Service
+
+LINES = "".join(json.dumps({"text": text}) + "\n" for text in TEXTS).encode()
+
+
+class Daemon(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.environment = {**os.environ, "XDG_RUNTIME_DIR": self.folder.name, "SENVEC_API_KEY": "not for the daemon"}
+        self.environment.pop("SENVEC_SOCKET", None)
+        self.addCleanup(self.end_daemons)
+
+    def begin(self, *arguments):
+        command = [service.SENVEC, "embed", "-q", "-m", service.MODEL, "--key", "text", "-f", "f32", *map(str, arguments), "-"]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env=self.environment)
+
+    def embed(self, *arguments, lines=LINES):
+        """(exit code, vectors, errors)"""
+        process = self.begin(*arguments)
+        data, errors = process.communicate(lines, timeout=PATIENCE)
+        return process.returncode, data, errors
+
+    def daemons(self):
+        """Processes of this test's runtime directory that serve."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if f"XDG_RUNTIME_DIR={self.folder.name}".encode() in Path(entry, "environ").read_bytes().split(b"\0") and \
+                        b"--socket" in Path(entry, "cmdline").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except (OSError, ValueError):
+                continue
+        return found
+
+    def end_daemons(self):
+        for process in self.daemons():
+            os.kill(process, signal.SIGKILL)
+        self.wait_for(lambda: not self.daemons())
+
+    def wait_for(self, true):
+        until = time.monotonic() + PATIENCE
+        while not true():
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.01)
+
+    def socket_path(self):
+        paths = list(Path(self.folder.name).glob("*.sock"))
+        self.assertEqual(len(paths), 1, paths)
+        return paths[0]
+
+    def owner(self):
+        """The process that listens."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(self.socket_path()))
+            return struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+    def test_same_bytes(self):
+        for options in ((), ("--normalize", "off"), ("--normalize", "on"), ("--dimensions", 8), ("--prompt-text", "a: "),
+                        ("--dimensions", 8, "--normalize", "on"), ("--prompt", "query"), ("--dimensions", 100000)):
+            code, data, errors = self.embed(*options)
+            self.assertEqual(self.embed("--daemon", *options)[:2], (code, data), (options, errors))
+        self.assertEqual(self.embed("--daemon", lines=b""), (0, b"", b""))
+        broken = b'{"text": "a\xff b"}\n' * 3
+        self.assertEqual(self.embed("--daemon", lines=broken), self.embed(lines=broken))
+        many = b"".join(json.dumps({"text": f"{i} {text}"}).encode() + b"\n" for i in range(300) for text in TEXTS)
+        self.assertEqual(self.embed("--daemon", lines=many), self.embed(lines=many))
+        self.assertEqual(self.daemons(), [self.owner()])
+
+    def test_many_at_once_start_one(self):
+        expected = self.embed()
+        processes = [self.begin("--daemon") for _ in range(50)]
+        for process in processes:  # all are there before the first may go on
+            process.stdin.write(LINES)
+        for process in processes:
+            data, errors = process.communicate(timeout=PATIENCE)
+            self.assertEqual((process.returncode, data, errors), expected)
+        self.assertEqual(self.daemons(), [self.owner()])
+        again = subprocess.run([service.SENVEC, "serve", "--socket", "-m", service.MODEL], capture_output=True, text=True,
+                               env=self.environment, timeout=PATIENCE, check=False)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("another daemon has this socket", again.stderr)
+        self.assertEqual(self.daemons(), [self.owner()])
+
+    def test_a_killed_daemon(self):
+        """Whoever speaks with it goes on alone, whoever comes next starts another."""
+        expected = self.embed()
+        process = self.begin("--daemon")
+        half = len(LINES.splitlines(keepends=True)[0])
+        process.stdin.write(LINES[:half])
+        process.stdin.flush()
+        first = process.stdout.read(4 * service.DIMENSIONS)  # it is served by the daemon
+        killed = self.owner()
+        os.kill(killed, signal.SIGKILL)
+        rest, errors = process.communicate(LINES[half:], timeout=PATIENCE)
+        self.assertEqual((process.returncode, first + rest, errors), expected)
+        self.assertEqual(self.embed("--daemon"), expected)
+        self.assertNotEqual(self.owner(), killed)
+
+    def test_where_there_can_be_none(self):
+        expected = self.embed()
+        self.environment["SENVEC_SOCKET"] = str(Path(self.folder.name, "nobody"))
+        self.assertEqual(self.embed("--daemon"), expected)
+        del self.environment["SENVEC_SOCKET"]
+        os.chmod(self.folder.name, 0o777)
+        self.assertEqual(self.embed("--daemon"), expected)
+        self.assertEqual(self.daemons(), [])
+        refused = subprocess.run([service.SENVEC, "serve", "--socket", "-m", service.MODEL], capture_output=True, text=True,
+                                 env=self.environment, timeout=PATIENCE, check=False)
+        self.assertIn("isn't a folder of this user's alone", refused.stderr)
+        os.chmod(self.folder.name, 0o700)
+
+    def test_idle_exit(self):
+        with Service("--idle-exit", "300ms") as s:  # which ends with 0
+            for _ in range(20):
+                self.assertEqual(s.call("POST", "/embed", {"inputs": "a"})[0], 200)
+            self.assertEqual(s.process.wait(PATIENCE), 0)
+
+    def test_activation(self):
+        """The socket stays when the server goes: systemd starts the next one on it."""
+        path = str(Path(self.folder.name, "activated"))
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(10)
+        command = ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve -q -m "$1" --idle-exit 300ms', service.SENVEC,
+                   service.MODEL]
+        for _ in range(2):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(path)  # before there is a server
+                client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                process = subprocess.Popen(command, preexec_fn=lambda: os.dup2(listener.fileno(), 3), close_fds=False,
+                                           stderr=subprocess.PIPE)
+                self.assertIn(client.recv(4096)[:12], (b"HTTP/1.1 200", b"HTTP/1.1 503"))  # 503: it opens the model yet
+                self.assertEqual(process.wait(PATIENCE), 0, process.stderr.read())
+                process.stderr.close()
+        self.assertTrue(Path(path).exists())
+        listener.close()
+
+
+if __name__ == "__main__":
+    service.SENVEC, service.MODEL = sys.argv[1], sys.argv[2]
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=1)
