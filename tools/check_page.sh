@@ -1,7 +1,8 @@
 #!/bin/bash
-# check_page [--fix]: the report's JavaScript is as Biome formats it, and Biome's linter finds nothing in it or in the style sheet.
-# The files are linted as one script, which they are in the page, so that a name is found that no file declares or none uses; the
-# order is the one of programs/report/CMakeLists.txt. The version is fixed (tools/requirements.txt). Exits with 77 where it isn't here.
+# check_page [--fix]: the report's JavaScript is as Biome formats it, and Biome's linter finds nothing in it or in the style
+# sheet. The files are linted as one script, which they are in the page, so that a name is found that no file declares or
+# none uses; the order is the one of programs/report/CMakeLists.txt. The version is fixed (tools/requirements.txt). Exits with
+# 77 where it isn't here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tool=$PWD/.venv/bin/biome

@@ -30,7 +30,7 @@ typedef enum sv_quoting {
 /* Zero means "the default" in every field. */
 typedef struct sv_corpus_options {
     sv_corpus_format format;
-    const char *key;    /* jsonl: the member that holds the text, "a.b" within another (json_scan.h); required for objects */
+    const char *key;    /* jsonl: the member that holds the text, "a.b" within another (formats.h); required for objects */
     const char *column; /* csv, tsv, where it is required: a name in the header row; or a number from 1, and then there is no
                            header row, unless the first record has fewer fields and one of that name */
     bool header;        /* csv, tsv: the first record is a header row, even if the column is given by its number */

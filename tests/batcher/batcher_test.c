@@ -15,7 +15,7 @@
 
 #include "batcher/batcher.h"
 #include "common/clock.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 enum { DIMENSIONS = 32, CALLERS = 4, ROUNDS = 60, MOST_TEXTS = 40 };
 

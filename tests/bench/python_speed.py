@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""python_speed MODEL SENVEC [--texts FILE] [--count N] [--peers]: what the Python package costs over the engine, measured in turn.
+"""python_speed MODEL SENVEC [--texts FILE] [--count N] [--peers]: what the Python package costs over the engine, measured in
+turn.
 
 - strings to numpy of N texts (default 5,000), against `senvec embed` on the same texts (its own figure of texts a second)
 - the same from 8 Python threads, against one
@@ -67,8 +68,8 @@ def short_text(model) -> None:
     for _ in range(2000):
         plain.append(seconds(lambda: engine.embed_one(text.encode(), options, out.ctypes.data, len(out))))
         whole.append(seconds(lambda: model.encode(text)))
-    print(f"one short text: encode {statistics.median(whole) * 1e6:.1f} us, the library's call {statistics.median(plain) * 1e6:.1f}"
-          " us (medians)")
+    print(f"one short text: encode {statistics.median(whole) * 1e6:.1f} us, "
+          f"the library's call {statistics.median(plain) * 1e6:.1f} us (medians)")
 
 
 async def longest_pause(model, texts: list[str]) -> float:

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "senvec.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 
 #include "common/file.h"
 #include "results/results.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -17,7 +17,7 @@
 #include "common/limits.h"
 #include "engine/model.h"
 #include "senvec.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 enum { H = 32, MAX_TEXTS = 16, BATCH = 61, LABELS = 3, MAX_WORDS = 256 };
 

@@ -16,7 +16,7 @@
 #include "common/file.h"
 #include "format/safetensors.h"
 #include "senvec.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 enum { H = 32, MAX_TEXTS = 64, BATCH = 258 };
 

@@ -18,7 +18,7 @@
 #include "common/file.h"
 #include "common/model_files.h"
 #include "senvec.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 enum { MAX_TEXTS = 8, MAX_FLOATS = 256 };
 

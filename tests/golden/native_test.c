@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "senvec.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 enum { TEXTS = 3, H = 32 };
 

@@ -9,7 +9,7 @@
 
 #include "loadgen/batcher_target.h"
 #include "loadgen/verdict.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 enum { DIMENSIONS = 32 };
 

@@ -10,7 +10,7 @@
 
 #include "common/file.h"
 #include "onnx/onnx_export.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 enum { LAYERS = 2 };
 

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "senvec.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 enum { H = 32, TEXTS = 300 };
 

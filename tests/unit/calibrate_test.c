@@ -13,7 +13,7 @@
 #include "int8/calibration_text.h"
 #include "int8/gptq.h"
 #include "int8/quantize.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 static sv_kernels best_kernels(void) {
     sv_isa_flags flags;

@@ -15,7 +15,7 @@
 
 #include "common/file.h"
 #include "common/limits.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 #define LENGTH_FILE "sentence_bert_config.json"
 #define POOLING_FILE "1_Pooling/config.json"

@@ -17,7 +17,7 @@
 
 #include "common/file.h"
 #include "int8/quantized_file.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 /* What was logged during one call. */
 static struct {

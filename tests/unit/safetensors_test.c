@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 #define GOOD                                                                                                                   \
     "{\"__metadata__\":{\"format\":\"pt\"},"                                                                                   \

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "common/file.h"
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 /* The smallest encoder that has everything. */
 static const sv_config config = {

@@ -1,4 +1,4 @@
-#include "support/model_files.h"
+#include "support/test_models.h"
 
 #include <ftw.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* Model files for tests: read, changed and written again in a scratch folder. Include after cmocka.h's prerequisites; a step
  * that fails ends the test. */
-#ifndef TESTS_SUPPORT_MODEL_FILES_H
-#define TESTS_SUPPORT_MODEL_FILES_H
+#ifndef TESTS_SUPPORT_TEST_MODELS_H
+#define TESTS_SUPPORT_TEST_MODELS_H
 
 #include <stddef.h>
 #include <stdint.h>
