@@ -52,13 +52,17 @@ class Pair:
         self.reference = tokenizers.Tokenizer.from_file(os.path.join(directory, "tokenizer.json"))
         self.reference.no_truncation()
         self.reference.no_padding()
+        alone, around = self.reference.encode("").ids, self.reference.encode("a").ids
+        self.tail = next((i for i in range(len(alone)) if alone[-1 - i] != around[-1 - i]), len(alone))
+        while self.tail and around[: len(alone) - self.tail] != alone[: len(alone) - self.tail]:
+            self.tail -= 1
 
     def expected(self, texts):
         """(ids, truncated) of each text: all ids, cut as the engine cuts them."""
         for encoding in self.reference.encode_batch_fast(texts):
             ids = encoding.ids
             if len(ids) > self.max_ids:
-                yield ids[: self.max_ids - 1] + ids[-1:], True
+                yield ids[: self.max_ids - self.tail] + ids[len(ids) - self.tail :], True
             else:
                 yield ids, False
 
