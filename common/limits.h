@@ -21,7 +21,7 @@
 #define SV_MAX_VECTOR 65536u /* floats of a text's vector between two modules */
 
 /* Text. */
-#define SV_MAX_TOKEN_BYTES 1024u      /* one entry of a vocabulary */
+#define SV_MAX_TOKEN_BYTES 4096u      /* one entry of a vocabulary: some have runs of 2,048 blanks */
 #define SV_MAX_WORD_CHARS 1024u       /* max_input_chars_per_word of a tokenizer; BERT has 100 */
 #define SV_MAX_ADDED_TOKENS 65536u    /* in tokenizer.json and tokenizer_config.json together */
 #define SV_MAX_STEPS 32u              /* normalizers, or pre-tokenizers, of a tokenizer */
