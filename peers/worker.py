@@ -34,7 +34,7 @@ class Torch:
         self.torch = torch
         self.model = SentenceTransformer(request["model"], device="cpu", local_files_only=True)
         self.model.eval()
-        self.weights = os.path.join(request["model"], "model.safetensors")
+        self.folder = request["model"]
 
     def about(self):
         return {
@@ -46,7 +46,7 @@ class Torch:
                 "torch cpu capability": self.torch.backends.cpu.get_cpu_capability(),
                 "attention": getattr(self.model[0].auto_model.config, "_attn_implementation", None),
             },
-            "model_bytes": os.path.getsize(self.weights),
+            "model_bytes": weights_bytes(self.folder),
             "dimensions": dimensions(self.model),
             "max_seq_length": self.model.max_seq_length,
         }
@@ -65,30 +65,62 @@ def dimensions(model):
     return getattr(model, name if hasattr(model, name) else "get_sentence_embedding_dimension")()
 
 
+def weights_bytes(folder):
+    """The weights that transformers loads: one file or several, in the first module's folder."""
+    modules = read_json(folder, "modules.json") or [{"path": ""}]
+    folder = os.path.join(folder, modules[0]["path"])
+    for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
+        names = set(read_json(folder, index).get("weight_map", {}).values())
+        if names:
+            break
+    names = names or {name for name in ("model.safetensors", "pytorch_model.bin") if os.path.exists(os.path.join(folder, name))}
+    return sum(os.path.getsize(os.path.join(folder, name)) for name in names)
+
+
 class Encoder:
-    """What a runtime of ONNX files needs around it: the model's tokenizer by its own rules, pooling and normalisation. Texts of
-    a batch are padded to the longest. A subclass brings run(ids, mask) -> last_hidden_state [texts, tokens, dimensions]."""
+    """What a runtime of ONNX files needs around it: the model's tokenizer by its own rules, its default prompt, pooling and
+    normalisation. Texts of a batch are padded to the longest. What of the modules can't be done here is named as missing.
+    All of it is read from the exported folder, where each file has one place. A subclass brings run(inputs) ->
+    last_hidden_state [texts, tokens, dimensions] for the inputs that its model takes."""
 
     def __init__(self, request):
         import numpy
         from tokenizers import Tokenizer
 
         self.numpy = numpy
-        folder = request["model"]
+        folder = request["source"]
+        config = read_json(folder, "config.json")
         self.max_seq_length = read_json(folder, "sentence_bert_config.json")["max_seq_length"]
         self.tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
         # The file's own truncation and padding are not what sentence-transformers does with this model.
         self.tokenizer.enable_truncation(self.max_seq_length)
-        self.tokenizer.enable_padding()
-        self.dimensions = read_json(folder, "config.json")["hidden_size"]
-        pooling = read_json(folder, "1_Pooling/config.json")
-        self.pool = next(pool for key, pool in (("pooling_mode_mean_tokens", self.pool_mean),
-                                                ("pooling_mode_cls_token", self.pool_cls),
-                                                ("pooling_mode_max_tokens", self.pool_max)) if pooling[key])
-        self.normalize = any(module["type"].endswith(".Normalize") for module in read_json(folder, "modules.json"))
+        self.tokenizer.enable_padding(pad_id=config.get("pad_token_id") or 0)
+        options = read_json(folder, "config_sentence_transformers.json")
+        self.prompt = options.get("prompts", {}).get(options.get("default_prompt_name")) or ""
+        self.dimensions = config["dim" if config["model_type"] == "distilbert" else "hidden_size"]
+        self.read_modules(folder, options)
+
+    def read_modules(self, folder, options):
+        modules = [(module["type"].rsplit(".", 1)[-1], module["path"]) for module in read_json(folder, "modules.json")]
+        others = sorted({name for name, _ in modules[2:]} - {"Normalize"})
+        if others:
+            raise Missing(f"the model has {', '.join(others)}; of modules this runtime has Pooling and Normalize here")
+        pooling = read_json(folder, os.path.join(modules[1][1], "config.json"))
+        known = {"mean": self.pool_mean, "cls": self.pool_cls, "max": self.pool_max}
+        mode = pooling.get("pooling_mode")
+        chosen = [mode] if isinstance(mode, str) else mode or [
+            key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
+            for key, value in pooling.items() if key.startswith("pooling_mode_") and value]
+        if len(chosen) != 1 or chosen[0] not in known:
+            raise Missing(f"the model pools by {' and '.join(chosen)}; this runtime has mean, cls and max here, each alone")
+        if self.prompt and not pooling.get("include_prompt", True):
+            raise Missing("the model leaves its default prompt out of pooling, which isn't done for this runtime here")
+        self.pool = known[chosen[0]]
+        self.normalize = len(modules) > 2
+        self.keep = options.get("truncate_dim") or self.dimensions
 
     def about_files(self):
-        return {"dimensions": self.dimensions, "max_seq_length": self.max_seq_length}
+        return {"dimensions": self.keep, "max_seq_length": self.max_seq_length}
 
     def pool_mean(self, hidden, mask):
         weights = mask.astype("float32")
@@ -100,14 +132,20 @@ class Encoder:
     def pool_max(self, hidden, mask):
         return self.numpy.where(mask[:, :, None] > 0, hidden, -self.numpy.inf).max(axis=1)
 
-    def encode(self, texts):
-        encodings = self.tokenizer.encode_batch(texts)
+    def inputs(self, texts):
+        """Of the names that an exported model has; not every one takes token_type_ids."""
+        encodings = self.tokenizer.encode_batch([self.prompt + text for text in texts])
         ids = self.numpy.array([encoding.ids for encoding in encodings], dtype="int64")
         mask = self.numpy.array([encoding.attention_mask for encoding in encodings], dtype="int64")
-        vectors = self.pool(self.run(ids, mask), mask)
+        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": self.numpy.zeros_like(ids)}
+
+    def encode(self, texts):
+        inputs = self.inputs(texts)
+        mask = inputs["attention_mask"]
+        vectors = self.pool(self.run({name: inputs[name] for name in self.names}), mask)
         if self.normalize:
             vectors = vectors / self.numpy.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors
+        return self.numpy.ascontiguousarray(vectors[:, : self.keep])
 
     def tokens(self, text):
         return len(self.tokenizer.encode(text).ids)
@@ -130,6 +168,7 @@ class OnnxRuntime(Encoder):
         self.options.log_severity_level = 3
         self.file = os.path.join(request["files"], "model.onnx")
         self.session = onnxruntime.InferenceSession(self.file, self.options, providers=["CPUExecutionProvider"])
+        self.names = [item.name for item in self.session.get_inputs()]
 
     def about(self):
         return {
@@ -145,8 +184,7 @@ class OnnxRuntime(Encoder):
             **self.about_files(),
         }
 
-    def run(self, ids, mask):
-        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": self.numpy.zeros_like(ids)}
+    def run(self, inputs):
         return self.session.run(["last_hidden_state"], inputs)[0]
 
 
@@ -165,6 +203,7 @@ class OpenVino(Encoder):
                       "INFERENCE_PRECISION_HINT": "f32"}
         self.file = os.path.join(request["files"], self.name)
         self.compiled = openvino.Core().compile_model(self.file, "CPU", self.hints)
+        self.names = [item.any_name for item in self.compiled.inputs]
         self.request = self.compiled.create_infer_request()
 
     def about(self):
@@ -180,9 +219,8 @@ class OpenVino(Encoder):
             **self.about_files(),
         }
 
-    def run(self, ids, mask):
-        self.request.infer({"input_ids": ids, "attention_mask": mask, "token_type_ids": self.numpy.zeros_like(ids)},
-                           share_inputs=True)
+    def run(self, inputs):
+        self.request.infer(inputs, share_inputs=True)
         return self.request.get_output_tensor(0).data
 
     @staticmethod
@@ -203,12 +241,13 @@ class OpenVino(Encoder):
         if os.path.exists(target) and read_json(folder, "calibration.json") == stamp:
             return
 
-        def inputs(text):
-            ids = encoder.numpy.array([encoder.tokenizer.encode(text).ids], dtype="int64")
-            return {"input_ids": ids, "attention_mask": encoder.numpy.ones_like(ids),
-                    "token_type_ids": encoder.numpy.zeros_like(ids)}
+        model = openvino.Core().read_model(source)
+        names = [item.any_name for item in model.inputs]
 
-        quantized = nncf.quantize(openvino.Core().read_model(source), nncf.Dataset(texts, inputs),
+        def inputs(text):
+            return {name: value for name, value in encoder.inputs([text]).items() if name in names}
+
+        quantized = nncf.quantize(model, nncf.Dataset(texts, inputs),
                                   model_type=nncf.ModelType.TRANSFORMER, preset=nncf.QuantizationPreset.MIXED,
                                   subset_size=len(texts))
         os.makedirs(folder, exist_ok=True)

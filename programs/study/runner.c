@@ -148,7 +148,8 @@ static senvec_status prepare_all(sv_runner *runner, senvec_error *err) {
             continue;
         if (!done) {
             sv_runner_progress(runner, 0, "calibrating", row->name);
-            SENVEC_TRY(prepare(runner, i, err));
+            if (row->state != SV_ROW_FAILED) /* as it is where the ONNX file couldn't be written */
+                SENVEC_TRY(prepare(runner, i, err));
             done = row;
         } else if (done->state == SV_ROW_FAILED || done->state == SV_ROW_MISSING) {
             sv_row_mark(row, done->state, "%s", done->reason);
@@ -159,14 +160,16 @@ static senvec_status prepare_all(sv_runner *runner, senvec_error *err) {
 
 static senvec_status load(sv_runner *runner, size_t index, senvec_error *err) {
     sv_row *row = &runner->results->rows[index];
-    char files[SV_MAX_PATH];
+    char files[SV_MAX_PATH], source[SV_MAX_PATH];
     json_t *reply;
     SENVEC_TRY(files_of(runner, row, files, err));
-    SENVEC_TRY(sv_runner_ask(runner, index,
-                             json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s?}", "op", "load", "backend", row->runtime, "model",
-                                       runner->options->model, "files", files, "threads", (json_int_t)runner->results->threads,
-                                       "precision", row->precision, "cpu", runner->options->cpu),
-                             &reply, &row->load_seconds, err));
+    SENVEC_TRY(sv_path_join(runner->options->files, SV_STUDY_ONNX, source, err));
+    SENVEC_TRY(
+        sv_runner_ask(runner, index,
+                      json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s?}", "op", "load", "backend", row->runtime, "model",
+                                runner->options->model, "files", files, "source", source, "threads",
+                                (json_int_t)runner->results->threads, "precision", row->precision, "cpu", runner->options->cpu),
+                      &reply, &row->load_seconds, err));
     if (!reply)
         return SENVEC_OK;
     json_object_del(reply, "ok");

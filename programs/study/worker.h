@@ -9,9 +9,10 @@
  *               Makes the model's files in the folder `files` from the ONNX file in the folder `source`, calibrated on the JSON
  *               array of strings in the file `texts`, unless they are there already. OpenVINO only; a process of its own does
  *               it, so that it doesn't count as memory of the one that is measured.
- *   load        {backend, model, files, threads, precision, cpu} -> {versions, settings, model_bytes, dimensions,
+ *   load        {backend, model, files, source, threads, precision, cpu} -> {versions, settings, model_bytes, dimensions,
  *               max_seq_length}
- *               `model` is the model's directory, `files` the runtime's own form of it, or the same directory;
+ *               `model` is the model's directory, `files` the runtime's own form of it, or the same directory; `source` the
+ *               folder that `senvec export` made of it, if a peer of that kind is in the study;
  *               `precision` "fp32", "bf16" or "int8"; `cpu` an ISA mask or null. The native worker also gives linear_macs (a
  *               token) and tier.
  *   texts       {path, set} -> {count, tokens}
