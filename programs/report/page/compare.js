@@ -26,7 +26,7 @@ function sideBySide(entries) {
       .map(
         ([e, c]) => `In ${escaped(label(e))} the most texts a second come from ${escaped(c.name)}:
       ${number(speed(c))}${
-        baselineOf(e.study) !== c ? `, ${times(c.throughput.speedup)} its baseline` : ""
+        baselineOf(e.study) !== c && quotable(e.study) ? `, ${times(c.throughput.speedup)} its baseline` : ""
       }, at ${usd(price(c))} for a million texts.`,
       )
       .join(" ")}</p>

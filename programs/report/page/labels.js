@@ -12,7 +12,7 @@ const labelTasks = [
     task: "classes",
     metric: "probe accuracy",
     title: "Your classes",
-    what: "accuracy of a logistic regression on every fifth text of each class, trained on the others",
+    what: "Accuracy of a logistic regression on every fifth text of each class, trained on the others",
   },
 ];
 const labelScores = (study) => study.labels?.scores ?? [];
@@ -78,7 +78,7 @@ function labelsSection(study) {
         figure(
           `labels-${t.task}`,
           `${t.title}: quality against cost`,
-          `${t.what[0].toUpperCase() + t.what.slice(1)}, over ${plural(taskOf(study, t.task).items, "item")} of
+          `${t.what}, over ${plural(taskOf(study, t.task).items, "item")} of
           ${taskOf(study, t.task)
             .files.map((file) => escaped(file.split("/").pop()))
             .join(", ")}, against the cost of a million
