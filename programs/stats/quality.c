@@ -299,7 +299,7 @@ senvec_status sv_bootstrap_means(const double *a, const double *b, size_t count,
 
 senvec_status sv_bootstrap_spearman(const double *a, const double *b, const double *labels, size_t count, uint64_t seed,
                                     sv_difference *out, senvec_error *err) {
-    double drawn[SPEARMAN_RESAMPLES], with_a, with_b;
+    double drawn[SPEARMAN_RESAMPLES], with_a = 0, with_b = 0;
     void *memory;
     sv_random random;
     sv_random_seed(&random, seed);
@@ -311,7 +311,7 @@ senvec_status sv_bootstrap_spearman(const double *a, const double *b, const doub
         status = sv_spearman(b, labels, count, &with_b, err);
     out->value = with_a - with_b;
     for (size_t r = 0; status == SENVEC_OK && r < SPEARMAN_RESAMPLES; r++) {
-        double here, there;
+        double here = 0, there = 0;
         for (size_t i = 0; i < count; i++) {
             size_t item = (size_t)sv_random_below(&random, count);
             x[i] = a[item];
@@ -321,7 +321,7 @@ senvec_status sv_bootstrap_spearman(const double *a, const double *b, const doub
         status = sv_spearman(x, z, count, &here, err);
         if (status == SENVEC_OK)
             status = sv_spearman(y, z, count, &there, err);
-        if (isfinite(here - there)) /* else all labels drawn are alike */
+        if (status == SENVEC_OK && isfinite(here - there)) /* else all labels drawn are alike */
             drawn[kept++] = here - there;
     }
     if (status == SENVEC_OK)
