@@ -37,25 +37,22 @@ static sv_corpus_options options_of(uint8_t choice) {
 }
 
 /* Reads every byte, so that a sanitizer sees one that isn't the reader's. */
-static size_t touch(senvec_text text) {
-    size_t sum = 0;
+static void touch(senvec_text text) {
     for (size_t i = 0; i < text.length; i++)
-        sum += (unsigned char)text.data[i];
-    return sum;
+        (void)*(const volatile char *)&text.data[i];
 }
 
 static void read_all(sv_corpus *corpus, const sv_corpus_options *options, senvec_error *err) {
     senvec_text text;
     bool more = true;
-    volatile size_t sum = 0;
     while (sv_corpus_next(corpus, &text, &more, err) == SENVEC_OK && more) {
-        sum += touch(text);
+        touch(text);
         for (size_t i = 0; i < options->keep_count; i++) {
             const sv_corpus_value value = sv_corpus_kept(corpus, i);
             if (value.kind == SV_VALUE_STRING)
-                sum += touch(value.text);
+                touch(value.text);
             else if (value.kind == SV_VALUE_JSON)
-                sum += touch((senvec_text){value.json.text, value.json.length});
+                touch((senvec_text){value.json.text, value.json.length});
         }
     }
     require(!more || err->message[0]);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Compares senvec's ids with those of Hugging Face `tokenizers`, for tokenizers of every kind: Unigram, BPE, WordPiece, with any
-normalizer, pre-tokenizer and template.
+"""Compares senvec's ids with those of Hugging Face `tokenizers`, for tokenizers of every kind: Unigram, BPE, WordPiece, with
+any normalizer, pre-tokenizer and template.
 
 usage: tokenizer_kinds_parity.py --driver tokenizer_ids [--step N] [--random N] DIR...
 
