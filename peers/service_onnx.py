@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from worker import OnnxRuntime
 
 MAX_BATCH, MAX_WAIT_S = 32, 0.050
-encoder = OnnxRuntime({"model": os.environ["MODEL"], "files": os.environ["FILES"], "threads": int(os.environ["THREADS"])})
+encoder = OnnxRuntime({"source": os.environ["MODEL"], "model": os.environ["MODEL"], "files": os.environ["FILES"],
+                       "threads": int(os.environ["THREADS"])})
 queue = asyncio.Queue()  # of (text, future)
 
 
