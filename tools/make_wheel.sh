@@ -1,7 +1,8 @@
 #!/bin/bash
 # make_wheel PYTHON OUTPUT [ARCHITECTURE]: the Python package as a wheel for every Linux with glibc 2.28 or newer, x86_64 or
 # aarch64. PYTHON has the packages of bindings/python/requirements.txt: the compiler is zig's clang, which brings the headers
-# and symbol versions of that glibc. auditwheel checks what the library needs and gives the wheel its name.
+# and symbol versions of that glibc. auditwheel checks what the library needs and gives the wheel its name. Exit code 77: the
+# sources that are compiled in can't be had here.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,7 +12,7 @@ mkdir -p "$work/$architecture" "$output"
 output=$(realpath "$output")
 
 sources=$work/sources
-tools/python_sources.sh "$sources" >"$work/sources.log" 2>&1 || { tail -n 1 "$work/sources.log" >&2; exit 1; }
+tools/python_sources.sh "$sources" >"$work/sources.log" 2>&1 || { tail -n 1 "$work/sources.log" >&2; exit 77; }
 
 zig=$("$python" -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
 for tool in cc ar ranlib; do

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/model_files.h"
 #include "hub/hub_internal.h"
 #include "io/places.h"
 #include "system/process.h"
@@ -108,7 +109,7 @@ senvec_status sv_sources_pull(const sv_hub_name *name, const sv_hub_known *known
     char full[2 * SV_HUB_NAME_SIZE], pins[SV_HUB_PINS][SV_HUB_FILE_NAME_SIZE + 72], answer[SV_MAX_PATH];
     const char *arguments[MAX_ARGUMENTS] = {"pull"};
     size_t count = 1;
-    if (options->force || sv_cache_is_model(directory)) /* there, but not whole */
+    if (options->force || sv_model_is_complete(directory)) /* there, but not whole */
         arguments[count++] = "--force";
     if (options->progress)
         arguments[count++] = "--progress";
