@@ -314,3 +314,17 @@ void sv_atomic_file_abort(sv_atomic_file *file) {
     if (file->temporary[0])
         unlink(file->temporary);
 }
+
+senvec_status sv_copy_file(const char *from, const char *to, senvec_error *err) {
+    sv_file_map map;
+    SENVEC_TRY(sv_file_map_open(from, &map, err));
+    sv_atomic_file file = {0};
+    senvec_status status = sv_atomic_file_open(&file, to, err);
+    if (status == SENVEC_OK) {
+        if (map.size)
+            fwrite(map.data, 1, map.size, file.stream);
+        status = sv_atomic_file_commit(&file, err);
+    }
+    sv_file_map_close(&map);
+    return status;
+}

@@ -57,5 +57,7 @@ senvec_status sv_atomic_file_open(sv_atomic_file *file, const char *path, senvec
 senvec_status sv_atomic_file_commit(sv_atomic_file *file, senvec_error *err);
 /* Removes the temporary. A zeroed or committed file is accepted, so this can stand at one `out:` label. */
 void sv_atomic_file_abort(sv_atomic_file *file);
+/* `to` becomes a copy of the regular file `from`. Errors: of sv_file_map_open and of the two functions above. */
+senvec_status sv_copy_file(const char *from, const char *to, senvec_error *err);
 
 #endif

@@ -16,20 +16,6 @@ static const char *const copied[] = {
     "added_tokens.json", "vocab.json",       "merges.txt",        "sentencepiece.bpe.model", "spiece.model",
 };
 
-static senvec_status copy_file(const char *from, const char *to, senvec_error *err) {
-    sv_file_map map;
-    SENVEC_TRY(sv_file_map_open(from, &map, err));
-    sv_atomic_file file = {0};
-    senvec_status status = sv_atomic_file_open(&file, to, err);
-    if (status == SENVEC_OK) {
-        if (map.size)
-            fwrite(map.data, 1, map.size, file.stream);
-        status = sv_atomic_file_commit(&file, err);
-    }
-    sv_file_map_close(&map);
-    return status;
-}
-
 /* Writes `value`, which is taken; NULL stands for memory that ran out. */
 static senvec_status write_json(const char *folder, const char *name, json_t *value, senvec_error *err) {
     char path[SV_MAX_PATH];
@@ -98,7 +84,7 @@ static senvec_status copy_module(const char *directory, const char *name, const 
         if (!sv_path_is_file(from))
             continue;
         SENVEC_TRY(sv_make_directories(target, err));
-        SENVEC_TRY(copy_file(from, to, err));
+        SENVEC_TRY(sv_copy_file(from, to, err));
     }
     return SENVEC_OK;
 }
@@ -147,7 +133,7 @@ static senvec_status copy_files(const sv_model_layout *model, const char *const 
         if (!sv_model_layout_find(model, names[i], from))
             continue;
         SENVEC_TRY(sv_path_join(out, names[i], to, err));
-        SENVEC_TRY(copy_file(from, to, err));
+        SENVEC_TRY(sv_copy_file(from, to, err));
     }
     return SENVEC_OK;
 }

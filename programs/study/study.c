@@ -224,19 +224,6 @@ static senvec_status go_on(sv_study_options *options, sv_results *results, senve
     return SENVEC_OK;
 }
 
-static senvec_status copy_file(const char *from, const char *to, senvec_error *err) {
-    sv_file_map map;
-    sv_atomic_file file = {0};
-    SENVEC_TRY(sv_file_map_open(from, &map, err));
-    senvec_status status = sv_atomic_file_open(&file, to, err);
-    if (status == SENVEC_OK) {
-        fwrite(map.data, 1, map.size, file.stream);
-        status = sv_atomic_file_commit(&file, err);
-    }
-    sv_file_map_close(&map);
-    return status;
-}
-
 /* A model's other form that couldn't be made: the rows that need it say why. Memory that ran out ends the study. */
 static senvec_status mark_rows(sv_results *results, const char *files, senvec_status status, const senvec_error *failure,
                                senvec_error *err) {
@@ -260,7 +247,7 @@ static senvec_status export_native(const sv_study_options *options, sv_results *
     const senvec_quantize_options quantize = {.cpu = options->cpu};
     SENVEC_TRY(sv_path_join(options->out, SV_STUDY_NATIVE_INT8, path, err));
     senvec_status status =
-        sv_path_is_file(model) ? copy_file(model, path, &failure) : senvec_quantize(model, path, &quantize, &failure);
+        sv_path_is_file(model) ? sv_copy_file(model, path, &failure) : senvec_quantize(model, path, &quantize, &failure);
     return mark_rows(results, SV_STUDY_NATIVE_INT8, status, &failure, err);
 }
 
