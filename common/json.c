@@ -194,12 +194,8 @@ bool sv_json_equals(sv_json value, const char *text, size_t length) {
         return value.length - 2 == length && memcmp(value.text + 1, text, length) == 0;
     const char *at = value.text + 1, *end = value.text + value.length - 1;
     while (at < end) {
-        uint8_t bytes[SV_MAX_UTF8] = {(uint8_t)*at};
-        size_t count = 1;
-        if (*at == '\\')
-            count = sv_json_unescape(&at, bytes);
-        else
-            at++;
+        uint8_t bytes[SV_MAX_UTF8];
+        size_t count = sv_json_take(&at, bytes);
         if (count > length || memcmp(bytes, text, count) != 0)
             return false;
         text += count;

@@ -138,12 +138,8 @@ static bool check_word(checker *c, const char *word) {
 static uint64_t hash_name(const char *at, const char *end) {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     while (at < end) {
-        uint8_t bytes[SV_MAX_UTF8] = {(uint8_t)*at};
-        size_t count = 1;
-        if (*at == '\\')
-            count = sv_json_unescape(&at, bytes);
-        else
-            at++;
+        uint8_t bytes[SV_MAX_UTF8];
+        size_t count = sv_json_take(&at, bytes);
         for (size_t i = 0; i < count; i++)
             hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
     }

@@ -41,6 +41,15 @@ int sv_json_hex4(const char *at);
 /* The escape at `at`, a backslash, of a checked string: writes its bytes, moves `at` behind it and returns their number. */
 size_t sv_json_unescape(const char **at, uint8_t out[SV_MAX_UTF8]);
 
+/* The same for whatever is at `at`: an escape, or else one byte as it is. */
+static inline size_t sv_json_take(const char **at, uint8_t out[SV_MAX_UTF8]) {
+    if (**at == '\\')
+        return sv_json_unescape(at, out);
+    const char byte = *(*at)++;
+    out[0] = (uint8_t)byte;
+    return 1;
+}
+
 /* The value that begins at `at`, of a checked document that ends at `end`. */
 sv_json sv_json_value_at(const char *at, const char *end);
 
