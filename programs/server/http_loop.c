@@ -13,11 +13,11 @@
 
 #include "common/clock.h"
 #include "server/exchange.h"
+#include "server/helper_thread.h"
 #include "server/listen.h"
 
-#define BLOCKED_NS UINT64_C(50000)    /* waiting took longer: nothing was there before */
-#define SLICE_NS 100000               /* the shortest that there is */
-#define STACK_BYTES ((size_t)2 << 20) /* whatever ulimit -s says: 300 KB are used */
+#define BLOCKED_NS UINT64_C(50000) /* waiting took longer: nothing was there before */
+#define SLICE_NS 100000            /* the shortest that there is */
 /* TLS 1.2 and newer, with forward secrecy. */
 #define TLS_PRIORITIES "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1:-RSA"
 #define DELIVERY_STEP 0.0002 /* of the target; see late_ns in batcher/request_queue.c */
@@ -188,11 +188,7 @@ static senvec_status start_loop(sv_http_loop *loop, senvec_error *err) {
     int error = loop->bell < 0 ? errno : 0;
     if (!error) {
         SENVEC_TRY(start_daemon(loop, err));
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setstacksize(&attributes, STACK_BYTES);
-        error = pthread_create(&loop->thread, &attributes, run_loop, loop);
-        pthread_attr_destroy(&attributes);
+        error = sv_helper_thread_start(&loop->thread, run_loop, loop);
     }
     if (error)
         return sv_fail(err, SENVEC_SYSTEM, 0, "starting a thread for HTTP failed: %s", strerror(error));

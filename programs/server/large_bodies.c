@@ -5,8 +5,8 @@
 #include <sys/resource.h>
 
 #include "server/exchange.h"
+#include "server/helper_thread.h"
 
-#define STACK_BYTES ((size_t)2 << 20)
 #define NICE 5 /* as the batcher's workers: HTTP threads go first */
 
 static void *read_bodies(void *context) {
@@ -37,11 +37,7 @@ senvec_status sv_large_bodies_open(sv_large_bodies *bodies, void (*read)(sv_exch
     bodies->last = &bodies->first;
     pthread_mutex_init(&bodies->lock, NULL);
     pthread_cond_init(&bodies->changed, NULL);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    int error = pthread_create(&bodies->thread, &attributes, read_bodies, bodies);
-    pthread_attr_destroy(&attributes);
+    int error = sv_helper_thread_start(&bodies->thread, read_bodies, bodies);
     if (error)
         return sv_fail(err, SENVEC_SYSTEM, 0, "starting the thread for large bodies failed: %s", strerror(error));
     bodies->started = true;

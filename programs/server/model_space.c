@@ -5,7 +5,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define STACK_BYTES ((size_t)2 << 20)
+#include "server/helper_thread.h"
+
 #define LOWEST_PRIORITY 19
 
 static void *compute(void *context) {
@@ -23,11 +24,7 @@ void sv_model_space_open(sv_model_space *space, const senvec_model *model, const
         atomic_store(&space->known, true);
         return;
     }
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    space->started = pthread_create(&space->thread, &attributes, compute, space) == 0;
-    pthread_attr_destroy(&attributes);
+    space->started = sv_helper_thread_start(&space->thread, compute, space) == 0;
 }
 
 void sv_model_space_close(sv_model_space *space) {

@@ -8,8 +8,7 @@
 #include "common/clock.h"
 #include "common/condition.h"
 #include "server/exchange.h"
-
-#define STACK_BYTES ((size_t)2 << 20)
+#include "server/helper_thread.h"
 
 /* ------------------------------------------------------------------- names */
 
@@ -250,11 +249,7 @@ senvec_status sv_served_start(sv_server *server, senvec_error *err) {
     sv_served_list *list = &server->served;
     if (!list->idle_ns)
         return SENVEC_OK;
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    int error = pthread_create(&list->thread, &attributes, run, list);
-    pthread_attr_destroy(&attributes);
+    int error = sv_helper_thread_start(&list->thread, run, list);
     if (error)
         return sv_fail(err, SENVEC_SYSTEM, 0, "starting the thread that opens models failed: %s", strerror(error));
     list->started = true;
