@@ -139,11 +139,10 @@ sv_text_key sv_result_cache_key(const sv_result_cache *cache, const void *data, 
     return sv_text_key_of(cache->secret, data, size);
 }
 
-static bool use(sv_result_cache *cache, uint32_t slot, float *out) {
+static void use(sv_result_cache *cache, uint32_t slot, float *out) {
     entry *e = &cache->entries[slot];
     e->hits += e->hits < MOST_HITS;
     memcpy(out, cache->vectors + slot * cache->dimensions, cache->dimensions * sizeof(float));
-    return true;
 }
 
 sv_claim sv_result_cache_claim(sv_result_cache *cache, sv_text_key key, float *out, uint32_t *slot) {
@@ -195,7 +194,9 @@ bool sv_result_cache_wait(sv_result_cache *cache, sv_text_key key, float *out) {
     pthread_mutex_lock(&cache->lock);
     while ((slot = find(cache, key)) != NONE && cache->entries[slot].state == COMPUTED)
         pthread_cond_wait(&cache->computed, &cache->lock);
-    bool there = slot != NONE && use(cache, slot, out);
+    bool there = slot != NONE;
+    if (there)
+        use(cache, slot, out);
     cache->stats.joined += there;
     cache->stats.misses += !there;
     pthread_mutex_unlock(&cache->lock);

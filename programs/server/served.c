@@ -167,14 +167,6 @@ void sv_served_leave(sv_served *served, size_t texts) {
     pthread_mutex_unlock(&list->lock);
 }
 
-bool sv_served_is_there(sv_served *served) {
-    sv_served_list *list = &served->server->served;
-    pthread_mutex_lock(&list->lock);
-    bool there = served->model != NULL;
-    pthread_mutex_unlock(&list->lock);
-    return there;
-}
-
 void sv_served_wait(sv_served *served, sv_exchange *exchange) {
     sv_served_list *list = &served->server->served;
     exchange->next_done = NULL;

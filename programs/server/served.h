@@ -69,6 +69,5 @@ bool sv_served_use(sv_served *served);
 void sv_served_leave(sv_served *served, size_t texts);
 /* Opens the exchange's model on the list's thread, and then calls sv_exchange_go_on. */
 void sv_served_wait(sv_served *served, struct sv_exchange *exchange);
-bool sv_served_is_there(sv_served *served);
 
 #endif
