@@ -30,6 +30,12 @@ def is_path(name: str) -> bool:
     )
 
 
+def elsewhere(model: str | os.PathLike[str]) -> str:
+    """A model's name as another process, with another current folder, understands it."""
+    name = os.fspath(model)
+    return os.path.abspath(os.path.expanduser(name)) if is_path(name) else name
+
+
 def models_folder() -> str:
     """Where senvec keeps models."""
     for variable, below in (("SENVEC_CACHE", "models"), ("XDG_CACHE_HOME", "senvec/models"), ("HOME", ".cache/senvec/models")):

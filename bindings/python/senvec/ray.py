@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from ._column import Vectors, check_precision
-from ._names import is_path
+from ._names import elsewhere
 from .sentence_transformers import SentenceTransformer
 
 
@@ -67,9 +67,8 @@ def embed(dataset: Any, column: str = "text", *, model: str | os.PathLike[str] =
     from ray.data import ActorPoolStrategy
 
     check_precision(precision)
-    path = os.fspath(model)
     arguments = {
-        "column": column, "model": os.path.abspath(os.path.expanduser(path)) if is_path(path) else path, "precision": precision,
+        "column": column, "model": elsewhere(model), "precision": precision,
         "keep": keep, "name": name, "compute": compute, "threads": threads, "prompt_name": prompt_name, "prompt": prompt,
         "normalize_embeddings": normalize_embeddings, "truncate_dim": truncate_dim,
     }

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ._column import Vectors, check_precision, texts_of
-from ._names import is_path
+from ._names import elsewhere
 from .sentence_transformers import SentenceTransformer
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ def worker_model(name: str, arguments: dict[str, Any]) -> SentenceTransformer:
     if key not in _opened:
         _opened[key] = SentenceTransformer(name, **arguments)
     return _opened[key]
-
-
-def _model_name(model: str | os.PathLike[str]) -> str:
-    name = os.fspath(model)
-    return os.path.abspath(os.path.expanduser(name)) if is_path(name) else name
 
 
 def _task_cpus(session: SparkSession) -> int:
@@ -94,7 +89,7 @@ def embed(
     if not isinstance(df.schema[column].dataType, types.StringType):
         raise ValueError(f"the column {column!r} holds {df.schema[column].dataType.simpleString()}, not strings")
     arguments = {"precision": compute, "threads": threads or _task_cpus(df.sparkSession)}
-    path = _model_name(model)
+    path = elsewhere(model)
     fields = [field for field in df.schema.fields if field.name != name]
     schema = types.StructType([*fields, types.StructField(name, types.ArrayType(element, False), True)])
 
@@ -123,7 +118,7 @@ def register(
 
     element = _element(precision)
     arguments = {"precision": compute, "threads": threads or _task_cpus(session)}
-    path = _model_name(model)
+    path = elsewhere(model)
 
     def work(batches):
         vectors = Vectors(worker_model(path, arguments), precision, options)
