@@ -15,7 +15,12 @@ import os
 import sys
 from typing import Any
 
-import pyarrow as pa
+try:
+    import pyarrow as pa
+except ModuleNotFoundError as missing:
+    if __name__ == "__main__":
+        sys.exit(f"senvec.batch: {missing}; install what it needs with: pip install senvec[arrow]")
+    raise
 
 from . import Error, SentenceTransformer, __version__
 from ._batch_files import fingerprint, paths_of, pieces
