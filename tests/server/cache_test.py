@@ -92,8 +92,8 @@ class Cache(unittest.TestCase):
             def load(*arguments):
                 command = [service.SENVEC, "load", s.address, "-q", "--clients", "2", "--batch", "8", "-d", "1", "--samples",
                            "1"]
-                done = subprocess.run([*command, "--json", Path(folder, "x"), *arguments], check=True, capture_output=True,
-                                      text=True)
+                done = subprocess.run([*command, "--json", Path(folder, "x"), *arguments], capture_output=True, text=True)
+                self.assertIn(done.returncode, (0, 1), done.stderr)  # 1: on a busy machine a run of a second may not be VALID
                 return done.stdout, json.loads(Path(folder, "x").read_text())["repeat"]
             said, repeat = load()
             self.assertEqual((sum(results(s).values()), repeat), (0, None))
