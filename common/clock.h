@@ -14,7 +14,7 @@ static inline uint64_t sv_clock_ns(void) {
     return (uint64_t)now.tv_sec * SV_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* The same number, or a length of time, as the system takes it. */
+/* A time or a duration in nanoseconds as the system's calls take it. */
 static inline struct timespec sv_clock_timespec(uint64_t ns) {
     return (struct timespec){.tv_sec = (time_t)(ns / SV_NS_PER_S), .tv_nsec = (long)(ns % SV_NS_PER_S)};
 }

@@ -7,7 +7,7 @@
 
 #include "common/clock.h"
 
-/* False: the system has no resources for it. Given back by pthread_cond_destroy. */
+/* Makes a condition variable; pthread_cond_destroy releases it. False: the system lacks the resources. */
 static inline bool sv_condition_init(pthread_cond_t *condition) {
     pthread_condattr_t monotonic;
     if (pthread_condattr_init(&monotonic) != 0)
@@ -17,8 +17,8 @@ static inline bool sv_condition_init(pthread_cond_t *condition) {
     return made;
 }
 
-/* Waits, as pthread_cond_wait does, until `until_ns` at the longest; UINT64_MAX is for ever. False: the time is over. Whether
- * what was waited for has happened is the caller's to look at in either case. */
+/* Waits, as pthread_cond_wait does, until `until_ns` at the latest; UINT64_MAX waits without a limit. False: the time is over.
+ * In either case the caller checks whether the event that it waits for has happened. */
 static inline bool sv_condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t until_ns) {
     if (until_ns == UINT64_MAX)
         return pthread_cond_wait(condition, lock) == 0;

@@ -1,4 +1,4 @@
-/* What a file is that isn't what it should be: for a message that says what to do. */
+/* Recognises files of other formats, for an error message that says what the file is and what to do. */
 #ifndef SV_COMMON_FOREIGN_H
 #define SV_COMMON_FOREIGN_H
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Give the result as the next call's seed to hash several pieces; where they are cut matters. */
+/* To hash several pieces, pass the result as the seed of the next call; the hash depends on where the pieces are cut. */
 uint64_t sv_hash(uint64_t seed, const void *data, size_t bytes);
 
 #endif

@@ -18,8 +18,8 @@ typedef struct sv_json_document {
  * model's files has one. `allocator` NULL: the C library's. Errors: FORMAT, with the offset; OUT_OF_MEMORY. */
 senvec_status sv_json_document_read(const char *text, size_t length, const senvec_allocator *allocator, sv_json_document *out,
                                     senvec_error *err);
-/* The same for a model's file of `size` bytes at `path`, which is for messages: at most SV_MAX_JSON_BYTES, not empty; another
- * format in its place is named. Errors: TOO_LARGE too. */
+/* sv_json_document_read for a model's file of `size` bytes; `path` is for messages. The file must not be empty and has at most
+ * SV_MAX_JSON_BYTES; if it has another format, the message names it. Errors: TOO_LARGE too. */
 senvec_status sv_json_document_open(const char *path, const void *data, size_t size, sv_json_document *out, senvec_error *err);
 void sv_json_document_close(sv_json_document *document);
 
@@ -28,7 +28,7 @@ static inline const char *sv_json_text(sv_json value) {
     return value.kind == SV_JSON_STRING ? value.text + 1 : NULL;
 }
 
-/* Its bytes; 0: it isn't a string. */
+/* The length of a document's string in bytes; 0: the value isn't a string. */
 static inline size_t sv_json_text_length(sv_json value) {
     return value.kind == SV_JSON_STRING ? value.length - 2 : 0;
 }

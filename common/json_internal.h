@@ -10,7 +10,7 @@
 #define ONES UINT64_C(0x0101010101010101)
 #define TOPS UINT64_C(0x8080808080808080)
 
-/* A bit is set in bytes that are zero, and perhaps in some above one that is. */
+/* Sets the top bit of every byte that is zero, and perhaps of some bytes above a zero one. */
 static inline uint64_t zero_bytes(uint64_t word) {
     return (word - ONES) & ~word & TOPS;
 }
@@ -35,13 +35,13 @@ static inline bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/* Four hexadecimal digits; -1: they aren't. */
+/* The value of four hexadecimal digits; -1 if the characters aren't digits. */
 int sv_json_hex4(const char *at);
 
 /* The escape at `at`, a backslash, of a checked string: writes its bytes, moves `at` behind it and returns their number. */
 size_t sv_json_unescape(const char **at, uint8_t out[SV_MAX_UTF8]);
 
-/* The same for whatever is at `at`: an escape, or else one byte as it is. */
+/* Takes whatever is at `at`: an escape as sv_json_unescape does, or else one byte unchanged. */
 static inline size_t sv_json_take(const char **at, uint8_t out[SV_MAX_UTF8]) {
     if (**at == '\\')
         return sv_json_unescape(at, out);
@@ -53,7 +53,7 @@ static inline size_t sv_json_take(const char **at, uint8_t out[SV_MAX_UTF8]) {
 /* The value that begins at `at`, of a checked document that ends at `end`. */
 sv_json sv_json_value_at(const char *at, const char *end);
 
-/* Behind white space. */
+/* The first position at or after `at` that isn't white space. */
 static inline const char *skip_blanks(const char *at, const char *end) {
     while (at < end && is_space(*at))
         at++;

@@ -14,7 +14,7 @@
 #define SV_MAX_HEADS 256u
 #define SV_MAX_VOCABULARY (1u << 22)
 #define SV_MAX_POSITIONS 65536u
-#define SV_MAX_BUCKETS 4096u /* of a bias by relative position */
+#define SV_MAX_BUCKETS 4096u /* rows of a relative position bias */
 #define SV_MAX_PROMPTS 1000u
 #define SV_MAX_LABELS 65536u
 #define SV_MAX_SHARDS 256u   /* files that a model's weights lie in */
@@ -25,7 +25,7 @@
 #define SV_MAX_WORD_CHARS 1024u       /* max_input_chars_per_word of a tokenizer; BERT has 100 */
 #define SV_MAX_ADDED_TOKENS 65536u    /* in tokenizer.json and tokenizer_config.json together */
 #define SV_MAX_STEPS 32u              /* normalizers, or pre-tokenizers, of a tokenizer */
-#define SV_MAX_TEMPLATE 16u           /* pieces of what surrounds a text: [CLS] a [SEP] b [SEP] has 5 */
+#define SV_MAX_TEMPLATE 16u           /* pieces of a post-processor's template: [CLS] a [SEP] b [SEP] has 5 */
 #define SV_MAX_LINE_BYTES (64u << 20) /* one line of input to `embed` */
 
 /* Download. */
@@ -37,21 +37,23 @@
 #define SV_MAX_PATH 4096u
 
 /* Serving. */
-#define SV_MAX_BATCH_TEXTS 512u              /* of all requests, computed in one call */
-#define SV_MAX_SERVER_BODY ((size_t)1 << 30) /* of a request or an answer; --max-body is lower */
-#define SV_CONNECTION_BYTES 32768u           /* of headers and buffers of one connection */
+#define SV_MAX_BATCH_TEXTS 512u /* texts of all requests that are computed in one call */
+#define SV_MAX_SERVER_BODY                                                                                                     \
+    ((size_t)1 << 30)              /* bytes of a request's or answer's body; --max-body is lower by default                    \
+                                    */
+#define SV_CONNECTION_BYTES 32768u /* memory for the headers and buffers of one connection */
 
 /* Study. */
-#define SV_MAX_STUDY_TEXTS 100000u       /* kept of a corpus; of a longer one a sample */
+#define SV_MAX_STUDY_TEXTS 100000u       /* texts kept of a corpus; a longer corpus is sampled */
 #define SV_MAX_WORKER_REPLY (256u << 20) /* one reply of a worker: a sample is about 10 bytes */
 #define SV_MAX_REPORT_STUDIES 16u        /* side by side in one report */
 
 /* Load generator. */
-#define SV_MAX_LOAD_REQUESTS 50000000u  /* of one run: 32 bytes each */
+#define SV_MAX_LOAD_REQUESTS 50000000u  /* requests of one run, 32 bytes each */
 #define SV_MAX_LOAD_RATE 1000000u       /* requests a second */
 #define SV_MAX_LOAD_CONNECTIONS 20000u  /* at a time */
 #define SV_MAX_LOAD_TEXTS 4096u         /* of one request */
-#define SV_MAX_LOAD_WORDS 10000u        /* of one composed text */
+#define SV_MAX_LOAD_WORDS 10000u        /* words of one composed text */
 #define SV_MAX_LOAD_HEAD (64u << 10)    /* status line and headers of an answer */
 #define SV_MAX_LOAD_ANSWER (256u << 20) /* an answer: 4,096 texts of 1,024 numbers in JSON are about 80 MB */
 

@@ -10,7 +10,7 @@
 
 #define SV_CACHE_LINE 64
 
-/* Rounded up to cache lines. No overflow is looked for. */
+/* Rounds a size up to whole cache lines. The caller makes sure that it doesn't overflow. */
 static inline size_t sv_whole_lines(size_t bytes) {
     return (bytes + SV_CACHE_LINE - 1) / SV_CACHE_LINE * SV_CACHE_LINE;
 }

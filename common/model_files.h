@@ -27,7 +27,7 @@
 typedef enum sv_model_form {
     SV_MODEL_MISSING, /* neither a folder nor a file */
     SV_MODEL_FOLDER,
-    SV_MODEL_NATIVE, /* a file; whether it is a native one, opening it shows */
+    SV_MODEL_NATIVE, /* a file; only opening it shows whether it is a native file */
 } sv_model_form;
 
 /* The form of the model at `path`. Symbolic links are followed. */

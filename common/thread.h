@@ -25,14 +25,15 @@ size_t sv_team_size(const sv_team *team);
  */
 void sv_team_run(sv_team *team, sv_team_fn *function, void *context);
 
-/* One of a number of independent pieces of work. */
+/* Does one of a number of independent pieces of work. */
 typedef void sv_team_item_fn(void *context, size_t item, size_t member);
 
 /* Runs function(context, item, member) once for each item below `count`, each on whichever member is free. */
 void sv_team_each(sv_team *team, size_t count, sv_team_item_fn *function, void *context);
 
-/* Inside of a run: waits until every member has come here. What a member wrote before is visible to all after. Spins for some
- * microseconds, then gives up the CPU, so it also behaves when there are more threads than CPUs. */
+/* Called by every member inside a run: waits until all members have called it. Everything that a member wrote before the
+ * barrier is visible to all members after it. Spins for some microseconds, then gives up the CPU, so it also behaves when there
+ * are more threads than CPUs. */
 void sv_team_barrier(sv_team *team);
 
 #endif

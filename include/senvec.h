@@ -119,10 +119,10 @@ typedef struct senvec_allocator {
     void *context;
 } senvec_allocator;
 
-/* int8 weights are made by calibration: the model computes texts of senvec's own in fp32, on all CPUs that the process may use,
- * for seconds (a minute for BERT-base), and its weights are rounded so that the results change least. What comes out is kept in
- * a file, so that this is done once for each model. A file is taken only if it is of the same weights, and only if it belongs
- * to this user or root and nobody else may write it. Every choice: name, value, text. */
+/* Calibration makes the int8 weights of a model: the model embeds senvec's own sample texts in fp32, on all CPUs that the
+ * process may use, and its weights are rounded such that the vectors change least. That takes seconds (a minute for BERT-base),
+ * so the result is kept in a file and made once for each model. A file is used only if it was made from the same weights,
+ * belongs to this user or to root, and can't be written by anybody else. Every choice: name, value, text. */
 #define SENVEC_CALIBRATION_MAP(X)                                                                                              \
     X(SENVEC_CALIBRATION_CACHE, 0, "cache")   /* from a file, else calibrate and keep the result in the cache folder */        \
     X(SENVEC_CALIBRATION_BESIDE, 1, "beside") /* the same, but keep it beside the model's files where they can be written */   \
@@ -144,12 +144,13 @@ typedef struct senvec_model_options {
     senvec_log_fn *log;                /* default: silent */
     void *log_context;
     senvec_calibration calibration; /* default: SENVEC_CALIBRATION_CACHE */
-    const char *cache_folder; /* where senvec keeps what it computes of models; default: $SENVEC_CACHE, $XDG_CACHE_HOME/senvec,
-                                 ~/.cache/senvec */
-    int tokenizer_only;       /* 1: the weights are left alone; the model tokenizes, but has no sessions */
-    int share_weights; /* 1: int8 weights lie, packed, in a file of the cache folder that is mapped, so that processes which
-                          open the same model have them in memory once; where that can't be, the log says so. Default: in
-                          memory of the process, on huge pages */
+    const char *cache_folder;       /* where senvec keeps calibrations and other computed files; default: $SENVEC_CACHE,
+                                       $XDG_CACHE_HOME/senvec,
+                                       ~/.cache/senvec */
+    int tokenizer_only;             /* 1: the weights aren't read; the model tokenizes, but can't open a session */
+    int share_weights; /* 1: the packed int8 weights are kept in a file of the cache folder, which every process that opens the
+                          same model maps, so they are in memory once; if the file can't be made, the log says why and the
+                          process keeps its own copy. Default: in the process's own memory, on huge pages */
 } senvec_model_options;
 
 typedef struct senvec_model senvec_model;
@@ -186,35 +187,36 @@ typedef enum senvec_activation {
 /* The text of an activation ("sigmoid"); "unknown activation" for any other value. A static string. */
 SENVEC_API const char *senvec_activation_name(senvec_activation activation);
 
-/* Opens a native file, which senvec_quantize wrote and which computes in int8, or a sentence-transformers directory with an
- * encoder of BERT's kind (modules.json, config.json, model.safetensors, tokenizer.json or vocab.txt, ...), as what it is:
- * senvec_model_info.task. A checkpoint without modules.json whose class is ...ForSequenceClassification is a reranker or
- * classifier, one of ...ForMaskedLM a sparse embedder. `options` may be NULL. Weights are
- * mapped from the file where they can be, so it must not change while the model is open. In int8, which AUTO means where the
- * CPU is fast at it, a directory that is opened for the first time is calibrated, which takes seconds, starts threads and
- * writes a file: see senvec_calibration. A session doesn't survive fork: open the model before and sessions after it. Errors:
- * NOT_FOUND (no such directory or file), FORMAT (a broken file; err->offset where known), UNSUPPORTED (another architecture,
- * activation, module or tokenizer: the message names it), TOO_LARGE, OUT_OF_MEMORY, INVALID_ARGUMENT. */
+/* Opens a model: a sentence-transformers directory with an encoder of the BERT family (modules.json, config.json,
+ * model.safetensors, tokenizer.json or vocab.txt, ...), or a native file written by senvec_quantize, which computes in int8.
+ * senvec_model_info.task says what the model is for. A checkpoint without modules.json is a reranker or classifier if its class
+ * is ...ForSequenceClassification, and a sparse embedder if its class is ...ForMaskedLM. `options` may be NULL. Weights are
+ * mapped from the files where possible, so the files must not change while the model is open. AUTO chooses int8 where the CPU
+ * computes it fast; the first int8 opening of a directory calibrates the model, which takes seconds, starts threads and writes
+ * a file (see senvec_calibration). A session doesn't survive fork: open the model before fork and the sessions after it.
+ * Errors: NOT_FOUND (no such directory or file), FORMAT (a broken file; err->offset where known), UNSUPPORTED (another
+ * architecture, activation, module or tokenizer: the message names it), TOO_LARGE, OUT_OF_MEMORY, INVALID_ARGUMENT. */
 SENVEC_API senvec_status senvec_model_open(const char *directory, const senvec_model_options *options, senvec_model **out,
                                            senvec_error *err);
 SENVEC_API void senvec_model_free(senvec_model *model);
 
 typedef struct senvec_quantize_options {
-    const senvec_text *texts; /* what to calibrate on; default: senvec's own texts */
-    size_t count;             /* of these; 0: the default */
-    const char *cpu;          /* as in senvec_model_options, like the rest */
+    const senvec_text *texts; /* sample texts for the calibration; default: senvec's own */
+    size_t count;             /* number of texts; 0: the default texts */
+    const char *cpu;          /* this and the members below: as in senvec_model_options */
     const senvec_allocator *allocator;
     senvec_log_fn *log;
     void *log_context;
 } senvec_quantize_options;
 
-/* Writes a sentence-transformers directory's model to the file `path`, whole or not at all: its linear layers in int8 and all
- * else that it needs, so that the file alone can be opened. Its vectors are those of the directory in int8, bit for bit, unless
- * `texts` of one's own are given. Takes seconds. `options` may be NULL. Errors: as senvec_model_open; IO. */
+/* Writes the model in a sentence-transformers directory to the native file `path`, whole or not at all: the linear layers in
+ * int8 and everything else that the model needs, so that the file can be opened alone. The file gives the same vectors as the
+ * directory does in int8, bit for bit, unless the caller brings calibration texts. Takes seconds. `options` may be NULL.
+ * Errors: as senvec_model_open; IO. */
 SENVEC_API senvec_status senvec_quantize(const char *directory, const char *path, const senvec_quantize_options *options,
                                          senvec_error *err);
 
-/* A text that goes before each text, by name: "query" -> "query: ". */
+/* A prompt: a text that is put before each text to embed, chosen by its name ("query" -> "query: "). */
 typedef struct senvec_prompt {
     const char *name, *text;
 } senvec_prompt;
@@ -224,7 +226,7 @@ typedef struct senvec_model_info {
     const char *directory;       /* or file */
     const char *tier;            /* ISA tier in use: "ref", "avx2", "avx512", ... */
     senvec_precision precision;  /* the precision in use, never AUTO */
-    const char *pooling;         /* "mean", "cls", ...; "cls+mean" where the vectors of several are joined */
+    const char *pooling;         /* "mean", "cls", ...; "cls+mean" where the vectors of several poolings are joined */
     int normalized;              /* 1: vectors have length 1 */
     size_t dimensions;           /* floats in a vector */
     size_t max_seq_length;       /* tokens kept of a text, [CLS] and [SEP] included */
@@ -234,29 +236,31 @@ typedef struct senvec_model_info {
     uint64_t linear_macs;   /* multiply-accumulates of the linear layers for one token */
     uint64_t memory_bytes;  /* allocated by the model, mapped files not counted */
     uint64_t mapped_bytes;  /* mapped from files */
-    const char *name;       /* "all-MiniLM-L6-v2": what its folder or file is called, or "org/name" as its cache folder says */
-    uint64_t weights_bytes; /* of the files that hold its weights */
-    size_t most_dimensions; /* that a call may ask for: over `dimensions` where the model's truncate_dim cuts its vectors */
+    const char *name;       /* "all-MiniLM-L6-v2": the name of the folder or file, or "org/name" if it lies in a model cache */
+    uint64_t weights_bytes; /* size of the files that hold the weights */
+    size_t most_dimensions; /* the most that a call may ask for: more than `dimensions` if the model's truncate_dim cuts its
+                               vectors */
     const senvec_prompt *prompts; /* (prompt_count) */
     size_t prompt_count;
     const char *default_prompt_name; /* the prompt that each text gets unless a call says otherwise; NULL: none */
     const char *space_id;            /* see senvec_model_space_id; NULL while it isn't known */
     senvec_task task;
     const char *architecture;     /* "bert", "xlm-roberta", "mpnet", ...: config.json's model_type */
-    size_t labels;                /* scores of a pair: of a reranker 1, of a classifier more, of others 0 */
-    senvec_activation activation; /* of a reranker or classifier: what AUTO means */
+    size_t labels;                /* scores of a pair: 1 for a reranker, more for a classifier, 0 for other models */
+    senvec_activation activation; /* what AUTO means for this reranker or classifier */
     size_t hidden;                /* floats of a token's vector (H) */
 } senvec_model_info;
 
 SENVEC_API void senvec_model_describe(const senvec_model *model, senvec_model_info *out);
 
-/* Which vectors can be compared: two models with the same space id give vectors of one space. It is a SHA-256 of the weights,
- * the tokenizer, pooling and the modules after it, prompts, dimensions and max_seq_length, and it is the same whether the
- * weights are in one file, in several, or in a native file that was made of them. Precision and instruction set are not in it,
- * as their vectors differ by little: keep them beside it. `out` gets 64 hexadecimal digits and a NUL. The first call for a
- * model reads all its weights, a tenth of a second for 100 MB; the result is remembered in the cache folder by the files'
- * sizes, times and inodes, and senvec_model_describe has it from then on. Thread safe. Errors: IO (the files were changed or
- * can't be read again), UNSUPPORTED (a model with tokenizer_only), OUT_OF_MEMORY, INVALID_ARGUMENT. */
+/* The space id says which vectors can be compared: models with the same space id give vectors of one space. The id is a SHA-256
+ * of the weights, the tokenizer, pooling and the modules after it, prompts, dimensions and max_seq_length. It doesn't depend on
+ * whether the weights lie in one file, in several, or in a native file made from them. Precision and instruction set aren't
+ * part of it, because they change vectors only slightly: store them beside the id. `out` gets 64 hexadecimal digits and a NUL.
+ * The first call for a model reads all its weights, which takes a tenth of a second for 100 MB; the result is remembered in the
+ * cache folder by the sizes, times and inodes of the files, and senvec_model_describe has it from then on. Thread safe. Errors:
+ * IO (the files were changed or can't be read again), UNSUPPORTED (a model with tokenizer_only), OUT_OF_MEMORY,
+ * INVALID_ARGUMENT. */
 #define SENVEC_SPACE_ID_SIZE 65
 SENVEC_API senvec_status senvec_model_space_id(const senvec_model *model, char out[SENVEC_SPACE_ID_SIZE], senvec_error *err);
 
@@ -285,10 +289,10 @@ typedef struct senvec_embed_stats {
 
 /* Embeds `count` texts: vector i goes to out[i * stride], `dimensions` floats; stride is in floats and at least `dimensions`.
  * Any count, 0 included. An empty text gives the vector of [CLS] [SEP], as sentence-transformers does. `stats` may be NULL;
- * otherwise the call's figures are added to it. A warm call allocates nothing, but for a word of hundreds of bytes where the
+ * otherwise the call's figures are added to it. A warm call allocates nothing, except for a word of hundreds of bytes if the
  * tokenizer is Unigram or BPE. Errors: INVALID_ARGUMENT (a NULL pointer, a stride too small), OUT_OF_MEMORY (for such a word),
- * FORMAT (a vector that isn't finite, because the model's weights overflow: `out` is of no use then), UNSUPPORTED (in a child
- * of the process that opened the session: open it after fork). */
+ * FORMAT (a vector isn't finite because the model's weights overflow; `out` must not be used then), UNSUPPORTED (the caller is
+ * a child of the process that opened the session: open sessions after fork). */
 SENVEC_API senvec_status senvec_embed(senvec_session *session, const senvec_text *texts, size_t count, float *out,
                                       size_t stride, senvec_embed_stats *stats, senvec_error *err);
 
@@ -296,7 +300,7 @@ SENVEC_API senvec_status senvec_embed(senvec_session *session, const senvec_text
 #define SENVEC_NORMALIZE_MAP(X)                                                                                                \
     X(SENVEC_NORMALIZE_AUTO, 0, "auto") /* as the model's modules say */                                                       \
     X(SENVEC_NORMALIZE_ON, 1, "on")     /* every vector has length 1 */                                                        \
-    X(SENVEC_NORMALIZE_OFF, 2, "off")   /* the model's last step is left out where it is Normalize */
+    X(SENVEC_NORMALIZE_OFF, 2, "off")   /* if the model's last module is Normalize, it is left out */
 
 typedef enum senvec_normalize {
 #define SENVEC_NORMALIZE_ENUM(name, value, text) name = value,
@@ -307,22 +311,22 @@ typedef enum senvec_normalize {
 /* Zero means "the default" in every field. */
 typedef struct senvec_embed_options {
     senvec_normalize normalize; /* default: SENVEC_NORMALIZE_AUTO */
-    size_t dimensions;          /* floats kept of each vector, the first ones; default: the model's. AUTO doesn't divide them by
-                                   their length again, ON does */
-    const char *prompt_name;    /* one of the model's prompts goes before each text; default: its default prompt, if any. Every
-                                   model has "query" and "document", which are empty where it doesn't say */
-    const char *prompt;         /* this text in its place, "" for none; `prompt_name` isn't looked at then */
+    size_t dimensions;       /* keeps the first floats of each vector; default: all of the model's. ON normalises the shortened
+                                vector, AUTO doesn't */
+    const char *prompt_name; /* the name of the model's prompt to put before each text; default: its default prompt, if it has
+                                one. Every model has "query" and "document"; they are empty if the model doesn't define them */
+    const char *prompt;      /* the text of a prompt to use instead, "" for none; `prompt_name` is ignored then */
 } senvec_embed_options;
 
-/* senvec_embed with options, which hold for all texts of the call. `options` may be NULL: then it is senvec_embed. A vector of
- * length 0 stays 0 when it is normalised. Errors: as senvec_embed; INVALID_ARGUMENT (an option that isn't one, more dimensions
- * than most_dimensions, a prompt that the model hasn't got), OUT_OF_MEMORY (a long text with a prompt). */
+/* senvec_embed with options for all texts of the call. `options` may be NULL, which means the defaults. Normalising a vector of
+ * length 0 leaves it 0. Errors: as senvec_embed; INVALID_ARGUMENT (an unknown option value, more dimensions than
+ * most_dimensions, a prompt that the model doesn't have), OUT_OF_MEMORY (a long text with a prompt). */
 SENVEC_API senvec_status senvec_embed_with(senvec_session *session, const senvec_text *texts, size_t count,
                                            const senvec_embed_options *options, float *out, size_t stride,
                                            senvec_embed_stats *stats, senvec_error *err);
 
-/* The same with options of its own for each text: options[i], which may be NULL, is text i's. The stride is at least the
- * largest number of dimensions that any of them asks for. */
+/* senvec_embed_with with separate options for each text: options[i], which may be NULL, belongs to text i. The stride is at
+ * least the largest number of dimensions that any text asks for. */
 SENVEC_API senvec_status senvec_embed_each(senvec_session *session, const senvec_text *texts, size_t count,
                                            const senvec_embed_options *const *options, float *out, size_t stride,
                                            senvec_embed_stats *stats, senvec_error *err);
@@ -337,14 +341,14 @@ typedef struct senvec_pair {
 /* Zero means "the default" in every field. */
 typedef struct senvec_score_options {
     senvec_activation activation; /* default: SENVEC_ACTIVATION_AUTO */
-    int single;                   /* 1: `second` isn't looked at, `first` is scored as a text of its own */
+    int single;                   /* 1: `second` is ignored and `first` is scored as a single text */
 } senvec_score_options;
 
 /* Scores `count` pairs with a reranker or classifier: the scores of pair i go to out[i * stride], one float for each label;
  * stride is in floats and at least the number of labels. A pair that is too long loses tokens of its longer text first, as in
  * transformers ("longest_first"). `options` and `stats` may be NULL; a pair counts as one text. Same bits for a pair alone and
- * in any batch. A warm call allocates nothing. Errors: UNSUPPORTED (the model isn't one, or its tokenizer takes no pairs),
- * INVALID_ARGUMENT (a NULL pointer, a stride too small, an option that isn't one). */
+ * in any batch. A warm call allocates nothing. Errors: UNSUPPORTED (the model is neither a reranker nor a classifier, or its
+ * tokenizer takes no pairs), INVALID_ARGUMENT (a NULL pointer, a stride too small, an unknown option value). */
 SENVEC_API senvec_status senvec_score_pairs(senvec_session *session, const senvec_pair *pairs, size_t count,
                                             const senvec_score_options *options, float *out, size_t stride,
                                             senvec_embed_stats *stats, senvec_error *err);
@@ -362,16 +366,16 @@ typedef struct senvec_weight {
 } senvec_weight;
 
 /* Embeds `count` texts with a sparse embedder (SPLADE): text i's words go to out[i * capacity], counts[i] of them, ids
- * ascending. Of more than `capacity` words the heaviest are kept, of equal ones those of lower ids; a capacity of the model's
- * vocabulary keeps all. `stats` may be NULL. Same bits for a text alone and in any batch. Errors: UNSUPPORTED (the model isn't
- * one), INVALID_ARGUMENT (a NULL pointer, a capacity of 0). */
+ * ascending. If a text has more than `capacity` words, those with the greatest weights are kept, and among equal weights those
+ * with the lower ids; a capacity of the whole vocabulary keeps all. `stats` may be NULL. Same bits for a text alone and in any
+ * batch. Errors: UNSUPPORTED (the model isn't a sparse embedder), INVALID_ARGUMENT (a NULL pointer, a capacity of 0). */
 SENVEC_API senvec_status senvec_embed_sparse(senvec_session *session, const senvec_text *texts, size_t count,
                                              senvec_weight *out, size_t capacity, size_t *counts, senvec_embed_stats *stats,
                                              senvec_error *err);
 
 /* The vectors of all tokens of each text, [CLS] and [SEP] included, as the encoder's last layer gives them: before pooling,
  * not normalised. Text i has counts[i] vectors of `dimensions` floats; they follow those of text i - 1, from `out` on.
- * `capacity` is the room there, in vectors; count * max_seq_length always suffices. An embedder's only. `stats` may be NULL.
+ * `capacity` is the room in `out`, in vectors; count * max_seq_length always suffices. For embedders only. `stats` may be NULL.
  * Errors: TOO_LARGE (more tokens than `capacity`), UNSUPPORTED (not an embedder), INVALID_ARGUMENT. */
 SENVEC_API senvec_status senvec_embed_tokens(senvec_session *session, const senvec_text *texts, size_t count, float *out,
                                              size_t capacity, size_t *counts, senvec_embed_stats *stats, senvec_error *err);
@@ -382,8 +386,8 @@ SENVEC_API senvec_status senvec_embed_tokens(senvec_session *session, const senv
 SENVEC_API senvec_status senvec_tokenize(const senvec_model *model, senvec_text text, uint32_t *ids, size_t capacity,
                                          size_t *count, senvec_embed_stats *stats, senvec_error *err);
 
-/* The same without the cut: all ids of a text of any length. With `ids` NULL and `capacity` 0 nothing is written, and *count
- * gets how many ids there are. Thread safe. Errors: TOO_LARGE (capacity below that), INVALID_ARGUMENT, OUT_OF_MEMORY. */
+/* Tokenizes one text of any length without cutting it. With `ids` NULL and `capacity` 0 nothing is written, and *count gets the
+ * number of ids. Thread safe. Errors: TOO_LARGE (capacity below the number of ids), INVALID_ARGUMENT, OUT_OF_MEMORY. */
 SENVEC_API senvec_status senvec_tokenize_whole(const senvec_model *model, senvec_text text, uint32_t *ids, size_t capacity,
                                                size_t *count, senvec_error *err);
 

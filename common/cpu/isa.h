@@ -1,4 +1,5 @@
-/* Which instruction sets may be used: what the CPU has and the operating system saves, cut by a mask.
+/* The instruction sets that may be used: those that the CPU has and whose registers the operating system saves, limited by a
+ * mask.
  *
  * A tier is a set that kernels are written for, not a CPUID bit: AVX512 is the Skylake-X set (F, BW, DQ, VL, CD) as one. Each
  * tier implies the ones it is built on. */
@@ -22,11 +23,12 @@ typedef unsigned sv_isa_flags;
 #define SV_ISA_NEONDOT (1u << 9)    /* "neondot" */
 #define SV_ISA_NEONI8MM (1u << 10)  /* "neoni8mm" */
 
-/* What this machine has; found once, then cached. Thread safe. */
+/* The instruction sets of this machine, detected once and then cached. Thread safe. */
 sv_isa_flags sv_isa_detect(void);
 
 /* Parses a mask: a comma-separated list of tier names, each of which stands for itself and everything it implies; "ref" or
- * "none" is the empty set, "all" and "native" the full one. Case matters not. Error: INVALID_ARGUMENT, which lists the names.
+ * "none" is the empty set, "all" and "native" the full one. Upper and lower case are the same. Error: INVALID_ARGUMENT, which
+ * lists the names.
  */
 senvec_status sv_isa_parse(const char *mask, sv_isa_flags *out, senvec_error *err);
 
