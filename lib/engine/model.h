@@ -1,4 +1,4 @@
-/* A model, as the engine sees it. Immutable once open. */
+/* An open model, as the engine uses it. Immutable once it is open. */
 #ifndef SV_ENGINE_MODEL_H
 #define SV_ENGINE_MODEL_H
 
@@ -22,7 +22,7 @@ struct senvec_model {
     uint64_t weights_bytes;
     sv_log log;
     sv_model_layout files;
-    sv_arena arena;             /* everything below that is made at load */
+    sv_arena arena;             /* holds everything below that is made while the model is loaded */
     const char *name, *pooling; /* as senvec_model_info has them */
     sv_config config;
     sv_prompts prompts;
@@ -33,14 +33,14 @@ struct senvec_model {
     sv_shared_weights shared;
     const char *const *labels; /* (config.labels): their names; NULL: no classifier */
 
-    /* The space id (space.c), which may come after the rest. */
+    /* The space id (space.c), which may be computed after the model was opened. */
     pthread_mutex_t space_lock;
-    atomic_bool space_known; /* what follows is there and doesn't change any more */
+    atomic_bool space_known; /* the members below are set and won't change any more */
     uint64_t space_stamp;
     char space_base[SV_SHA256_TEXT], space_id[SV_SHA256_TEXT];
 };
 
-/* Floats of a vector, unless a call says otherwise. */
+/* The floats of a vector, unless a call asks for fewer. */
 static inline size_t sv_model_dimensions(const senvec_model *model) {
     return model->config.truncate_dim ? model->config.truncate_dim : model->config.dimensions;
 }

@@ -1,4 +1,4 @@
-/* Which texts are computed together, and by whom.
+/* The plan of a window of texts: which texts are computed together, and by which threads.
  *
  * A slice is a run of consecutive texts that goes through all layers as one ragged batch. Vectors don't depend on the plan, so
  * it is free to follow speed alone. */
@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Texts that are tokenized and planned at a time. Enough slices that the threads end together, few enough that memory stays
- * small. */
+/* The number of texts that are tokenized and planned at a time: enough that the threads finish together, few enough that memory
+ * stays small. */
 #define SV_WINDOW_TEXTS 512
 
 typedef struct sv_slice {
@@ -22,9 +22,9 @@ typedef struct sv_plan {
     bool together; /* every slice by all threads together, one after the other; else each slice by one thread */
 } sv_plan;
 
-/* What a plan depends on beside the texts. */
+/* What a plan depends on besides the lengths of the texts. */
 typedef struct sv_planning {
-    size_t slice_tokens; /* to aim at; panel_rows of sv_gemm */
+    size_t slice_tokens; /* the size of slice to aim at: panel_rows of sv_gemm */
     size_t longest;      /* tokens that a text may have */
     size_t threads;
     double square_cost; /* how many token-squared of attention cost as much as one token of linear layers: H * 2 * L / MACs */

@@ -1,16 +1,17 @@
-/* The space id of a model: what it is made of, and how it is remembered. */
+/* The space id of a model (senvec_model_space_id): how it is computed and where it is remembered. */
 #ifndef SV_ENGINE_SPACE_H
 #define SV_ENGINE_SPACE_H
 
 #include "engine/model.h"
 
-/* Looks whether the id was computed before, for a model from a folder; takes microseconds. */
+/* For a model from a folder: takes the id from the cache if it was computed before. Needs microseconds. */
 void sv_space_look(senvec_model *model);
 
-/* Takes what a native file has; "" or NULL: nothing. */
+/* For a model from a native file: takes the base that the file holds; "" or NULL: it holds none. */
 void sv_space_take(senvec_model *model, const char *base);
 
-/* The SHA-256 of all that the id depends on but max_seq_length, as a native file keeps it. Errors: as senvec_model_space_id. */
+/* The base of the id, which a native file keeps: the SHA-256 of everything that the id depends on except max_seq_length.
+ * Errors: as senvec_model_space_id. */
 senvec_status sv_space_base(senvec_model *model, char out[SV_SHA256_TEXT], senvec_error *err);
 
 #endif

@@ -27,7 +27,7 @@ typedef struct sv_tensor {
     size_t rank;
     uint64_t shape[SV_MAX_TENSOR_RANK];
     uint64_t count;      /* elements: the product of the shape */
-    const uint8_t *data; /* inside the mapping; aligned to what the file gives, which may be 1 */
+    const uint8_t *data; /* inside the mapping; its alignment is the file's, which may be 1 */
     uint64_t bytes;
     uint64_t offset; /* of data in the file, for messages */
 } sv_tensor;
@@ -45,14 +45,14 @@ void sv_safetensors_close(sv_safetensors *file);
 /* Tensors, in the order of their names. */
 size_t sv_safetensors_count(const sv_safetensors *file);
 const sv_tensor *sv_safetensors_at(const sv_safetensors *file, size_t index);
-/* NULL if there is none of that name. */
+/* The tensor of that name, or NULL. */
 const sv_tensor *sv_safetensors_find(const sv_safetensors *file, const char *name);
 /* The text that "__metadata__" has for a key, or NULL. */
 const char *sv_safetensors_metadata(const sv_safetensors *file, const char *key);
 uint64_t sv_safetensors_bytes(const sv_safetensors *file); /* file size */
 
 /* Takes the pages that lie wholly inside [data, data + bytes) out of this process's resident memory. They stay valid: the next
- * read brings them back from the page cache, or the disk. A range that isn't inside the mapping is left alone. */
+ * read brings them back from the page cache, or the disk. A range that isn't inside the mapping is ignored. */
 void sv_safetensors_forget(const sv_safetensors *file, const void *data, size_t bytes);
 
 /* Writes tensors (name, dtype_name, rank, shape, data and bytes of each) in the order given, behind a header that ends on a
@@ -61,7 +61,7 @@ void sv_safetensors_forget(const sv_safetensors *file, const void *data, size_t 
 senvec_status sv_safetensors_write(FILE *stream, const sv_tensor *tensors, size_t count, const char *const (*metadata)[2],
                                    senvec_error *err);
 
-/* out[i] <- element i as float; F16 and BF16 are widened exactly, F64 is rounded. The dtype must be a float one. */
+/* Converts the elements to float: F16 and BF16 are widened exactly, F64 is rounded. The dtype must be a float one. */
 void sv_tensor_to_f32(const sv_tensor *tensor, float *out);
 
 #endif

@@ -1,4 +1,5 @@
-/* Calibration: from a model and sample texts to its linear layers in int8. docs/CALIBRATION.md has formulas and figures. */
+/* Calibration makes the int8 linear layers of a model from its weights and sample texts. docs/CALIBRATION.md has formulas and
+ * figures. */
 #ifndef SV_INT8_CALIBRATE_H
 #define SV_INT8_CALIBRATE_H
 
@@ -8,7 +9,7 @@
 #include "model/weights.h"
 #include "text/tokenizer.h"
 
-/* Changes whenever the same model and texts would give another result. */
+/* The version of the recipe. It changes whenever the same model and texts would give another result. */
 #define SV_CALIBRATION_RECIPE 4
 
 /* Sample texts as tokens, laid end to end. */
@@ -18,15 +19,15 @@ typedef struct sv_samples {
     size_t count;
 } sv_samples;
 
-/* Makes samples of texts, in `arena`: each text alone, then neighbours joined to samples of many lengths up to what the model
- * takes, until there are about SV_SAMPLE_TOKENS tokens; of more texts than that, some at equal distances. Error:
- * OUT_OF_MEMORY. */
+/* Makes samples from texts, in `arena`: each text alone, then neighbouring texts joined to samples of many lengths up to the
+ * model's maximum, until there are about SV_SAMPLE_TOKENS tokens. If the texts have more tokens than that, texts at equal
+ * distances are taken. Error: OUT_OF_MEMORY. */
 #define SV_SAMPLE_TOKENS 24576
 senvec_status sv_samples_make(const sv_config *config, const sv_tokenizer *tokenizer, const senvec_text *texts, size_t count,
                               sv_arena *arena, sv_samples *out, senvec_error *err);
 
-/* Quantises the linear layers, one after the other, for what they read in the samples. The matrices must not have been dropped
- * yet. *out lives in `arena`. Same bits for any size of the team. Error: OUT_OF_MEMORY. */
+/* Quantises the linear layers one after the other, each for the inputs that it gets from the samples. The matrices must not
+ * have been dropped yet. *out lives in `arena`. Same bits for any size of the team. Error: OUT_OF_MEMORY. */
 senvec_status sv_calibrate(const sv_config *config, const sv_weights *weights, const sv_kernels *kernels,
                            const sv_samples *samples, sv_team *team, sv_arena *arena, sv_quantized *out, senvec_error *err);
 

@@ -1,4 +1,4 @@
-/* What int8 is calibrated on where the user brings no texts. */
+/* The calibration texts that are used if the user brings none. */
 #ifndef SV_INT8_CALIBRATION_TEXT_H
 #define SV_INT8_CALIBRATION_TEXT_H
 

@@ -11,7 +11,7 @@
 #include "model/weights.h"
 #include "text/tokenizer.h"
 
-/* What a native file is made of. */
+/* The parts of a model that a native file holds. */
 typedef struct sv_native_parts {
     const sv_config *config;
     const sv_prompts *prompts;
@@ -19,7 +19,7 @@ typedef struct sv_native_parts {
     const sv_weights *weights;
     const sv_quantized *quantized;
     const sv_tokenizer_files *tokenizer;
-    const char *space; /* what the space id is made of, as the engine has it */
+    const char *space; /* the base of the space id (sv_space_base) */
 } sv_native_parts;
 
 /* Writes a model to `path`, whole or not at all. Errors: IO, TOO_LARGE, OUT_OF_MEMORY. */
@@ -38,7 +38,7 @@ senvec_status sv_native_prompts(const sv_safetensors *file, const char *path, sv
 senvec_status sv_native_tokenizer(const sv_safetensors *file, const char *path, const senvec_allocator *allocator,
                                   sv_tokenizer **out, senvec_error *err);
 
-/* Its linear layers, copied into `arena`. Errors: FORMAT, INTEGRITY, OUT_OF_MEMORY. */
+/* The linear layers of an open native file, copied into `arena`. Errors: FORMAT, INTEGRITY, OUT_OF_MEMORY. */
 senvec_status sv_native_quantized(const sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena,
                                   sv_quantized *out, senvec_error *err);
 

@@ -1,4 +1,4 @@
-/* What a native file's configuration says about the modules after the transformer. */
+/* The modules after the transformer in the configuration of a native file. */
 #ifndef SV_INT8_NATIVE_MODULES_H
 #define SV_INT8_NATIVE_MODULES_H
 
@@ -10,7 +10,7 @@
 /* Writes the members. Errors of the stream stay in it. */
 void sv_native_modules_write(const sv_config *config, FILE *stream);
 
-/* Reads them from an object of a document into *out, whose other members are there; false if they aren't right. */
+/* Reads the members from an object of a document into *out, whose other members must be set; false if they are wrong. */
 bool sv_native_modules_read(sv_json object, sv_config *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Making a sv_quantized: memory for it, and scales. */
+/* The memory and the scales of a sv_quantized that is being made. */
 #ifndef SV_INT8_QUANTIZE_H
 #define SV_INT8_QUANTIZE_H
 
@@ -6,13 +6,13 @@
 
 #define SV_INT8_LIMIT 127 /* weights are -127 .. 127 */
 
-/* A layer while it is made: the arrays of sv_quantized_linear, to be written. */
+/* A layer that is being made: the arrays of sv_quantized_linear, writable. */
 typedef struct sv_quantized_room {
     int8_t *w;         /* (n, k) */
     float *scale;      /* (n) */
     float *bias;       /* (n) */
     float *multiplier; /* (k); NULL: the layer has none */
-    float *exponent;   /* (1); NULL: no GELU follows */
+    float *exponent;   /* (1); NULL: no GELU follows the layer */
     size_t n, k;
 } sv_quantized_room;
 
@@ -24,7 +24,7 @@ enum { SV_QUANTIZED_QKV, SV_QUANTIZED_ATTENTION_OUT, SV_QUANTIZED_UP, SV_QUANTIZ
 senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena *arena, sv_quantized *out,
                                 sv_quantized_room **rooms, senvec_error *err);
 
-/* Weights and biases of the linear layers, all together. */
+/* The number of weights and biases of all linear layers. */
 uint64_t sv_quantized_parameters(const sv_config *config);
 
 /* The scale of a row of weights by its largest absolute value; 1 for a row of zeros, or of

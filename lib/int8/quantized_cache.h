@@ -1,4 +1,4 @@
-/* Calibration, once for each model: its result is kept in a file. */
+/* The result of a calibration, kept in a file so that each model is calibrated once. */
 #ifndef SV_INT8_QUANTIZED_CACHE_H
 #define SV_INT8_QUANTIZED_CACHE_H
 
@@ -10,19 +10,19 @@
 
 #define SV_QUANTIZED_CACHE_FILE "senvec-int8.safetensors" /* beside the model's other files */
 
-/* What of senvec_model_options is said about calibration. */
+/* The members of senvec_model_options that concern calibration. */
 typedef struct sv_calibration_rules {
     senvec_calibration mode;
     const char *cache_folder; /* NULL: the user's */
 } sv_calibration_rules;
 
-/* The model in int8, calibrated on the project's own texts: from the file in `directory`, else from the cache folder, if either
- * was made of the same weights, sample tokens and recipe and nobody but this user and root could have written it; else, if the
- * rules allow it, by calibration with as many threads as the machine allows, in seconds, whose result is then written where the
- * rules say. A file that is of another model or damaged is replaced. What else hinders reading or writing a file is logged and
- * no error. *out lives in `arena`; the matrices must not have been dropped yet. Of several processes at once that have the same
- * cache folder one calibrates and the others wait for it; files appear whole. Errors: NOT_FOUND (no file, and the rules forbid
- * to calibrate), OUT_OF_MEMORY, SYSTEM (no thread). */
+/* Gets the model in int8, calibrated on senvec's own texts: from the file in `directory`, else from the cache folder. Either
+ * file is used only if it was made from the same weights, sample tokens and recipe, and nobody but this user and root could
+ * have written it. Without such a file, and if the rules allow it, the model is calibrated with as many threads as the machine
+ * allows, which takes seconds, and the result is written where the rules say. A file of another model or a damaged file is
+ * replaced. Other failures to read or write a file are logged; they are no errors. *out lives in `arena`; the matrices must not
+ * have been dropped yet. If several processes need the same result at once, one calibrates and the others wait for it. Errors:
+ * NOT_FOUND (no file, and the rules forbid calibrating), OUT_OF_MEMORY, SYSTEM (no thread). */
 senvec_status sv_quantized_obtain(const char *directory, const sv_config *config, const sv_weights *weights,
                                   const sv_tokenizer *tokenizer, const sv_kernels *kernels, const sv_calibration_rules *rules,
                                   const sv_log *log, sv_arena *arena, sv_quantized *out, senvec_error *err);
@@ -33,7 +33,7 @@ senvec_status sv_weights_digest_text(const char *directory, const sv_config *con
                                      const char *cache_folder, const senvec_allocator *allocator, char out[SV_SHA256_TEXT],
                                      senvec_error *err);
 
-/* The same, of other texts and never cached. `texts` must not be empty. Errors: as above. */
+/* Calibrates on the caller's texts; the result is never cached. `texts` must not be empty. Errors: OUT_OF_MEMORY, SYSTEM. */
 senvec_status sv_quantized_calibrate(const sv_config *config, const sv_weights *weights, const sv_tokenizer *tokenizer,
                                      const sv_kernels *kernels, const senvec_text *texts, size_t count, sv_arena *arena,
                                      sv_quantized *out, senvec_error *err);

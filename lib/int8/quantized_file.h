@@ -10,16 +10,16 @@
 
 #define SV_QUANTIZED_HASH 17 /* 16 hexadecimal digits and the end */
 
-/* A hash as text. */
+/* Writes a hash as text. */
 void sv_quantized_hash_text(uint64_t hash, char out[SV_QUANTIZED_HASH]);
 
-/* Tensors to be written: their names are in `arena`. */
+/* A list of tensors to write; their names lie in `arena`. */
 typedef struct sv_tensor_list {
     sv_tensor *tensors; /* (capacity) */
     size_t count, capacity;
 } sv_tensor_list;
 
-/* Room for the tensors of a quantised model and `others`. Error: OUT_OF_MEMORY. */
+/* Makes room for the tensors of a quantised model and `others` more. Error: OUT_OF_MEMORY. */
 senvec_status sv_tensor_list_init(sv_tensor_list *list, const sv_config *config, size_t others, sv_arena *arena,
                                   senvec_error *err);
 /* Adds a tensor of 4-byte floats ("F32") or bytes ("I8", "U8"), (rows, columns), or (columns) if rows is 0. The name is copied.
@@ -37,7 +37,7 @@ senvec_status sv_tensor_list_weights(sv_tensor_list *list, const sv_config *conf
 senvec_status sv_tensor_list_write(const sv_tensor_list *list, const char *path, const char *const (*metadata)[2],
                                    senvec_error *err);
 
-/* A hash of the data of a quantised model, in the order that it is listed in. */
+/* A hash of all arrays of a quantised model, in the order in which they are listed. */
 uint64_t sv_quantized_hash(const sv_config *config, const sv_quantized *quantized);
 
 /* The quantised model in a file, copied into `arena`: every tensor is there with the right shape, weights are in -127 .. 127,

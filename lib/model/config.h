@@ -1,4 +1,5 @@
-/* What a sentence-transformers directory says about its model. Anything that this engine can't do is named in an error. */
+/* The configuration of the model in a sentence-transformers directory. Anything that this engine can't compute is named in an
+ * error. */
 #ifndef SV_MODEL_CONFIG_H
 #define SV_MODEL_CONFIG_H
 
@@ -7,10 +8,10 @@
 
 #include "common/status.h"
 
-/* In the order in which sentence-transformers joins the vectors of several. */
+/* The poolings, in the order in which sentence-transformers joins their vectors. */
 typedef enum sv_pooling {
     SV_POOLING_CLS,       /* the first token's vector */
-    SV_POOLING_MAX,       /* the largest of each element */
+    SV_POOLING_MAX,       /* the maximum of each element over all tokens */
     SV_POOLING_MEAN,      /* the sum over n tokens, divided by n */
     SV_POOLING_MEAN_SQRT, /* the sum, divided by the root of n */
     SV_POOLING_WEIGHTED,  /* the mean with the weights 1, 2, ... n */
@@ -30,7 +31,7 @@ typedef enum sv_dense_activation {
 
 typedef enum sv_module_kind { SV_MODULE_DENSE, SV_MODULE_LAYERNORM, SV_MODULE_NORMALIZE, SV_MODULE_KINDS } sv_module_kind;
 
-/* A module after Pooling. What is said of Dense is 0 for the others. */
+/* A module after Pooling. The members that belong to Dense are 0 for the other kinds. */
 typedef struct sv_module {
     sv_module_kind kind;
     size_t in, out; /* floats of a vector */
@@ -41,7 +42,7 @@ typedef struct sv_module {
 
 #define SV_MAX_MODULES 8
 
-/* Encoders that differ in the names of their weights; what else they differ in is in sv_config. */
+/* The families of encoders. They differ in the names of their weights; all other differences are members of sv_config. */
 typedef enum sv_family {
     SV_FAMILY_BERT,
     SV_FAMILY_ROBERTA, /* XLM-RoBERTa and CamemBERT too */
@@ -53,14 +54,14 @@ typedef enum sv_family {
 
 #define SV_LEAST_BUCKETS 32 /* the rows of it that are used */
 
-/* Of the feed-forward. */
+/* The activation of the feed-forward layers. */
 typedef enum sv_activation {
     SV_ACTIVATION_GELU,      /* by erf */
     SV_ACTIVATION_GELU_TANH, /* its approximation by tanh */
     SV_ACTIVATION_RELU,
 } sv_activation;
 
-/* What the checkpoint was saved with on top of the encoder. */
+/* The head that the checkpoint has on top of the encoder. */
 typedef enum sv_head {
     SV_HEAD_NONE,
     SV_HEAD_CLASSIFIER, /* ...ForSequenceClassification: scores of a text or a pair of texts */
@@ -76,20 +77,20 @@ typedef struct sv_config {
     size_t layers;         /* L */
     size_t heads;          /* A; the head size D is H / A */
     size_t vocabulary;     /* V */
-    size_t positions;      /* P, tokens that the position table has rows for: those from first_position on */
-    size_t first_position; /* the row of a text's first token. Where it isn't 0, a padding token takes the row before it and no
-                              place of its own */
+    size_t positions;      /* P, the tokens that the position table has rows for, counted from first_position */
+    size_t first_position; /* the row of a text's first token. If it isn't 0, a padding token in a text uses the row before it
+                              and doesn't count as a position */
     size_t padding;        /* the id of that token */
     size_t token_types;    /* rows of the token type table; 0: there is none */
-    size_t embedding;      /* columns of the tables if a linear layer makes H of them; 0: they have H */
-    size_t buckets;        /* rows of the bias by relative position, at least SV_LEAST_BUCKETS; 0: there is none */
+    size_t embedding; /* columns of the embedding tables if a linear layer projects them to H; 0: the tables have H columns */
+    size_t buckets;   /* rows of the relative position bias, at least SV_LEAST_BUCKETS; 0: there is no such bias */
     float layernorm_eps;
     sv_activation activation;
     sv_head head;
     size_t labels;          /* of a classifier */
     const char *model_type; /* "bert", "mpnet", ...: a static string */
 
-    /* What sentence-transformers adds (modules_config.c; for other tasks than embedding task_config.c). */
+    /* What sentence-transformers adds (modules_config.c; task_config.c for other tasks than embedding). */
     senvec_task task;
     senvec_activation score_activation; /* of a classifier: never AUTO */
     bool log_twice;                     /* of a sparse embedder: log(1 + log(1 + relu(x))) */
@@ -99,7 +100,7 @@ typedef struct sv_config {
     bool include_prompt;                /* false: a prompt's tokens are left out of pooling */
     sv_module modules[SV_MAX_MODULES];
     size_t module_count;
-    bool normalize;                 /* at the end of all modules a vector is divided by its length */
+    bool normalize;                 /* the last module is Normalize: a vector is divided by its length */
     size_t dimensions;              /* floats that the last module gives */
     size_t truncate_dim;            /* floats kept of these; 0: all */
     char transformer_directory[64]; /* folder of the Transformer module (weights, tokenizer) inside the model directory: "" or

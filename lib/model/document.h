@@ -1,4 +1,4 @@
-/* One of a model's JSON files, and its members with the checks that all of them need. */
+/* One of a model's JSON files, with functions that check and read its members. */
 #ifndef SV_MODEL_DOCUMENT_H
 #define SV_MODEL_DOCUMENT_H
 
@@ -19,7 +19,7 @@ senvec_status sv_document_open(const char *directory, const char *folder, const 
 /* A zeroed document is accepted. */
 void sv_document_close(sv_document *file);
 
-/* The member `key`, or NONE if it is missing or null, or the file is. */
+/* The member `key`, or NONE if the member is missing or null, or if the file is missing. */
 sv_json sv_document_get(const sv_document *file, const char *key);
 
 /* A whole number of minimum .. maximum; missing: `fallback`, or an error if that is 0. Errors: FORMAT, TOO_LARGE. */

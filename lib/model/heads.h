@@ -1,18 +1,19 @@
-/* What a checkpoint has on top of its encoder: a classifier's layers, which give a score for each label from a text's first
- * token, or those of a masked language model, which give one for each word of the vocabulary from every token. Computed in fp32
- * in every precision: a classifier costs nothing beside its encoder, and its scores are the whole answer. */
+/* The head on top of an encoder: a classifier's layers, which give a score for each label from a text's first token, or a
+ * masked language model's layers, which give a score for each word of the vocabulary from every token. Heads are computed in
+ * fp32 in every precision, because a classifier's layers cost little next to the encoder and its scores are the whole answer.
+ */
 #ifndef SV_MODEL_HEADS_H
 #define SV_MODEL_HEADS_H
 
 #include "model/linear.h"
 #include "model/weights.h"
 
-/* Words of the vocabulary that are scored at a time. */
+/* The number of words of the vocabulary that are scored at a time. */
 #define SV_HEAD_WORDS 512
 
 typedef struct sv_head_layers {
-    sv_math math;              /* fp32, with the activation between the layers if that isn't tanh */
-    bool tanh;                 /* it is */
+    sv_math math;              /* fp32; its activation stands between the layers unless `tanh` is set */
+    bool tanh;                 /* tanh stands between the layers */
     sv_linear dense;           /* (H, H); n is 0: the model has no head */
     const float *gamma, *beta; /* LayerNorm behind it; NULL: none */
     float eps;
@@ -25,7 +26,8 @@ typedef struct sv_head_layers {
 senvec_status sv_head_init(sv_head_layers *head, const sv_config *config, const sv_weights *weights, const sv_kernels *kernels,
                            sv_arena *arena, senvec_error *err);
 
-/* out (rows, H) = what the last layer reads: x (rows, H) through all before it. Not for x itself. */
+/* Takes x (rows, H) through all layers of the head except the last; out (rows, H), which must not be x, gets the input of the
+ * last layer. */
 void sv_head_transform(const sv_head_layers *head, const float *x, size_t rows, float *out);
 
 /* out (labels) = the logits for x (H), a text's first token. `scratch` has H floats. */

@@ -1,9 +1,9 @@
-/* A linear layer y = x W' + b: packing, the form its input takes, and the product.
+/* A linear layer y = x W' + b: its packed weights, the conversion of its input, and its product.
  *
- * Each layer has a product of its own, a record of kernels.h: in an encoder of one precision they are all the same, and where
- * a layer can't be held in that precision, it has a wider one. The input of a product is an operand: the activations as the
- * product reads them. In fp32 that is the activations themselves; in bf16 and int8 they are converted row by row, once for all
- * threads that read them. */
+ * Each layer names its product, a record of kernels.h. In an encoder of one precision all layers have the same product; a layer
+ * whose accuracy needs a wider precision has another. The input of a product is an operand: the activations as the product
+ * reads them. In fp32 that is the activations themselves; in bf16 and int8 they are converted row by row, once for all threads
+ * that read them. */
 #ifndef SV_MODEL_LINEAR_H
 #define SV_MODEL_LINEAR_H
 
@@ -18,15 +18,15 @@ typedef struct sv_math {
     sv_activation activation;   /* between the layers of a feed-forward */
 } sv_math;
 
-/* The record of the precision: valid as long as `math`. */
+/* The kernels of the precision; the record is valid as long as `math`. */
 const sv_precision *sv_math_precision(const sv_math *math);
 
 typedef struct sv_linear {
-    sv_gemm gemm;                          /* what it was packed for */
+    sv_gemm gemm;                          /* the product that the weights are packed for */
     const unsigned char *packed;           /* W (n, k) */
     const float *bias;                     /* (n) */
     const float *scale, *sum, *multiplier; /* int8: (n), (n), (k) or NULL; see sv_gemm_args and `prepare` of sv_gemm */
-    bool fixed_point;                      /* int8: GELU follows, and gives fixed point; scale, sum and bias are in its unit */
+    bool fixed_point;                      /* int8: a GELU in fixed point follows, and scale, sum and bias are in its unit */
     unsigned gelu_exponent;                /* of that unit */
     size_t n, k;
 } sv_linear;
@@ -38,7 +38,7 @@ size_t sv_linear_size(const sv_gemm *gemm, size_t n, size_t k);
  * arguments is needed afterwards. */
 sv_linear sv_linear_pack(const sv_gemm *gemm, const float *w, const float *bias, size_t n, size_t k, void *block);
 
-/* The same for int8. `filled`: `block` holds already what would be written into it, and is only read. */
+/* sv_linear_pack for int8. `filled`: `block` already holds the packed weights and is only read. */
 sv_linear sv_linear_pack_quantized(const sv_gemm *gemm, const sv_quantized_linear *from, bool filled, void *block);
 
 /* The columns [first, last) of a layer in fp32 or bf16 as a layer of their own. `first` is a multiple of gemm.nr. */
@@ -50,7 +50,7 @@ typedef struct sv_operand {
     const sv_row_range *range; /* int8: one for each row */
 } sv_operand;
 
-/* Room for the operands of one forward pass: (T, k) at a time. In fp32 there is none. */
+/* Room for the operands of one forward pass, (T, k) at a time. fp32 needs none. */
 typedef struct sv_operand_buffer {
     void *rows;
     sv_row_range *range;
@@ -70,14 +70,14 @@ void sv_operand_prepare_activated(const sv_linear *layer, const sv_linear *from,
 /* The operand that was prepared from all rows of x. */
 sv_operand sv_operand_of(const sv_linear *layer, const sv_operand_buffer *buffer, const float *x, size_t ldx);
 
-/* What a layer gives: float; with the activation on top, float too but for a layer in fixed point, whose output is int16
- * (kernels.h); or what attention of the precision reads, float or bfloat16. */
+/* The forms of a layer's output: float; float with the activation applied, or int16 if the layer is in fixed point (kernels.h);
+ * or the elements that the precision's attention reads, float or bfloat16. */
 typedef enum sv_linear_output { SV_LINEAR_FLOAT, SV_LINEAR_ACTIVATED, SV_LINEAR_ATTENTION } sv_linear_output;
 
-/* x (rows, n), ldx: each element becomes the activation of it. */
+/* Applies the activation to each element of x (rows, n), ldx. */
 void sv_activate(const sv_kernels *kernels, sv_activation activation, float *x, size_t ldx, size_t rows, size_t n);
 
-/* y (rows, n), ldy elements from row to row: its columns [first, last) get the layer's. `first` is a multiple of gemm.nr.
+/* Computes the columns [first, last) of y (rows, n), ldy elements from row to row. `first` is a multiple of gemm.nr.
  * `residual` (rows, n), ldy, is added to float; NULL: none. */
 void sv_linear_run(const sv_math *math, const sv_linear *layer, sv_operand x, size_t rows, size_t first, size_t last,
                    sv_linear_output wanted, const float *residual, void *y, size_t ldy);

@@ -1,5 +1,5 @@
 /* The modules of sentence-transformers after the transformer: Pooling, then Dense, LayerNorm and Normalize in any order, and a
- * cut to the first floats. They make a text's vector of its token vectors. */
+ * cut to the first floats. They turn the vectors of a text's tokens into the text's vector. */
 #ifndef SV_MODEL_MODULES_H
 #define SV_MODEL_MODULES_H
 
@@ -16,7 +16,7 @@ typedef struct sv_module_weights {
 typedef struct sv_modules {
     const sv_config *config;
     sv_module_weights weights[SV_MAX_MODULES];
-    uint64_t parameters, bytes; /* of all weights: floats; bytes of their files */
+    uint64_t parameters, bytes; /* of all modules: number of weights, size of their files */
 } sv_modules;
 
 /* Reads the weights of config->modules from model.safetensors in the modules' folders inside `directory`, as floats into
@@ -25,7 +25,8 @@ typedef struct sv_modules {
 senvec_status sv_modules_open(const char *directory, const sv_config *config, sv_arena *arena, sv_modules *out,
                               senvec_error *err);
 
-/* The same from one file that holds them all, named as by sv_module_tensor_name. `path` is for messages. */
+/* sv_modules_open from one file that holds all modules, whose tensors are named by sv_module_tensor_name. `path` is for
+ * messages. */
 senvec_status sv_modules_take(const sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena,
                               sv_modules *out, senvec_error *err);
 
@@ -44,14 +45,14 @@ size_t sv_module_tensors(const sv_module *module, sv_module_weights *weights, sv
 #define SV_MODULE_TENSOR_NAME 64
 void sv_module_tensor_name(size_t index, const sv_module_tensor *tensor, char out[SV_MODULE_TENSOR_NAME]);
 
-/* How a text's vector ends. */
+/* How the vectors of a text's tokens become the vector that a call asks for. */
 typedef struct sv_ending {
-    size_t skip;                /* tokens that are left out of pooling: a prompt's; below the number of tokens */
+    size_t skip;                /* the tokens at the beginning that pooling leaves out (a prompt); fewer than the text has */
     size_t dimensions;          /* floats kept; at most config->dimensions */
     senvec_normalize normalize; /* AUTO: as the modules say, before the cut; ON: after the cut, whatever they say; OFF: not */
 } sv_ending;
 
-/* The vector `out` (ending->dimensions) of a text's token vectors x (n, hidden). `scratch` has room for twice
+/* Computes the vector `out` (ending->dimensions) of a text from its token vectors x (n, hidden). `scratch` has room for twice
  * sv_config_widest(config) floats. The same bits in every batch. */
 void sv_modules_run(const sv_modules *modules, const float *x, size_t n, const sv_ending *ending, float *scratch, float *out);
 

@@ -1,6 +1,6 @@
-/* Packed int8 weights in a file of senvec's cache that processes map, so that many which open the same model have them in
- * memory once. The file's name is a hash of all that its content is made of; it appears whole, and is used if its digest is
- * right and nobody but this user and root could have written it.
+/* Packed int8 weights in a file of senvec's cache. All processes that open the same model map it, so the weights are in memory
+ * once. The file's name is a hash of everything that its content depends on. The file appears whole, and it is used only if its
+ * digest is right and nobody but this user and root could have written it.
  *
  * The weights lie on huge pages where the kernel gives them to files (ext4 from Linux 6.16 on, XFS, tmpfs), else on small ones.
  */
@@ -16,8 +16,8 @@ typedef struct sv_packed_file {
     bool filled; /* else the caller fills it, and then calls sv_packed_file_keep */
     void *reserved;
     size_t reserved_bytes;
-    sv_atomic_file file; /* that is being made */
-    int lock;            /* held meanwhile; else 0 */
+    sv_atomic_file file; /* the file while it is being made */
+    int lock;            /* the lock that is held while the file is made; else 0 */
     uint64_t key[2];
 } sv_packed_file;
 
@@ -31,15 +31,15 @@ senvec_status sv_packed_file_open(const char *cache_folder, const uint64_t key[2
  * is, shared with nobody. Errors: IO. */
 senvec_status sv_packed_file_keep(sv_packed_file *file, senvec_error *err);
 
-/* Ends the mapping. A zeroed one is accepted. */
+/* Unmaps the file. A zeroed struct is accepted. */
 void sv_packed_file_close(sv_packed_file *file);
 
-/* Whether an encoder's layers go into such a file, and what came of it. */
+/* Whether an encoder's layers are to be packed into such a file, and whether that worked. */
 typedef struct sv_shared_weights {
     bool wanted;
     const char *cache_folder; /* NULL: the user's */
     sv_packed_file file;
-    senvec_error failure; /* why they are in memory all the same; code SENVEC_OK: they aren't */
+    senvec_error failure; /* why the layers are in the process's own memory instead; code SENVEC_OK: they are in the file */
 } sv_shared_weights;
 
 #endif

@@ -8,7 +8,7 @@
  * number of a prompt's tokens that are left out. The sums run over the tokens in order: the same bits in every batch. */
 void sv_pool(const sv_config *config, const float *x, size_t n, size_t skip, size_t h, float *out);
 
-/* x (count) is divided by its length, or by 1e-12 if that is larger. */
+/* Divides x (count) by its length, or by 1e-12 if that is larger. */
 void sv_divide_by_length(float *x, size_t count);
 
 #endif

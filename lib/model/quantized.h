@@ -1,16 +1,16 @@
-/* The linear layers of an encoder in int8: what calibration makes and what the int8 forward pass reads.
+/* The linear layers of an encoder in int8, which calibration makes and the int8 forward pass reads.
  *
  * A layer computes y = (x * multiplier) W' + b with W[c][i] = scale[c] * w[c][i], w in -127 .. 127; activations are quantised
- * at run time, each row by its own range (kernels.h, sv_gemm). What smoothing took out of a weight column is in
- * `multiplier`, or was folded into the layer before it, so that the product stays that of the original layer up to
- * quantisation. */
+ * at run time, each row by its own range (kernels.h, sv_gemm). Smoothing divides a column of weights by a factor. The factor is
+ * in `multiplier`, or it was folded into the layer before, so the layer computes the same product as the original one except
+ * for quantisation. */
 #ifndef SV_MODEL_QUANTIZED_H
 #define SV_MODEL_QUANTIZED_H
 
 #include "common/memory.h"
 #include "model/config.h"
 
-/* An exponent of a GELU that is computed in float; only then `down` has a multiplier that counts. */
+/* The exponent that says that the GELU is computed in float; only then the multiplier of `down` is used. */
 #define SV_QUANTIZED_FLOAT (-1.0f)
 
 typedef struct sv_quantized_linear {

@@ -24,17 +24,17 @@ typedef struct sv_position_bias {
     size_t ld;
 } sv_position_bias;
 
-/* Makes it of weights->relative, in `arena`. Error: OUT_OF_MEMORY. */
+/* Makes the bias from weights->relative, in `arena`. Error: OUT_OF_MEMORY. */
 senvec_status sv_position_bias_make(const sv_config *config, const sv_weights *weights, sv_arena *arena, sv_position_bias *out,
                                     senvec_error *err);
 
-/* Bytes of an element of what attention reads. */
+/* The bytes of one element of q, k and v, as attention reads them. */
 size_t sv_attention_element(const sv_attention *attention);
 
-/* What attention of one text reads and writes, from some head on. */
+/* The inputs and the output of attention of one text for some of its heads. */
 typedef struct sv_attending {
     const void *q, *k, *v; /* (n, 3H) each, in the attention's elements, at the first head's column */
-    size_t n, queries;     /* tokens, and those of them that ask: the first ones */
+    size_t n, queries;     /* the number of tokens, and how many of them, from the first on, are queries */
     size_t first, heads;   /* which heads */
     float *out;            /* (queries, H), at the first head's column */
     void *scratch;         /* as in sv_attention_args */

@@ -1,4 +1,4 @@
-/* What a model is for, where that isn't embedding texts: its head, and what the files around it say of it. */
+/* The configuration of models for other tasks than embedding: rerankers, classifiers and sparse embedders. */
 #ifndef SV_MODEL_TASK_CONFIG_H
 #define SV_MODEL_TASK_CONFIG_H
 
@@ -6,7 +6,7 @@
 #include "model/config.h"
 
 /* Finds out whether a directory holds a classifier (a cross-encoder) or a sparse embedder, by its modules.json, or without one
- * by the class of its checkpoint, and if so reads all of *out. *found is false for everything else, *out is then as it was.
+ * by the class of its checkpoint, and if so reads all of *out. For everything else *found is false and *out isn't touched.
  * Errors: as sv_config_load. */
 senvec_status sv_task_config_load(const char *directory, sv_config *out, bool *found, senvec_error *err);
 

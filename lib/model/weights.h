@@ -1,4 +1,4 @@
-/* The weights of an encoder by role, as float matrices: views into the mapped file where it holds aligned F32, else copies.
+/* The weights of an encoder by role, as float matrices: views into the mapped file if it holds aligned F32, else copies.
  * Linear weights are (out, in), as PyTorch stores them. */
 #ifndef SV_MODEL_WEIGHTS_H
 #define SV_MODEL_WEIGHTS_H
@@ -34,9 +34,9 @@ typedef struct sv_weights {
     const float *relative;                         /* (buckets, A): bias by relative position; NULL: there is none */
     sv_layer_weights *layers;                      /* (L) */
     sv_head_weights head;
-    uint64_t parameters;   /* of everything above; a pooler in the file is not used and not counted */
+    uint64_t parameters;   /* the number of all weights above; a pooler in the file is neither used nor counted */
     uint64_t mapped_bytes; /* the files' size if any view points into them, else 0 */
-    uint64_t fingerprint;  /* sv_hash of all of it, as floats */
+    uint64_t fingerprint;  /* sv_hash of all weights as floats */
     uint64_t stamp;        /* a hash of the files' sizes, times and inodes when they were opened */
     uint64_t file_bytes;   /* of the files */
     sv_weight_files files; /* kept open for the views; none if there are no views */
@@ -56,14 +56,14 @@ size_t sv_weights_embedding(const sv_config *config);
 senvec_status sv_weights_open(const char *directory, const sv_config *config, sv_arena *arena, sv_weights *out,
                               senvec_error *err);
 
-/* Opens them again and adds every tensor, as floats, to *digest, in an order that depends on the roles alone: neither names nor
- * types of numbers nor the number of files make a difference, unless the values do. Errors: as sv_weights_open; IO (the files
- * have changed since `weights` was opened). */
+/* Opens the files again and adds every tensor, as floats, to *digest, in the order of the roles. The digest depends on the
+ * values alone, not on names, number types or the number of files. Errors: as sv_weights_open; IO (the files have changed since
+ * `weights` was opened). */
 senvec_status sv_weights_digest(const char *directory, const sv_config *config, const sv_weights *weights, sv_sha256 *digest,
                                 const senvec_allocator *allocator, senvec_error *err);
 
-/* sv_weights_open from an open file that has the tables and LayerNorms alone, by BERT's names whatever the family; the layers'
- * matrices and their biases are NULL. The file belongs to the result, and is closed on failure. Errors: FORMAT, UNSUPPORTED,
+/* sv_weights_open for a file that has only the tables and LayerNorms, under BERT's names for every family; the matrices and
+ * biases of the layers are NULL. The result owns the file; on failure the file is closed. Errors: FORMAT, UNSUPPORTED,
  * OUT_OF_MEMORY. */
 senvec_status sv_weights_take(sv_safetensors *file, const char *path, const sv_config *config, sv_arena *arena, sv_weights *out,
                               senvec_error *err);
