@@ -1,5 +1,5 @@
-# What `cmake --install` lays out: the header, both libraries, the command, and the files by which CMake's find_package(senvec)
-# and pkg-config find them.
+# What `cmake --install` lays out: the header, both libraries, the command with its manual page and bash completion, and the
+# files by which CMake's find_package(senvec) and pkg-config find them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -13,6 +13,11 @@ install(TARGETS senvec_shared senvec_static EXPORT senvec)
 install(EXPORT senvec NAMESPACE senvec:: FILE senvecTargets.cmake DESTINATION ${package_directory})
 if(SENVEC_TOOLS)
   install(TARGETS senvec)
+  if(NOT CMAKE_CROSSCOMPILING)
+    install(FILES ${CMAKE_BINARY_DIR}/programs/cli/senvec.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    install(FILES ${CMAKE_BINARY_DIR}/programs/cli/senvec.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+            RENAME senvec)
+  endif()
 endif()
 
 write_basic_package_version_file(senvecConfigVersion.cmake COMPATIBILITY SameMinorVersion)

@@ -25,6 +25,8 @@ lib/libsenvec.so
 lib/libsenvec.so.0
 lib/libsenvec.so.0.1.0
 lib/pkgconfig/senvec.pc
+share/bash-completion/completions/senvec
+share/man/man1/senvec.1
 LIST
 diff "$work/expected" "$work/files"
 
