@@ -40,8 +40,8 @@ char *sv_bytes_room(sv_bytes *bytes, size_t more) {
 }
 
 void sv_bytes_put(sv_bytes *bytes, const void *data, size_t length) {
-    char *to = sv_bytes_room(bytes, length);
-    if (!to || length == 0)
+    char *to = length ? sv_bytes_room(bytes, length) : NULL; /* nothing may be put where there is no block yet */
+    if (!to)
         return;
     memcpy(to, data, length);
     bytes->length += length;
