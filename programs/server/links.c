@@ -163,12 +163,13 @@ static size_t *share_of(sv_links *links, const sv_link *link) {
     return &links->shares[link->address % SV_LINK_SHARES];
 }
 
-/* May it be ended for `newcomer`? Idle ones lose nothing. Of the address that holds more than the newcomer's, also one that has
- * been sending or reading for long; nobody's answer that is being computed. */
+/* May it be ended for `newcomer`? Idle ones lose nothing, and one without a place had its time when as many others came after
+ * it as there are surplus places. Of the address that holds more than the newcomer's, also one that has been sending or reading
+ * for long; nobody's answer that is being computed. */
 static bool can_go(sv_links *links, const sv_link *link, const sv_link *newcomer, uint64_t now) {
     if (link->ended || link->phase == SV_PHASE_WAITING)
         return false;
-    return link->phase == SV_PHASE_IDLE ||
+    return link->phase == SV_PHASE_IDLE || link->surplus ||
            (now - link->since > SLOW_NS && *share_of(links, link) > *share_of(links, newcomer) + 1);
 }
 

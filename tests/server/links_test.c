@@ -73,7 +73,34 @@ static void counted_once(void **state) {
     }
 }
 
+/* All places are taken by others that send: those without a place make room for the next ones, which may ask for /health. */
+static void surplus_makes_room(void **state) {
+    (void)state;
+    enum { PLACES = 2, COUNT = PLACES + SV_SURPLUS_LINKS / 2 + 3 };
+    sv_links links;
+    sv_links_options options = {
+        .idle_ns = 60000 * MS, .read_ns = 60000 * MS, .write_ns = 60000 * MS, .places = PLACES, .on_left = on_left};
+    assert_int_equal(sv_links_open(&links, &options, NULL), SENVEC_OK);
+    int ends[COUNT][2];
+    sv_link *held[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        connect_pair(ends[i]);
+        held[i] = sv_links_add(&links, ends[i][1], i); /* each of another address */
+        assert_non_null(held[i]);
+        sv_links_enter(&links, held[i], SV_PHASE_READING, NULL);
+    }
+    assert_true(ended(ends[PLACES][0])); /* the first without a place, at once */
+    assert_true(links.placed == PLACES && links.surplus <= SV_SURPLUS_LINKS / 2 + 1);
+    sv_links_stop(&links);
+    for (size_t i = 0; i < COUNT; i++) {
+        sv_links_remove(&links, held[i]);
+        close(ends[i][0]);
+        close(ends[i][1]);
+    }
+    sv_links_close(&links);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(counted_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(counted_once), cmocka_unit_test(surplus_makes_room)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
