@@ -5,6 +5,7 @@
 #include "common/file.h"
 #include "onnx/onnx_encoder.h"
 #include "onnx/onnx_folder.h"
+#include "system/temporary.h"
 
 const char *sv_onnx_precision_name(sv_onnx_precision precision) {
     static const char *const names[] = {"fp32", "int8", "int8 per channel", "int8 per tensor"};
@@ -50,6 +51,7 @@ senvec_status sv_onnx_export(const char *directory, const char *out, sv_onnx_opt
         return sv_fail(err, SENVEC_UNSUPPORTED, 0,
                        "%s: is a file with weights in int8 alone; give the folder that it was made from", directory);
     SENVEC_TRY(check_pooling(directory, &config, options, err));
+    const bool existed = sv_path_is_directory(out);
     sv_arena arena;
     sv_arena_init(&arena, NULL);
     sv_weights weights = {0};
@@ -58,5 +60,9 @@ senvec_status sv_onnx_export(const char *directory, const char *out, sv_onnx_opt
         status = write_model(&config, &weights, options, out, &arena, bytes, err);
     sv_weights_close(&weights);
     sv_arena_release(&arena);
-    return status == SENVEC_OK ? sv_onnx_folder_write(&config, &files, out, err) : status;
+    if (status == SENVEC_OK)
+        status = sv_onnx_folder_write(&config, &files, out, err);
+    if (status != SENVEC_OK && !existed && sv_path_is_directory(out))
+        sv_remove_tree(out, NULL); /* a part of a model is no model; what it failed for is in `err` already */
+    return status;
 }

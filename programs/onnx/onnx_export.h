@@ -25,7 +25,7 @@ typedef struct sv_onnx_options {
 } sv_onnx_options;
 
 /* Writes model.onnx of the model in `directory` into the folder `out`, which is made, then the files around it
- * (onnx_folder.h). Each file appears whole or not at all.
+ * (onnx_folder.h). Each file appears whole or not at all, and a folder that was made here goes again on failure.
  * *bytes (NULL: not wanted) is the size of model.onnx. Errors: as sv_config_load and sv_weights_open; IO, TOO_LARGE,
  * OUT_OF_MEMORY. */
 senvec_status sv_onnx_export(const char *directory, const char *out, sv_onnx_options options, uint64_t *bytes,

@@ -219,6 +219,11 @@ static void test_failures_leave_nothing(void **state) {
     test_write_text(test_path("taken"), "a file");
     assert_int_equal(sv_onnx_export(TEST_TINY_MODEL, test_path("taken"), options, NULL, &err), SENVEC_IO);
     assert_non_null(strstr(err.message, "taken"));
+    char model[SV_MAX_PATH]; /* a companion that can't be written, after model.onnx: it has to be JSON */
+    strcpy(model, test_copy_tiny("damaged"));
+    test_write_text(test_path("damaged/config_sentence_transformers.json"), "[]");
+    assert_int_not_equal(sv_onnx_export(model, out, options, NULL, &err), SENVEC_OK);
+    assert_false(sv_path_is_directory(out));
 }
 
 int main(void) {
