@@ -144,6 +144,21 @@ static size_t parse_number(const char *column) {
     return number >= 1 && number < SV_MAX_LINE_BYTES ? number - 1 : NO_COLUMN;
 }
 
+/* Whether the name would be there if `separator` stood between the fields of the only one. */
+static bool would_separate(const sv_csv_source *source, const char *column, char separator) {
+    senvec_text line;
+    if (source->fields != 1 || !sv_csv_field(source, 0, &line))
+        return false;
+    const size_t length = strlen(column);
+    for (const char *at = line.data, *end = at + line.length, *stop; at < end; at = stop + 1) {
+        stop = memchr(at, separator, (size_t)(end - at));
+        stop = stop ? stop : end;
+        if ((size_t)(stop - at) == length && memcmp(at, column, length) == 0)
+            return true;
+    }
+    return false;
+}
+
 static senvec_status fail_missing(const sv_csv_source *source, const sv_reader *reader, const char *column, senvec_error *err) {
     char list[600] = "";
     size_t used = 0;
@@ -151,7 +166,12 @@ static senvec_status fail_missing(const sv_csv_source *source, const sv_reader *
     for (size_t i = 0; sv_csv_field(source, i, &field) && sizeof list - used > 64; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%.*s", i ? ", " : "",
                                  field.length < 60 ? (int)field.length : 60, field.length ? field.data : "");
-    return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%s: line 1: no column \"%s\"; there are: %s", reader->name, column, list);
+    const char *advice = would_separate(source, column, ';')    ? "; give --separator ';'"
+                         : would_separate(source, column, '\t') ? "; give --separator tab"
+                         : would_separate(source, column, '|')  ? "; give --separator '|'"
+                                                                : "";
+    return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%s: line 1: no column \"%s\"; there are: %s%s", reader->name, column, list,
+                   advice);
 }
 
 /* Looks for a column in the first record. In a header row a name goes before a number; without one there are only numbers. */

@@ -67,6 +67,10 @@ class Records(Case):
         self.assertEqual(self.count("--column", "1", "--header", data=b"x,1\na,b\n"), 1)
         self.assertEqual(self.count("--column", "text", "--separator", ";", data=b"id;text\n1;a,b\n"), 1)
         self.assertEqual(self.count("--column", "2", "--separator", "tab", data=b"1\t\"a\n2\tb\n"), 2)
+        for line, separator in ((b"id;text", "';'"), (b"id|text", "'|'"), (b"text;\tid|x;text", "';'")):
+            self.fails(self.embed("--column", "text", data=line + b"\n"), 2, "--separator " + separator)
+        self.fails(self.embed("--column", "text", data=b"id\ttext\n"), 2, "--separator tab")
+        self.assertNotIn(b"--separator", self.embed("--column", "text", data=b"id;textual\n").stderr)
         for separator in ("", "ab", '"', "\n"):
             self.fails(self.embed("--column", "1", "--separator", separator, data=b"a\n"), 2, "--separator")
         self.fails(self.embed("--key", "a", "--separator", ";", data=b"a\n"), 2, "--key", "--separator")
