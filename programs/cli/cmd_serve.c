@@ -108,8 +108,9 @@ static senvec_status read_key(const char *path, char key[MAX_KEY], senvec_error 
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "SENVEC_API_KEY is longer than %d bytes", MAX_KEY - 1);
     snprintf(key, MAX_KEY, "%s", given ? given : "");
     SENVEC_TRY(clean_key("SENVEC_API_KEY", key, err));
-    if (given && *given && !key[0])
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "SENVEC_API_KEY is nothing but white space; set a key or unset it");
+    if (given && !key[0]) /* a secret that is missing: who sets the variable doesn't want to serve everybody */
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "SENVEC_API_KEY is %s; set a key or unset it",
+                       *given ? "nothing but white space" : "empty");
     return SENVEC_OK;
 }
 
@@ -254,6 +255,37 @@ static void *leave_on_second_signal(void *context) {
     _exit(128 + number);
 }
 
+/* What ends a server whose models are still being opened, which for a first int8 run takes a minute: nothing was accepted, and
+ * what a calibration has half written its next writer removes. */
+typedef struct opening {
+    sigset_t ending;
+    const char *unix_path; /* of a socket of our own; NULL: there is none */
+    pthread_t thread;
+} opening;
+
+static void *leave_while_opening(void *context) {
+    const opening *o = context;
+    int number;
+    sigwait(&o->ending, &number);
+    if (o->unix_path)
+        unlink(o->unix_path);
+    _exit(SV_EXIT_DONE);
+}
+
+/* sv_server_open, which a signal may end. With `log` SIGHUP doesn't end a server, so it waits until this one is open. */
+static senvec_status open_server(const job *j, const signals *held, bool log, sv_server **out, senvec_error *err) {
+    opening o = {.ending = held->ending, .unix_path = j->server.activated > 0 ? NULL : j->server.unix_path};
+    if (log)
+        sigdelset(&o.ending, SIGHUP);
+    const bool watched = pthread_create(&o.thread, NULL, leave_while_opening, &o) == 0;
+    senvec_status status = sv_server_open(&j->server, out, err);
+    if (watched) {
+        pthread_cancel(o.thread);
+        pthread_join(o.thread, NULL);
+    }
+    return status;
+}
+
 /* The next signal, or SIGTERM when nobody has asked for anything for `idle_exit_ns`. */
 static int next_signal(sv_server *server, const sigset_t *wanted, uint64_t idle_exit_ns) {
     int number;
@@ -340,7 +372,7 @@ static int serve(job *j) {
         status = sv_starting_open(&j->server, &starting, &err);
     j->server.starting = starting;
     if (status == SENVEC_OK)
-        status = sv_server_open(&j->server, &server, &err);
+        status = open_server(j, &held, log && log != stdout, &server, &err);
     int code;
     if (status == SENVEC_OK) {
         if (!j->common.quiet)

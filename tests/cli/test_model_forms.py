@@ -228,7 +228,7 @@ class Forms(unittest.TestCase):
             self.assertIn(b"isn't finite", failed.stderr)
 
     def test_serve_while_calibrating(self):
-        """Who asks before the model is there gets 503, and then the same port serves."""
+        """Who asks before the model is there gets 503, and then the same port serves. A signal ends it at once meanwhile."""
         path = Path(self.folder.name) / "late"
         environment = {**os.environ, "SENVEC_CACHE": str(path / "cache")}
         shutil.copytree(MODEL, path / "model", ignore=shutil.ignore_patterns("senvec-int8*"))
@@ -239,6 +239,14 @@ class Forms(unittest.TestCase):
             port = free.getsockname()[1]
         with open(next((path / "cache/int8").glob(".*.lock")), "rb") as held:
             fcntl.flock(held, fcntl.LOCK_EX)  # as another process that calibrates would
+            waiting = path / "socket"
+            with subprocess.Popen([SENVEC, "serve", "-m", path / "model", "-p", "int8", "--unix", waiting], env=environment,
+                                  stderr=subprocess.PIPE) as ended:
+                while not waiting.exists():
+                    assert ended.poll() is None
+                    time.sleep(0.02)
+                ended.terminate()
+                self.assertEqual((ended.wait(PATIENCE), ended.stderr.read(), waiting.exists()), (0, b"", False))
             process = subprocess.Popen([SENVEC, "serve", "-m", path / "model", "-p", "int8", "--port", str(port)],
                                        env=environment, stderr=subprocess.PIPE)
             while True:

@@ -267,7 +267,7 @@ class Requests(unittest.TestCase):
                 with Service("--api-key-file", key) as s:
                     header = {"Authorization": f"Bearer {line.split()[0].decode()}"}
                     self.assertEqual(s.call("GET", "/info", headers=header)[0], 200, line)
-        for given in "a\nb", "a\x01", " \n":
+        for given in "a\nb", "a\x01", " \n", "":
             result = subprocess.run([service.SENVEC, "serve", "-m", service.MODEL, "--port", "0"], capture_output=True,
                                     timeout=service.PATIENCE, env={**os.environ, "SENVEC_API_KEY": given})
             self.assertEqual((result.returncode, result.stderr.count(b"\n")), (2, 1), (given, result.stderr))
