@@ -39,7 +39,7 @@ struct sv_exchange {
     sv_gunzip *gunzip; /* of the body; NULL: it comes as it is */
     sv_bytes body;
     size_t received;       /* bytes of the body */
-    size_t reserved;       /* bytes of the server's memory for requests */
+    sv_memory_held held;   /* of the server's memory for requests */
     sv_json_index members; /* of the body; they and texts point into it */
     struct sv_kept_string *strings;
     senvec_text *texts;

@@ -18,9 +18,8 @@ static bool fail_never(sv_exchange *exchange, sv_memory_use use) {
 
 static bool reserve(sv_exchange *exchange, sv_memory_use use, size_t bytes) {
     sv_request_memory *memory = &exchange->server->memory;
-    switch (sv_request_memory_take(memory, exchange->address, use, exchange->reserved, bytes)) {
+    switch (sv_request_memory_take(memory, exchange->address, use, &exchange->held, bytes)) {
     case SV_MEMORY_GRANTED:
-        exchange->reserved += bytes;
         return true;
     case SV_MEMORY_BUSY:
         exchange->retry_ns = sv_batcher_retry_ns(exchange->server->batcher);
@@ -35,11 +34,6 @@ static bool reserve(sv_exchange *exchange, sv_memory_use use, size_t bytes) {
     return fail_never(exchange, use);
 }
 
-static void give(sv_exchange *exchange, size_t bytes) {
-    exchange->reserved -= bytes;
-    sv_request_memory_give(&exchange->server->memory, exchange->address, bytes);
-}
-
 bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes) {
     return reserve(exchange, SV_MEMORY_WORK, bytes);
 }
@@ -52,7 +46,7 @@ static size_t result_bytes(const sv_exchange *exchange) {
 }
 
 bool sv_exchange_may_answer(sv_exchange *exchange) {
-    size_t wanted = exchange->reserved + result_bytes(exchange);
+    size_t wanted = exchange->held.request + exchange->held.answer + result_bytes(exchange);
     return wanted <= sv_request_memory_limit(&exchange->server->memory, SV_MEMORY_ANSWER, wanted) ||
            fail_never(exchange, SV_MEMORY_ANSWER);
 }
@@ -60,15 +54,14 @@ bool sv_exchange_may_answer(sv_exchange *exchange) {
 bool sv_exchange_start(sv_exchange *exchange) {
     sv_server *server = exchange->server;
     size_t bytes = result_bytes(exchange);
-    if (sv_request_memory_take(&server->memory, exchange->address, SV_MEMORY_ANSWER, exchange->reserved, bytes) !=
+    if (sv_request_memory_take(&server->memory, exchange->address, SV_MEMORY_ANSWER, &exchange->held, bytes) !=
         SV_MEMORY_GRANTED) {
         if (atomic_load(&server->results) > 0)
             return false;
-        sv_request_memory_force(&server->memory, exchange->address, bytes);
+        sv_request_memory_force(&server->memory, exchange->address, &exchange->held, bytes);
     }
     atomic_fetch_add(&server->results, 1);
     exchange->has_result = true;
-    exchange->reserved += bytes;
     if (!exchange->vectors)
         exchange->vectors = malloc(exchange->count * exchange->width * sizeof(float));
     return true;
@@ -129,8 +122,7 @@ void sv_exchange_drop_request(sv_exchange *exchange) {
     exchange->decoded = NULL;
     exchange->vectors = NULL;
     exchange->counts = NULL;
-    if (exchange->reserved > exchange->answer.capacity)
-        give(exchange, exchange->reserved - exchange->answer.capacity);
+    sv_request_memory_keep(&exchange->server->memory, exchange->address, &exchange->held, exchange->answer.capacity);
 }
 
 /* ------------------------------------------------------------------- body */
@@ -185,7 +177,8 @@ static void *take_block(void *context, size_t size, size_t alignment) {
 
 static void give_block(void *context, void *block, size_t size) {
     sv_default_allocator.free(sv_default_allocator.context, block, size);
-    give(context, size);
+    sv_exchange *exchange = context;
+    sv_request_memory_give(&exchange->server->memory, exchange->address, &exchange->held, size);
 }
 
 /* The name that the request gives: "model" in its body, or what Azure's clients have in the path. Empty: none. */

@@ -32,35 +32,58 @@ size_t sv_request_memory_limit(const sv_request_memory *memory, sv_memory_use us
     return usable(memory, use, wanted) / (times_free(use) + 1) * times_free(use);
 }
 
-sv_memory_answer sv_request_memory_take(sv_request_memory *memory, uint64_t address, sv_memory_use use, size_t held,
+static sv_memory_held *share_of(sv_request_memory *memory, uint64_t address) {
+    return &memory->shares[address % SV_MEMORY_SHARES];
+}
+
+sv_memory_answer sv_request_memory_take(sv_request_memory *memory, uint64_t address, sv_memory_use use, sv_memory_held *held,
                                         size_t more) {
-    size_t wanted, *share = &memory->shares[address % SV_MEMORY_SHARES];
-    if (__builtin_add_overflow(held, more, &wanted) || wanted > sv_request_memory_limit(memory, use, wanted))
+    size_t wanted;
+    if (__builtin_add_overflow(held->request + held->answer, more, &wanted) ||
+        wanted > sv_request_memory_limit(memory, use, wanted))
         return SV_MEMORY_NEVER;
-    size_t all = usable(memory, use, wanted);
+    size_t all = usable(memory, use, wanted), most_answers = memory->most / (wanted <= SV_SMALL_REQUEST ? 2 : 4);
+    sv_memory_held *share = share_of(memory, address);
     pthread_mutex_lock(&memory->lock);
     size_t left = memory->used < all && all - memory->used > more ? all - memory->used - more : 0;
-    bool granted = more == 0 || *share + more <= times_free(use) * left;
+    size_t counted = share->request + (use == SV_MEMORY_BODY ? 0 : share->answer);
+    bool granted =
+        more == 0 || (counted + more <= times_free(use) * left && (use != SV_MEMORY_ANSWER || share->answer <= most_answers));
     if (granted) {
         memory->used += more;
-        *share += more;
+        *(use == SV_MEMORY_ANSWER ? &share->answer : &share->request) += more;
+        *(use == SV_MEMORY_ANSWER ? &held->answer : &held->request) += more;
     }
     pthread_mutex_unlock(&memory->lock);
     return granted ? SV_MEMORY_GRANTED : SV_MEMORY_BUSY;
 }
 
-void sv_request_memory_force(sv_request_memory *memory, uint64_t address, size_t bytes) {
+void sv_request_memory_force(sv_request_memory *memory, uint64_t address, sv_memory_held *held, size_t more) {
     pthread_mutex_lock(&memory->lock);
-    memory->used += bytes;
-    memory->shares[address % SV_MEMORY_SHARES] += bytes;
+    memory->used += more;
+    share_of(memory, address)->answer += more;
+    held->answer += more;
     pthread_mutex_unlock(&memory->lock);
 }
 
-void sv_request_memory_give(sv_request_memory *memory, uint64_t address, size_t bytes) {
+void sv_request_memory_give(sv_request_memory *memory, uint64_t address, sv_memory_held *held, size_t bytes) {
     pthread_mutex_lock(&memory->lock);
     memory->used -= bytes;
-    memory->shares[address % SV_MEMORY_SHARES] -= bytes;
+    share_of(memory, address)->request -= bytes;
+    held->request -= bytes;
     pthread_mutex_unlock(&memory->lock);
+}
+
+void sv_request_memory_keep(sv_request_memory *memory, uint64_t address, sv_memory_held *held, size_t answer) {
+    size_t had = held->request + held->answer, kept = answer < had ? answer : had;
+    sv_memory_held *share = share_of(memory, address);
+    pthread_mutex_lock(&memory->lock);
+    memory->used -= had - kept;
+    share->request -= held->request;
+    share->answer -= held->answer;
+    share->answer += kept;
+    pthread_mutex_unlock(&memory->lock);
+    *held = (sv_memory_held){.answer = kept};
 }
 
 size_t sv_request_memory_used(sv_request_memory *memory) {
