@@ -37,11 +37,9 @@
 #define SV_MAX_PATH 4096u
 
 /* Serving. */
-#define SV_MAX_BATCH_TEXTS 512u /* texts of all requests that are computed in one call */
-#define SV_MAX_SERVER_BODY                                                                                                     \
-    ((size_t)1 << 30)              /* bytes of a request's or answer's body; --max-body is lower by default                    \
-                                    */
-#define SV_CONNECTION_BYTES 32768u /* memory for the headers and buffers of one connection */
+#define SV_MAX_BATCH_TEXTS 512u              /* texts of all requests that are computed in one call */
+#define SV_MAX_SERVER_BODY ((size_t)1 << 30) /* bytes of a body, whatever --max-body says */
+#define SV_CONNECTION_BYTES 32768u           /* memory for the headers and buffers of one connection */
 
 /* Study. */
 #define SV_MAX_STUDY_TEXTS 100000u       /* texts kept of a corpus; a longer corpus is sampled */

@@ -1,5 +1,5 @@
-/* The float kernels of every vector tier, written once over the words of a small vector header. Everything but the table that
- * this file defines is static, so no code of one tier can be linked into another.
+/* The float kernels of every vector tier, written once over the words of a small vector header. Everything except the table
+ * that this file defines is static, so no code of one tier can be linked into another.
  *
  * Parameters, beside a words_*.h header that is included before:
  *   MR         rows of the GEMM tile
@@ -7,12 +7,12 @@
  *   TABLE      the table that this file defines
  *   TIER       the tier's name, as text
  *
- * GEMM, and why it is laid out so:
+ * The layout of GEMM and its reasons:
  * - A tile is MR rows x NR = 2 * LANES columns of C, held in registers. The rows are split into equal chunks (tile_tmpl.h),
  *   and each chunk height is compiled by itself from the one body `tile`.
- * - Packed W is walked once, panel by panel, since it is what comes from far away; all rows are multiplied by a block of a
- * panel while that block sits in L1. A block is at most K_BLOCK steps of k, so that it leaves room there for the rows of A
- * passing by. Between blocks the sums wait in C: stored and loaded again they are the same bits.
+ * - Packed W is read once, panel by panel, because it comes from L3 or memory. All rows are multiplied by a block of a panel
+ * while that block is in L1. A block has at most K_BLOCK steps of k, which leaves room in L1 for the rows of A. Between blocks
+ * the sums are kept in C; storing and loading them doesn't change their bits.
  * - While a block is in use, the next one is prefetched into L2, an even share by each chunk.
  * - Bias is added in registers; GELU follows at once for a chunk of rows, in L1.
  * - More than ROW_BLOCK rows are done in blocks of rows, so that A (96 x 1536 floats are 590 KB at most) stays near.
@@ -113,7 +113,7 @@ typedef struct tile_args {
     bool accumulate;       /* C += instead of C = */
     const float *bias;     /* (columns), added after the last product; NULL: none */
     const float *residual; /* (rows, columns), ldc, added then; NULL: none */
-    float *highest;        /* (nv * LANES), raised to the columns' largest; NULL: isn't wanted */
+    float *highest;        /* (nv * LANES), raised to the maximum of each column; NULL: not wanted */
     const char *prefetch;  /* what will be wanted next */
     size_t prefetch_step;  /* bytes of it for each step of k */
 } tile_args;
@@ -162,7 +162,7 @@ ALWAYS_INLINE void multiply(const tile_args *t, vf total[MR][2], const size_t ro
     }
 }
 
-/* C = A x B, with what belongs to it. */
+/* C = A x B with its bias, residual, GELU or maximum. */
 ALWAYS_INLINE void tile(const tile_args *t, const size_t rows, const size_t nv, const bool columnwise) {
     vf sum[MR][2];
     UNROLL

@@ -1,6 +1,6 @@
-/* The GELU of the int8 product, in fixed point: 16 bits, since that is how few GELU's output needs on its way to 8, and twice
- * as many of them fit a register as of floats. It is max(v, 0) and what a table of parabolas adds to that: multiplications are
- * few, as a product has better use for the multipliers.
+/* The GELU of the int8 product, in fixed point of 16 bits: its output is rounded to 8 bits anyway, and a register holds twice
+ * as many 16-bit values as floats. The GELU is max(v, 0) plus a correction from a table of parabolas. It uses few
+ * multiplications, because the product needs the multipliers.
  *
  * With exponent e, 0 .. SV_GELU_EXPONENT_MAX, a value v is h = v * SV_GELU_UNIT / 2^e. By mulhrs(x, y) = (x * y + 2^14) >> 15,
  * the product of two fractions, rounded, and shifts that round down:
@@ -26,7 +26,7 @@ static const int16_t gelu_int8_table[SV_GELU_TERMS][SV_GELU_SEGMENTS] = {
     {2819, 2558, 2091, 1508, 910, 387, -7, -254, -367, -381, -334, -261, -187, -123, -76, 444},
 };
 
-/* For exponent e: the limit of |h|, and what no result is below. */
+/* For exponent e: the limit of |h|, and a lower bound of all results. */
 static inline int16_t gelu_int8_limit(unsigned e) {
     return (int16_t)((4096 >> e) - 1);
 }
@@ -35,7 +35,7 @@ static inline int16_t gelu_int8_least(unsigned e) {
     return (int16_t) - (200 >> e);
 }
 
-/* The multiplier that takes 0 .. width to 0 .. 255, as a fraction; the scale of what it gives, in values. */
+/* The multiplier that maps 0 .. width to 0 .. 255, as a fraction, and the value of one step of its result. */
 static inline int16_t gelu_int8_inverse(int width) {
     const int inverse = 255 * 32768 / (width > 0 ? width : 1);
     return (int16_t)(inverse < 32767 ? inverse : 32767);

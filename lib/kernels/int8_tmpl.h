@@ -224,7 +224,7 @@ static void quantize_gelu(void *out, size_t ld_out, sv_row_range *range, const i
     }
 }
 
-/* What a tier's file defines with it, once it has `run`. */
+/* The record that a tier's file defines once it has `run`. */
 #define INT8_RECORD(tile_name, rows)                                                                                           \
     {                                                                                                                          \
         .name = tile_name, .mr = MR, .nr = NR, .panel_rows = rows, .element = INT8_ELEMENT, .ranged = true,                    \

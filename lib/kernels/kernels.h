@@ -32,12 +32,12 @@ typedef struct sv_row_range {
 #define SV_GELU_UNIT (4096 / 3.5f)
 #define SV_GELU_EXPONENT_MAX 4
 
-/* What C gets. */
+/* The forms of C. */
 typedef enum sv_gemm_output {
     SV_GEMM_FLOAT,      /* float: y, or y + residual */
     SV_GEMM_GELU,       /* float: gelu(y), the exact one, x/2 (1 + erf(x/sqrt 2)); where the record has `gelu` */
     SV_GEMM_GELU_FIXED, /* int16: gelu of y as gelu_int8.h defines it; int8 only */
-    SV_GEMM_BF16,       /* bfloat16: y rounded to nearest, ties to even; where attention of that precision reads it */
+    SV_GEMM_BF16,       /* bfloat16: y rounded to nearest, ties to even; for an attention that reads bfloat16 */
 } sv_gemm_output;
 
 /* C (m, n) = epilogue(A (m, k) x W'), A an operand and W (n, k) packed, both by the same record. A call may take any range of
@@ -79,8 +79,9 @@ typedef struct sv_gemm_args {
 typedef struct sv_gemm {
     const char *name; /* "gemm_int8_avx512vnni_14x32"; NULL: the tier has none */
     size_t mr, nr;
-    size_t panel_rows; /* of A, for full speed: so many share W's way through the caches, and their activations fit L2 */
-    size_t element;    /* bytes of one of A. In int8, unsigned: 1 where the tier multiplies bytes, 2 where it widens them */
+    size_t panel_rows; /* rows of A for full speed: enough to share the cost of reading W, few enough that their activations fit
+                          L2 */
+    size_t element;    /* bytes of an element of A. In int8, unsigned: 1 if the tier multiplies bytes, 2 if it widens them */
     bool ranged;       /* int8: A's rows have ranges, and W's columns scales */
     bool gelu;         /* `run` gives SV_GEMM_GELU */
     /* Elements from a row of A of k columns to the next: k, or k rounded up so that each row begins on a cache line. */
@@ -89,13 +90,12 @@ typedef struct sv_gemm {
     size_t (*packed_size)(size_t n, size_t k);
     /* packed <- W (n, k), row-major, ldw from row to row: floats, or in int8 s8 in -127 .. 127. Zeros beyond n and k. */
     void (*pack)(void *packed, const void *w, size_t ldw, size_t n, size_t k);
-    /* Makes an operand of x (rows, k); NULL in fp32, where x is one. What lies beyond column k in a row of `out` is written
-     * with zeros up to the stride; `out` and ld_out keep rows on cache lines. bf16: x rounded; `range` and `multiplier` are
-     * NULL. int8: for each row, u[i] = multiplier ? x[i] * multiplier[i] : x[i], low and high the least and the largest u:
-     *     range.low = low, range.scale = (high - low) * (1 / 255.0f)
-     *     q[i] = (u[i] - low) * (255 / (high - low)) rounded to the nearest integer, ties to even; 0 where high - low < 2^-100
-     * A zero in a range is positive. A row with a NaN, an infinity or a high - low beyond float gets a range of NaN, and any q;
-     * one without columns a range of 0. Same bits on every tier. */
+    /* Makes an operand of x (rows, k); NULL in fp32, where x is one. The elements of `out` between column k and the stride are
+     * set to zero; `out` and ld_out keep rows on cache lines. bf16: x rounded; `range` and `multiplier` are NULL. int8: for
+     * each row, u[i] = multiplier ? x[i] * multiplier[i] : x[i], low and high the least and the largest u: range.low = low,
+     * range.scale = (high - low) * (1 / 255.0f) q[i] = (u[i] - low) * (255 / (high - low)) rounded to the nearest integer, ties
+     * to even; 0 where high - low < 2^-100 A zero in a range is positive. A row with a NaN, an infinity or a high - low beyond
+     * float gets a range of NaN, and any q; one without columns a range of 0. Same bits on every tier. */
     void (*prepare)(void *out, size_t ld_out, sv_row_range *range, const float *x, size_t ldx, const float *multiplier,
                     size_t rows, size_t k);
     /* int8, else NULL. The same for GELU's output x, int16 with an exponent e, in integers: low is what gelu_int8.h says is the
@@ -122,7 +122,7 @@ typedef struct sv_attention_args {
     float *out;            /* (queries, heads * d) */
     size_t ld_out;
     size_t n, heads, d;
-    size_t queries;    /* rows of q that are read, and of out: at most n */
+    size_t queries;    /* rows of q and out that are computed: at most n */
     float scale;       /* 1 / sqrt(d) */
     const float *bias; /* distance 0 of the first head; NULL: no bias */
     size_t ld_bias;
@@ -136,7 +136,7 @@ typedef struct sv_attention {
     void (*run)(const sv_attention_args *args);
 } sv_attention;
 
-/* A precision: its product with the operand of that, and its attention.
+/* A precision: its product, with the operand that the product reads, and its attention.
  *
  * In bf16 and int8, which round more than attention in fp32 does, q, k and v may be bfloat16, the softmax's weights rounded to
  * it, denormals to zero, and e^x has a relative error of at most 2^-12. In int8 moreover q and k may be rounded to 8 bits, k by
@@ -146,8 +146,8 @@ typedef struct sv_attention {
 typedef struct sv_precision {
     sv_gemm gemm;
     sv_attention attention;
-    sv_attention
-        rowwise; /* of the same elements; a query's bits don't depend on the other queries. Nearly always `attention` */
+    sv_attention rowwise; /* an attention for the same elements in which a query's bits don't depend on the other queries; in
+                             most tiers the same as `attention` */
 } sv_precision;
 
 typedef struct sv_kernels {
@@ -161,10 +161,10 @@ typedef struct sv_kernels {
     void (*layernorm_f32)(float *out, size_t ld_out, const float *x, size_t ldx, const float *gamma, const float *beta,
                           float eps, size_t rows, size_t h);
 
-    /* x[i] = gelu(x[i]), the exact one, in place. */
+    /* x[i] = gelu(x[i]), the exact GELU, in place. */
     void (*gelu_f32)(float *x, size_t count);
 
-    /* The same with the approximation of erf that some models were trained with:
+    /* The GELU with the approximation by tanh that some models were trained with:
      * x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), which is x / (1 + e^(-2 sqrt(2/pi) (...))). */
     void (*gelu_tanh_f32)(float *x, size_t count);
 } sv_kernels;

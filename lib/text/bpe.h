@@ -12,7 +12,7 @@ typedef struct sv_merge {
 #define SV_NO_PAIR UINT64_MAX
 
 typedef struct sv_bpe {
-    sv_vocabulary pieces; /* what a text may hold: with byte_level in bytes, else the tokens as they are */
+    sv_vocabulary pieces; /* the tokens: as bytes if byte_level, else as they are in the vocabulary */
     sv_merge *merges;     /* a power of two of slots, at most half used; linear probing */
     size_t merge_mask;
     bool byte_level;    /* text comes as bytes, each of which is a character of the vocabulary */

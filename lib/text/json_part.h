@@ -1,4 +1,4 @@
-/* Reading JSON objects: a part of a file, for looking into it and for messages about it: "path: model: ...". */
+/* A part of a JSON file: an object, its members, and its name for error messages ("path: model: ..."). */
 #ifndef SV_TEXT_JSON_PART_H
 #define SV_TEXT_JSON_PART_H
 
@@ -7,25 +7,25 @@
 typedef struct sv_part {
     const char *path;
     const char *name;
-    sv_json object; /* of a document; anything else has no members */
+    sv_json object; /* an object of a document; any other value has no members */
     sv_json_index members;
     senvec_error *err;
 } sv_part;
 
 sv_part sv_part_of(const char *path, const char *name, sv_json object, senvec_error *err);
-/* A member, or NONE; one that is null is NONE if it is asked for as an option. */
+/* A member, or NONE if it is missing; sv_part_option also gives NONE for null. */
 sv_json sv_part_get(const sv_part *part, const char *key);
 sv_json sv_part_option(const sv_part *part, const char *key);
 
 /* "path: name: "key" is missing or not `type`". */
 senvec_status sv_part_missing(const sv_part *part, const char *key, const char *type);
 
-/* Members that must be there. */
+/* Members that are required. */
 senvec_status sv_part_bool(const sv_part *part, const char *key, bool *out);
 senvec_status sv_part_string(const sv_part *part, const char *key, const char **out);
 senvec_status sv_part_object(const sv_part *part, const char *key, sv_json *out);
 senvec_status sv_part_array(const sv_part *part, const char *key, sv_json *out);
-/* Members that may be absent or null; then *out stays as it is. */
+/* Members that may be absent or null; *out isn't touched then. */
 senvec_status sv_part_option_bool(const sv_part *part, const char *key, bool *out);
 senvec_status sv_part_option_string(const sv_part *part, const char *key, const char **out);
 

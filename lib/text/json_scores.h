@@ -1,4 +1,4 @@
-/* Numbers of a tokenizer.json exactly as `tokenizers` reads them. */
+/* The scores in a tokenizer.json, read exactly as `tokenizers` reads them. */
 #ifndef SV_TEXT_JSON_SCORES_H
 #define SV_TEXT_JSON_SCORES_H
 

@@ -32,8 +32,8 @@ typedef struct sv_normalizer {
     sv_charsmap charsmap;
 } sv_normalizer;
 
-/* Applies all of the tokenizer's to work->text[0], whose result is in *out, one of work->text. `first` and `last` say whether
- * the text begins and ends there, or goes on in other chunks. False: no memory. */
+/* Applies all normalizers of the tokenizer to work->text[0]; *out is the element of work->text that holds the result. `first`
+ * and `last` say whether the chunk is the beginning and the end of the text. False: no memory. */
 bool sv_normalize(sv_work *work, bool first, bool last, sv_buffer **out);
 
 #endif

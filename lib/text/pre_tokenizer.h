@@ -17,7 +17,7 @@ typedef enum sv_pre_tokenizer_kind {
     SV_PRE_TOKENIZER_BYTE_LEVEL,
 } sv_pre_tokenizer_kind;
 
-/* What becomes of what is split at. */
+/* What happens to the separators at which a text is split. */
 typedef enum sv_split_behavior {
     SV_SPLIT_REMOVED,
     SV_SPLIT_ISOLATED,
@@ -31,11 +31,11 @@ typedef enum sv_prepend_scheme { SV_PREPEND_ALWAYS, SV_PREPEND_FIRST, SV_PREPEND
 typedef struct sv_pre_tokenizer {
     sv_pre_tokenizer_kind kind;
     sv_split_behavior behavior; /* PUNCTUATION, DIGITS, STRING, PATTERN, METASPACE */
-    bool invert;                /* STRING, PATTERN: what is between the matches is split at */
-    bool split;                 /* METASPACE; BYTE_LEVEL: by GPT-2's pattern */
+    bool invert;                /* STRING, PATTERN: the text between the matches is the separator */
+    bool split;                 /* METASPACE: whether it splits; BYTE_LEVEL: whether it splits by GPT-2's pattern */
     bool prefix_space;          /* BYTE_LEVEL */
     sv_prepend_scheme prepend;  /* METASPACE */
-    const char *string;         /* STRING; METASPACE: what spaces become */
+    const char *string;         /* STRING: the separator; METASPACE: the replacement of a space */
     size_t length;
     sv_pattern *pattern;
     bool covers; /* PATTERN: sv_pattern_of */

@@ -17,14 +17,14 @@
 typedef struct sv_tokenizer sv_tokenizer;
 
 /* Loads tokenizer.json from a model directory, or vocab.txt if there is no tokenizer.json; tokenizer_config.json, where
- * present, changes what it changes in transformers (tokenizer_config.c). Lengths of truncation and padding that are written in
+ * present, has the same effect as in transformers (tokenizer_config.c). Lengths of truncation and padding that are written in
  * tokenizer.json are ignored: the model's max_seq_length rules, as in sentence-transformers. `allocator` NULL means the
  * default. Errors: NOT_FOUND, FORMAT, UNSUPPORTED (names the part), TOO_LARGE, OUT_OF_MEMORY. */
 senvec_status sv_tokenizer_load(const char *directory, const senvec_allocator *allocator, sv_tokenizer **out,
                                 senvec_error *err);
 void sv_tokenizer_free(sv_tokenizer *tokenizer);
 
-/* The files that a tokenizer is made of, in memory; NULL where there is none. The vocabulary counts only without a
+/* The files of a tokenizer, in memory; NULL for a file that is missing. The vocabulary is used only if there is no
  * tokenizer.json. */
 typedef struct sv_tokenizer_files {
     const sv_file_map *json, *vocabulary, *config;
@@ -34,17 +34,17 @@ typedef struct sv_tokenizer_files {
 senvec_status sv_tokenizer_load_files(const char *folder, const sv_tokenizer_files *files, const senvec_allocator *allocator,
                                       sv_tokenizer **out, senvec_error *err);
 
-/* Those that sv_tokenizer_load would read, mapped. Errors: IO, TOO_LARGE. */
+/* The files that sv_tokenizer_load reads, mapped. Errors: IO, TOO_LARGE. */
 typedef struct sv_tokenizer_maps {
-    sv_tokenizer_files files; /* points into the rest */
+    sv_tokenizer_files files; /* points to the maps below */
     sv_file_map json, vocabulary, config;
 } sv_tokenizer_maps;
 senvec_status sv_tokenizer_maps_open(sv_tokenizer_maps *maps, const char *directory, senvec_error *err);
 void sv_tokenizer_maps_close(sv_tokenizer_maps *maps);
 
-/* Ids are 0 .. size-1. */
+/* The size of the vocabulary: ids are 0 .. size - 1. */
 size_t sv_tokenizer_vocabulary(const sv_tokenizer *tokenizer);
-/* Bytes allocated. */
+/* The bytes that the tokenizer has allocated. */
 size_t sv_tokenizer_memory(const sv_tokenizer *tokenizer);
 
 /* The text of a token as the vocabulary writes it ("##ing", "[CLS]", "\u2581the"): *length bytes, not NUL-terminated, that live
@@ -57,10 +57,10 @@ size_t sv_tokenizer_specials(const sv_tokenizer *tokenizer, bool pair);
 bool sv_tokenizer_takes_pairs(const sv_tokenizer *tokenizer);
 
 typedef struct sv_tokens {
-    size_t count;      /* ids written, those of the template included */
+    size_t count;      /* ids written, the template's ids included */
     bool truncated;    /* the text had more */
     bool invalid_utf8; /* some bytes were read as U+FFFD; bytes beyond the cut are not looked at */
-    bool no_memory;    /* a very long word needs memory, and there was none: the ids are not those of the text */
+    bool no_memory;    /* there was no memory for a very long word, so the ids are wrong */
 } sv_tokens;
 
 /* Tokenizes `length` bytes into at most `max_ids` ids (below sv_tokenizer_specials there is no place for the text). Any bytes
@@ -69,14 +69,14 @@ typedef struct sv_tokens {
  * some thousand bytes. */
 sv_tokens sv_tokenizer_encode(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *ids, size_t max_ids);
 
-/* The same for a pair of texts, whose template sv_tokenizer_takes_pairs says is there: [CLS] a [SEP] b [SEP]. Where they are
- * too long, the longer one is cut first (transformers' "longest_first"). `types` gets the token type of each id; NULL: not
- * asked for. `max_ids` is at least sv_tokenizer_specials. */
+/* Tokenizes a pair of texts: [CLS] a [SEP] b [SEP]. Only for a tokenizer for which sv_tokenizer_takes_pairs is true. If the
+ * pair is too long, tokens are removed from the longer text first (transformers' "longest_first"). `types` gets the token type
+ * of each id; NULL: not wanted. `max_ids` is at least sv_tokenizer_specials. */
 sv_tokens sv_tokenizer_encode_pair(const sv_tokenizer *tokenizer, senvec_text a, senvec_text b, uint32_t *ids, uint32_t *types,
                                    size_t max_ids);
 
-/* How many ids the whole text has, those of the template included, in memory that doesn't grow with the text:
- * with room for that many, sv_tokenizer_encode gives all of them. */
+/* Counts the ids of the whole text, the template's ids included, in memory that doesn't grow with the text. With room for that
+ * many ids sv_tokenizer_encode gives all of them. */
 sv_tokens sv_tokenizer_count(const sv_tokenizer *tokenizer, const char *text, size_t length);
 
 #endif

@@ -10,7 +10,7 @@
 
 /* --------------------------------------------------------------------------------------------------------- where ids go to */
 
-/* Takes the ids of a text one by one: drops the first `skip`, keeps `limit`, and notes whether there were more. */
+/* Takes the ids of a text one by one: drops the first `skip` ids, keeps the next `limit`, and notes whether there were more. */
 typedef struct sv_id_sink {
     uint32_t *ids; /* [limit]; NULL: ids are only counted */
     size_t skip;   /* still to be dropped */
@@ -33,14 +33,14 @@ static inline void sv_put_id(sv_id_sink *sink, uint32_t id) {
     }
 }
 
-/* Whether anything more can only be one id too many. */
+/* Whether the sink is full, so that any further id is one too many. */
 static inline bool sv_sink_is_full(const sv_id_sink *sink) {
     return sink->count == sink->limit && sink->skip == 0;
 }
 
 /* ------------------------------------------------------------------------------------------------------------------- parts */
 
-/* What encoding does at a byte of the raw text, as far as the byte alone tells. */
+/* What encoding does with a byte of the raw text, as far as that depends on the byte alone. */
 typedef enum sv_byte_kind {
     SV_BYTE_SLOW, /* look at the code point: not ASCII, or an added token may start here */
     SV_BYTE_WORD, /* append `lower` to the word */
@@ -56,11 +56,11 @@ typedef struct sv_added_token {
     uint32_t id;
     bool single_word;    /* found only where no word character is beside it */
     bool lstrip, rstrip; /* takes the white space on that side with it */
-    bool normalized;     /* its normalised text is looked for in the normalised text, not in the raw one */
+    bool normalized;     /* looked for, normalised, in the normalised text instead of the raw text */
     bool special;
 } sv_added_token;
 
-/* Added tokens that can be found at a place. */
+/* The added tokens, arranged so that those which match at a position are found fast. */
 typedef struct sv_added_tokens {
     sv_added_token *tokens; /* sorted by first byte, the longest first */
     size_t count;
@@ -68,7 +68,7 @@ typedef struct sv_added_tokens {
     bool begins[256];    /* whether there are any */
 } sv_added_tokens;
 
-/* What surrounds a text, or the two texts of a pair: ids, and where a text stands. */
+/* The template around a text, or around the two texts of a pair: ids, and the places of the texts. */
 typedef struct sv_template {
     struct sv_template_piece {
         int text; /* 0 or 1: that text; -1: `id` */
@@ -122,15 +122,15 @@ struct sv_tokenizer {
     sv_template single, pair;
     bool truncate_left;
 
-    sv_added_tokens added;      /* looked for in the raw text */
-    sv_added_tokens normalised; /* looked for in the normalised text */
-    bool split_specials;        /* special tokens in a text are text */
+    sv_added_tokens added;      /* those that are looked for in the raw text */
+    sv_added_tokens normalised; /* those that are looked for in the normalised text */
+    bool split_specials;        /* special tokens that occur in a text are treated as text */
 
     size_t tokens; /* in the vocabulary, added tokens not counted */
     size_t size;   /* largest id + 1 */
     sv_token_texts texts;
 
-    /* While added tokens are read: all of them, and from a text to its place. */
+    /* Used while added tokens are read: the list of all, and an index from a text to its place in the list. */
     sv_added_token *listed;
     size_t listed_count;
     uint32_t listed_next; /* largest id of them + 1 */
@@ -139,7 +139,7 @@ struct sv_tokenizer {
 
     /* Made from the above by tokenizer_load.c. */
     bool is_local;     /* sv_pipeline_is_local */
-    bool bert_steps;   /* BERT's, so that sv_bert_encode can take a chunk without added tokens */
+    bool bert_steps;   /* the steps are BERT's, so sv_bert_encode can encode a chunk without added tokens */
     bool suspect[256]; /* ASCII bytes that an added token in the normalised text may come from */
     uint8_t kind[256]; /* sv_byte_kind, for sv_bert_encode */
     uint8_t lower[128];
@@ -150,7 +150,7 @@ struct sv_tokenizer {
 /* One pass over the bytes for BERT's normalizer, pre-tokenizer and WordPiece (bert_text.c). */
 void sv_bert_encode(const sv_tokenizer *tokenizer, const uint8_t *text, size_t length, sv_id_sink *sink);
 
-/* A normalised word of `bytes` bytes and `chars` code points, at least one of each. */
+/* Encodes a normalised word of `bytes` bytes and `chars` code points, at least one of each. */
 void sv_wordpiece_encode(const sv_wordpiece *model, const uint8_t *word, size_t bytes, size_t chars, sv_id_sink *sink);
 
 /* The longest added token at `at`, or NULL. */
@@ -172,7 +172,8 @@ senvec_status sv_tokenizer_add(sv_tokenizer *tokenizer, const char *text, size_t
 /* The id of a whole token of the vocabulary, of any model; false if there is none. */
 bool sv_tokenizer_id(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *id);
 
-/* [first] a [last], and [first] a [last] b [last] with types 0 and 1, or, if `roberta`, <s> a </s> </s> b </s>. */
+/* Sets the usual templates: [first] a [last], and for pairs [first] a [last] b [last] with types 0 and 1 or, if `roberta`, <s>
+ * a </s> </s> b </s>. */
 void sv_template_usual(sv_tokenizer *tokenizer, uint32_t first, uint32_t last, bool roberta);
 
 /* The readers: fill options, vocabulary, added tokens and the ids of special tokens from files in memory; paths are for
@@ -185,12 +186,12 @@ senvec_status sv_tokenizer_read_vocabulary(sv_tokenizer *tokenizer, const char *
 
 /* Room for `count` added tokens of `bytes` bytes together. Errors: OUT_OF_MEMORY. */
 senvec_status sv_added_tokens_reserve(sv_tokenizer *tokenizer, size_t count, size_t bytes, senvec_error *err);
-/* Adds one, or changes the options of one that is there. Its id is the vocabulary's, else the next one behind the vocabulary;
- * one that is given (not NULL) has to be the same. Errors: FORMAT, UNSUPPORTED, TOO_LARGE, OUT_OF_MEMORY. */
+/* Adds an added token, or changes the options of one that was added before. Its id is the one in the vocabulary, else the next
+ * id after the vocabulary; if `id` isn't NULL, it must be the same. Errors: FORMAT, UNSUPPORTED, TOO_LARGE, OUT_OF_MEMORY. */
 senvec_status sv_added_tokens_put(sv_tokenizer *tokenizer, const char *path, const sv_added_token *token, const uint32_t *id,
                                   senvec_error *err);
 bool sv_added_tokens_has(const sv_tokenizer *tokenizer, const char *text, size_t length);
-/* Makes what sv_added_token_at needs. Errors: FORMAT, UNSUPPORTED, OUT_OF_MEMORY. */
+/* Arranges the added tokens for sv_added_token_at. Errors: FORMAT, UNSUPPORTED, OUT_OF_MEMORY. */
 senvec_status sv_added_tokens_finish(sv_tokenizer *tokenizer, const char *path, senvec_error *err);
 /* The id of a text that is an added token or one of the vocabulary. */
 bool sv_tokenizer_any_id(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *id);

@@ -1,4 +1,4 @@
-/* NFC, NFD, NFKC and NFKD with the data that the reference has (Unicode 9.0; charclass.c says how). */
+/* NFC, NFD, NFKC and NFKD with the reference's data (Unicode 9.0; charclass.c says how). */
 #ifndef SV_TEXT_UNICODE_FORMS_H
 #define SV_TEXT_UNICODE_FORMS_H
 

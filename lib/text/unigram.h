@@ -8,7 +8,7 @@
 typedef struct sv_unigram {
     sv_prefix_tree tree;
     const double *scores; /* [size] by id */
-    double unknown_score; /* of one unknown code point */
+    double unknown_score; /* score of one unknown code point */
     uint32_t unknown;
     bool byte_fallback;
     uint32_t bytes[256]; /* ids of <0x00> .. <0xFF>, where byte_fallback */

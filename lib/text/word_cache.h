@@ -1,5 +1,5 @@
-/* Ids of words that have been met before. A word is put in once and never changed or taken out, so any number of threads read
- * it without a lock; when the cache is full, other words are encoded anew each time. */
+/* A cache of words and their ids. An entry is written once and never changed or removed, so any number of threads read the
+ * cache without a lock. When it is full, further words are encoded anew each time. */
 #ifndef SV_TEXT_WORD_CACHE_H
 #define SV_TEXT_WORD_CACHE_H
 
@@ -8,7 +8,7 @@
 #include "text/tokenizer_internal.h"
 
 enum {
-    SV_CACHED_BYTES = 29,   /* of the longest word */
+    SV_CACHED_BYTES = 29,   /* bytes of the longest word that is cached */
     SV_CACHED_IDS = 8,      /* of a word */
     SV_CACHE_SLOTS = 16384, /* a power of two: a megabyte */
     SV_CACHE_WAYS = 4,      /* slots that a word may be in */

@@ -1,4 +1,4 @@
-/* Scratch memory of one encoding: buffers that begin on the stack and grow on the heap, for the few texts that need it. */
+/* The scratch memory of one encoding: buffers that begin on the stack and move to the heap for the few texts that need more. */
 #ifndef SV_TEXT_WORK_H
 #define SV_TEXT_WORK_H
 

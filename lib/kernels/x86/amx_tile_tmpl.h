@@ -1,9 +1,8 @@
-/* What the products of AMX share. A tile register holds 16 rows of 64 bytes, and one instruction multiplies two of them: with
- * units of 4 bytes along k as in asm_tile_tmpl.h (4 bytes, or 2 bfloat16),
- *     sums[r][c] += unit(r, i) . w[i][c]      for 16 rows of A, 16 units i, 16 columns of W
- * in 16 cycles whatever the number of rows is, which is 1,024 products of bytes a cycle. So a tile of C is two by two
- * registers: 32 rows x 32 columns, four loads for four multiplications. W is packed as in asm_tile_tmpl.h, where each half of
- * its 128-byte rows of units is a register, k rounded up to whole registers.
+/* The tile that the AMX products share. A tile register holds 16 rows of 64 bytes, and one instruction multiplies two of them:
+ * with units of 4 bytes along k as in asm_tile_tmpl.h (4 bytes, or 2 bfloat16), sums[r][c] += unit(r, i) . w[i][c]      for 16
+ * rows of A, 16 units i, 16 columns of W in 16 cycles whatever the number of rows is, which is 1,024 products of bytes a cycle.
+ * So a tile of C is two by two registers: 32 rows x 32 columns, four loads for four multiplications. W is packed as in
+ * asm_tile_tmpl.h, where each half of its 128-byte rows of units is a register, k rounded up to whole registers.
  *
  * The first pass goes through whole tiles of 32 rows, the second one through what is left, as registers of fewer rows need
  * another configuration, which takes some 200 cycles to load. Panels are the outer loop, rows the inner one. The epilogue of a
@@ -57,8 +56,8 @@ _Static_assert(sizeof(tile_config) == 64, "by definition");
 #define TILE_RELEASE() __asm__ volatile("tilerelease")
 #define TILE_ZERO(t) __asm__ volatile("tilezero %%tmm" #t : :)
 #define TILE_LOAD(t, p, stride) LOAD_TILE(t, p, stride, "memory")
-/* The same of what was written before the product was called, which the compiler isn't told: so it keeps in registers what an
- * epilogue reads. */
+/* The same for memory that was written before the product was called. The compiler isn't told about it, so it can keep what an
+ * epilogue reads in registers. */
 #define TILE_LOAD_INPUT(t, p, stride) LOAD_TILE(t, p, stride, )
 #define LOAD_TILE(t, p, stride, clobbered)                                                                                     \
     __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t : : "r"(p), "r"((size_t)(stride)) : clobbered)

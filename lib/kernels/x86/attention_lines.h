@@ -1,5 +1,5 @@
-/* What the attentions of AVX-512 and AMX have in common: how they read q, k and v, which are bfloat16, in which form the values
- * are multiplied, and 2^x. To be included after words_avx512.h and tile_tmpl.h. */
+/* The parts that the attentions of AVX-512 and AMX share: reading q, k and v, which are bfloat16; the packed form of the
+ * values; and 2^x. Include it after words_avx512.h and tile_tmpl.h. */
 #ifndef SV_KERNELS_ATTENTION_LINES_H
 #define SV_KERNELS_ATTENTION_LINES_H
 

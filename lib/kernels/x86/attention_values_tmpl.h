@@ -1,7 +1,7 @@
 /* The second product of the attentions of AVX-512,
  *     O (queries, d) = P (queries, n) x V
- * P is there by columns: pairs of keys, each query's in its lane, which is a unit of asm_tile_tmpl.h's A; V is packed like its
- * W.
+ * P is stored by columns: pairs of keys with one query in each lane, so a pair is a unit of A in asm_tile_tmpl.h. V is packed
+ * like W there.
  *
  * Parameters: asm_tile_tmpl.h is included before, with vdpbf16ps as DOT and WIDE_TILES. */
 #ifndef SV_KERNELS_ATTENTION_VALUES_TMPL_H

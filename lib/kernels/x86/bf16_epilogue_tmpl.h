@@ -1,5 +1,5 @@
-/* Implements everything of a bfloat16 product of AVX-512 or AMX but the product itself: convert, pack and the epilogues, which
- * read sums that a tile left in memory.
+/* Implements everything of a bfloat16 product of AVX-512 or AMX except the multiplication: convert, pack and the epilogues,
+ * which read the sums that a tile left in memory.
  *
  * Parameters: MR, NR, UNIT, K_STEP (a tile template defines them). The file that includes this one defines `run`, and its
  * record by BF16_RECORD. */

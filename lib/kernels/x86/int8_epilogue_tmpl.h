@@ -1,5 +1,5 @@
-/* The epilogues of the int8 products of AVX-512 and AMX, whose tiles leave their sums in memory: what they read, and each of
- * them in C. They keep to the contract's order of operations.
+/* The epilogues, in C, of the int8 products of AVX-512 and AMX, whose tiles leave their sums in memory. They keep the order of
+ * operations that the contract gives.
  *
  * Parameters: MR, NR, UNIT, K_STEP (a tile template defines them). */
 #ifndef SV_KERNELS_INT8_EPILOGUE_TMPL_H
@@ -19,7 +19,7 @@
 #include "kernels/x86/product.h"
 #include "kernels/x86/waiting_tile_tmpl.h"
 
-/* What the epilogues of a panel read: gemm_int8_avx512vnni.c knows where each is. */
+/* The vectors that the epilogues of a panel read. gemm_int8_avx512vnni.c depends on their places. */
 typedef struct panel_vectors {
     vf bias[2], w_sum[2], w_scale[2];
     gelu_constants gelu;
@@ -31,7 +31,7 @@ static output output_of(const sv_gemm_args *g) {
     return g->output == SV_GEMM_GELU_FIXED ? GELU : g->output == SV_GEMM_BF16 ? BFLOATS : g->residual ? SUMS : FLOATS;
 }
 
-/* Only on a CPU with AVX-512 BF16, which this file can't take for granted. */
+/* Needs AVX-512 BF16, so it runs only on a CPU that has it. */
 static inline __m512i v_to_bf16(vf low, vf high) {
 #if defined(SENVEC_SIMDE)
     return (__m512i)_mm512_cvtne2ps_pbh(high, low);
@@ -102,7 +102,7 @@ static epilogue epilogue_of(const sv_gemm_args *g, waiting_tile *last, panel_vec
     return e;
 }
 
-/* Those of the panel that begins with `column`: what the tile that waits reads stays as it is. */
+/* Sets the vectors of the panel that begins with `column`. The vectors that a waiting tile reads aren't touched. */
 static const panel_vectors *vectors_of(const epilogue *e, size_t column) {
     const sv_gemm_args *g = e->args;
     const panel_vectors *waiting = e->last->vectors;

@@ -1,8 +1,8 @@
-/* A tile of asm_tile_tmpl.h, whose parameters it has, and meanwhile the epilogue of the one before, of which a row comes after
- * every few steps. While the multiply-adds keep two of the CPU's vector pipes busy, the others idle, and so does half of the
- * decoder; so additions, conversions, shifts and shuffles are free there, and only multiplications count. An epilogue behind
- * its own tile stops the multiply-adds for as long as its instructions fill the reorder buffer. On a Zen 5 this took a layer of
- * 48 rows from 92.1 to 94.9 % of the peak (docs/SPEED.md). */
+/* A tile of asm_tile_tmpl.h (with its parameters) that is overlapped with the epilogue of the tile before: a row of that
+ * epilogue follows every few steps. While the multiply-adds keep two of the CPU's vector pipes busy, the others idle, and so
+ * does half of the decoder; so additions, conversions, shifts and shuffles are free there, and only multiplications count. An
+ * epilogue behind its own tile stops the multiply-adds for as long as its instructions fill the reorder buffer. On a Zen 5 this
+ * took a layer of 48 rows from 92.1 to 94.9 % of the peak (docs/SPEED.md). */
 #ifndef SV_KERNELS_OVERLAPPED_TILE_TMPL_H
 #define SV_KERNELS_OVERLAPPED_TILE_TMPL_H
 

@@ -1,4 +1,4 @@
-/* A product as the tiles of AVX-512 and AMX walk through it, and what C may get. */
+/* A product as the tiles of AVX-512 and AMX traverse it, and the kinds of output. */
 #ifndef SV_KERNELS_PRODUCT_H
 #define SV_KERNELS_PRODUCT_H
 
@@ -18,7 +18,7 @@ typedef enum output {
     SUMS, /* floats, with the residual */
     BFLOATS,
     GELU,
-    OUTPUTS /* how many */
+    OUTPUTS /* the number of kinds */
 } output;
 
 #endif

@@ -1,6 +1,5 @@
-/* What the products of AMX and of overlapped tiles have in common: the epilogue of a tile runs while the next one is
- * multiplied. Parameters: MR and NR (a tile template
- * defines them). */
+/* The waiting tile of the AMX products and of overlapped tiles: the epilogue of a tile runs while the next tile is multiplied.
+ * Parameters: MR and NR (a tile template defines them). */
 #ifndef SV_KERNELS_WAITING_TILE_TMPL_H
 #define SV_KERNELS_WAITING_TILE_TMPL_H
 
