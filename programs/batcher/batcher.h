@@ -22,12 +22,13 @@ typedef struct sv_batcher sv_batcher;
 typedef struct sv_batcher_model sv_batcher_model;
 typedef struct sv_request sv_request;
 
-/* A request has ended; its memory is the caller's again. Called exactly once for each admitted request, by a thread of the
- * batcher or by the one inside of sv_batcher_cancel, without locks held; it should be short; it may submit. */
+/* Called when a request has ended; its memory belongs to the caller again. Called exactly once for each admitted request, by a
+ * thread of the batcher or by the thread that is inside sv_batcher_cancel, without locks held. It should be short and may
+ * submit requests. */
 typedef void sv_request_done(sv_request *request);
 
-/* Computes the texts which[0 .. count) of a request in its own way, on a thread of the batcher; it finds where they go by the
- * request's context. */
+/* Computes the texts which[0 .. count) of a request in the caller's own way, on a thread of the batcher. The request's context
+ * says where the results go. */
 typedef senvec_status sv_request_run(sv_request *request, senvec_session *session, const uint32_t *which, size_t count);
 
 struct sv_request {
@@ -97,7 +98,7 @@ void sv_batcher_close(sv_batcher *batcher);
 /* One more model for the same threads and the same queue: opens a session of it for each worker. `model` must live until it is
  * removed. Errors: OUT_OF_MEMORY, SYSTEM. */
 senvec_status sv_batcher_add_model(sv_batcher *batcher, const senvec_model *model, sv_batcher_model **out, senvec_error *err);
-/* The one of sv_batcher_open. */
+/* The model of sv_batcher_open. */
 sv_batcher_model *sv_batcher_first_model(sv_batcher *batcher);
 /* Frees its sessions and its cache; the senvec_model may then be freed. All its requests must have ended. After the model of
  * sv_batcher_open was removed each request must name its own. */
@@ -109,10 +110,11 @@ sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_
 /* Tokens that the prompt of these options adds to a text. */
 size_t sv_batcher_prompt_tokens(const senvec_model *model, const senvec_embed_options *options);
 
-/* Is there no room for any request of the client? SV_ADMITTED: there is some. For refusing before a request is parsed. */
+/* Whether the queue has room for a request of the client (SV_ADMITTED), or why not. For refusing a request before it is parsed.
+ */
 sv_admission sv_batcher_is_full(sv_batcher *batcher, uint64_t client, uint64_t *retry_ns);
 
-/* When to try again what the caller refuses for a reason of its own. */
+/* The time to wait before trying again, for a request that the caller refuses for its own reasons. */
 uint64_t sv_batcher_retry_ns(sv_batcher *batcher);
 
 /* The request isn't wanted any more: `done` follows soon, in most cases with CANCELLED. On a request that has ended it does
@@ -127,7 +129,7 @@ bool sv_batcher_drain(sv_batcher *batcher, uint64_t timeout_ns);
  * figures, and refuses everything. */
 void sv_batcher_stop(sv_batcher *batcher);
 
-/* Figures of now, consistent with each other. */
+/* The current figures, consistent with each other. */
 typedef struct sv_batcher_stats {
     sv_queue_counts queue;
     size_t sessions, threads;

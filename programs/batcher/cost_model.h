@@ -1,8 +1,8 @@
-/* What a batch costs: T(work) = fixed + per_work * work nanoseconds, learned from the batches that were run.
+/* The cost of a batch: T(work) = fixed + per_work * work nanoseconds, learned from the batches that were run.
  *
  * Work is counted in tokens' worth of linear layers: a text of n tokens is n + q * n * n units, q being the model's share of
- * attention (sv_work_of_text). `fixed` is what a call costs however small it is: the weights' way through the caches, waking
- * threads. A line is enough: it is refitted continuously and the batches of an hour are alike.
+ * attention (sv_work_of_text). `fixed` is the cost of a call of any size: reading the weights, waking threads. A straight line
+ * is enough, because it is refitted continuously and the batches of an hour are alike.
  *
  * Not thread safe: the queue that owns it is used under its owner's lock. */
 #ifndef SV_BATCHER_COST_MODEL_H

@@ -1,4 +1,4 @@
-/* Which texts are computed next, and which requests are refused: the batcher's decisions, without clock, thread or engine.
+/* The batcher's decisions, without clock, thread or engine: which texts are computed next, and which requests are refused.
  *
  * Time comes in as `now` (nanoseconds, never going back), so a test drives it with a clock of its own, and the same calls give
  * the same decisions. Not thread safe.
@@ -31,7 +31,7 @@ extern const char *const sv_policy_names[]; /* by sv_policy: "slo", "greedy", "f
 /* Due times and promises allow a request this many times the time that it would take on an idle machine. */
 #define SV_STRETCH 4.0
 
-/* What the policy slo tells apart. */
+/* The classes of requests in the policy slo. */
 typedef enum sv_class {
     SV_CLASS_INTERACTIVE, /* one text, or a few that go into one small batch: somebody waits for the answer */
     SV_CLASS_BULK,        /* all larger requests: throughput counts */

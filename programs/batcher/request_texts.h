@@ -1,5 +1,5 @@
-/* What is known of a request's texts before they are computed: their tokens, and the keys of their vectors. Inside of the
- * batcher. */
+/* The facts about a request's texts that are needed before they are computed: their tokens, and the keys of their vectors.
+ * Inside of the batcher. */
 #ifndef SV_BATCHER_REQUEST_TEXTS_H
 #define SV_BATCHER_REQUEST_TEXTS_H
 

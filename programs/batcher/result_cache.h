@@ -1,5 +1,5 @@
-/* The vectors of texts that were computed before, and who is computing one now. A text's vector doesn't depend on its batch, so
- * the bits that are kept are the bits that computing it again would give.
+/* A cache of vectors, which also knows the vectors that are being computed. A text's vector doesn't depend on its batch, so the
+ * cached bits are the bits that computing it again would give.
  *
  *     switch (sv_result_cache_claim(cache, key, out, &slot)) {
  *     case SV_CLAIM_HIT: ...                                        it is in `out`
@@ -32,7 +32,7 @@ sv_text_key sv_result_cache_key(const sv_result_cache *cache, const void *data, 
 typedef enum sv_claim {
     SV_CLAIM_HIT,     /* the vector was copied to `out` */
     SV_CLAIM_OWN,     /* the caller is to compute it, and must publish or abandon the slot */
-    SV_CLAIM_BUSY,    /* somebody who has claimed it is computing it; it may be the caller */
+    SV_CLAIM_BUSY,    /* another claimer, or the caller itself, is computing it */
     SV_CLAIM_NO_ROOM, /* the caller is to compute it, and it isn't kept */
 } sv_claim;
 
@@ -44,7 +44,7 @@ void sv_result_cache_abandon(sv_result_cache *cache, uint32_t slot);
 /* Waits until nobody computes it any more. True: it was copied to `out`. Whoever waits must not hold a slot, or two could wait
  * for each other. */
 bool sv_result_cache_wait(sv_result_cache *cache, sv_text_key key, float *out);
-/* Is it there now? For a prediction of the work; it doesn't count as a use. */
+/* Whether the vector is cached now. For predicting the work; it doesn't count as a use. */
 bool sv_result_cache_has(sv_result_cache *cache, sv_text_key key);
 
 typedef struct sv_result_cache_stats {

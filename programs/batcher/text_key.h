@@ -1,6 +1,6 @@
-/* What a text's vector is kept by: SipHash-2-4 with 128 bits of output (J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast
- * short-input PRF", 2012), with a secret of the process. Without the secret nobody can make two texts with the same key, and by
- * chance two of 10^9 texts have the same one with a probability of 10^-21, less than that of a wrong bit in memory. */
+/* The key of a text's vector in the cache: SipHash-2-4 with 128 bits of output (J.-P. Aumasson, D. J. Bernstein, "SipHash: a
+ * fast short-input PRF", 2012), with a secret of the process. Without the secret nobody can make two texts with the same key,
+ * and by chance two of 10^9 texts have the same one with a probability of 10^-21, less than that of a wrong bit in memory. */
 #ifndef SV_BATCHER_TEXT_KEY_H
 #define SV_BATCHER_TEXT_KEY_H
 

@@ -1,4 +1,4 @@
-/* What the commands share: exit codes, messages, the common options, and opening models and texts by what was typed.
+/* The parts that all commands share: exit codes, messages, and the end by a signal.
  *
  * Data goes to stdout or to -o, everything else to stderr. A message is one line: what, where, why, what to do. A command is a
  * function int sv_cmd_<name>(int argc, char **argv), argv[0] being its name; it returns an exit code and is listed in main.c.
@@ -37,8 +37,8 @@ void sv_cli_set_command(const char *name);
 /* Ctrl-C, SIGTERM and SIGHUP end the program at once with 128 + signal; `path` is removed first. One path at a time; NULL:
  * nothing to remove. */
 void sv_cli_remove_on_signal(const char *path);
-/* Has `handler` called for these three instead; a second one of a kind ends the program. Here as there, a signal that was
- * ignored when the program began, as under nohup or for a job in the background, stays ignored. */
+/* Has `handler` called for these three signals instead; the second signal of a kind ends the program. A signal that was ignored
+ * when the program began, as under nohup or for a job in the background, stays ignored in both cases. */
 void sv_cli_on_signal(void (*handler)(int));
 /* Whether a signal was not ignored when the program began. */
 bool sv_cli_takes_signal(int signal);

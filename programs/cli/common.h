@@ -1,4 +1,4 @@
-/* Options that many commands have, and what they open: a model by name, texts by file name. */
+/* The options that many commands have, and the functions that open a model by name and texts by file name. */
 #ifndef SV_CLI_COMMON_H
 #define SV_CLI_COMMON_H
 
@@ -16,7 +16,7 @@ typedef struct sv_common {
     size_t threads;    /* 0: what quota and affinity allow */
     const char *cpu;   /* ISA mask; NULL: everything */
     bool quiet;
-    bool tokenizer_only; /* the weights are left alone */
+    bool tokenizer_only; /* the weights aren't read */
 } sv_common;
 
 #define SV_COMMON_DEFAULTS                                                                                                     \
@@ -56,7 +56,7 @@ senvec_status sv_common_open_session(const sv_common *common, const senvec_model
 
 /* ------------------------------------------------------------------- texts */
 
-/* Where in a record the text stands, and how records are told apart. */
+/* The place of the text in a record, and the form of the records. */
 typedef struct sv_text_options {
     const char *key;       /* JSON lines */
     const char *column;    /* CSV */
@@ -79,7 +79,8 @@ extern const char *const sv_quoting_choices[]; /* by sv_quoting */
         SV_OPTION_CHOICE(0, "quoting", &(text_)->quoting, sv_quoting_choices,                                                  \
                          "whether fields may stand in quotes; auto: yes,\nunless tabs separate them")
 
-/* The same for sv_corpus_open. Errors: INVALID_ARGUMENT (both --key and --column; a separator of several characters). */
+/* Converts the options for sv_corpus_open. Errors: INVALID_ARGUMENT (both --key and --column; a separator of several
+ * characters). */
 senvec_status sv_text_corpus(const sv_text_options *options, sv_corpus_options *out, senvec_error *err);
 
 /* Opens a file of texts, "-" being standard input. --key makes it JSON lines and --column CSV; without them its name decides

@@ -1,6 +1,6 @@
-/* The machine's daemon: a `senvec serve --socket` that all processes of a user share, so that a model is opened once and a text
- * is embedded without waiting for that. `senvec embed --daemon` asks it, starts it where there is none, and computes by itself
- * where that doesn't work, whatever the reason: the vectors are the same. */
+/* The machine's daemon: a `senvec serve --socket` that all processes of a user share, so a model is opened once and later calls
+ * don't wait for that. `senvec embed --daemon` asks the daemon and starts one if there is none. If that fails for any reason,
+ * the command computes the vectors itself; they are the same. */
 #ifndef SV_CLI_DAEMON_H
 #define SV_CLI_DAEMON_H
 

@@ -15,8 +15,8 @@ const char *sv_human_rate(char out[SV_HUMAN], double value);      /* 2,512 from 
 const char *sv_human_seconds(char out[SV_HUMAN], double value);   /* 0.123 s, 8.12 s, 3 min 20 s, 2 h 05 min */
 const char *sv_human_countdown(char out[SV_HUMAN], double value); /* 3:20, 2:05:10 */
 
-/* What `stream` may be given: colour on a terminal unless NO_COLOR is set or TERM is dumb; characters beyond ASCII in a UTF-8
- * locale. */
+/* Whether `stream` takes colour (a terminal, unless NO_COLOR is set or TERM is dumb), and whether characters beyond ASCII may
+ * be written (a UTF-8 locale). */
 bool sv_human_colour(FILE *stream);
 bool sv_human_unicode(void);
 

@@ -1,4 +1,4 @@
-/* Fields of a record that go with its vector: an id, a title. */
+/* Fields of a record, such as an id or a title, that are written beside its vector. */
 #ifndef SV_CLI_KEEP_H
 #define SV_CLI_KEEP_H
 

@@ -12,8 +12,8 @@
  *     if (code != SV_RUN)
  *         return code;
  *
- * A target holds its default before parsing, and --help says so; of an option that is given twice the last one counts,
- * but for those that may be (SV_OPTION_TEXTS). */
+ * A target holds its default before parsing, and --help shows it. If an option is given twice, the last one counts, except for
+ * options that collect their values (SV_OPTION_TEXTS). */
 #ifndef SV_CLI_OPTIONS_H
 #define SV_CLI_OPTIONS_H
 
@@ -31,7 +31,7 @@ typedef enum sv_option_kind {
     SV_KIND_CHOICE,
 } sv_option_kind;
 
-/* What an option that may be given several times was given. */
+/* The values of an option that may be given several times. */
 #define SV_MAX_REPEATS 16
 typedef struct sv_option_texts {
     const char *items[SV_MAX_REPEATS];

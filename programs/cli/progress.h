@@ -1,4 +1,4 @@
-/* How far a long job is, on stderr: a bar on a terminal, a plain line every ten seconds elsewhere, nothing at all for a job of
+/* The progress of a long job, on stderr: a bar on a terminal, a plain line every ten seconds elsewhere, nothing for a job of
  * under a second or under --quiet.
  *
  *     sv_progress progress;

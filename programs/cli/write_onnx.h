@@ -1,4 +1,4 @@
-/* What `export` and `quantize` share. */
+/* The part that `export` and `quantize` share. */
 #ifndef SV_CLI_WRITE_ONNX_H
 #define SV_CLI_WRITE_ONNX_H
 

@@ -1,4 +1,4 @@
-/* Writing a report with what the terminal hears of it; for `report` and at the end of `study`. */
+/* Writes a report and tells the terminal about it; for `report` and at the end of `study`. */
 #ifndef SV_CLI_WRITE_REPORT_H
 #define SV_CLI_WRITE_REPORT_H
 

@@ -1,4 +1,4 @@
-/* What a command must not write over: the model that it reads, and its own input. */
+/* Checks that a command doesn't overwrite the model that it reads or its own input. */
 #ifndef SV_CLI_WRITE_TARGET_H
 #define SV_CLI_WRITE_TARGET_H
 

@@ -1,4 +1,4 @@
-/* What a file's bytes are, in the two ways that they are published. */
+/* The digests of a file, in the two forms in which hubs publish them. */
 #ifndef SV_HUB_DIGEST_H
 #define SV_HUB_DIGEST_H
 

@@ -1,4 +1,4 @@
-/* Models by name: where they lie, and fetching them. Not part of the library: the command line and the study use it. */
+/* Finds models by name and fetches them. Not part of the library: the command line and the study use it. */
 #ifndef SV_HUB_HUB_H
 #define SV_HUB_HUB_H
 
@@ -11,8 +11,7 @@
 
 #define SV_DEFAULT_MODEL "all-MiniLM-L6-v2"
 
-/* Called while bytes arrive, and now and then while nothing can be counted; total is 0 where unknown. `file` is what is being
- * fetched. */
+/* Called while bytes of `file` arrive, and now and then while nothing can be counted; total is 0 if it is unknown. */
 typedef void sv_hub_progress_fn(void *context, const char *file, uint64_t done, uint64_t total);
 /* One line that the user should see, e.g. that the hub can't be reached and a package is taken instead. */
 typedef void sv_hub_notice_fn(void *context, const char *line);

@@ -1,4 +1,4 @@
-/* Inside of the hub: where models lie, what a file must be, and the two sources.
+/* The inside of the hub: the caches, the checks of files, and the two sources.
  *
  *     hub.c          names, resolve, pull
  *     registry.c     the table of known models

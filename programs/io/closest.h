@@ -1,4 +1,4 @@
-/* What somebody may have meant by a misspelt word. */
+/* Suggestions for a misspelt word. */
 #ifndef SV_IO_CLOSEST_H
 #define SV_IO_CLOSEST_H
 

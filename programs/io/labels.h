@@ -1,4 +1,4 @@
-/* The reader's own labels: documents and queries with judgements, texts with a class. */
+/* Files with the reader's own labels: documents and queries with judgements, texts with a class. */
 #ifndef SV_IO_LABELS_H
 #define SV_IO_LABELS_H
 

@@ -1,4 +1,5 @@
-/* What a file is by its first bytes: for messages that name the format and say what to do, and to read compressed text. */
+/* Recognises a file's format by its first bytes, for messages that name the format and say what to do, and for reading
+ * compressed text. */
 #ifndef SV_IO_MAGIC_H
 #define SV_IO_MAGIC_H
 
@@ -30,8 +31,7 @@ typedef struct sv_magic {
  * latest. */
 const sv_magic *sv_magic_find(const void *head, size_t size, bool *undecided);
 
-/* Of data that has a NUL byte within its first SV_MAGIC_HEAD bytes and that sv_magic_find doesn't know: what it looks like.
- * Never NULL. */
+/* A guess for data that has a NUL byte within its first SV_MAGIC_HEAD bytes and that sv_magic_find doesn't know. Never NULL. */
 const sv_magic *sv_magic_binary(const void *head, size_t size);
 
 #endif

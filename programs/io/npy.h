@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* Always as long, so that it can be written again in place once the number of rows is known. */
+/* The header's length is fixed, so it can be rewritten in place once the number of rows is known. */
 #define SV_NPY_HEADER_BYTES 128
 
 /* `type` is NumPy's name of a number's type: "<f4", "|i1", ... */

@@ -10,9 +10,9 @@
 #include "common/status.h"
 #include "io/unpack.h"
 
-/* How far an error in a record reaches, and so how to go on behind it. */
+/* The extent of an error in a record, which decides where reading goes on. */
 typedef enum sv_damage {
-    SV_DAMAGE_FILE,   /* there is no way on */
+    SV_DAMAGE_FILE,   /* reading can't go on */
     SV_DAMAGE_RECORD, /* the record has been taken */
     SV_DAMAGE_LINE,   /* the rest of the line belongs to it */
 } sv_damage;

@@ -7,7 +7,7 @@
 
 typedef struct sv_unpack sv_unpack;
 
-/* Where the packed bytes come from: stores up to `size` of them, *count = 0 at the end. */
+/* The source of packed bytes: stores up to `size` of them; *count = 0 at the end. */
 typedef senvec_status sv_unpack_read_fn(void *context, void *buffer, size_t size, size_t *count, senvec_error *err);
 
 /* A reader of SV_MAGIC_GZIP or SV_MAGIC_ZSTD. `name` is for messages and must outlive it; `head` are the bytes that were read

@@ -1,4 +1,4 @@
-/* Vectors in fewer bytes, as quantize_embeddings of sentence-transformers and the APIs of Cohere, Voyage and Jina have them.
+/* Vectors in fewer bytes, as quantize_embeddings of sentence-transformers and the APIs of Cohere, Voyage and Jina define them.
  *
  *     float     4 bytes a number
  *     int8      1 byte a number: the step of 255 between -r and r in which it lies, less 128. r is sv_vector_range(dimensions),

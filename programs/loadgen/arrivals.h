@@ -1,4 +1,4 @@
-/* When requests are due in an open loop: at a rate of their own, whatever the server does. */
+/* The times at which requests are due in an open loop, whatever the server does. */
 #ifndef SV_LOADGEN_ARRIVALS_H
 #define SV_LOADGEN_ARRIVALS_H
 

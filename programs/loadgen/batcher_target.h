@@ -1,4 +1,5 @@
-/* The batcher in this process, without HTTP: the same schedules and statistics for what a server would compute. */
+/* A target of load that is a batcher in this process, without HTTP, under the same schedules and with the same statistics as a
+ * server. */
 #ifndef SV_LOADGEN_BATCHER_TARGET_H
 #define SV_LOADGEN_BATCHER_TARGET_H
 
@@ -15,7 +16,7 @@ senvec_status sv_batcher_target_open(sv_batcher *batcher, size_t dimensions, con
 /* Waits for what was cancelled. NULL is accepted. */
 void sv_batcher_target_close(sv_batcher_target *target);
 
-/* Its functions for a run. Its clock is sv_clock_ns. */
+/* The target's functions for a run. The clock is sv_clock_ns. */
 sv_load_target sv_batcher_target_driver(sv_batcher_target *target);
 
 #endif

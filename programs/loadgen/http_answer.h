@@ -1,4 +1,4 @@
-/* An HTTP/1.1 answer, read strictly and as it comes: framing only, no network. */
+/* A strict, incremental reader of HTTP/1.1 answers: framing only, no network. */
 #ifndef SV_LOADGEN_HTTP_ANSWER_H
 #define SV_LOADGEN_HTTP_ANSWER_H
 

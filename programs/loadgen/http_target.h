@@ -1,4 +1,4 @@
-/* A server, over HTTP/1.1 with keep-alive. */
+/* A target of load that is a server, over HTTP/1.1 with keep-alive. */
 #ifndef SV_LOADGEN_HTTP_TARGET_H
 #define SV_LOADGEN_HTTP_TARGET_H
 

@@ -19,8 +19,9 @@ extern const char *const sv_load_dialect_choices[]; /* names, by dialect; NULL-t
 /* The path that services of this kind have. */
 const char *sv_load_dialect_path(sv_load_dialect dialect);
 
-/* What stands around the texts, which are JSON strings with commas between them. `head` needs the model's name as a JSON
- * string, quotes included; it writes at most `size` bytes and returns their number, or 0 if there is no room. */
+/* Writes the beginning of a request's body, up to the texts, which are JSON strings with commas between them;
+ * SV_LOAD_DIALECT_TAIL follows them. `head` needs the model's name as a JSON string, quotes included; it writes at most `size`
+ * bytes and returns their number, or 0 if there is no room. */
 #define SV_LOAD_DIALECT_TAIL "]}"
 size_t sv_load_dialect_head(sv_load_dialect dialect, const char *model, char *out, size_t size);
 

@@ -1,4 +1,4 @@
-/* The generator's thread sends on time. */
+/* Real-time priority for the load generator's thread, so that it sends on time. */
 #ifndef SV_LOADGEN_REALTIME_H
 #define SV_LOADGEN_REALTIME_H
 

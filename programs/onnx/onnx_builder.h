@@ -1,4 +1,4 @@
-/* What the parts of an encoder's graph share: its inputs and constants, and the layers that all of them are made of. Internal
+/* The state that the parts of an encoder's graph share (inputs and constants), and the layers that they are made of. Internal
  * to this folder. As with the graph itself, nothing here returns an error: sv_onnx_graph_write reports the first one. */
 #ifndef SV_ONNX_ONNX_BUILDER_H
 #define SV_ONNX_ONNX_BUILDER_H
@@ -13,16 +13,16 @@ typedef struct sv_onnx_builder {
     const sv_weights *weights;
     sv_onnx_options options;
     const char *ids, *mask, *types;        /* inputs (B, S); types NULL: the model has fewer than two */
-    const char *bias;                      /* (B, 1, 1, S) or (B, A, S, S): what is added to the scores */
+    const char *bias;                      /* (B, 1, 1, S) or (B, A, S, S): added to the attention scores */
     const char *one, *sqrt_d, *zero;       /* constants; `zero` is an int8 */
     const char *half, *sqrt2, *axes[3];    /* others, NULL until a node needs them: runtimes warn of unused ones */
     const char *split_shape, *merge_shape; /* of Reshape: (0, 0, A, D) and (0, 0, H) */
 } sv_onnx_builder;
 
-/* What linear layers read: a float value, or the three that it was quantized to. */
+/* The input of a linear layer: a float value, or the three values that it was quantized to. */
 typedef struct sv_onnx_operand {
     const char *value, *scale, *zero_point; /* scale NULL: a float value */
-    const float *smooth;                    /* what the value was divided by, channel by channel; NULL: nothing */
+    const float *smooth;                    /* the divisor of each channel; NULL: none */
 } sv_onnx_operand;
 
 bool sv_onnx_is_int8(const sv_onnx_builder *b);
@@ -38,10 +38,10 @@ const char *sv_onnx_vector(sv_onnx_builder *b, const char *name, size_t size, co
 
 const char *sv_onnx_to_float(sv_onnx_builder *b, const char *x);
 
-/* x as it is, for a layer that stays in fp32 in every precision. */
+/* x unchanged, for a layer that is computed in fp32 in every precision. */
 sv_onnx_operand sv_onnx_float_operand(const char *x);
 
-/* x as the graph's precision has it. `smooth` (size) must live until the graph is written; NULL: none. */
+/* x converted to the graph's precision. `smooth` (size) must live until the graph is written; NULL: none. */
 sv_onnx_operand sv_onnx_quantize_operand(sv_onnx_builder *b, const char *x, const float *smooth, size_t size);
 
 /* y = x W' + b of the module that the scope names; W is (out_size, in_size), b (out_size). */
@@ -56,7 +56,7 @@ const char *sv_onnx_activation(sv_onnx_builder *b, sv_activation activation, con
 /* (B, S, H) to (B, H): the first token of each text. */
 const char *sv_onnx_first(sv_onnx_builder *b, const char *x);
 
-/* Adds what follows the encoder, whose result x (B, S, H) is that of the node added last, and makes it the model's outputs. */
+/* Adds the model's outputs after the encoder; the encoder's result x (B, S, H) must be the result of the node added last. */
 void sv_onnx_head(sv_onnx_builder *b, const char *x);
 
 #endif

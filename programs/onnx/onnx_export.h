@@ -10,8 +10,8 @@
 
 #define SV_ONNX_FILE "model.onnx"
 
-/* What the linear layers and the embeddings are stored as. In the int8 ones, the activations are quantized while the model
- * runs, a whole batch with one scale. docs/ONNX.md has the accuracy and speed of each. */
+/* The storage of the linear layers and embeddings. In the int8 forms the activations are quantized while the model runs, a
+ * whole batch with one scale. docs/ONNX.md has the accuracy and speed of each. */
 typedef enum sv_onnx_precision {
     SV_ONNX_FP32,
     SV_ONNX_INT8,             /* one scale for each output channel, GELU outputs smoothed */

@@ -49,7 +49,7 @@ void *sv_onnx_memory(sv_onnx_graph *graph, size_t count, size_t size);
 /* A line that readers of the file find in its metadata. */
 void sv_onnx_metadata(sv_onnx_graph *graph, const char *key, const char *value);
 
-/* What the model takes. Returns `name`. */
+/* Adds an input of the model. Returns `name`. */
 const char *sv_onnx_input(sv_onnx_graph *graph, const char *name, sv_onnx_type type, size_t rank, const sv_onnx_dim *shape);
 
 /* Constants. The data isn't copied: it must live until the graph is written. Each returns a copy of `name`. */
@@ -62,10 +62,10 @@ const char *sv_onnx_transposed(sv_onnx_graph *graph, const char *name, sv_onnx_t
 const char *sv_onnx_scalar(sv_onnx_graph *graph, const char *name, float value);
 const char *sv_onnx_integers(sv_onnx_graph *graph, const char *name, size_t count, const int64_t *values);
 
-/* Where the following nodes are in the model, printf-like: a prefix of their names. Visit a scope once. */
+/* Sets the scope of the following nodes, printf-like: a prefix of their names. Use each scope once. */
 __attribute__((format(printf, 2, 3))) void sv_onnx_scope(sv_onnx_graph *graph, const char *format, ...);
 
-/* "<scope>.<name>": what a parameter of the module that the scope names is called. */
+/* "<scope>.<name>": the name of a parameter of the module that the scope names. */
 const char *sv_onnx_parameter(sv_onnx_graph *graph, const char *name);
 
 /* Adds a node; its inputs are names up to a NULL. Gives it `outputs` results (at least 1) and writes their names. */

@@ -1,5 +1,5 @@
-/* What the silicon can do at most, measured: register-only multiply-accumulate loops and a streaming read. A kernel's
- * percentage of peak is against these figures, taken in the same run. */
+/* Measures the limits of the processor: register-only multiply-accumulate loops and a streaming read. A kernel's percentage of
+ * peak refers to these figures, taken in the same run. */
 #ifndef SV_PEAK_PEAK_H
 #define SV_PEAK_PEAK_H
 

@@ -1,4 +1,4 @@
-/* The rows of the study: what is measured, step by step, from the baseline to the fastest. */
+/* The rows of the study: the configurations that are measured, step by step from the baseline to the fastest. */
 #ifndef SV_RESULTS_CONFIGURATIONS_H
 #define SV_RESULTS_CONFIGURATIONS_H
 

@@ -1,4 +1,4 @@
-/* What texts cost on a machine that is paid by the hour. */
+/* The cost of texts on a machine that is paid by the hour. */
 #ifndef SV_RESULTS_COST_H
 #define SV_RESULTS_COST_H
 

@@ -13,7 +13,7 @@ typedef enum sv_field_kind {
     SV_FIELD_BYTES,   /* a whole number; MB (2^20 bytes) in a table, where 0 means unknown */
 } sv_field_kind;
 
-/* What a field is read from: a row, or a series of one. */
+/* The source of a field's value: a row, or a series of a row. */
 typedef struct sv_field_source {
     const sv_results *results;
     const sv_row *row;
@@ -58,7 +58,7 @@ sv_field_source sv_series_source(const sv_results *results, const sv_figures *fi
 /* The field with that title; it must exist. */
 const sv_field *sv_field_titled(const sv_field_table *table, const char *title);
 
-/* The value as a table has it: in percent or MB where the kind says so, NaN where nothing is known. */
+/* The value as a table shows it: in percent or MB if the kind says so, NaN if it is unknown. */
 double sv_field_shown(const sv_field *field, const sv_field_source *source);
 
 /* Where study.json keeps a set's comparison, and its texts. */

@@ -25,7 +25,7 @@ typedef struct sv_steadiness {
 /* Error: OUT_OF_MEMORY. */
 senvec_status sv_results_steadiness(const sv_results *results, sv_steadiness *out, senvec_error *err);
 
-/* What follows from a series. */
+/* The figures of a series. */
 typedef struct sv_series_figures {
     sv_summary latency;                   /* ms a call */
     sv_estimate p50;                      /* NaN where latency wasn't measured in rounds */
@@ -38,14 +38,14 @@ typedef struct sv_series_figures {
 senvec_status sv_measurement_figures(const sv_results *results, const sv_row *row, const sv_measurement *measured,
                                      sv_series_figures *out, senvec_error *err);
 
-/* What a row would do in three jobs; NaN where it wasn't measured. */
+/* The figures of a row for three typical jobs; NaN if they weren't measured. */
 typedef struct sv_use_cases {
     double query_ms, query_p95_ms;     /* one search query, alone */
     double listing_ms, listing_p95_ms; /* one new listing of about 80 tokens, alone */
     double reindex_hours, reindex_usd; /* a million texts like the corpus, at the row's batch size */
 } sv_use_cases;
 
-/* What follows from a row's measurements. NaN where something was not measured. */
+/* The figures of a row. NaN stands for what wasn't measured. */
 typedef struct sv_row_figures {
     sv_summary latency; /* ms a call */
     sv_estimate p50;    /* with its interval; NaN where there were no rounds, as under load */

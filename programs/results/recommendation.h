@@ -1,4 +1,4 @@
-/* What to deploy, by the reader's own labels. */
+/* The recommendation of a configuration to deploy, by the reader's own labels. */
 #ifndef SV_RESULTS_RECOMMENDATION_H
 #define SV_RESULTS_RECOMMENDATION_H
 

@@ -1,4 +1,4 @@
-/* What a study measured.
+/* The measurements of a study.
  *
  * sv_results holds measurements only: samples, blocks, vectors' cosines. Percentiles, intervals, ratios and cost follow from
  * them (figures.h), so a stage that runs later (cost at another price, the report) can't disagree with the one that measured.
@@ -18,7 +18,7 @@
 
 #define SV_STUDY_SCHEMA_VERSION 1
 
-/* X(name, text in the files): what became of a row. */
+/* The states of a row: X(name, text in the files). */
 #define SV_ROW_STATE_MAP(X)                                                                                                    \
     X(SV_ROW_PLANNED, "planned") /* not measured (yet): the study was cut short */                                             \
     X(SV_ROW_MEASURED, "measured")                                                                                             \

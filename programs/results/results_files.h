@@ -1,4 +1,4 @@
-/* What the writers of the results' files share. */
+/* The writers of the results' files. */
 #ifndef SV_RESULTS_RESULTS_FILES_H
 #define SV_RESULTS_RESULTS_FILES_H
 

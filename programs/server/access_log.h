@@ -7,7 +7,7 @@
 
 struct sv_exchange;
 
-/* Nothing where the server has no log. A line that can't be written is lost. */
+/* Writes the line of a request, if the server has a log. A line that can't be written is lost and counted. */
 void sv_access_log_write(const struct sv_exchange *exchange, bool taken, uint64_t now);
 
 #endif

@@ -1,4 +1,4 @@
-/* What each API does, in its api_*.c: the dialect, and the `begin` functions of its routes (see sv_route). */
+/* The parts of each API, which its api_*.c defines: the dialect and the `begin` functions of its routes (see sv_route). */
 #ifndef SV_SERVER_APIS_H
 #define SV_SERVER_APIS_H
 

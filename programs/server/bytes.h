@@ -1,5 +1,5 @@
-/* A growing buffer, and what JSON answers are made of. Failure (no memory, over the maximum) is remembered, so that many puts
- * need one check at the end; nothing more is added after it. */
+/* A growing buffer, with functions that write the parts of JSON answers. A failure (no memory, over the maximum) is remembered,
+ * so many puts need one check at the end; after a failure nothing more is added. */
 #ifndef SV_SERVER_BYTES_H
 #define SV_SERVER_BYTES_H
 
@@ -14,9 +14,9 @@ typedef struct sv_bytes {
 } sv_bytes; /* zeroed: empty */
 
 void sv_bytes_release(sv_bytes *bytes);
-/* Room for `more` bytes behind what is there: where to write them, or NULL. */
+/* Makes room for `more` bytes at the end and returns where to write them, or NULL. */
 char *sv_bytes_room(sv_bytes *bytes, size_t more);
-/* Room for `capacity` bytes in all, exactly where that is more than there is; false: no memory. */
+/* Makes room for `capacity` bytes in all; false: no memory. */
 bool sv_bytes_grow(sv_bytes *bytes, size_t capacity);
 void sv_bytes_put(sv_bytes *bytes, const void *data, size_t length);
 void sv_bytes_text(sv_bytes *bytes, const char *text);

@@ -1,9 +1,9 @@
 /* One request and its answer, from the first header to the last byte. Inside of the server.
  *
- * An exchange is made by the first call of the HTTP library for a request and freed when that tells that the request is over.
- * In between: headers are judged, the body is collected, the route's `begin` reads it and either answers or names texts to
- * embed and what finishes their vectors, in which case the connection is suspended; when the batcher is done, `finish` writes
- * the answer, and the connection is resumed. All of it but `finish` runs on the connection's HTTP thread. */
+ * An exchange is made by the HTTP library's first call for a request and freed when the library says that the request is over.
+ * In between, the headers are checked and the body is collected. The route's `begin` reads the body and either answers or names
+ * texts to embed and a function `finish`; then the connection is suspended. When the batcher is done, `finish` writes the
+ * answer and the connection is resumed. Everything except `finish` runs on the connection's HTTP thread. */
 #ifndef SV_SERVER_EXCHANGE_H
 #define SV_SERVER_EXCHANGE_H
 
@@ -24,16 +24,16 @@ struct sv_exchange {
     sv_http_loop *loop;
     struct MHD_Connection *connection;
     sv_link *link;
-    sv_served *served;     /* the model that is asked for */
+    sv_served *served;     /* the model that the request asks for */
     const sv_route *route; /* NULL: none has this path and method */
-    const char *allowed;   /* the method that the path has; NULL: that is the one that was used, or there is no such path */
+    const char *allowed;   /* the method that the path takes, if the request used another one; else NULL */
     char method[8], path[256], id[72];
-    uint64_t address, client; /* hashes: of the peer's address; of that and who the API says is behind it */
+    uint64_t address, client; /* hashes: of the peer's address; of the address and the user that the API names */
     uint64_t begin_ns, deadline_ns;
     bool begun;     /* the body is complete and was looked at */
-    bool discards;  /* the body isn't wanted: an answer stands already */
+    bool discards;  /* the body isn't needed, because the answer is known */
     bool suspended; /* waits for the batcher */
-    bool closes;    /* the connection, with the answer */
+    bool closes;    /* the connection ends with the answer */
 
     /* The request. */
     sv_gunzip *gunzip; /* of the body; NULL: it comes as it is */
@@ -47,12 +47,12 @@ struct sv_exchange {
     size_t characters; /* bytes of the texts */
     uint32_t *lengths;
     sv_text_key *keys; /* for the cache; NULL: none */
-    char *decoded;     /* texts that don't stand in the body as they are */
+    char *decoded;     /* texts that had to be decoded from the body */
     const char *model; /* the name in the answer; the server's */
     bool single;       /* the input was one text, not a list */
     bool strict;       /* texts that are too long are refused, not cut */
-    bool at_start;     /* because they were to be cut at their start */
-    /* How vectors are given. */
+    bool at_start;     /* `strict`, because the client asked for a cut at the start */
+    /* The form of the vectors in the answer. */
     size_t dimensions;
     senvec_normalize normalize;
     const char *prompt;       /* before each text; NULL: the model's default */
@@ -61,11 +61,11 @@ struct sv_exchange {
     sv_vector_type type;
     bool base64;
     unsigned types; /* several of them, as an API counts them */
-    /* How ranked documents are given. */
-    size_t top; /* that many; 0: all */
+    /* The form of ranked documents in the answer. */
+    size_t top; /* the number of documents; 0: all */
     bool with_texts;
-    /* How texts are computed that aren't embedded (api_tasks.c). */
-    sv_request_run *run;  /* NULL: they are */
+    /* For routes that compute something other than embeddings (api_tasks.c). */
+    sv_request_run *run;  /* NULL: the texts are embedded */
     senvec_text query;    /* goes with each text */
     senvec_text *seconds; /* (count) or so does one of these; part of `texts` */
     senvec_activation activation;
@@ -91,13 +91,14 @@ struct sv_exchange {
     size_t sent; /* bytes */
 };
 
-/* The answer is an error in the route's dialect: message as for a person, with what to do. */
+/* Makes the answer an error in the route's dialect. The message is written for a person and says what to do. */
 __attribute__((format(printf, 3, 4))) void sv_exchange_fail(sv_exchange *exchange, unsigned status, const char *format, ...);
 
-/* request_body.c. Takes `bytes` of the server's memory for requests until sv_exchange_drop_request; before the memory itself is
- * taken. False: an error is the answer, 429 where others have it, 413 where there never will be so much. */
+/* request_body.c. Reserves `bytes` of the server's memory for requests until sv_exchange_drop_request; call it before
+ * allocating. False: the answer is an error, 429 if other requests have the memory now, 413 if the request can never have so
+ * much. */
 bool sv_exchange_reserve(sv_exchange *exchange, size_t bytes);
-/* Whether there could ever be memory for the vectors and the answer; false: an error is the answer. */
+/* Whether the memory for the vectors and the answer can ever be had; false: the answer is an error. */
 bool sv_exchange_may_answer(sv_exchange *exchange);
 /* Takes that memory, and `vectors` from the system, when the first of them is about to be computed; false: others have it now.
  * One request has it in any case, so that all get it in time. */

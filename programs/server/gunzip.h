@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SV_GUNZIP_BYTES ((size_t)48 << 10) /* that one takes, most of it for the last 32 KB that it unpacked */
+#define SV_GUNZIP_BYTES ((size_t)48 << 10) /* memory of one, most of it for the last 32 KB that it unpacked */
 
 typedef struct sv_gunzip sv_gunzip;
 

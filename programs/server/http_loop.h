@@ -3,8 +3,8 @@
  *
  * Why not the library's threads: it wakes its thread for every single connection that is resumed, so that the vectors of a
  * batch of 20 texts cost up to 20 wake-ups, each of which interrupts a worker. Here exchanges whose vectors are there are put
- * on a list, and one bell rings for all of a batch. The loop also knows how long what it sees may have waited for it, and how
- * long vectors wait to be sent, which the batcher can't see but has to count. */
+ * on a list, and one bell rings for all of a batch. The loop also measures how long requests may have waited for it and how
+ * long vectors wait to be sent. The batcher can't see these times but has to count them. */
 #ifndef SV_SERVER_HTTP_LOOP_H
 #define SV_SERVER_HTTP_LOOP_H
 
@@ -27,7 +27,7 @@ typedef enum sv_http_loop_state {
 typedef struct sv_http_loop {
     struct sv_server *server;
     int listener; /* the server's */
-    bool metrics; /* it is that of the metrics, which alone are answered there */
+    bool metrics; /* this loop answers only requests for metrics */
     struct MHD_Daemon *daemon;
     int bell; /* an eventfd; -1: none */
     pthread_t thread;
@@ -55,7 +55,7 @@ void sv_http_loops_close(struct sv_server *server);
 void sv_http_loop_add(sv_http_loop *loop, struct sv_exchange *exchange);
 void sv_http_loops_ring(struct sv_server *server);
 
-/* What a request that is complete now adds to the time that the batcher sees: before, since it came, and after. */
+/* The time that a request which is complete now spends outside the batcher: since it came, and until its answer is sent. */
 uint64_t sv_http_loop_outside_ns(const sv_http_loop *loop, uint64_t now);
 /* An answer is being sent whose vectors were there at `finished_ns`. */
 void sv_http_loop_delivered(sv_http_loop *loop, uint64_t finished_ns, uint64_t now);

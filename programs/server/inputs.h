@@ -1,22 +1,22 @@
 /* Reading a request's body: the texts in it, and other members. Inside of the server.
  *
  * Members are named as messages call them; a point leads into an object ("inputs.sentences"). A member that is missing or null
- * leaves `out` as it is, unless something else is said. Each function returns false after sv_exchange_fail. */
+ * doesn't change `out`, unless the function's comment says otherwise. Each function returns false after sv_exchange_fail. */
 #ifndef SV_SERVER_INPUTS_H
 #define SV_SERVER_INPUTS_H
 
 #include "server/exchange.h"
 
-/* What a list of texts may be made of; a string that stands alone is always taken. */
+/* The elements that a list of texts may have. A single string is always accepted. */
 typedef enum sv_input_forms {
     SV_INPUT_STRINGS = 0,
     SV_INPUT_IDS = 1,     /* a list of token ids, or a list of such lists */
     SV_INPUT_OBJECTS = 2, /* {"text": "..."} */
 } sv_input_forms;
 
-/* The member as the exchange's texts. Missing is an error. */
+/* Makes the member the exchange's texts. A missing member is an error. */
 bool sv_inputs_texts(sv_exchange *exchange, const char *name, sv_input_forms forms);
-/* The same, which must be a list, and behind its texts that of `last`, a string. */
+/* Makes a list the exchange's texts, followed by the text of the member `last`, a string. */
 bool sv_inputs_texts_and(sv_exchange *exchange, const char *name, sv_input_forms forms, const char *last);
 /* TEI's inputs of a classifier: a text; a list of one or two, which then go together; or a list of such lists, all of the same
  * length. The second ones are the exchange's `seconds`. */
@@ -29,9 +29,9 @@ bool sv_inputs_check_lengths(sv_exchange *exchange);
 typedef bool sv_inputs_each_ids(sv_exchange *exchange, const uint32_t *ids, size_t count, void *context);
 bool sv_inputs_ids(sv_exchange *exchange, const char *name, sv_inputs_each_ids *each, void *context);
 
-/* Is it there, and not null? */
+/* Whether the member is there and not null. */
 bool sv_inputs_has(const sv_exchange *exchange, const char *name);
-/* Is it there, even if it is null? */
+/* Whether the member is there, even if it is null. */
 bool sv_inputs_names(const sv_exchange *exchange, const char *name);
 bool sv_inputs_is_object(const sv_exchange *exchange, const char *name);
 bool sv_inputs_is_string(const sv_exchange *exchange, const char *name);
@@ -42,7 +42,7 @@ bool sv_inputs_number(sv_exchange *exchange, const char *name, size_t least, siz
 bool sv_inputs_string(sv_exchange *exchange, const char *name, const char **out);
 /* One of `choices` (ends with NULL), in any case of letters, as its index. */
 bool sv_inputs_choice(sv_exchange *exchange, const char *name, const char *const *choices, unsigned *out);
-/* A list of them, or one alone: a bit for each index. Not empty. */
+/* A list of `choices`, or a single one, as bits by index. The list must not be empty. */
 bool sv_inputs_choices(sv_exchange *exchange, const char *name, const char *const *choices, unsigned *bits);
 
 #endif

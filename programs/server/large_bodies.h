@@ -9,7 +9,7 @@
 
 #include "common/status.h"
 
-/* Bodies of more bytes are read by it: an HTTP thread reads one of so many in a millisecond. */
+/* Larger bodies are read by the thread. An HTTP thread reads a body of this size in a millisecond. */
 #define SV_LARGE_BODY ((size_t)256 << 10)
 
 struct sv_exchange;

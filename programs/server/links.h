@@ -1,7 +1,8 @@
-/* The connections: who is connected, in which phase, since when. A thread of its own looks at them many times a second: it
- * closes those that took too long, so that slow or silent clients can't hold their places, and tells which waiting clients have
- * left. Where there are more connections than places, a new one takes the place of one that waits for nothing, of the address
- * that has most; if there is none, it is one too many, and may only ask for what costs nothing (/health). Inside of the server.
+/* The table of connections: who is connected, in which phase, since when. A thread of its own looks at them many times a
+ * second. It closes connections that took too long, so that slow or silent clients can't keep their places, and reports waiting
+ * clients that have left. If there are more connections than places, a new one takes the place of an idle one of the address
+ * that has most connections. If there is no idle one, the new connection is surplus and may only use routes that cost nothing
+ * (/health). Inside of the server.
  */
 #ifndef SV_SERVER_LINKS_H
 #define SV_SERVER_LINKS_H
@@ -30,7 +31,7 @@ typedef enum sv_phase {
 typedef struct sv_link {
     struct sv_link *previous, *next;
     int socket;
-    uint64_t address; /* any number that tells addresses apart */
+    uint64_t address; /* a number that identifies the address */
     bool surplus;     /* it has no place */
     sv_phase phase;
     uint64_t since;
@@ -71,7 +72,7 @@ void sv_links_close(sv_links *links);
 
 /* A new connection; NULL: no memory. Another one may be ended for it. */
 sv_link *sv_links_add(sv_links *links, int socket, uint64_t address);
-/* Has it a place, or got one since? */
+/* Whether the connection has a place now. */
 bool sv_links_has_place(sv_links *links, sv_link *link);
 /* Before its socket is closed. */
 void sv_links_remove(sv_links *links, sv_link *link);

@@ -1,4 +1,4 @@
-/* Listening sockets, and who connects to them. */
+/* Listening sockets and the addresses of peers. */
 #ifndef SV_SERVER_LISTEN_H
 #define SV_SERVER_LISTEN_H
 
@@ -17,8 +17,8 @@ senvec_status sv_listen_unix(const char *path, int *out, senvec_error *err);
 
 struct sv_server_options;
 struct sv_address;
-/* One of these, as the options of a server say; `address` gets "http://..." or "unix:...".
- * Or the socket that the caller has open already (`activated`). Errors: as above. */
+/* Listens as the options of a server say, on TCP or a unix socket, or takes the socket that the caller has opened
+ * (`activated`); `address` gets "http://..." or "unix:...". Errors: as sv_listen_tcp and sv_listen_unix. */
 senvec_status sv_listen(const struct sv_server_options *options, int *out, struct sv_address *address, senvec_error *err);
 
 /* Listens on options->metrics_address, "HOST:PORT" or "[::1]:PORT"; `address` gets "http://..." as for the rest. Errors: as

@@ -1,14 +1,14 @@
-/* Members of a request's body that change its answer, by whatever name an API calls them. What can't be done is refused by that
- * name rather than ignored. All read the exchange's body and set its fields; a member that is missing or null changes nothing.
- * Each function returns false after sv_exchange_fail. Inside of the server. */
+/* Members of a request's body that change its answer, under the names that the APIs use. A value that the server can't obey is
+ * refused by name, never ignored. All read the exchange's body and set its fields; a member that is missing or null changes
+ * nothing. Each function returns false after sv_exchange_fail. Inside of the server. */
 #ifndef SV_SERVER_MEMBERS_H
 #define SV_SERVER_MEMBERS_H
 
 #include "server/exchange.h"
 
-/* All members by which any API says what vectors are wanted: how long, of what type, in what form, of texts treated in what
- * way. They mean the same on every route that gives vectors, whoever invented them, so that none is ever ignored. Of
- * "embedding_types" there may be several where `types` isn't NULL: it gets their bits, of sv_members_types. */
+/* Reads all members by which any API describes the wanted vectors: dimensions, type, encoding, and the treatment of texts. They
+ * mean the same on every route that gives vectors, whichever API they come from, so none is ever ignored. Of "embedding_types"
+ * there may be several where `types` isn't NULL: it gets their bits, of sv_members_types. */
 extern const char *const sv_members_types[]; /* sv_vector_type_names, and "base64" of floats */
 bool sv_members_of_vectors(sv_exchange *exchange, unsigned *types);
 
@@ -21,12 +21,12 @@ bool sv_members_type(sv_exchange *exchange, const char *name);
 /* true or "end": texts that are too long are cut at their end. false or "none": they are refused. "start": they are refused,
  * too, since they can't be cut there. */
 bool sv_members_truncate(sv_exchange *exchange, const char *name);
-/* The same in other words: "right" or "left". */
+/* The side on which long texts are cut: "right" or "left". */
 bool sv_members_direction(sv_exchange *exchange, const char *name);
 /* The name of one of the model's prompts. */
 bool sv_members_prompt(sv_exchange *exchange, const char *name);
-/* What the texts are for, as Cohere ("search_query"), Jina ("retrieval.query"), Voyage and NVIDIA ("query") say it: a prompt of
- * the model, if it has one for that. Any word is taken. */
+/* The purpose of the texts, in the words of Cohere ("search_query"), Jina ("retrieval.query"), Voyage and NVIDIA ("query"). It
+ * selects the model's prompt for that purpose, if there is one. Any word is accepted. */
 bool sv_members_purpose(sv_exchange *exchange, const char *name);
 /* The texts are documents, and the last one is a query: the model's prompts for that, if it has them. */
 void sv_members_documents_and_query(sv_exchange *exchange);

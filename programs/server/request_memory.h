@@ -1,4 +1,4 @@
-/* The memory of requests and answers: how much there is, and who may take how much of it. Inside of the server.
+/* The memory of requests and answers, and the rules by which it is shared. Inside of the server.
  *
  * What a request takes is taken here first and given back when it is freed. Nobody can take all:
  *
@@ -42,8 +42,8 @@ typedef enum sv_memory_answer {
     SV_MEMORY_NEVER, /* a request can't have so much even if it is the only one */
 } sv_memory_answer;
 
-/* How much there is where nobody says it: 512 MiB, or half of what `machine` bytes (0: unknown; a control group's limit counts)
- * leave beside a model of `model` bytes and a process of 64 MiB; at least 16 MiB. */
+/* The default size: 512 MiB, or half of what `machine` bytes (0: unknown; a control group's limit counts) leave beside a model
+ * of `model` bytes and 64 MiB for the process; at least 16 MiB. */
 size_t sv_request_memory_default(uint64_t machine, uint64_t model);
 
 void sv_request_memory_init(sv_request_memory *memory, size_t most);

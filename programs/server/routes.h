@@ -1,4 +1,4 @@
-/* The routes: which path and method is answered by which functions, in whose habits. Inside of the server. */
+/* The routes: the functions that answer each path and method, and the dialect of the answers. Inside of the server. */
 #ifndef SV_SERVER_ROUTES_H
 #define SV_SERVER_ROUTES_H
 
@@ -10,7 +10,7 @@
 
 struct sv_exchange;
 
-/* The habits of an API, a record in its api_*.c. */
+/* The dialect of an API, a record in its api_*.c. */
 typedef struct sv_dialect {
     /* Puts the body of an error answer into `answer`, which is empty. */
     void (*write_error)(sv_bytes *answer, unsigned status, const char *message, size_t length);
@@ -41,7 +41,7 @@ extern const sv_route sv_routes[];
 const sv_route *sv_route_find(const char *method, const char *path, const char **allowed);
 /* /metrics, which has an address of its own or else needs the key. */
 bool sv_route_is_metrics(const sv_route *route);
-/* In which dialect a client that asks for `path` expects an error, whether there is such a route or not. */
+/* The dialect in which a client of `path` expects an error, whether the route exists or not. */
 const sv_dialect *sv_route_dialect(const char *path);
 
 #endif

@@ -1,8 +1,8 @@
-/* The models of a server: which names they have, and whether they are there.
+/* The models of a server: their names, and whether they are loaded.
  *
- * All share the batcher's threads and its queue. With `idle_unload` a model that nobody has asked for so long is let go, and
- * opened again by the next request for it, on a thread of its own: that request waits meanwhile, and others go on. What must
- * always be there, its tokenizer, prompts and sizes, stays. Inside of the server. */
+ * All share the batcher's threads and its queue. With `idle_unload` a model that nobody has used for that long is unloaded. The
+ * next request for it opens it again, on a separate thread; that request waits, and others go on. The tokenizer, prompts and
+ * sizes of a model always stay in memory. Inside of the server. */
 #ifndef SV_SERVER_SERVED_H
 #define SV_SERVER_SERVED_H
 

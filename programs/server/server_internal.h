@@ -1,4 +1,4 @@
-/* What all exchanges of a server share. Inside of the server. */
+/* The state that all exchanges of a server share. Inside of the server. */
 #ifndef SV_SERVER_SERVER_INTERNAL_H
 #define SV_SERVER_SERVER_INTERNAL_H
 

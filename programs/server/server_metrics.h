@@ -1,4 +1,5 @@
-/* What the server counts, and /metrics (Prometheus' text format). docs/OPERATIONS.md explains each metric. Thread safe. */
+/* The server's counters and histograms, and their output at /metrics (Prometheus' text format). docs/OPERATIONS.md explains
+ * each metric. Thread safe. */
 #ifndef SV_SERVER_SERVER_METRICS_H
 #define SV_SERVER_SERVER_METRICS_H
 

@@ -1,6 +1,6 @@
-/* The time before there is a model. Opening one takes a tenth of a second, but a minute where int8 has to be calibrated first.
- * A server that listens only then looks dead to whoever asks for its health; so it listens at once, and until the model is
- * there answers each request with 503. */
+/* The server while its model is being opened. Opening takes a tenth of a second, or a minute if int8 has to be calibrated
+ * first. A server that doesn't listen meanwhile looks dead to a health check, so it listens at once and answers each request
+ * with 503 until the model is open. */
 #ifndef SV_SERVER_STARTING_H
 #define SV_SERVER_STARTING_H
 

@@ -1,4 +1,4 @@
-/* Another model's tokens by id, so that ids which its clients send can be read as the text that they stand for. LangChain's
+/* The tokens of another model by id, which turn ids sent by that model's clients back into text. LangChain's
  * OpenAIEmbeddings sends the ids of OpenAI's cl100k_base by default.
  *
  * The file is tiktoken's: a line for each token, its bytes in base64, a space, its id. Inside of the server. */

@@ -1,7 +1,7 @@
 /* Token ids back to text.
  *
- * The engine takes texts. Ids are embedded as the text that tokenizes to exactly them; where there is no such text, they were
- * made by another tokenizer, and a vector of them would be a vector of nonsense. */
+ * The engine takes texts. Ids are embedded as the text that tokenizes to exactly these ids. If there is no such text, another
+ * tokenizer made the ids, and their vector would be meaningless. */
 #ifndef SV_SERVER_TOKEN_TEXT_H
 #define SV_SERVER_TOKEN_TEXT_H
 

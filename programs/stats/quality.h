@@ -1,4 +1,4 @@
-/* How good vectors are at a task: search, classification. The definitions are trec_eval's and scikit-learn's. */
+/* The quality of vectors at a task: search, classification. The definitions are trec_eval's and scikit-learn's. */
 #ifndef SV_STATS_QUALITY_H
 #define SV_STATS_QUALITY_H
 

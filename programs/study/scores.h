@@ -1,5 +1,5 @@
-/* The reader's own labels: how good each configuration's vectors are at the reader's tasks, in every form that an index may
- * keep them in, against the reference's float32 vectors. */
+/* Scores by the reader's own labels: the quality of each configuration's vectors at the reader's tasks, in every form in which
+ * an index may store them, against the reference's float32 vectors. */
 #ifndef SV_STUDY_SCORES_H
 #define SV_STUDY_SCORES_H
 

@@ -1,4 +1,4 @@
-/* Which stages of a study were planned, and which are done: what an interrupted study goes on with. */
+/* The stages of a study that were planned and those that are done, so that an interrupted study can go on. */
 #ifndef SV_STUDY_STAGES_H
 #define SV_STUDY_STAGES_H
 

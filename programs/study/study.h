@@ -1,4 +1,4 @@
-/* The study: which stages run, with what, and where the results go.
+/* The study: its stages, their options, and the folder of results.
  *
  * BENCH begins a study, or goes on with an interrupted one; the other stages go on from DIR/study.json, with the options that
  * it was made with, but for those that are given anew. Those that decide what is compared (model, texts, runtimes, threads,
