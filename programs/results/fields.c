@@ -87,6 +87,12 @@
     X(pair_max, "", "pairwise_error_max", "Pairwise Error Max", NUMBER, 7, COMPARED(pairwise_error_max))                       \
     X(pair_mean, "", "pairwise_error_mean", "Pairwise Error Mean", NUMBER, 7, COMPARED(pairwise_error_mean))                   \
     X(neighbours, "", "neighbours", "Top-10 Neighbours Found (%)", PERCENT, 2, COMPARED(neighbours))                           \
+    X(recall_float16, "recall_at_10", "float16", "Recall@10 as float16 (%)", PERCENT, 2, COMPARED(recall[SV_FORM_FLOAT16]))    \
+    X(recall_int8, "recall_at_10", "int8", "Recall@10 as int8 (%)", PERCENT, 2, COMPARED(recall[SV_FORM_INT8]))                \
+    X(recall_binary, "recall_at_10", "binary", "Recall@10 as binary (%)", PERCENT, 2, COMPARED(recall[SV_FORM_BINARY]))        \
+    X(recall_half, "recall_at_10", "half", "Recall@10 of First Half (%)", PERCENT, 2, COMPARED(recall[SV_FORM_HALF]))          \
+    X(recall_quarter, "recall_at_10", "quarter", "Recall@10 of First Quarter (%)", PERCENT, 2,                                 \
+      COMPARED(recall[SV_FORM_QUARTER]))                                                                                       \
     X(set_spearman, NULL, NULL, "STS Spearman", NUMBER, 5, s->row->sts_spearman)
 
 #define SWEEP_FIELDS(X)                                                                                                        \

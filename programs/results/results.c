@@ -30,6 +30,19 @@ const char *sv_series_kind_text(sv_series_kind kind) {
     return "";
 }
 
+const char *sv_form_text(sv_form form) {
+    switch (form) {
+#define FORM_TEXT(name, text)                                                                                                  \
+    case name:                                                                                                                 \
+        return text;
+        SV_FORM_MAP(FORM_TEXT)
+#undef FORM_TEXT
+    case SV_FORMS:
+        break;
+    }
+    return "";
+}
+
 const char *sv_validation_set_name(sv_validation_set set) {
     return set == SV_VALIDATION_CORPUS ? SV_TEXTS_CORPUS : SV_TEXTS_WIDE;
 }

@@ -58,12 +58,33 @@ typedef struct sv_measurement {
 typedef enum sv_validation_set { SV_VALIDATION_CORPUS, SV_VALIDATION_WIDE, SV_VALIDATION_SETS } sv_validation_set;
 const char *sv_validation_set_name(sv_validation_set set); /* "corpus", "wide" */
 
+/* X(name, text in the files): the forms in which an index may keep a vector. Labels are scored in the first four. */
+#define SV_FORM_MAP(X)                                                                                                         \
+    X(SV_FORM_FLOAT32, "float32")                                                                                              \
+    X(SV_FORM_INT8, "int8")                                                                                                    \
+    X(SV_FORM_BINARY, "binary") /* its sign bits; ubinary has the same bits */                                                 \
+    X(SV_FORM_HALF, "half")     /* its first half */                                                                           \
+    X(SV_FORM_FLOAT16, "float16")                                                                                              \
+    X(SV_FORM_QUARTER, "quarter") /* its first quarter */
+
+typedef enum sv_form {
+#define SV_FORM_ENUM(name, text) name,
+    SV_FORM_MAP(SV_FORM_ENUM)
+#undef SV_FORM_ENUM
+        SV_FORMS,
+    SV_FORMS_LABELLED = SV_FORM_FLOAT16,
+} sv_form;
+
+const char *sv_form_text(sv_form form);
+
 /* Vectors of one configuration against the reference's. */
 typedef struct sv_validation {
     double *cosines;                                /* [count]: of each text's vector and the reference's */
     size_t count;                                   /* 0 before */
     double pairwise_error_max, pairwise_error_mean; /* of the cosine of two texts */
     double neighbours;                              /* mean part of the reference's 10 nearest that are found again */
+    double recall[SV_FORMS]; /* recall@10: mean part of the 10 nearest by the configuration's own float32 vectors that are found
+                                again by these vectors in the form; NaN where it isn't known */
 } sv_validation;
 
 typedef struct sv_row {

@@ -78,6 +78,35 @@ static void print_load(const sv_results *results, FILE *stream) {
     }
 }
 
+/* What an index that keeps the vectors in fewer bytes no longer finds. */
+static void print_recall(const sv_results *results, FILE *stream) {
+    static const struct {
+        sv_form form;
+        const char *heading;
+    } forms[] = {{SV_FORM_FLOAT16, "float16"},
+                 {SV_FORM_INT8, "int8"},
+                 {SV_FORM_BINARY, "binary"},
+                 {SV_FORM_HALF, "1/2 dims"},
+                 {SV_FORM_QUARTER, "1/4 dims"}};
+    bool any = false;
+    for (size_t i = 0; i < results->row_count; i++) {
+        const sv_validation *own = &results->rows[i].validation[SV_VALIDATION_CORPUS];
+        if (!own->count || !isfinite(own->recall[SV_FORM_INT8]))
+            continue;
+        if (!any) {
+            fprintf(stream, "recall@10 lost against float32 (%%)");
+            for (size_t f = 0; f < sizeof forms / sizeof *forms; f++)
+                fprintf(stream, f ? " %9s" : " %6s", forms[f].heading);
+            fputc('\n', stream);
+        }
+        any = true;
+        fprintf(stream, "  %-29s", results->rows[i].name);
+        for (size_t f = 0; f < sizeof forms / sizeof *forms; f++)
+            fprintf(stream, " %9.2f", 100 * (1 - own->recall[forms[f].form]));
+        fputc('\n', stream);
+    }
+}
+
 /* The scores of float32 vectors, and the recommendation. */
 static void print_labels(const sv_results *results, const sv_figures *figures, FILE *stream) {
     sv_recommendation advice;
@@ -127,6 +156,7 @@ senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_e
             results->price_per_hour, (unsigned long long)results->seed);
     print_wide_intervals(results, &figures, stream);
     print_load(results, stream);
+    print_recall(results, stream);
     print_labels(results, &figures, stream);
     sv_figures_release(&figures);
     return SENVEC_OK;

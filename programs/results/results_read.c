@@ -119,6 +119,8 @@ static senvec_status decode_row(sv_results *results, const json_t *object, sv_ro
         out->pairwise_error_max = get_number(child, "pairwise_error_max");
         out->pairwise_error_mean = get_number(child, "pairwise_error_mean");
         out->neighbours = get_number(child, "neighbours");
+        for (sv_form form = 0; form < SV_FORMS; form++)
+            out->recall[form] = get_number(json_object_get(child, "recall_at_10"), sv_form_text(form));
         SENVEC_TRY(get_numbers(results, child, "cosines", &out->cosines, &out->count, err));
     }
     return decode_measurement(results, object, row->name, &row->bench, err);

@@ -8,9 +8,16 @@
 #include "common/memory.h"
 #include "stats/statistics.h"
 
+/* The sum in parts, so that it needn't wait for each addition. */
 static double dot(const float *a, const float *b, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
+    double lanes[8] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (size_t l = 0; l < 8; l++)
+            lanes[l] += (double)a[i + l] * (double)b[i + l];
+    for (size_t l = 0; l < 8; l++)
+        sum += lanes[l];
+    for (; i < n; i++)
         sum += (double)a[i] * (double)b[i];
     return sum;
 }
@@ -85,6 +92,28 @@ senvec_status sv_compare_vectors(const float *vectors, const float *reference, s
     double pairs = (double)count * (double)(count - (count > 0)) / 2;
     *out = count > 1 ? (sv_comparison){largest, sum / pairs, kept / (double)(count * k)} : (sv_comparison){NAN, NAN, NAN};
     sv_arena_release(&arena);
+    return SENVEC_OK;
+}
+
+senvec_status sv_compare_neighbours(const float *vectors, size_t dimensions, const float *reference,
+                                    size_t reference_dimensions, size_t count, double *out, senvec_error *err) {
+    void *block;
+    SENVEC_TRY(sv_alloc(&sv_default_allocator, 4 * count, sizeof(double), "rows of cosines", &block, err));
+    double *inverse = block, *reference_inverse = inverse + count, *row = inverse + 2 * count, *reference_row = row + count;
+    inverse_lengths(vectors, count, dimensions, inverse);
+    inverse_lengths(reference, count, reference_dimensions, reference_inverse);
+    const size_t k = count > SV_NEIGHBOURS ? SV_NEIGHBOURS : count ? count - 1 : 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t here[SV_NEIGHBOURS], there[SV_NEIGHBOURS];
+        cosine_row(vectors, inverse, i, count, dimensions, row);
+        cosine_row(reference, reference_inverse, i, count, reference_dimensions, reference_row);
+        nearest(row, i, count, k, here);
+        nearest(reference_row, i, count, k, there);
+        kept += common(here, there, k);
+    }
+    *out = count > 1 ? (double)kept / (double)(count * k) : NAN;
+    sv_free(&sv_default_allocator, block, 4 * count, sizeof(double));
     return SENVEC_OK;
 }
 

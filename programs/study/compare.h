@@ -20,6 +20,11 @@ typedef struct sv_comparison {
 senvec_status sv_compare_vectors(const float *vectors, const float *reference, size_t count, size_t dimensions, double *cosines,
                                  sv_comparison *out, senvec_error *err);
 
+/* `vectors` [count, dimensions], `reference` [count, reference_dimensions]. *out is what sv_comparison calls neighbours.
+ * Error: OUT_OF_MEMORY. */
+senvec_status sv_compare_neighbours(const float *vectors, size_t dimensions, const float *reference,
+                                    size_t reference_dimensions, size_t count, double *out, senvec_error *err);
+
 /* `vectors`: [2 * pairs, dimensions], pair i being vectors 2i and 2i + 1. *out is Spearman's rank correlation of the pairs'
  * cosines and their labels. Error: OUT_OF_MEMORY. */
 senvec_status sv_score_pairs(const float *vectors, const double *labels, size_t pairs, size_t dimensions, double *out,

@@ -4,22 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/vector_type.h"
 #include "stats/statistics.h"
+#include "study/forms.h"
 #include "study/runner_internal.h"
 
 enum { NEIGHBOURS = 5, METRICS = 6 };
-
-/* The forms of a vector that an index may keep. */
-static const struct {
-    const char *name;
-    sv_vector_type type;
-    size_t part; /* of the numbers: all, or a half */
-} forms[] = {{"float32", SV_VECTOR_FLOAT, 1},
-             {"int8", SV_VECTOR_INT8, 1},
-             {"binary", SV_VECTOR_UBINARY, 1},
-             {"half", SV_VECTOR_FLOAT, 2}};
-enum { FORMS = sizeof forms / sizeof forms[0] };
 
 /* What is scored for each item; `main` ones decide a recommendation. */
 static const struct {
@@ -51,40 +40,6 @@ static void forget(row_vectors *vectors) {
 }
 
 /* ------------------------------------------------------------------- vectors */
-
-/* Vectors in a form, as numbers again: of length 1, but binary ones as 1 and -1, whose sums are exact: *out (malloc'ed) [count,
- * *dimensions]. */
-static senvec_status reshape(const float *vectors, size_t count, size_t dimensions, size_t form, float **out, size_t *kept,
-                             senvec_error *err) {
-    *kept = dimensions / forms[form].part;
-    *out = malloc(count * *kept * sizeof **out + 1);
-    uint8_t *packed = malloc(dimensions * sizeof(float));
-    if (!*out || !packed) {
-        free(*out);
-        free(packed);
-        *out = NULL;
-        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for vectors in the form %s", forms[form].name);
-    }
-    for (size_t i = 0; i < count; i++) {
-        const float *from = vectors + i * dimensions;
-        float *to = *out + i * *kept;
-        double square = 0;
-        sv_vector_convert(forms[form].type, from, dimensions, packed);
-        for (size_t d = 0; d < *kept; d++) {
-            if (forms[form].type == SV_VECTOR_INT8)
-                to[d] = (float)((int8_t *)packed)[d];
-            else if (forms[form].type == SV_VECTOR_UBINARY)
-                to[d] = packed[d / 8] >> (7 - d % 8) & 1 ? 1 : -1;
-            else
-                to[d] = from[d];
-            square += (double)to[d] * (double)to[d];
-        }
-        for (size_t d = 0; d < *kept && square > 0 && forms[form].type != SV_VECTOR_UBINARY; d++)
-            to[d] = (float)((double)to[d] / sqrt(square));
-    }
-    free(packed);
-    return SENVEC_OK;
-}
 
 static senvec_status fetch(sv_runner *runner, size_t index, const char *set, const sv_texts *texts, float **out,
                            size_t *dimensions, senvec_error *err) {
@@ -199,15 +154,15 @@ static senvec_status score_classes(sv_arena *arena, const sv_class_task *task, c
 }
 
 /* All tasks of a row in a form. */
-static senvec_status score_form(sv_arena *arena, const sv_labels *labels, const row_vectors *vectors, size_t form,
+static senvec_status score_form(sv_arena *arena, const sv_labels *labels, const row_vectors *vectors, sv_form form,
                                 item_scores *out, senvec_error *err) {
     row_vectors shaped = {0};
     const size_t whole = vectors->dimensions;
-    *out = (item_scores){.bytes = sv_vector_bytes(forms[form].type, whole / forms[form].part)};
+    *out = (item_scores){.bytes = sv_form_bytes(form, whole)};
     senvec_status status = SENVEC_OK;
     if (labels->pairs) {
         const size_t count = labels->pairs->texts.count;
-        status = reshape(vectors->pairs, count, whole, form, &shaped.pairs, &out->dimensions, err);
+        status = sv_form_vectors(vectors->pairs, count, whole, form, &shaped.pairs, &out->dimensions, err);
         if (status == SENVEC_OK)
             status = room_for(arena, out, SPEARMAN, count / 2, err);
         if (status == SENVEC_OK)
@@ -215,10 +170,11 @@ static senvec_status score_form(sv_arena *arena, const sv_labels *labels, const 
     }
     if (status == SENVEC_OK && labels->search) {
         const sv_search_task *task = labels->search;
-        status = reshape(vectors->queries, task->queries.texts.count, whole, form, &shaped.queries, &out->dimensions, err);
+        status =
+            sv_form_vectors(vectors->queries, task->queries.texts.count, whole, form, &shaped.queries, &out->dimensions, err);
         if (status == SENVEC_OK)
-            status =
-                reshape(vectors->documents, task->documents.texts.count, whole, form, &shaped.documents, &out->dimensions, err);
+            status = sv_form_vectors(vectors->documents, task->documents.texts.count, whole, form, &shaped.documents,
+                                     &out->dimensions, err);
         for (size_t metric = NDCG; status == SENVEC_OK && metric <= RECIPROCAL; metric++)
             status = room_for(arena, out, metric, judged_queries(task), err);
         if (status == SENVEC_OK)
@@ -226,7 +182,7 @@ static senvec_status score_form(sv_arena *arena, const sv_labels *labels, const 
     }
     if (status == SENVEC_OK && labels->classes) {
         const sv_class_task *task = labels->classes;
-        status = reshape(vectors->classes, task->texts.count, whole, form, &shaped.classes, &out->dimensions, err);
+        status = sv_form_vectors(vectors->classes, task->texts.count, whole, form, &shaped.classes, &out->dimensions, err);
         for (size_t metric = NEAREST; status == SENVEC_OK && metric <= PROBE; metric++)
             status = room_for(arena, out, metric, test_texts(task), err);
         if (status == SENVEC_OK)
@@ -244,7 +200,7 @@ static double mean(const double *values, size_t count) {
 }
 
 /* One entry of "scores" for each metric. */
-static senvec_status note_scores(sv_results *results, size_t index, size_t form, const sv_labels *labels,
+static senvec_status note_scores(sv_results *results, size_t index, sv_form form, const sv_labels *labels,
                                  const item_scores *scores, const item_scores *base, senvec_error *err) {
     sv_row *row = &results->rows[index];
     for (size_t metric = 0; metric < METRICS; metric++) {
@@ -263,7 +219,7 @@ static senvec_status note_scores(sv_results *results, size_t index, size_t form,
             value = mean(scores->values[metric], count);
             SENVEC_TRY(sv_bootstrap_means(scores->values[metric], base->values[metric], count, results->seed, &off, err));
         }
-        json_t *entry = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:b}", "configuration", row->name, "form", forms[form].name,
+        json_t *entry = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:b}", "configuration", row->name, "form", sv_form_text(form),
                                   "dimensions", (json_int_t)scores->dimensions, "bytes", (json_int_t)scores->bytes, "task",
                                   metrics[metric].task, "metric", metrics[metric].name, "main", metrics[metric].main);
         const double figures[] = {value, off.value, off.low, off.high};
@@ -290,7 +246,7 @@ static bool is_scored(const sv_results *results, const char *name) {
 static senvec_status score_row(sv_runner *runner, const sv_labels *labels, size_t index, const row_vectors *own,
                                const item_scores *base, senvec_error *err) {
     senvec_status status = SENVEC_OK;
-    for (size_t form = 0; status == SENVEC_OK && form < FORMS; form++) {
+    for (sv_form form = 0; status == SENVEC_OK && form < SV_FORMS_LABELLED; form++) {
         sv_arena arena;
         item_scores scores;
         sv_arena_init(&arena, NULL);

@@ -5,6 +5,7 @@
 
 #include "common/file.h"
 #include "study/compare.h"
+#include "study/forms.h"
 #include "study/runner_internal.h"
 
 senvec_status sv_runner_fetch_vectors(sv_runner *runner, size_t index, const char *set, size_t count, float **out,
@@ -68,13 +69,15 @@ static senvec_status compare_row(sv_results *results, size_t index, sv_validatio
     void *cosines;
     SENVEC_TRY(sv_arena_alloc(&results->arena, count, sizeof(double), "cosines", &cosines, err));
     SENVEC_TRY(sv_compare_vectors(vectors, reference, count, dimensions, cosines, &comparison, err));
-    results->rows[index].validation[set] = (sv_validation){
+    sv_validation made = {
         .cosines = cosines,
         .count = count,
         .pairwise_error_max = comparison.pairwise_error_max,
         .pairwise_error_mean = comparison.pairwise_error_mean,
         .neighbours = comparison.neighbours,
     };
+    SENVEC_TRY(sv_recall_of_forms(vectors, count, dimensions, made.recall, err));
+    results->rows[index].validation[set] = made;
     return SENVEC_OK;
 }
 

@@ -193,6 +193,8 @@ static void json_there_and_back(void **state) {
     results.rows[2].validation[SV_VALIDATION_WIDE].cosines = cosines;
     results.rows[2].validation[SV_VALIDATION_WIDE].count = 2;
     results.rows[2].validation[SV_VALIDATION_WIDE].neighbours = 0.75;
+    results.rows[2].validation[SV_VALIDATION_WIDE].recall[SV_FORM_BINARY] = 0.5;
+    results.rows[2].validation[SV_VALIDATION_WIDE].recall[SV_FORM_QUARTER] = NAN;
     results.validation[SV_VALIDATION_WIDE].texts = texts;
     results.validation[SV_VALIDATION_WIDE].count = 2;
     snprintf(results.reference, sizeof results.reference, "PyTorch (single)");
@@ -217,6 +219,8 @@ static void json_there_and_back(void **state) {
         assert_true(before.usd_per_1m == after.usd_per_1m || isnan(before.usd_per_1m));
     }
     assert_int_equal(again.rows[2].validation[SV_VALIDATION_WIDE].count, 2);
+    assert_true(again.rows[2].validation[SV_VALIDATION_WIDE].recall[SV_FORM_BINARY] == 0.5 &&
+                isnan(again.rows[2].validation[SV_VALIDATION_WIDE].recall[SV_FORM_QUARTER]));
     assert_true(again.rows[2].validation[SV_VALIDATION_WIDE].neighbours == 0.75 && isnan(again.rows[0].sts_spearman));
     sv_results_release(&results);
 

@@ -41,7 +41,9 @@ function accuracySection(study) {
       set is ${plural(any[0].validation_wide?.texts, "text")} of 1 to 256 tokens on
     many subjects, where it is harder to stay close.`
         : ""
-    }</p>` + table([nameColumn, ...columns], any);
+    }</p>` +
+    table([nameColumn, ...columns], any) +
+    recallTable(study);
   for (const set of sets)
     html += figure(
       set.figure,
@@ -58,6 +60,25 @@ function accuracySection(study) {
       comparedIn(study, set.key),
     );
   return html + worst(study, sets) + absent(study.configurations);
+}
+
+/* What an index that keeps the vectors in fewer bytes still finds on the corpus. */
+const recallForms = [
+  ["float16", "float16"],
+  ["int8", "int8"],
+  ["binary", "binary, ubinary"],
+  ["half", "the first half"],
+  ["quarter", "the first quarter"],
+];
+function recallTable(study) {
+  const rows = measured(study).filter((c) => known(c.validation?.recall_at_10?.int8));
+  if (!rows.length) return "";
+  return `<h3>Vectors in fewer bytes</h3><p>Recall@10 on the corpus: of each text's ten nearest by a configuration's own
+    float32 vectors, the part that the same vectors find again when an index keeps them in another form
+    (<code>senvec embed --output-type</code>, <code>--dimensions</code>).</p>${table(
+      [nameColumn, ...recallForms.map(([key, title]) => ({ title, cell: (c) => kept(c.validation.recall_at_10[key]) }))],
+      rows,
+    )}`;
 }
 
 /* The texts that lost most, each once, with the configuration that it lost most in. */

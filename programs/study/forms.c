@@ -1,0 +1,82 @@
+#include "study/forms.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "io/vector_type.h"
+#include "study/compare.h"
+
+static sv_vector_type type_of(sv_form form) {
+    return form == SV_FORM_INT8 ? SV_VECTOR_INT8 : form == SV_FORM_BINARY ? SV_VECTOR_UBINARY : SV_VECTOR_FLOAT;
+}
+
+static size_t kept_of(sv_form form, size_t dimensions) {
+    return form == SV_FORM_HALF ? dimensions / 2 : form == SV_FORM_QUARTER ? dimensions / 4 : dimensions;
+}
+
+size_t sv_form_bytes(sv_form form, size_t dimensions) {
+    return form == SV_FORM_FLOAT16 ? 2 * dimensions : sv_vector_bytes(type_of(form), kept_of(form, dimensions));
+}
+
+/* to[0 .. kept) = what the form keeps of from[0 .. dimensions). `packed` has room for a vector of floats. */
+static void keep(sv_form form, const float *from, size_t dimensions, void *packed, float *to, size_t kept) {
+    if (form == SV_FORM_FLOAT16)
+        sv_vector_float16(from, dimensions, packed);
+    else
+        sv_vector_convert(type_of(form), from, dimensions, packed);
+    for (size_t d = 0; d < kept; d++)
+        switch (form) {
+        case SV_FORM_INT8:
+            to[d] = (float)((const int8_t *)packed)[d];
+            break;
+        case SV_FORM_BINARY:
+            to[d] = ((const uint8_t *)packed)[d / 8] >> (7 - d % 8) & 1 ? 1 : -1;
+            break;
+        case SV_FORM_FLOAT16:
+            to[d] = sv_vector_half_to_float(((const uint16_t *)packed)[d]);
+            break;
+        default:
+            to[d] = from[d];
+        }
+}
+
+senvec_status sv_form_vectors(const float *vectors, size_t count, size_t dimensions, sv_form form, float **out, size_t *kept,
+                              senvec_error *err) {
+    *kept = kept_of(form, dimensions);
+    *out = malloc(count * *kept * sizeof **out + 1);
+    void *packed = malloc(dimensions * sizeof(float));
+    if (!*out || !packed) {
+        free(*out);
+        free(packed);
+        *out = NULL;
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for vectors in the form %s", sv_form_text(form));
+    }
+    for (size_t i = 0; i < count; i++) {
+        float *to = *out + i * *kept;
+        double square = 0;
+        keep(form, vectors + i * dimensions, dimensions, packed, to, *kept);
+        for (size_t d = 0; d < *kept; d++)
+            square += (double)to[d] * (double)to[d];
+        for (size_t d = 0; d < *kept && square > 0 && form != SV_FORM_BINARY; d++)
+            to[d] = (float)((double)to[d] / sqrt(square));
+    }
+    free(packed);
+    return SENVEC_OK;
+}
+
+senvec_status sv_recall_of_forms(const float *vectors, size_t count, size_t dimensions, double recall[SV_FORMS],
+                                 senvec_error *err) {
+    double found[SV_FORMS] = {[SV_FORM_FLOAT32] = count > 1 ? 1 : NAN};
+    for (sv_form form = SV_FORM_FLOAT32 + 1; form < SV_FORMS; form++) {
+        float *own;
+        size_t kept;
+        SENVEC_TRY(sv_form_vectors(vectors, count, dimensions, form, &own, &kept, err));
+        senvec_status status = sv_compare_neighbours(own, kept, vectors, dimensions, count, &found[form], err);
+        free(own);
+        SENVEC_TRY(status);
+    }
+    for (sv_form form = 0; form < SV_FORMS; form++)
+        recall[form] = found[form];
+    return SENVEC_OK;
+}
