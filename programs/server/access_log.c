@@ -46,6 +46,8 @@ void sv_access_log_write(const struct sv_exchange *exchange, bool taken, uint64_
     sv_bytes_print(&line, ",\"status\":%u,\"taken\":%s,\"received\":%zu,\"sent\":%zu,\"texts\":%zu,\"tokens\":%llu",
                    exchange->status, taken ? "true" : "false", exchange->received, exchange->sent, exchange->count,
                    (unsigned long long)request->stats.tokens);
+    if (exchange->trace.trace_id[0])
+        sv_bytes_print(&line, ",\"trace_id\":\"%s\",\"parent_id\":\"%s\"", exchange->trace.trace_id, exchange->trace.parent_id);
     sv_bytes_print(&line, ",\"total_ms\":%.3f,\"queue_ms\":%.3f,\"compute_ms\":%.3f}\n",
                    (double)(now - exchange->begin_ns) / 1e6, (double)request->queue_ns / 1e6,
                    (double)request->compute_ns / 1e6);

@@ -68,15 +68,22 @@ static void add_cors_headers(const sv_exchange *exchange, struct MHD_Response *r
     MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
     if (wanted)
         MHD_add_response_header(response, "Access-Control-Allow-Headers", wanted);
-    MHD_add_response_header(response, "Access-Control-Expose-Headers",
-                            "X-Request-Id, X-Space-Id, X-Truncated, X-Cache, X-Total-Time, X-Queue-Time, X-Inference-Time, "
-                            "Retry-After, Retry-After-Ms");
+    MHD_add_response_header(
+        response, "Access-Control-Expose-Headers",
+        "X-Request-Id, Traceparent, X-Space-Id, X-Truncated, X-Cache, X-Total-Time, X-Queue-Time, X-Inference-Time, "
+        "Retry-After, Retry-After-Ms");
 }
 
 static void add_headers(const sv_exchange *exchange, struct MHD_Response *response) {
     const sv_server *server = exchange->server;
     char number[32];
     MHD_add_response_header(response, "X-Request-Id", exchange->id);
+    const sv_trace_context *trace = &exchange->trace;
+    if (trace->trace_id[0]) {
+        char parent[64];
+        snprintf(parent, sizeof parent, "00-%s-%s-%s", trace->trace_id, trace->parent_id, trace->flags);
+        MHD_add_response_header(response, "traceparent", parent);
+    }
     if (exchange->status != 204)
         MHD_add_response_header(response, "Content-Type", exchange->content_type);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");

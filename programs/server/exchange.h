@@ -16,6 +16,7 @@
 #include "server/gunzip.h"
 #include "server/routes.h"
 #include "server/server_internal.h"
+#include "server/trace_context.h"
 
 typedef struct sv_exchange sv_exchange;
 
@@ -28,6 +29,7 @@ struct sv_exchange {
     const sv_route *route; /* NULL: none has this path and method */
     const char *allowed;   /* the method that the path takes, if the request used another one; else NULL */
     char method[8], path[256], id[72];
+    sv_trace_context trace;   /* an empty trace_id: the client named none */
     uint64_t address, client; /* hashes: of the peer's address; of the address and the user that the API names */
     uint64_t begin_ns, deadline_ns;
     bool begun;     /* the body is complete and was looked at */

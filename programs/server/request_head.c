@@ -207,5 +207,8 @@ void sv_exchange_read_head(sv_exchange *exchange, const char *url, const char *m
     copy_method(exchange, method);
     copy_path(exchange, url);
     choose_id(exchange);
+    const char *trace = sv_exchange_header(exchange, "traceparent");
+    if (trace)
+        sv_trace_context_read(trace, &exchange->trace);
     judge_headers(exchange, version);
 }

@@ -97,6 +97,23 @@ class Access(unittest.TestCase):
             self.assertEqual([(line["method"], line["path"], line["status"]) for line in lines],
                              [("GET", "/v1/models", 200)] * 2)
 
+    def test_trace_in_log_and_answer(self):
+        """The caller's traceparent comes back and is in the log, also of an error; one that isn't well formed is ignored."""
+        trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+        given = [f"00-{trace}-{parent}-01", f"00-{trace}-{parent}-0", None]
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder, "log")
+            with Service("--access-log", log) as s:
+                for value in given:
+                    for inputs, status in (("a", 200), (1, 400)):
+                        got, headers, _ = s.call("POST", "/embed", {"inputs": inputs},
+                                                 {"traceparent": value} if value else {})
+                        self.assertEqual(got, status)
+                        self.assertEqual(headers.get("traceparent"), value if value == given[0] else None)
+            lines = [json.loads(line) for line in log.read_text().splitlines()]
+        self.assertEqual([(line.get("trace_id"), line.get("parent_id")) for line in lines if line["path"] == "/embed"],
+                         [(trace, parent)] * 2 + [(None, None)] * 4)
+
     def test_odd_bytes_in_log_and_errors(self):
         """A line of the log is JSON that a terminal survives, and an answer is UTF-8, whatever came."""
         requests = [b'GE"T,"x":"\x1b[31m\xff / HTTP/1.1\r\nHost: x\r\n\r\n', b"get /health HTTP/1.1\r\nHost: x\r\n\r\n",
