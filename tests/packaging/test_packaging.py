@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """test_packaging SENVEC MODEL: the files in packaging/, by the programs that read them as far as these are installed:
-systemd's unit, nginx and HAProxy in front of two servers, Kubernetes manifests by their cross-references, the Dockerfile's
-packages."""
+systemd's unit, nginx and HAProxy in front of two servers, Kubernetes manifests by their cross-references, Grafana's
+dashboard, the Dockerfile's packages."""
 import contextlib
 import json
 import random
@@ -168,6 +168,31 @@ class Packaging(unittest.TestCase):
         with running(SENVEC, "serve", "-m", MODEL, "--port", port, "-q"):
             wait_for(f"http://127.0.0.1:{port}/health")
             self.assertRegex(get(f"http://127.0.0.1:{port}/metrics")[1].decode(), rf"(?m)^{metric} ")
+
+    def test_grafana(self):
+        """Each query of the dashboard names metrics, and labels of them, that a server has."""
+        dashboard = json.loads((PACKAGING / "grafana/senvec.json").read_text())
+        variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+        queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+        self.assertGreater(len(queries), 10)
+        port, labels = free_port(), {}
+        with running(SENVEC, "serve", "-m", MODEL, "--port", port, "-q"):
+            wait_for(f"http://127.0.0.1:{port}/health")
+            self.assertEqual(get(f"http://127.0.0.1:{port}/embed", {"inputs": "a"})[0], 200)
+            metrics = get(f"http://127.0.0.1:{port}/metrics")[1].decode()
+        for name, inside in re.findall(r"^(\w+)(?:\{(.*)\})? \S+$", metrics, re.M):
+            labels.setdefault(name, {"instance"}).update(re.findall(r'(\w+)="', inside))
+        for query in [*queries, variables["instance"]["query"]]:
+            names = re.findall(r"\bsenvec_\w+", query)
+            self.assertTrue(names, query)
+            for name in names:
+                self.assertIn(name, labels, query)
+            used = re.findall(r'(\w+)=~?"', query) + re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", query)))
+            self.assertEqual(set(used) - set.intersection(*(labels[name] for name in names)), set(), query)
+        for panel in dashboard["panels"]:
+            self.assertEqual(panel["datasource"]["uid"], "${datasource}")
+            self.assertTrue(panel["title"] and panel["description"])
+        self.assertEqual(len({panel["id"] for panel in dashboard["panels"]}), len(dashboard["panels"]))
 
     def test_docker(self):
         text = (PACKAGING / "docker/Dockerfile").read_text().replace("\\\n", " ")
