@@ -194,6 +194,41 @@ class Packaging(unittest.TestCase):
             self.assertTrue(panel["title"] and panel["description"])
         self.assertEqual(len({panel["id"] for panel in dashboard["panels"]}), len(dashboard["panels"]))
 
+    def test_helm(self):
+        """The chart with nothing but a secret's name gives the objects of kubernetes/senvec.yaml; without one, none."""
+        helm = shutil.which("helm")
+        if not helm:
+            raise unittest.SkipTest("helm isn't installed")
+        import yaml
+        chart = PACKAGING / "helm"
+        named = ["--set", "apiKey.secretName=senvec"]
+
+        def rendered(*options):
+            return {item["kind"]: item for item in yaml.safe_load_all(self.runs(helm, "template", "senvec", chart, *options))}
+
+        self.runs(helm, "lint", "--strict", chart, *named)
+        expected = {item["kind"]: item for item in yaml.safe_load_all((PACKAGING / "kubernetes/senvec.yaml").read_text())}
+        made = rendered(*named)
+        self.assertEqual(made["Service"]["spec"].pop("type"), "ClusterIP")
+        container = made["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+        self.assertEqual(container.pop("imagePullPolicy"), "IfNotPresent")
+        self.assertEqual(made, expected)
+
+        made = rendered(*named, "--set", "autoscaling.enabled=false", "--set", "replicas=3", "--set", "model=some/model",
+                        "--set", "cacheClaim=models", "--set", "nodeSelector.kind=cpu")
+        self.assertEqual(set(made), {"Deployment", "Service", "PodDisruptionBudget"})
+        self.assertEqual(made["Deployment"]["spec"]["replicas"], 3)
+        pod = made["Deployment"]["spec"]["template"]["spec"]
+        self.assertIn({"name": "SENVEC_MODEL", "value": "some/model"}, pod["containers"][0]["env"])
+        self.assertEqual(pod["volumes"][0], {"name": "cache", "persistentVolumeClaim": {"claimName": "models"}})
+        self.assertEqual(pod["nodeSelector"], {"kind": "cpu"})
+        wrong_ones = [[], *([*named, "--set", value] for value in ("resources.cpu=1.5", "replicas=0", "unknown=1"))]
+        for wrong in wrong_ones:
+            refused = subprocess.run([helm, "template", "senvec", chart, *wrong], capture_output=True, text=True,
+                                     timeout=PATIENCE)
+            self.assertNotEqual(refused.returncode, 0, wrong)
+            self.assertIn("schema", refused.stderr, wrong)
+
     def test_docker(self):
         text = (PACKAGING / "docker/Dockerfile").read_text().replace("\\\n", " ")
         installs = re.findall(r"--no-install-recommends (.*?) &&", text)
