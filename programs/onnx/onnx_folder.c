@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/file.h"
@@ -20,16 +21,17 @@ static const char *const copied[] = {
 static senvec_status write_json(const char *folder, const char *name, json_t *value, senvec_error *err) {
     char path[SV_MAX_PATH];
     sv_atomic_file file = {0};
-    senvec_status status = value ? SENVEC_OK : sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory to write it", name);
+    char *text = value ? json_dumps(value, JSON_INDENT(2)) : NULL;
+    senvec_status status = text ? SENVEC_OK : sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory to write it", name);
     if (status == SENVEC_OK)
         status = sv_path_join(folder, name, path, err);
     if (status == SENVEC_OK)
         status = sv_atomic_file_open(&file, path, err);
     if (status == SENVEC_OK) {
-        json_dumpf(value, file.stream, JSON_INDENT(2));
-        fputc('\n', file.stream);
+        fprintf(file.stream, "%s\n", text);
         status = sv_atomic_file_commit(&file, err);
     }
+    free(text);
     json_decref(value);
     return status;
 }
