@@ -47,6 +47,7 @@
 #define SV_MAX_REPORT_STUDIES 16u        /* side by side in one report */
 
 /* Load generator. */
+#define SV_MAX_SERVICES 16u             /* that a study asks over HTTP */
 #define SV_MAX_LOAD_REQUESTS 50000000u  /* requests of one run, 32 bytes each */
 #define SV_MAX_LOAD_RATE 1000000u       /* requests a second */
 #define SV_MAX_LOAD_CONNECTIONS 20000u  /* at a time */

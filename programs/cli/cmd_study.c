@@ -1,5 +1,5 @@
-/* senvec study and its stages: study bench, sweep, validate, batching, cost (and report, cmd_report.c); and worker, which the
- * study starts as a process of its own. */
+/* senvec study and its stages: study bench, sweep, validate, batching, services, cost (and report, cmd_report.c); and worker,
+ * which the study starts as a process of its own. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,12 +35,15 @@ static void show_progress(void *context, double fraction, const char *what) {
 }
 
 /* What `study` does; the other commands are its stages. A report follows. */
-enum { WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE | SV_STAGE_BATCHING };
+enum {
+    WHOLE_STUDY = SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS | SV_STAGE_VALIDATE | SV_STAGE_BATCHING | SV_STAGE_SERVICES
+};
 
 /* What the options of a stage set, besides sv_study_options. */
 typedef struct switches {
     bool quick, quiet, no_report, anew;
     size_t seed;
+    sv_option_texts services;
 } switches;
 
 /* Runs the stages under a progress bar and prints the table. */
@@ -53,6 +56,9 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
     options->progress_context = &progress;
     options->seed = given->seed;
     options->anew = given->anew;
+    for (size_t i = 0; i < given->services.count; i++)
+        options->services[i] = given->services.items[i];
+    options->service_count = given->services.count;
     char model[SV_MAX_PATH];
     if (options->model && sv_hub_resolve(options->model, model, &err) == SENVEC_OK &&
         sv_target_folder(model, options->out, &err) != SENVEC_OK)
@@ -94,13 +100,15 @@ static const char study_notes[] = "Stages, each a command that goes on from DIR/
                                   "  study sweep       batch sizes\n"
                                   "  study validate    accuracy\n"
                                   "  study batching    single texts under load\n"
+                                  "  study services    running services, over HTTP\n"
                                   "  study cost        another hourly price\n"
                                   "  study report      the page, a PDF and a notebook\n"
                                   "\n";
 static const char bench_notes[] =
     "The configurations run in interleaved blocks, in an order shuffled by the seed, with the same threads. Every one is a "
     "process of its own. DIR gets benchmark_results.csv, cost_analysis.csv, batch_throughput.csv, text_lengths.csv, "
-    "use_cases.csv, validation.csv, validation_texts.csv, load_curves.csv, latency_data.json, environment.json, study.json and "
+    "use_cases.csv, validation.csv, validation_texts.csv, load_curves.csv, services.csv, service_curves.csv, "
+    "latency_data.json, environment.json, study.json and "
     "the models in other forms. Ctrl-C ends after the current block and keeps what was measured; the same command goes on with "
     "it, after a crash as well. Intervals (95 %) are of what "
     "happened between the rounds, not between machines or days: docs/STUDY.md.\n";
@@ -126,6 +134,7 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
         options = quick;
     bool begins = stages & SV_STAGE_BENCH; /* what decides a study can only be chosen where it begins */
 #define WHERE_IT_BEGINS(help_) (begins ? (help_) : NULL)
+    const bool takes_services = stages & SV_STAGE_SERVICES;
     const bool takes_labels = stages & SV_STAGE_VALIDATE;
     const sv_option table[] = {
         SV_OPTION_FLAG(0, "quick", &given.quick, "fewer and shorter blocks: two minutes"),
@@ -154,6 +163,15 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
                        takes_labels ? "your labels: CSV of text, class (k-NN and logistic regression)" : NULL),
         SV_OPTION_REAL(0, "tolerance", "LOSS", &options.tolerance, 0, 1,
                        takes_labels ? "loss of a metric that a recommendation may risk" : NULL),
+        SV_OPTION_TEXTS(0, "service", "NAME=URL[,DIALECT][,MODEL]", &given.services,
+                        takes_services
+                            ? "a running service, asked over HTTP beside 'senvec serve'; may be\ngiven several times. "
+                              "Dialects: openai, openai-base64, tei, ollama"
+                            : NULL),
+        SV_OPTION_TEXT(0, "services", "LIST", &options.ready_services,
+                       takes_services ? "services that the study starts: none, all that the peers'\npackages allow, or some of "
+                                        "torch,onnx,llama"
+                                      : NULL),
         SV_OPTION_COUNT(0, "seed", "N", &given.seed, 1, 9007199254740992.0, "of order, sample, bootstrap and arrivals"),
         SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),
         SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),
@@ -237,17 +255,22 @@ int sv_cmd_batching(int argc, char **argv) {
         SV_STAGE_BATCHING);
 }
 
+int sv_cmd_services(int argc, char **argv) {
+    return run_measuring(argc, argv, "study services [OPTION]...",
+                         "The study's stage of services alone, for DIR/study.json: running services and 'senvec serve', asked "
+                         "over HTTP in turn.",
+                         SV_STAGE_SERVICES);
+}
+
 /* The stages by the word after "study"; without one, all of them. */
 int sv_cmd_study(int argc, char **argv) {
     static const struct {
         const char *name, *full;
         int (*run)(int argc, char **argv);
     } stages[] = {
-        {"bench", "study bench", sv_cmd_bench},
-        {"sweep", "study sweep", sv_cmd_sweep},
-        {"validate", "study validate", sv_cmd_validate},
-        {"batching", "study batching", sv_cmd_batching},
-        {"cost", "study cost", sv_cmd_cost},
+        {"bench", "study bench", sv_cmd_bench},          {"sweep", "study sweep", sv_cmd_sweep},
+        {"validate", "study validate", sv_cmd_validate}, {"batching", "study batching", sv_cmd_batching},
+        {"services", "study services", sv_cmd_services}, {"cost", "study cost", sv_cmd_cost},
         {"report", "study report", sv_cmd_report},
     };
     enum { STAGES = sizeof stages / sizeof *stages };

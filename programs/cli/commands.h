@@ -18,6 +18,7 @@ int sv_cmd_report(int argc, char **argv);
 int sv_cmd_rerank(int argc, char **argv);
 int sv_cmd_selftest(int argc, char **argv);
 int sv_cmd_serve(int argc, char **argv);
+int sv_cmd_services(int argc, char **argv);
 int sv_cmd_study(int argc, char **argv);
 int sv_cmd_sweep(int argc, char **argv);
 int sv_cmd_tokenize(int argc, char **argv);

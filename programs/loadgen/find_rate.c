@@ -31,10 +31,8 @@ static senvec_status ask_alone(const sv_load_plan *plan, const sv_workload *work
     return status;
 }
 
-/* One client asks until it is answered about as fast as on the idle target again: what a failed run has left in the target's
- * queue belongs to that run and not to the next one. A target that lets lone requests wait for company is slow when idle. */
-static senvec_status settle(const sv_load_plan *plan, double idle_ms, const sv_workload *workload, const sv_load_target *target,
-                            senvec_error *err) {
+senvec_status sv_load_settle(const sv_load_plan *plan, double idle_ms, const sv_workload *workload,
+                             const sv_load_target *target, senvec_error *err) {
     uint64_t deadline = target->now(target->context) + SV_LOAD_SETTLE_S * SV_NS_PER_S;
     double ms = INFINITY;
     while (!(ms <= 2 * idle_ms) && !is_cancelled(plan) && target->now(target->context) < deadline)
@@ -79,7 +77,7 @@ senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *go
         if (is_cancelled(plan))
             return sv_fail(err, SENVEC_CANCELLED, 0, "interrupted");
         if (!sustained)
-            SENVEC_TRY(settle(plan, idle_ms, workload, target, err));
+            SENVEC_TRY(sv_load_settle(plan, idle_ms, workload, target, err));
     } while (sv_search_next(&search, sustained) && ++runs != goal->most_runs);
     *rate = search.passed;
     return SENVEC_OK;

@@ -25,4 +25,10 @@ typedef struct sv_load_goal {
 senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *goal, const sv_workload *workload,
                                 const sv_load_target *target, double *rate, senvec_error *err);
 
+/* One client asks, for up to SV_LOAD_SETTLE_S, until it is answered within twice `idle_ms`, its latency on the idle target:
+ * what a failed run has left in the target's queue belongs to that run and not to the next one. A target that lets lone
+ * requests wait for company is slow when idle. Errors: those of sv_load_run. */
+senvec_status sv_load_settle(const sv_load_plan *plan, double idle_ms, const sv_workload *workload,
+                             const sv_load_target *target, senvec_error *err);
+
 #endif

@@ -63,6 +63,9 @@ struct sv_http_target {
     size_t idle_count, closed_count;
     uint64_t serial, next_new; /* of requests; of texts that are to be new */
     char why[300];             /* what was wrong with the last bad answer */
+    bool takes_vectors;        /* of the next answer, into `vectors` */
+    float *vectors;            /* malloc'ed, [texts, dimensions]; NULL: none */
+    size_t dimensions;
 };
 
 static uint64_t now(void *context) {
@@ -247,6 +250,8 @@ static sv_load_outcome judge_answer(sv_http_target *target, const connection *c)
     bool right = length >= 2 && ((body[0] == '{' && body[length - 1] == '}') || (body[0] == '[' && body[length - 1] == ']'));
     if (right && c->ticket % CHECK_EVERY == 0)
         right = sv_load_dialect_check(target->options.dialect, body, length, c->texts, &why);
+    if (right && target->takes_vectors)
+        sv_load_dialect_vectors(target->options.dialect, body, length, c->texts, &target->vectors, &target->dimensions);
     if (!right)
         snprintf(target->why, sizeof target->why, "%s: %.*s", why, length < 100 ? (int)length : 100, body);
     return right ? SV_LOAD_ANSWERED : SV_LOAD_WRONG;
@@ -494,13 +499,13 @@ sv_load_target sv_http_target_driver(sv_http_target *target) {
     return (sv_load_target){.context = target, .now = now, .send = send_request, .wait = wait_for, .cancel = cancel};
 }
 
-senvec_status sv_http_target_probe(sv_http_target *target, double timeout_s, senvec_error *err) {
-    sv_load_request request = {.count = target->workload->sizes.values[0]};
+/* Asks once and checks the whole answer. */
+static senvec_status ask_once(sv_http_target *target, const sv_load_request *request, double timeout_s, senvec_error *err) {
     uint64_t until = sv_clock_ns() + (uint64_t)(timeout_s * (double)SV_NS_PER_S);
     sv_load_done done = {.outcome = SV_LOAD_UNCONNECTED};
     size_t count = 0;
     target->why[0] = '\0';
-    if (send_request(target, 0, &request) == SV_LOAD_SENT) {
+    if (send_request(target, 0, request) == SV_LOAD_SENT) {
         done.outcome = SV_LOAD_TIMEOUT;
         while (count == 0 && sv_clock_ns() < until)
             SENVEC_TRY(wait_for(target, until, &done, 1, &count, err));
@@ -514,4 +519,24 @@ senvec_status sv_http_target_probe(sv_http_target *target, double timeout_s, sen
     return sv_fail(err, SENVEC_NETWORK, 0, "http://%s%s: a first request wasn't answered as it should be (%s)%s%s",
                    target->options.url.authority, path, sv_load_outcome_text(done.outcome), target->why[0] ? ": " : "",
                    target->why);
+}
+
+senvec_status sv_http_target_probe(sv_http_target *target, double timeout_s, senvec_error *err) {
+    const sv_load_request request = {.count = target->workload->sizes.values[0]};
+    return ask_once(target, &request, timeout_s, err);
+}
+
+senvec_status sv_http_target_vectors(sv_http_target *target, size_t first, size_t count, double timeout_s, float **out,
+                                     size_t *dimensions, senvec_error *err) {
+    const sv_load_request request = {.first = first, .count = count};
+    target->takes_vectors = true;
+    target->vectors = NULL;
+    senvec_status status = ask_once(target, &request, timeout_s, err);
+    target->takes_vectors = false;
+    if (status == SENVEC_OK && !target->vectors)
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for %zu vectors", count);
+    *out = target->vectors;
+    *dimensions = target->dimensions;
+    target->vectors = NULL;
+    return status;
 }

@@ -37,4 +37,9 @@ sv_load_target sv_http_target_driver(sv_http_target *target);
  * beginning of what it said. */
 senvec_status sv_http_target_probe(sv_http_target *target, double timeout_s, senvec_error *err);
 
+/* Asks once for the vectors of `count` texts of the workload's first set, from `first` on: *out (malloc'ed)
+ * [count, *dimensions]. Not in the dialect that has them in base64. Errors: those of the probe; OUT_OF_MEMORY. */
+senvec_status sv_http_target_vectors(sv_http_target *target, size_t first, size_t count, double timeout_s, float **out,
+                                     size_t *dimensions, senvec_error *err);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const sv_load_dialect_choices[] = {
@@ -53,11 +54,14 @@ static size_t vector_length(sv_load_dialect dialect, const json_t *vector) {
     return json_array_size(vector);
 }
 
+static const json_t *vectors_of(sv_load_dialect dialect, const json_t *root) {
+    return dialect == SV_LOAD_DIALECT_TEI ? root
+                                          : json_object_get(root, dialect == SV_LOAD_DIALECT_OLLAMA ? "embeddings" : "data");
+}
+
 bool sv_load_dialect_check(sv_load_dialect dialect, const char *body, size_t length, size_t texts, const char **why) {
     json_t *root = json_loadb(body, length, 0, NULL);
-    const json_t *list = dialect == SV_LOAD_DIALECT_TEI      ? root
-                         : dialect == SV_LOAD_DIALECT_OLLAMA ? json_object_get(root, "embeddings")
-                                                             : json_object_get(root, "data");
+    const json_t *list = vectors_of(dialect, root);
     *why = NULL;
     if (!root)
         *why = "the body is no JSON";
@@ -74,4 +78,19 @@ bool sv_load_dialect_check(sv_load_dialect dialect, const char *body, size_t len
     }
     json_decref(root);
     return !*why;
+}
+
+bool sv_load_dialect_vectors(sv_load_dialect dialect, const char *body, size_t length, size_t texts, float **out,
+                             size_t *dimensions) {
+    json_t *root = json_loadb(body, length, 0, NULL);
+    const json_t *list = vectors_of(dialect, root);
+    const size_t numbers = json_array_size(vector_of(dialect, list, 0));
+    float *vectors = texts && numbers ? calloc(texts * numbers, sizeof *vectors) : NULL;
+    for (size_t i = 0; vectors && i < texts; i++)
+        for (size_t j = 0; j < numbers; j++)
+            vectors[i * numbers + j] = (float)json_number_value(json_array_get(vector_of(dialect, list, i), j));
+    json_decref(root);
+    *out = vectors;
+    *dimensions = numbers;
+    return vectors;
 }

@@ -62,6 +62,7 @@ void sv_results_release(sv_results *results) {
     json_decref(results->stages);
     json_decref(results->labels);
     json_decref(results->batching);
+    json_decref(results->services);
     json_decref(results->environment);
     json_decref(results->warnings);
     sv_arena_release(&results->arena);

@@ -161,6 +161,7 @@ typedef struct sv_results {
     json_t *stages;      /* object: "planned" and "done", names of stages; what an interrupted study goes on with (study.h) */
     json_t *labels;      /* object: scores at the reader's own tasks (study/scores.h); NULL: none */
     json_t *batching;    /* object: single texts under load (batching.h); NULL before */
+    json_t *services;    /* object: services over HTTP (study/services.h); NULL: none */
     json_t *environment; /* object: the machine, the model, the texts, the software */
     json_t *warnings;    /* array of strings */
 } sv_results;
@@ -204,7 +205,8 @@ senvec_status sv_results_read(sv_results *results, const char *directory, senvec
 
 /* Writes all files of the results into `directory`, each whole or not at all: study.json, latency_data.json, environment.json,
  * and of benchmark_results.csv, cost_analysis.csv, validation.csv, validation_texts.csv, batch_throughput.csv,
- * text_lengths.csv, use_cases.csv and load_curves.csv those that have something to say. Errors: IO, OUT_OF_MEMORY. */
+ * text_lengths.csv, use_cases.csv, load_curves.csv, services.csv and service_curves.csv those that have something to say.
+ * Errors: IO, OUT_OF_MEMORY. */
 senvec_status sv_results_write(const sv_results *results, const char *directory, senvec_error *err);
 
 /* study.json alone, without the figures, whose intervals take seconds: what a study that is killed goes on from. Errors: IO,

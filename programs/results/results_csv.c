@@ -167,6 +167,78 @@ static void load_table(const sv_results *results, const sv_figures *figures, FIL
     }
 }
 
+static void put_own_text(FILE *file, const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    put_text(file, text ? text : "");
+}
+
+/* A line a service. */
+static void services_table(const sv_results *results, const sv_figures *figures, FILE *file) {
+    static const char *const loads[] = {"single", "together", "bulk"};
+    (void)figures;
+    fputs("Service", file);
+    for (size_t i = 0; i < sizeof loads / sizeof *loads; i++)
+        fprintf(file, ",%s: p50 (ms),%s: p99 (ms),%s: texts/s,%s: Low,%s: High", loads[i], loads[i], loads[i], loads[i],
+                loads[i]);
+    fputs(",Highest Rate within the Bound (req/s),Cosine Mean,Cosine Min,Cold Start (s),Warm Start (s),Peak Memory (MB),"
+          "Memory of One (MB),Memory of Two (MB),URL,Dialect,Model,State,Reason\n",
+          file);
+    size_t index;
+    const json_t *row;
+    json_array_foreach(json_object_get(results->services, "rows"), index, row) {
+        put_own_text(file, row, "name");
+        for (size_t i = 0; i < sizeof loads / sizeof *loads; i++) {
+            const json_t *load = json_object_get(json_object_get(row, "loads"), loads[i]);
+            const json_t *rate = json_object_get(load, "texts_per_s");
+            put_member(file, load, "p50_ms", 1, 4);
+            put_member(file, load, "p99_ms", 1, 4);
+            put_member(file, rate, "value", 1, 2);
+            put_member(file, rate, "low", 1, 2);
+            put_member(file, rate, "high", 1, 2);
+        }
+        put_member(file, json_object_get(row, "best"), "rate", 1, 2);
+        put_member(file, row, "cosine_mean", 1, 8);
+        put_member(file, row, "cosine_min", 1, 8);
+        put_member(file, row, "cold_start_s", 1, 4);
+        put_member(file, row, "warm_start_s", 1, 4);
+        put_member(file, row, "peak_rss_bytes", 1.0 / (1 << 20), 1);
+        put_member(file, row, "pss_bytes", 1.0 / (1 << 20), 1);
+        put_member(file, row, "pss_2_bytes", 1.0 / (1 << 20), 1);
+        static const char *const texts[] = {"url", "dialect", "model", "state", "reason"};
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+            fputc(',', file);
+            put_own_text(file, row, texts[i]);
+        }
+        fputc('\n', file);
+    }
+}
+
+/* A line a service and rate. */
+static void service_curves_table(const sv_results *results, const sv_figures *figures, FILE *file) {
+    (void)figures;
+    fputs("Service,Rate (req/s),Answered (req/s),p50 (ms),p95 (ms),p99 (ms),Requests,Refused,State,Reason\n", file);
+    size_t index;
+    const json_t *run;
+    json_array_foreach(json_object_get(results->services, "runs"), index, run) {
+        const char *load = json_string_value(json_object_get(run, "load"));
+        const char *reason = json_string_value(json_array_get(json_object_get(run, "reasons"), 0));
+        const json_t *latency = json_object_get(run, "latency_ms");
+        if (!load || strcmp(load, "curve") != 0)
+            continue;
+        put_own_text(file, run, "service");
+        put_member(file, run, "rate", 1, 2);
+        put_member(file, run, "answered_per_s", 1, 2);
+        put_member(file, latency, "p50", 1, 4);
+        put_member(file, latency, "p95", 1, 4);
+        put_member(file, latency, "p99", 1, 4);
+        put_member(file, run, "requests", 1, 0);
+        put_member(file, json_object_get(run, "outcomes"), "refused", 1, 0);
+        fputs(json_is_true(json_object_get(run, "valid")) ? ",VALID," : ",INVALID,", file);
+        put_text(file, reason ? reason : "");
+        fputc('\n', file);
+    }
+}
+
 static senvec_status write_table(const sv_results *results, const sv_figures *figures, const char *directory, const char *name,
                                  table_fn *table, senvec_error *err) {
     char path[SV_MAX_PATH];
@@ -201,6 +273,8 @@ senvec_status sv_write_csv(const sv_results *results, const sv_figures *figures,
         {has_series(results, SV_SERIES_LENGTH), "text_lengths.csv", lengths_table},
         {has_series(results, SV_SERIES_LENGTH), "use_cases.csv", use_cases_table},
         {results->batching, "load_curves.csv", load_table},
+        {results->services, "services.csv", services_table},
+        {results->services, "service_curves.csv", service_curves_table},
         {results->reference[0], "validation.csv", validation_table},
         {results->reference[0], "validation_texts.csv", validation_texts_table},
     };

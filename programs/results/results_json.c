@@ -182,6 +182,7 @@ static bool put_head(json_t *root, const sv_results *results) {
            put_integer(root, "sts_pairs", results->sts_pairs) && put_validation_texts(root, results) &&
            json_object_set(root, "stages", results->stages) == 0 &&
            json_object_set(root, "batching", results->batching ? results->batching : json_null()) == 0 &&
+           json_object_set(root, "services", results->services ? results->services : json_null()) == 0 &&
            json_object_set(root, "environment", results->environment) == 0 &&
            json_object_set(root, "warnings", results->warnings) == 0;
 }

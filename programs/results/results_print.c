@@ -107,6 +107,48 @@ static void print_recall(const sv_results *results, FILE *stream) {
     }
 }
 
+static double number_at(const json_t *object, const char *first, const char *second, const char *third) {
+    const json_t *value = json_object_get(object, first);
+    value = second ? json_object_get(value, second) : value;
+    value = third ? json_object_get(value, third) : value;
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+/* Services over HTTP: a line each. */
+static void print_services(const sv_results *results, FILE *stream) {
+    size_t index;
+    const json_t *row;
+    const json_t *rows = json_object_get(results->services, "rows");
+    const char *reference = json_string_value(json_object_get(results->services, "reference"));
+    if (json_array_size(rows) > 0)
+        fprintf(stream, "%-33s %7s %7s %7s %7s %8s\n", "over HTTP", "p50 ms", "texts/s", "bulk/s", "held/s", "cosine");
+    json_array_foreach(rows, index, row) {
+        const char *name = json_string_value(json_object_get(row, "name"));
+        const char *state = json_string_value(json_object_get(row, "state"));
+        const char *reason = json_string_value(json_object_get(row, "reason"));
+        fprintf(stream, "%-33s", name ? name : "");
+        if (!state || strcmp(state, sv_row_state_text(SV_ROW_MEASURED)) != 0) {
+            fprintf(stream, " %s%s%s\n", state ? state : "", reason && *reason ? ": " : "", reason ? reason : "");
+            continue;
+        }
+        const json_t *loads = json_object_get(row, "loads");
+        const double cosine = number_at(row, "cosine_mean", NULL, NULL);
+        put(stream, 7, number_at(loads, "single", "p50_ms", NULL));
+        put(stream, 7, number_at(loads, "together", "texts_per_s", "value"));
+        put(stream, 7, number_at(loads, "bulk", "texts_per_s", "value"));
+        put(stream, 7, number_at(row, "best", "rate", NULL));
+        if (isfinite(cosine))
+            fprintf(stream, " %8.6f\n", cosine);
+        else
+            fprintf(stream, " %8s\n", "-");
+    }
+    if (json_array_size(rows) > 0)
+        fprintf(stream,
+                "p50 is of one client; texts/s of many that ask for one text each; bulk of requests\nof many texts; held: "
+                "the highest rate with a p99 of %g ms; cosine against %s\n",
+                number_at(results->services, "bound_ms", NULL, NULL), reference ? reference : "nothing");
+}
+
 /* The scores of float32 vectors, and the recommendation. */
 static void print_labels(const sv_results *results, const sv_figures *figures, FILE *stream) {
     sv_recommendation advice;
@@ -157,6 +199,7 @@ senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_e
     print_wide_intervals(results, &figures, stream);
     print_load(results, stream);
     print_recall(results, stream);
+    print_services(results, stream);
     print_labels(results, &figures, stream);
     sv_figures_release(&figures);
     return SENVEC_OK;

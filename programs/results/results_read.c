@@ -196,6 +196,8 @@ static senvec_status decode(sv_results *results, const json_t *root, const char 
     results->labels = json_is_object(labels) ? json_incref(labels) : NULL;
     json_t *batching = json_object_get(root, "batching"); /* older studies have none */
     results->batching = json_is_object(batching) ? json_incref(batching) : NULL;
+    json_t *services = json_object_get(root, "services"); /* older studies have none */
+    results->services = json_is_object(services) ? json_incref(services) : NULL;
     json_object_update(results->stages, json_object_get(root, "stages")); /* older studies have none: they are whole */
     json_object_update(results->environment, environment);
     json_array_extend(results->warnings, warnings);

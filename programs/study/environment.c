@@ -118,11 +118,15 @@ static json_t *describe_texts(const sv_texts *texts) {
 
 /* What the study was told, for the stages that go on from it. */
 static json_t *describe_settings(const sv_study_options *options) {
-    return json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:f, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:I, s:I}", "pairs", options->pairs,
-                     "queries", options->queries, "documents", options->documents, "qrels", options->qrels, "classes",
-                     options->classes, "tolerance", options->tolerance, "model", options->model, "peers", options->peers, "cpu",
-                     options->cpu, "corpus", options->corpus, "key", options->key, "column", options->column, "texts",
-                     (json_int_t)options->texts, "validation_texts", (json_int_t)options->validation_texts);
+    json_t *given = json_array();
+    for (size_t i = 0; i < options->service_count; i++)
+        json_array_append_new(given, json_string(options->services[i]));
+    return json_pack("{s:o, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:f, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:I, s:I}", "service",
+                     given, "services", options->ready_services, "pairs", options->pairs, "queries", options->queries,
+                     "documents", options->documents, "qrels", options->qrels, "classes", options->classes, "tolerance",
+                     options->tolerance, "model", options->model, "peers", options->peers, "cpu", options->cpu, "corpus",
+                     options->corpus, "key", options->key, "column", options->column, "texts", (json_int_t)options->texts,
+                     "validation_texts", (json_int_t)options->validation_texts);
 }
 
 /* How to get these numbers again. */

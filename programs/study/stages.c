@@ -10,7 +10,7 @@ static const struct {
     const char *name;
 } stage_names[] = {
     {SV_STAGE_BENCH, "bench"},       {SV_STAGE_SWEEP, "sweep"},       {SV_STAGE_LENGTHS, "lengths"},
-    {SV_STAGE_VALIDATE, "validate"}, {SV_STAGE_BATCHING, "batching"},
+    {SV_STAGE_VALIDATE, "validate"}, {SV_STAGE_BATCHING, "batching"}, {SV_STAGE_SERVICES, "services"},
 };
 enum { STAGE_NAMES = sizeof stage_names / sizeof stage_names[0] };
 

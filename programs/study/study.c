@@ -8,48 +8,19 @@
 
 #include "common/cpu/machine.h"
 #include "common/file.h"
-#include "common/model_files.h"
 #include "hub/hub.h"
 #include "io/places.h"
-#include "onnx/onnx_export.h"
 #include "study/batching.h"
 #include "study/environment.h"
 #include "study/scores.h"
+#include "study/services.h"
 #include "study/stages.h"
+#include "study/study_internal.h"
 #include "system/temporary.h"
 
 /* Of the duration that a configuration's throughput is measured for: for each batch size, and for each length of text. */
 #define SWEEP_PART 0.3
 #define LENGTH_PART 0.2
-
-void sv_study_options_init(sv_study_options *options) {
-    *options = (sv_study_options){
-        .model = SV_DEFAULT_MODEL,
-        .out = "results",
-        .peers = "all",
-        .texts = 10000,
-        .validation_texts = 1000,
-        .rounds = 10,
-        .latency_calls = 200,
-        .duration_s = 10,
-        .timeout_s = 300,
-        .price_per_hour = 0.05,
-        .tolerance = 0.01,
-        .seed = 1,
-    };
-}
-
-void sv_study_options_go_on(sv_study_options *options) {
-    *options = (sv_study_options){.out = "results", .timeout_s = 300, .price_per_hour = -1, .tolerance = -1};
-}
-
-void sv_study_options_quick(sv_study_options *options) {
-    options->quick = true;
-    options->rounds = 4;
-    options->latency_calls = 24;
-    options->duration_s = 1;
-    options->validation_texts = 40;
-}
 
 /* ----------------------------------------------------------------- places */
 
@@ -57,16 +28,25 @@ void sv_study_options_quick(sv_study_options *options) {
 typedef struct places {
     char program[SV_MAX_PATH];
     char worker_script[SV_MAX_PATH]; /* "": not found */
+    char serve_script[SV_MAX_PATH];  /* the same */
     char python[SV_MAX_PATH];        /* "": not found */
     char missing[SV_MAX_PATH + 200]; /* what isn't there, and what to do */
 } places;
 
+static void place_script(const char *name, char out[SV_MAX_PATH]) {
+    char path[64];
+    snprintf(path, sizeof path, "peers/%s", name);
+    sv_place_beside(path, out);
+    snprintf(path, sizeof path, "share/senvec/peers/%s", name);
+    if (!out[0])
+        sv_place_beside(path, out);
+}
+
 static void find_places(const sv_study_options *options, places *out) {
     *out = (places){0};
     sv_place_program(out->program);
-    sv_place_beside("peers/worker.py", out->worker_script);
-    if (!out->worker_script[0])
-        sv_place_beside("share/senvec/peers/worker.py", out->worker_script);
+    place_script("worker.py", out->worker_script);
+    place_script("serve.py", out->serve_script);
     sv_place_python(options->python, out->python);
     if (!out->worker_script[0])
         snprintf(out->missing, sizeof out->missing, "peers/worker.py is not beside %s; install it, or use --peers none",
@@ -74,6 +54,11 @@ static void find_places(const sv_study_options *options, places *out) {
     else if (!out->python[0])
         snprintf(out->missing, sizeof out->missing,
                  "no Python for the peers; ./run study makes .venv, --python names another one");
+}
+
+static senvec_status list_services(const sv_study_options *options, sv_service_list *out, senvec_error *err) {
+    return sv_service_list_make(options->ready_services, options->peers, sv_service_has_llama(), options->services,
+                                options->service_count, out, err);
 }
 
 /* ---------------------------------------------------------------- stages */
@@ -161,120 +146,6 @@ static senvec_status plan(const sv_study_options *options, sv_results *results, 
     return SENVEC_OK;
 }
 
-/* An option that decides what is compared: what the study was made with, which what is given must be. */
-static senvec_status keep(const char *option, const json_t *settings, const char *key, const char **given, senvec_error *err) {
-    const char *made_with = json_string_value(json_object_get(settings, key));
-    if (*given && settings && strcmp(*given, made_with ? made_with : "") != 0)
-        return sv_fail(
-            err, SENVEC_INVALID_ARGUMENT, 0,
-            "%s %s: this study was made with %s; go on with the same, or begin anew with \"senvec study bench --anew\"", option,
-            *given, made_with ? made_with : "none given");
-    *given = made_with;
-    return SENVEC_OK;
-}
-
-static void take_text(const json_t *settings, const char *key, const char **given) {
-    if (!*given)
-        *given = json_string_value(json_object_get(settings, key));
-}
-
-static void take_count(const json_t *settings, const char *key, size_t *given) {
-    if (!*given)
-        *given = (size_t)json_integer_value(json_object_get(settings, key));
-}
-
-/* For stages that go on from `results`: the study's options where none are given. The texts point into it. */
-static senvec_status go_on(sv_study_options *options, sv_results *results, senvec_error *err) {
-    const json_t *settings = json_object_get(results->environment, "settings");
-    sv_study_options defaults;
-    sv_study_options_init(&defaults);
-    SENVEC_TRY(keep("--peers", settings, "peers", &options->peers, err));
-    SENVEC_TRY(keep("--cpu", settings, "cpu", &options->cpu, err));
-    if (options->threads && options->threads != results->threads)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
-                       "--threads %zu: this study was made with %zu; go on with the same, or begin anew with \"senvec study "
-                       "bench --anew\"",
-                       options->threads, results->threads);
-    take_text(settings, "model", &options->model);
-    if (!options->corpus) {
-        take_text(settings, "corpus", &options->corpus);
-        take_text(settings, "key", &options->key);
-        take_text(settings, "column", &options->column);
-    }
-    take_text(settings, "pairs", &options->pairs);
-    take_text(settings, "queries", &options->queries);
-    take_text(settings, "documents", &options->documents);
-    take_text(settings, "qrels", &options->qrels);
-    take_text(settings, "classes", &options->classes);
-    if (!(options->tolerance >= 0))
-        options->tolerance = json_number_value(json_object_get(settings, "tolerance"));
-    take_count(settings, "texts", &options->texts);
-    take_count(settings, "validation_texts", &options->validation_texts);
-    options->quick = options->quick || results->quick;
-    options->model = options->model ? options->model : defaults.model;
-    options->peers = options->peers ? options->peers : defaults.peers;
-    options->texts = options->texts ? options->texts : defaults.texts;
-    options->validation_texts = options->validation_texts ? options->validation_texts : defaults.validation_texts;
-    options->rounds = options->rounds ? options->rounds : results->rounds;
-    options->latency_calls = options->latency_calls ? options->latency_calls : results->latency_calls;
-    options->duration_s = options->duration_s > 0 ? options->duration_s : results->duration_s;
-    options->seed = options->seed ? options->seed : results->seed;
-    if (options->price_per_hour >= 0)
-        results->price_per_hour = options->price_per_hour;
-    return SENVEC_OK;
-}
-
-/* A model's other form that couldn't be made: the rows that need it say why. Memory that ran out ends the study. */
-static senvec_status mark_rows(sv_results *results, const char *files, senvec_status status, const senvec_error *failure,
-                               senvec_error *err) {
-    if (status == SENVEC_OUT_OF_MEMORY && err)
-        *err = *failure;
-    if (status == SENVEC_OK || status == SENVEC_OUT_OF_MEMORY)
-        return status;
-    for (size_t i = 0; i < results->row_count; i++) {
-        const char *own = results->rows[i].files;
-        const bool derived = strcmp(files, SV_STUDY_ONNX) == 0 && strcmp(own, SV_STUDY_OPENVINO) == 0;
-        if (derived || strcmp(own, files) == 0)
-            sv_row_mark(&results->rows[i], SV_ROW_FAILED, "%s", failure->message);
-    }
-    return SENVEC_OK;
-}
-
-/* The native file in int8, in a second; of a model that is one already, a copy. */
-static senvec_status export_native(const sv_study_options *options, sv_results *results, const char *model, senvec_error *err) {
-    char path[SV_MAX_PATH];
-    senvec_error failure;
-    const senvec_quantize_options quantize = {.cpu = options->cpu};
-    SENVEC_TRY(sv_path_join(options->out, SV_STUDY_NATIVE_INT8, path, err));
-    senvec_status status =
-        sv_path_is_file(model) ? sv_copy_file(model, path, &failure) : senvec_quantize(model, path, &quantize, &failure);
-    return mark_rows(results, SV_STUDY_NATIVE_INT8, status, &failure, err);
-}
-
-/* Writes the models that rows need: in a second, so always anew, and never of another model. */
-static senvec_status export_models(const sv_study_options *options, sv_results *results, const char *model, senvec_error *err) {
-    static const struct {
-        const char *files;
-        sv_onnx_precision precision;
-    } exports[] = {{SV_STUDY_ONNX, SV_ONNX_FP32}, {SV_STUDY_ONNX_INT8, SV_ONNX_INT8}};
-    for (size_t e = 0; e < sizeof exports / sizeof exports[0]; e++) {
-        bool needed = false;
-        for (size_t i = 0; i < results->row_count; i++) {
-            const char *files = results->rows[i].files;
-            bool derived = e == 0 && strcmp(files, SV_STUDY_OPENVINO) == 0;
-            needed = needed || derived || strcmp(files, exports[e].files) == 0;
-        }
-        char path[SV_MAX_PATH];
-        senvec_error failure;
-        SENVEC_TRY(sv_path_join(options->out, exports[e].files, path, err));
-        if (!needed)
-            continue;
-        const sv_onnx_options onnx = {.precision = exports[e].precision};
-        SENVEC_TRY(mark_rows(results, exports[e].files, sv_onnx_export(model, path, onnx, NULL, &failure), &failure, err));
-    }
-    return export_native(options, results, model, err);
-}
-
 #define TIMED_STAGES (SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS)
 
 /* Those of the timed stages that are asked for, in the same rounds. */
@@ -313,7 +184,8 @@ enum { WORKER_STEPS = sizeof worker_steps / sizeof worker_steps[0] };
 #define LOADING_WEIGHT 8
 static double weight_of(unsigned stages) {
     return (stages & SV_STAGE_BENCH ? 42 : 0) + (stages & SV_STAGE_SWEEP ? 20 : 0) + (stages & SV_STAGE_LENGTHS ? 24 : 0) +
-           (stages & SV_STAGE_VALIDATE ? 15 : 0) + (stages & SV_STAGE_BATCHING ? 20 : 0);
+           (stages & SV_STAGE_VALIDATE ? 15 : 0) + (stages & SV_STAGE_BATCHING ? 20 : 0) +
+           (stages & SV_STAGE_SERVICES ? 40 : 0);
 }
 
 /* Turns the progress of a stage into that of the whole. */
@@ -405,18 +277,62 @@ static senvec_status measure_rows(const sv_study_options *options, unsigned stag
     return status;
 }
 
+/* The services beside each other, over HTTP. */
+static senvec_status run_services(const sv_study_options *options, const char *model, const sv_texts *texts, meter *m,
+                                  sv_results *results, senvec_error *err) {
+    sv_service_list list;
+    places here;
+    char scratch[SV_MAX_PATH], native[SV_MAX_PATH], onnx[SV_MAX_PATH];
+    SENVEC_TRY(list_services(options, &list, err));
+    find_places(options, &here);
+    SENVEC_TRY(sv_path_join(options->out, SV_STUDY_NATIVE_INT8, native, err));
+    SENVEC_TRY(sv_path_join(options->out, SV_STUDY_ONNX_INT8, onnx, err));
+    SENVEC_TRY(sv_temporary_folder("services", scratch, err));
+    const sv_service_places service_places = {
+        .program = here.program,
+        .python = here.python[0] ? here.python : NULL,
+        .script = here.serve_script[0] ? here.serve_script : NULL,
+        .model = model,
+        .native = native,
+        .onnx = onnx,
+        .cpu = options->cpu,
+        .scratch = scratch,
+        .threads = results->threads,
+        .timeout_s = options->timeout_s,
+        .cancelled = options->cancelled,
+    };
+    senvec_status status = sv_study_services(results, options, &list, &service_places, texts, show_progress, m, err);
+    sv_remove_tree(scratch, NULL);
+    return status;
+}
+
+static senvec_status run_batching(const sv_study_options *options, const char *model, const sv_texts *texts, meter *m,
+                                  sv_results *results, senvec_error *err) {
+    (void)model;
+    return sv_study_batching(results, options, texts, show_progress, m, err);
+}
+
 /* Last, when the workers have left the machine. */
-static senvec_status measure_batching(const sv_study_options *options, const char *model, const sv_texts *texts, meter *m,
-                                      sv_results *results, senvec_error *err) {
+static const struct {
+    sv_stage stage;
+    senvec_status (*run)(const sv_study_options *options, const char *model, const sv_texts *texts, meter *m,
+                         sv_results *results, senvec_error *err);
+} late_steps[] = {{SV_STAGE_BATCHING, run_batching}, {SV_STAGE_SERVICES, run_services}};
+enum { LATE_STEPS = sizeof late_steps / sizeof late_steps[0] };
+#define LATE_STAGES (SV_STAGE_BATCHING | SV_STAGE_SERVICES)
+
+static senvec_status measure_late(const sv_study_options *options, size_t step, const char *model, const sv_texts *texts,
+                                  meter *m, sv_results *results, senvec_error *err) {
+    const sv_stage stage = late_steps[step].stage;
     senvec_error failure;
     m->begin += m->width;
-    m->width = weight_of(SV_STAGE_BATCHING);
-    senvec_status status = sv_study_batching(results, options, texts, show_progress, m, err);
+    m->width = weight_of(stage);
+    senvec_status status = late_steps[step].run(options, model, texts, m, results, err);
     if (status != SENVEC_OK && status != SENVEC_CANCELLED)
         return status;
     senvec_status written = sv_environment_describe(results, options, texts, model, &failure);
     if (written == SENVEC_OK && status == SENVEC_OK)
-        written = sv_stages_put(results, "done", sv_stages_in(results, "done") | SV_STAGE_BATCHING, &failure);
+        written = sv_stages_put(results, "done", sv_stages_in(results, "done") | stage, &failure);
     if (written == SENVEC_OK)
         written = write_files(options, results, &failure);
     if (written != SENVEC_OK)
@@ -439,12 +355,13 @@ static senvec_status measure(const sv_study_options *options, unsigned asked, co
     SENVEC_TRY(sv_environment_describe(results, options, texts, model, err));
     if (stages & SV_STAGE_BENCH && !options->go_on)
         SENVEC_TRY(sv_results_checkpoint(results, options->out, err));
-    SENVEC_TRY(export_models(options, results, model, err));
+    SENVEC_TRY(sv_study_export_models(options, results, model, err));
     senvec_status status = SENVEC_OK;
     if (row_stages)
         status = measure_rows(options, row_stages, model, texts, labels, &m, results, err);
-    if (status == SENVEC_OK && stages & SV_STAGE_BATCHING)
-        status = measure_batching(options, model, texts, &m, results, err);
+    for (size_t i = 0; status == SENVEC_OK && i < LATE_STEPS; i++)
+        if (stages & late_steps[i].stage)
+            status = measure_late(options, i, model, texts, &m, results, err);
     return status;
 }
 
@@ -464,7 +381,7 @@ static senvec_status run(const sv_study_options *options, unsigned stages, sv_re
     sv_texts texts = {0};
     sv_label_files files = {0};
     sv_labels labels;
-    if (!(stages & (WORKER_STAGES | SV_STAGE_BATCHING)))
+    if (!(stages & (WORKER_STAGES | LATE_STAGES)))
         return write_files(options, results, err);
     senvec_status status = load_texts(options, results->seed, &texts, err);
     if (status == SENVEC_OK)
@@ -476,30 +393,6 @@ static senvec_status run(const sv_study_options *options, unsigned stages, sv_re
     return status;
 }
 
-/* An option of an interrupted study that is given anew must be what it was. */
-static senvec_status same_count(const char *option, size_t given, size_t made_with, senvec_error *err) {
-    return given && given != made_with
-               ? sv_fail(
-                     err, SENVEC_INVALID_ARGUMENT, 0,
-                     "%s %zu: the interrupted study in the folder was made with %zu; go on with the same, give another folder "
-                     "by -o, or begin anew with --anew",
-                     option, given, made_with)
-               : SENVEC_OK;
-}
-
-static senvec_status check_same(const sv_study_options *given, const sv_results *results, senvec_error *err) {
-    SENVEC_TRY(same_count("--rounds", given->rounds, results->rounds, err));
-    SENVEC_TRY(same_count("--calls", given->latency_calls, results->latency_calls, err));
-    SENVEC_TRY(same_count("--seed", (size_t)given->seed, (size_t)results->seed, err));
-    if ((given->duration_s > 0 && given->duration_s != results->duration_s) || (given->quick && !results->quick))
-        return sv_fail(
-            err, SENVEC_INVALID_ARGUMENT, 0,
-            "%s: the interrupted study in the folder was made otherwise; go on with the same, give another folder by "
-            "-o, or begin anew with --anew",
-            given->quick && !results->quick ? "--quick" : "--duration");
-    return SENVEC_OK;
-}
-
 /* Plans a study, or reads the one that is gone on with. */
 static senvec_status begin(sv_study_options *options, unsigned stages, sv_results *results, senvec_error *err) {
     sv_study_found found = SV_STUDY_NONE;
@@ -509,14 +402,26 @@ static senvec_status begin(sv_study_options *options, unsigned stages, sv_result
     if (stages & SV_STAGE_BENCH && !options->go_on)
         return plan(options, results, err);
     SENVEC_TRY(sv_results_read(results, options->out, err));
-    senvec_status status = options->go_on ? check_same(options, results, err) : SENVEC_OK;
+    senvec_status status = options->go_on ? sv_study_options_check(options, results, err) : SENVEC_OK;
     if (status == SENVEC_OK)
-        status = go_on(options, results, err);
+        status = sv_study_options_take(options, results, err);
     if (status == SENVEC_OK && options->go_on)
         json_array_clear(results->warnings); /* they are found again */
     if (status != SENVEC_OK)
         sv_results_release(results);
     return status;
+}
+
+/* Where there is no service beside `senvec serve`, there is nothing to compare over HTTP; asked for alone, that is an error. */
+static senvec_status choose_services(const sv_study_options *options, unsigned *stages, senvec_error *err) {
+    sv_service_list list;
+    SENVEC_TRY(list_services(options, &list, err));
+    if (*stages == SV_STAGE_SERVICES && list.count == 0)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                       "no service to measure: name one by --service NAME=URL, or choose of --services torch,onnx,llama");
+    if (list.count == 0)
+        *stages &= ~(unsigned)SV_STAGE_SERVICES;
+    return SENVEC_OK;
 }
 
 senvec_status sv_study_run(const sv_study_options *given, unsigned stages, sv_results *results, senvec_error *err) {
@@ -530,7 +435,9 @@ senvec_status sv_study_run(const sv_study_options *given, unsigned stages, sv_re
     options.checkpoint_context = (void *)&k;
     SENVEC_TRY(begin(&options, stages, results, err));
     json_t *settings = json_incref(json_object_get(results->environment, "settings")); /* holds texts of the options */
-    senvec_status status = run(&options, stages, results, err);
+    senvec_status status = choose_services(&options, &stages, err);
+    if (status == SENVEC_OK)
+        status = run(&options, stages, results, err);
     json_decref(settings);
     if (status != SENVEC_OK && status != SENVEC_CANCELLED)
         sv_results_release(results);

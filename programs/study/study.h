@@ -22,6 +22,7 @@ typedef enum sv_stage {
     SV_STAGE_VALIDATE = 1u << 3, /* vectors against the reference's */
     SV_STAGE_COST = 1u << 4,     /* nothing is measured; the price is given anew */
     SV_STAGE_BATCHING = 1u << 5, /* single texts under load */
+    SV_STAGE_SERVICES = 1u << 6, /* services over HTTP */
 } sv_stage;
 
 /* NULL or 0 (price: negative) where it isn't given. */
@@ -36,6 +37,9 @@ typedef struct sv_study_options {
     const char *pairs;  /* the reader's own labels (scores.h): files, NULL where there are none */
     const char *queries, *documents, *qrels;
     const char *classes;
+    const char *ready_services;            /* service_list.h: "all", "none", ... */
+    const char *services[SV_MAX_SERVICES]; /* [service_count], the same: NAME=URL[,DIALECT][,MODEL] */
+    size_t service_count;
     double tolerance;        /* the loss of a metric that nobody minds; negative: not given */
     const char *cpu;         /* ISA mask; NULL: everything */
     size_t threads;          /* 0: what quota and affinity allow */

@@ -216,25 +216,12 @@ senvec_status sv_worker_call(sv_worker *worker, json_t *request, double timeout_
     return status;
 }
 
-static uint64_t peak_rss(pid_t process) {
-    char path[64], line[256];
-    unsigned long long kilobytes = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)process);
-    FILE *file = process ? fopen(path, "re") : NULL;
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "VmHWM: %llu", &kilobytes) == 1)
-            break;
-    if (file)
-        fclose(file);
-    return (uint64_t)kilobytes * 1024;
-}
-
 uint64_t sv_worker_peak_rss(const sv_worker *worker) {
-    return peak_rss(worker->process);
+    return sv_process_peak_rss(worker->process);
 }
 
 uint64_t sv_own_peak_rss(void) {
-    return peak_rss(getpid());
+    return sv_process_peak_rss(getpid());
 }
 
 void sv_own_peak_rss_reset(void) {

@@ -202,3 +202,16 @@ void sv_tail_last_line(const sv_tail *tail, char *out, size_t size) {
         start--;
     snprintf(out, size, "%.*s", (int)(end - start), tail->text + start);
 }
+
+uint64_t sv_process_peak_rss(pid_t process) {
+    char path[64], line[256];
+    unsigned long long kilobytes = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)process);
+    FILE *file = process ? fopen(path, "re") : NULL;
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "VmHWM: %llu", &kilobytes) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return (uint64_t)kilobytes * 1024;
+}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/status.h"
@@ -30,6 +31,8 @@ int sv_process_wait(pid_t process);
 bool sv_process_wait_for(pid_t process, double seconds, int *wait_status);
 /* Kills it, and its group if it leads one, and waits. Returns the wait status. */
 int sv_process_kill(pid_t process);
+/* Its peak resident set in bytes (VmHWM); 0 for one that has ended, and for process 0. */
+uint64_t sv_process_peak_rss(pid_t process);
 /* "ended with exit code 3" or "was killed by signal 11 (Segmentation fault)". */
 void sv_process_describe_end(int wait_status, char *out, size_t size);
 

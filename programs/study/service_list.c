@@ -1,0 +1,113 @@
+#include "study/service_list.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "results/configurations.h"
+
+static const struct {
+    sv_service_kind kind;
+    const char *word, *name, *peer; /* in --services; in the files; the word of --peers that it belongs to, NULL: none */
+} ready_services[] = {
+    {SV_SERVICE_TORCH, "torch", "FastAPI + sentence-transformers", "torch"},
+    {SV_SERVICE_ONNX, "onnx", "ONNX Runtime INT8 + fixed batcher", "onnxruntime"},
+    {SV_SERVICE_LLAMA, "llama", "llama-server", NULL},
+};
+enum { READY = sizeof ready_services / sizeof *ready_services };
+
+static senvec_status refuse(const char *text, const char *why, senvec_error *err) {
+    return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--service '%s': %s; expected NAME=URL[,DIALECT][,MODEL]", text, why);
+}
+
+static bool known_dialect(const char *word, size_t length, sv_load_dialect *out) {
+    for (size_t i = 0; sv_load_dialect_choices[i]; i++)
+        if (strlen(sv_load_dialect_choices[i]) == length && memcmp(sv_load_dialect_choices[i], word, length) == 0) {
+            *out = (sv_load_dialect)i;
+            return true;
+        }
+    return false;
+}
+
+static senvec_status parse(const char *text, sv_service *out, senvec_error *err) {
+    const char *equals = strchr(text, '=');
+    const size_t length = equals ? (size_t)(equals - text) : 0;
+    char url[1400];
+    *out = (sv_service){.kind = SV_SERVICE_GIVEN};
+    if (length == 0 || length >= sizeof out->name)
+        return refuse(text, !equals ? "no name" : "a name of 1 to 63 bytes is needed", err);
+    memcpy(out->name, text, length);
+    for (const char *c = out->name; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            return refuse(text, "a control character in the name", err);
+    const char *at = equals + 1;
+    size_t part = strcspn(at, ",");
+    if (part >= sizeof url)
+        return refuse(text, "too long an address", err);
+    snprintf(url, sizeof url, "%.*s", (int)part, at);
+    SENVEC_TRY(sv_url_parse(url, &out->url, err));
+    at += part;
+    if (*at == ',' && known_dialect(at + 1, strcspn(at + 1, ","), &out->dialect))
+        at += 1 + strcspn(at + 1, ",");
+    if (*at == ',' && strlen(at + 1) >= sizeof out->model)
+        return refuse(text, "too long a model's name", err);
+    if (*at == ',' && strchr(at + 1, ','))
+        return refuse(text, "the dialects are openai, openai-base64, tei, ollama", err);
+    snprintf(out->model, sizeof out->model, "%s", *at == ',' ? at + 1 : "");
+    return SENVEC_OK;
+}
+
+static senvec_status add(sv_service_list *list, const sv_service *service, senvec_error *err) {
+    if (list->count == SV_MAX_SERVICES)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--service: at most %u services", SV_MAX_SERVICES);
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i].name, service->name) == 0)
+            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--service: two services are called '%s'", service->name);
+    list->items[list->count++] = *service;
+    return SENVEC_OK;
+}
+
+static bool has_word(const char *list, const char *word) {
+    const size_t length = strlen(word);
+    for (const char *at = list; *at; at += strcspn(at, ","), at += *at == ',')
+        if (strcspn(at, ",") == length && memcmp(at, word, length) == 0)
+            return true;
+    return false;
+}
+
+static senvec_status check_words(const char *ready, senvec_error *err) {
+    const bool whole = strcmp(ready, "all") == 0 || strcmp(ready, "none") == 0;
+    for (const char *at = ready; !whole && *at; at += strcspn(at, ","), at += *at == ',') {
+        bool known = false;
+        for (size_t i = 0; i < READY; i++)
+            known = known || (strcspn(at, ",") == strlen(ready_services[i].word) &&
+                              memcmp(at, ready_services[i].word, strcspn(at, ",")) == 0);
+        if (!known)
+            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--services '%s': expected all, none, or some of torch,onnx,llama",
+                           ready);
+    }
+    return SENVEC_OK;
+}
+
+senvec_status sv_service_list_make(const char *ready, const char *peers, bool llama, const char *const *given,
+                                   size_t given_count, sv_service_list *out, senvec_error *err) {
+    sv_service service = {.kind = SV_SERVICE_SENVEC, .name = "senvec serve"};
+    const bool all = strcmp(ready, "all") == 0;
+    *out = (sv_service_list){0};
+    SENVEC_TRY(check_words(ready, err));
+    SENVEC_TRY(add(out, &service, err));
+    for (size_t i = 0; i < READY; i++) {
+        const bool here = ready_services[i].peer ? sv_peers_include(peers, ready_services[i].peer) : llama;
+        if (!(all ? here : has_word(ready, ready_services[i].word)))
+            continue;
+        service = (sv_service){.kind = ready_services[i].kind};
+        snprintf(service.name, sizeof service.name, "%s", ready_services[i].name);
+        SENVEC_TRY(add(out, &service, err));
+    }
+    for (size_t i = 0; i < given_count; i++) {
+        SENVEC_TRY(parse(given[i], &service, err));
+        SENVEC_TRY(add(out, &service, err));
+    }
+    if (out->count == 1)
+        out->count = 0;
+    return SENVEC_OK;
+}
