@@ -47,7 +47,7 @@ def main():
                   f"{run['generator']['late_p99_ms']:.2f} ms at p99; {cost:.0f} us of CPU time a request")
         print("\na stall of 1 s in 5 s, 1 ms delay otherwise: a fifth of the requests is due in it, evenly")
         for loop in (["--rate", "1000", "--constant"], ["--clients", "4"]):
-            _, run = measure(build, ["--delay", "fixed:1", "--stall", "2:1"], loop, folder)
+            _, run = measure(build, ["--delay", "fixed:1", "--stall", "2000:1"], loop, folder)
             latency = run["latency_ms"]
             figures = ", ".join(f"{name} {latency[name]:.1f}" for name in ("p50", "p95", "p99", "max"))
             print(f"  {' '.join(loop):24} {figures} ms")

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """test_signals SENVEC MODEL: terminals, signals, and what a killed process leaves, on the tiny model."""
+import contextlib
 import fcntl
 import http.client
 import json
@@ -33,40 +34,49 @@ def ignore(numbers):
 
 
 class Terminal(Case):
-    def shown(self, *arguments):
-        """What a terminal shows of an embed that takes longer than the progress bar waits."""
+    def shown(self, enough, *arguments):
+        """What a terminal shows of an embed that gets lines until `enough` says so of what was shown."""
         ours, theirs = pty.openpty()
         process = subprocess.Popen([SENVEC, "embed", "-m", MODEL, "-f", "csv", *arguments], stdin=subprocess.PIPE,
                                    stdout=theirs, stderr=theirs)
         os.close(theirs)
-        data = b""
-        begun = time.monotonic()
-        while time.monotonic() < begun + 1.5:  # the bar comes after a second
+        data = bytearray()
+
+        def read():
+            with contextlib.suppress(OSError):  # the end of a terminal is an error
+                while piece := os.read(ours, 1 << 16):
+                    data.extend(piece)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        end = time.monotonic() + PATIENCE
+        while not enough(data):
+            self.assertLess(time.monotonic(), end)
             process.stdin.write(b"one\n")
             process.stdin.flush()
             time.sleep(0.05)
         process.stdin.close()
-        while True:
-            try:
-                piece = os.read(ours, 1 << 16)
-            except OSError:
-                break
-            if not piece:
-                break
-            data += piece
-        os.close(ours)
         self.assertEqual(process.wait(), 0)
+        reader.join()
+        os.close(ours)
         return data.decode().replace("\r\n", "\n")
 
     def test_vectors_on_a_terminal_stand_alone(self):
-        lines = self.shown().splitlines()
+        first = []  # when it was seen
+
+        def enough(data):
+            if data and not first:
+                first.append(time.monotonic())
+            return data.count(b"\n") > 5 and time.monotonic() > first[0] + 1.5  # the bar would come after a second
+
+        lines = self.shown(enough).splitlines()
         self.assertRegex(lines.pop(), r"^senvec embed: \d+ texts, ")
         self.assertGreater(len(lines), 5)
         for line in lines:
             self.assertRegex(line, r"^[-0-9.,e]+$")
 
     def test_progress_stands_where_vectors_go_to_a_file(self):
-        self.assertIn("\x1b[K", self.shown("-o", self.path / "v.csv"))
+        self.assertIn("\x1b[K", self.shown(lambda data: b"\x1b[K" in data, "-o", self.path / "v.csv"))
 
 
 class Signals(Case):

@@ -1,14 +1,13 @@
 /* A server whose delays are known, for judging a load generator:
  *
- *     stub_server [--delay fixed:MS|uniform:MS:MS|exponential:MS] [--stall AT_S:FOR_S] [--fault KIND:EVERY] [--seed N]
+ *     stub_server [--delay fixed:MS|uniform:MS:MS|exponential:MS] [--stall AT:FOR_S] [--fault KIND:EVERY] [--seed N]
  *                 [--log FILE]
  *
  * Prints the port it listens on (127.0.0.1) and serves until its standard input ends. Every request is answered after a delay
  * of its own, drawn from the distribution however many others wait, so the percentiles of the delay are those of the formula.
- * During the stall, which begins AT_S seconds after the first request, nothing is answered; what was due is answered at its
- * end. Of EVERY requests one meets the fault: status 429, 500 or 400, "close" (the connection is closed instead of an answer),
- * "cut" (in the middle of one), "garbage" (bytes that are no HTTP), "body" (HTTP whose body is no answer), "hang" (nothing),
- * "exit" (the server ends).
+ * During the stall, which begins with request AT, nothing is answered; what was due is answered at its end. Of EVERY requests
+ * one meets the fault: status 429, 500 or 400, "close" (the connection is closed instead of an answer), "cut" (in the middle of
+ * one), "garbage" (bytes that are no HTTP), "body" (HTTP whose body is no answer), "hang" (nothing), "exit" (the server ends).
  *
  * An answer has vectors of three numbers in the form of the request's path (OpenAI, TEI, Ollama), one for each of its texts.
  * "Connection: close" is obeyed. The log has the drawn delays in ms, one a line, at once. One thread: with epoll and a heap of
@@ -38,7 +37,8 @@ typedef enum delay_kind { FIXED, UNIFORM, EXPONENTIAL } delay_kind;
 static struct {
     delay_kind kind;
     double low_ms, high_ms; /* low: the mean, of an exponential one */
-    double stall_at_s, stall_for_s;
+    unsigned long stall_at;
+    double stall_for_s;
     char fault[16];
     unsigned long fault_every;
     uint64_t seed;
@@ -58,7 +58,7 @@ typedef struct connection {
 static connection connections[MAX_CONNECTIONS];
 static connection *heap[MAX_CONNECTIONS]; /* waiting ones, the first due on top */
 static size_t heap_count;
-static uint64_t first_ns, requests;
+static uint64_t requests, stall_ns; /* when it began; 0: it has not */
 static sv_random random_source;
 static int poller;
 
@@ -197,8 +197,8 @@ static void take_request(connection *c) {
         return;
     }
     uint64_t now = sv_clock_ns();
-    if (requests++ == 0)
-        first_ns = now;
+    if (++requests == options.stall_at)
+        stall_ns = now;
     c->close_after = strcasestr(c->request, "\r\nconnection: close") != NULL;
     char *path = strchr(c->request, ' ');
     if (!meet_fault(c))
@@ -211,8 +211,8 @@ static void take_request(connection *c) {
     if (options.log)
         fprintf(options.log, "%.6f\n", delay_ms);
     c->due_ns = now + (uint64_t)(delay_ms * 1e6);
-    uint64_t stall = first_ns + (uint64_t)(options.stall_at_s * 1e9), stall_end = stall + (uint64_t)(options.stall_for_s * 1e9);
-    if (c->due_ns >= stall && c->due_ns < stall_end)
+    uint64_t stall_end = stall_ns + (uint64_t)(options.stall_for_s * 1e9);
+    if (stall_ns > 0 && c->due_ns < stall_end)
         c->due_ns = stall_end;
     c->waiting = true;
     heap_push(c);
@@ -276,7 +276,7 @@ static void parse_options(int argc, char **argv) {
             options.kind = value[0] == 'f' ? FIXED : value[0] == 'u' ? UNIFORM : EXPONENTIAL;
             if (sscanf(value, "%*[a-z]:%lf:%lf", &options.low_ms, &options.high_ms) < 1)
                 exit(2);
-        } else if (strcmp(name, "--stall") == 0 && sscanf(value, "%lf:%lf", &options.stall_at_s, &options.stall_for_s) == 2) {
+        } else if (strcmp(name, "--stall") == 0 && sscanf(value, "%lu:%lf", &options.stall_at, &options.stall_for_s) == 2) {
         } else if (strcmp(name, "--fault") == 0 && sscanf(value, "%15[a-z0-9]:%lu", options.fault, &options.fault_every) == 2) {
         } else if (strcmp(name, "--log") == 0) {
             options.log = fopen(value, "w");

@@ -161,7 +161,7 @@ class LoadTest(unittest.TestCase):
         self.assertNotEqual(dues[0], dues[2])
 
     def test_a_stall_shows(self):
-        with stub("--delay", "fixed:1", "--stall", "2:1") as url:  # long after the first request, which is the probe
+        with stub("--delay", "fixed:1", "--stall", "400:1") as url:
             _, run = self.measure(url, "--rate", 200, "--constant", "-d", 4)
             latency = run["runs"][0]["latency_ms"]
             self.assertGreater(latency["max"], 900)
