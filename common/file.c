@@ -21,10 +21,12 @@
 
 #define MAX_LINKS 40
 
-/* NOT_FOUND for a missing file, IO for everything else the system may say. */
+/* NOT_FOUND for a missing file, OUT_OF_MEMORY (of addresses, for a mapping), IO for everything else the system may say. */
 static senvec_status fail_errno(senvec_error *err, const char *path, const char *doing) {
     int number = errno;
-    senvec_status code = number == ENOENT || number == ENOTDIR ? SENVEC_NOT_FOUND : SENVEC_IO;
+    senvec_status code = number == ENOENT || number == ENOTDIR ? SENVEC_NOT_FOUND
+                         : number == ENOMEM                    ? SENVEC_OUT_OF_MEMORY
+                                                               : SENVEC_IO;
     return sv_fail(err, code, 0, "%s: %s failed: %s", path, doing, strerror(number));
 }
 

@@ -16,7 +16,7 @@ typedef struct sv_file_map {
     size_t size;
 } sv_file_map;
 
-/* Errors: NOT_FOUND, IO (not a regular file, no permission, ...). */
+/* Errors: NOT_FOUND, OUT_OF_MEMORY, IO (not a regular file, no permission, ...). */
 senvec_status sv_file_map_open(const char *path, sv_file_map *out, senvec_error *err);
 /* A zeroed map is accepted. */
 void sv_file_map_close(sv_file_map *map);
