@@ -21,6 +21,7 @@ _CLASSES = {
     "classifier": "CrossEncoder",
     "sparse": "SparseEncoder",
 }
+_MOST_TOKENS = 1 << 30  # beyond any model's, which the library checks
 _HARMLESS_MODEL_KWARGS = {"torch_dtype", "dtype", "attn_implementation", "low_cpu_mem_usage", "provider", "export"}
 
 
@@ -47,6 +48,21 @@ class Device(str):
 
 
 CPU = Device("cpu")
+
+
+def check_choice(label: str, value: Any, choices: Any) -> None:
+    """Raises ValueError for what isn't one of the names in `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{label}={value!r}: give one of {', '.join(choices)}")
+
+
+def check_count(label: str, value: Any, least: int, most: int) -> int:
+    """An int or numpy integer from `least` to `most`, as int. Raises TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{label} is of type {type(value).__name__}; give an int")
+    if not least <= value <= most:
+        raise ValueError(f"{label}={value}: give {least} to {most}")
+    return int(value)
 
 
 def check_device(device: Any) -> None:
@@ -76,9 +92,12 @@ def _check_constructor(kind: str, arguments: dict[str, Any]) -> None:
     for harmless in ("trust_remote_code", "model_card_data", "use_auth_token"):
         arguments.pop(harmless, None)
     model_kwargs = arguments.pop("model_kwargs", None) or {}
+    if not isinstance(model_kwargs, dict):
+        raise TypeError(f"{kind}: model_kwargs is of type {type(model_kwargs).__name__}; give a dict")
     unknown = set(model_kwargs) - _HARMLESS_MODEL_KWARGS
     if unknown:
-        raise TypeError(f"{kind}: model_kwargs {sorted(unknown)}: not supported; senvec's own are precision, threads, cpu")
+        raise TypeError(f"{kind}: model_kwargs {sorted(map(str, unknown))}: not supported; senvec's own are precision, "
+                        "threads, cpu")
     revision = arguments.pop("revision", None)
     if revision not in (None, "main"):
         raise ValueError(f"{kind}: revision={revision!r}: only 'main' is fetched by name; fetch another one into a folder, "
@@ -173,19 +192,16 @@ class Model:
         name = os.fspath(name)
         if not isinstance(name, str):
             raise TypeError(f"{kind}: the model's path is bytes; give a str")
-        if precision not in _library.PRECISIONS:
-            raise ValueError(f"precision={precision!r}: give one of {', '.join(_library.PRECISIONS)}")
-        if calibration not in _library.CALIBRATIONS:
-            raise ValueError(f"calibration={calibration!r}: give one of {', '.join(_library.CALIBRATIONS)}")
-        for label, value, most in (("threads", threads, 256), ("max_seq_length", max_seq_length, 1 << 30)):
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{label} is of type {type(value).__name__}; give an int")
-            if not 1 <= value <= most:
-                raise ValueError(f"{label}={value}: give 1 to {most}")
+        check_choice("precision", precision, _library.PRECISIONS)
+        check_choice("calibration", calibration, _library.CALIBRATIONS)
+        if threads is not None:
+            threads = check_count("threads", threads, 1, 256)
+        if max_seq_length is not None:
+            max_seq_length = check_count("max_seq_length", max_seq_length, 2, _MOST_TOKENS)
         if cpu is not None and not isinstance(cpu, str):
             raise TypeError(f"cpu is of type {type(cpu).__name__}; give a str such as 'avx2'")
+        if cpu and (not cpu.isascii() or "\0" in cpu):
+            raise ValueError(f"cpu={cpu!a}: give names of instruction sets, such as 'avx2'")
         _check_constructor(kind, arguments)
         if token is not None and not isinstance(token, (str, bool)):
             raise TypeError(f"token is of type {type(token).__name__}; give a str")
@@ -224,7 +240,7 @@ class Model:
             self.prompts[name] = text or ""
         model_default = engine.info.default_prompt_name
         self.default_prompt_name = default_name or (model_default.decode("utf-8", "replace") if model_default else None)
-        if self.default_prompt_name is not None and self.default_prompt_name not in self.prompts:
+        if self.default_prompt_name is not None and self.default_prompt_name not in list(self.prompts):
             raise ValueError(f"default_prompt_name={self.default_prompt_name!r}: the prompts are {sorted(self.prompts)}")
 
     def _prompt(self, prompt: str | None, prompt_name: str | None) -> str | None:
@@ -299,10 +315,7 @@ class Model:
 
     @max_seq_length.setter
     def max_seq_length(self, value: int) -> None:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"max_seq_length is of type {type(value).__name__}; give an int")
-        if value < 1:
-            raise ValueError(f"max_seq_length={value}: give at least 2")
+        value = check_count("max_seq_length", value, 2, _MOST_TOKENS)
         if value == self.max_seq_length:
             return
         before, self._max_seq_length = self._max_seq_length, value

@@ -33,6 +33,8 @@ def quantize(vectors: np.ndarray, precision: str, ranges: Any = None) -> np.ndar
     limits = int8_ranges(dimensions) if ranges is None else np.asarray(ranges, np.float32)
     if limits.shape != (2, dimensions):
         raise ValueError(f"ranges has shape {limits.shape}; give (2, {dimensions}): smallest and largest of each dimension")
+    if not np.isfinite(limits).all():
+        raise ValueError("ranges holds a number that is NaN or infinite")
     starts = limits[0]
     steps = (limits[1] - starts) / 255
     steps = np.where(steps == 0, np.float32(1), steps)
@@ -100,6 +102,9 @@ def similarity(name: str, first: Any, second: Any, pairwise: bool) -> Any:
     """All pairs (or row by row) of two sets of vectors by "cosine", "dot", "euclidean" or "manhattan"; the last two are
     negative distances. A tensor where the program works with PyTorch, else a numpy array of float32 or float64."""
     a, b = _as_float(first), _as_float(second)
+    if a.ndim not in (1, 2) or b.ndim not in (1, 2) or a.shape[-1] != b.shape[-1]:
+        raise ValueError(f"vectors of shapes {a.shape} and {b.shape} can't be compared; give (count, dimensions), with the "
+                         "same dimensions")
     tensors = "torch" in sys.modules
     if not pairwise:
         a, b = np.atleast_2d(a), np.atleast_2d(b)
