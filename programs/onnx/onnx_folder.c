@@ -1,15 +1,18 @@
 /* The modules after the transformer go along as they are; the transformer itself comes to lie in the folder, whatever the
  * layout of the model. The number of tokens that are kept is written as this engine reads it from several files, which other
  * programs read in another order. An embedder without modules gets those that stand for it: mean pooling. A model for another
- * task goes along with the files that it has, as its classes in sentence-transformers read them. */
+ * task goes along with the files that it has, as its classes in sentence-transformers read them.
+ *
+ * JSON goes from the mapped source straight into the new file, value by value: numbers keep their digits, and there is no tree
+ * whose parts could be missing because memory ran out while it was built. */
 #include "onnx/onnx_folder.h"
 
-#include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/file.h"
+#include "common/json.h"
 #include "common/model_files.h"
 
 static const char *const copied[] = {
@@ -17,45 +20,100 @@ static const char *const copied[] = {
     "added_tokens.json", "vocab.json",       "merges.txt",        "sentencepiece.bpe.model", "spiece.model",
 };
 
-/* Writes `value`, which is taken; NULL stands for memory that ran out. */
-static senvec_status write_json(const char *folder, const char *name, json_t *value, senvec_error *err) {
-    char path[SV_MAX_PATH];
-    sv_atomic_file file = {0};
-    char *text = value ? json_dumps(value, JSON_INDENT(2)) : NULL;
-    senvec_status status = text ? SENVEC_OK : sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory to write it", name);
-    if (status == SENVEC_OK)
-        status = sv_path_join(folder, name, path, err);
-    if (status == SENVEC_OK)
-        status = sv_atomic_file_open(&file, path, err);
-    if (status == SENVEC_OK) {
-        fprintf(file.stream, "%s\n", text);
-        status = sv_atomic_file_commit(&file, err);
-    }
-    free(text);
-    json_decref(value);
+/* A file of the model and the JSON value in it, which lives as long as the mapping. */
+typedef struct json_file {
+    sv_file_map map;
+    sv_json root;
+} json_file;
+
+/* `kind` is what the value has to be, a list or an object. */
+static senvec_status open_json(const char *path, sv_json_kind kind, json_file *out, senvec_error *err) {
+    senvec_error problem;
+    SENVEC_TRY(sv_file_map_open(path, &out->map, err));
+    const char *text = out->map.data ? (const char *)out->map.data : "";
+    senvec_status status = sv_json_read(text, out->map.size, NULL, &out->root, &problem);
+    if (status != SENVEC_OK)
+        status = sv_fail(err, status, problem.offset, "%s: %s", path, problem.message);
+    else if (out->root.kind != kind)
+        status = sv_fail(err, SENVEC_FORMAT, 0, "%s: no JSON %s", path, kind == SV_JSON_ARRAY ? "array" : "object");
+    if (status != SENVEC_OK)
+        sv_file_map_close(&out->map);
     return status;
 }
 
-/* The object in a file of the model; an empty one where there is no such file. */
-static senvec_status read_object(const sv_model_layout *model, const char *name, json_t **out, senvec_error *err) {
+/* Opens a file of the folder that is written; errors of its stream are noticed by sv_atomic_file_commit. */
+static senvec_status create(const char *folder, const char *name, sv_atomic_file *file, senvec_error *err) {
     char path[SV_MAX_PATH];
-    json_error_t problem;
-    if (!sv_model_layout_find(model, name, path)) {
-        *out = json_object();
-        return SENVEC_OK;
-    }
-    *out = json_load_file(path, 0, &problem);
-    if (json_is_object(*out))
-        return SENVEC_OK;
-    json_decref(*out);
-    return sv_fail(err, SENVEC_FORMAT, 0, "%s: no JSON object", path);
+    SENVEC_TRY(sv_path_join(folder, name, path, err));
+    return sv_atomic_file_open(file, path, err);
 }
 
-static json_t *module_entry(int index, const char *path, const char *class_name) {
-    char name[4], type[64];
-    snprintf(name, sizeof name, "%d", index);
-    snprintf(type, sizeof type, "sentence_transformers.models.%s", class_name);
-    return json_pack("{s:i, s:s, s:s, s:s}", "idx", index, "name", name, "path", path, "type", type);
+/* Writes a file of text, printf-like. */
+__attribute__((format(printf, 4, 5))) static senvec_status write_text(const char *folder, const char *name, senvec_error *err,
+                                                                      const char *format, ...) {
+    sv_atomic_file file = {0};
+    SENVEC_TRY(create(folder, name, &file, err));
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(file.stream, format, arguments);
+    va_end(arguments);
+    return sv_atomic_file_commit(&file, err);
+}
+
+/* A member that an object in the new folder has. */
+typedef struct member {
+    const char *name, *json; /* `name` needs no escapes */
+    bool replaces;           /* else a member of that name stays as it is */
+} member;
+
+static void write_raw(FILE *stream, sv_json value) {
+    fwrite(value.text, 1, value.length, stream);
+}
+
+/* Writes `object` (NONE: an empty one) with `members`, in the order in which it has them; new ones come last. */
+static void write_members(FILE *stream, sv_json object, const member *members, size_t count, const char *indent) {
+    const char *separator = "";
+    sv_json_items items = sv_json_walk(object);
+    sv_json name, value;
+    fputc('{', stream);
+    for (; sv_json_step(&items, &name, &value); separator = ",") {
+        const char *json = NULL;
+        for (size_t i = 0; i < count; i++)
+            if (members[i].replaces && sv_json_is(name, members[i].name))
+                json = members[i].json;
+        fprintf(stream, "%s\n%s  ", separator, indent);
+        write_raw(stream, name);
+        fputs(": ", stream);
+        if (json)
+            fputs(json, stream);
+        else
+            write_raw(stream, value);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (sv_json_member(object, members[i].name).kind != SV_JSON_NONE)
+            continue;
+        fprintf(stream, "%s\n%s  \"%s\": %s", separator, indent, members[i].name, members[i].json);
+        separator = ",";
+    }
+    fprintf(stream, "\n%s}", indent);
+}
+
+/* Writes the object in a file of the model, an empty one where there is no such file, with `members`. */
+static senvec_status write_object(const sv_model_layout *model, const char *name, const member *members, size_t count,
+                                  const char *out, senvec_error *err) {
+    char path[SV_MAX_PATH];
+    json_file source = {0};
+    sv_atomic_file file = {0};
+    if (sv_model_layout_find(model, name, path))
+        SENVEC_TRY(open_json(path, SV_JSON_OBJECT, &source, err));
+    senvec_status status = create(out, name, &file, err);
+    if (status == SENVEC_OK) {
+        write_members(file.stream, source.root, members, count, "");
+        fputc('\n', file.stream);
+        status = sv_atomic_file_commit(&file, err);
+    }
+    sv_file_map_close(&source.map);
+    return status;
 }
 
 /* For an embedder that is a transformer alone. */
@@ -63,15 +121,21 @@ static senvec_status make_modules(const sv_config *config, const char *out, senv
     char folder[SV_MAX_PATH];
     SENVEC_TRY(sv_path_join(out, "1_Pooling", folder, err));
     SENVEC_TRY(sv_make_directories(folder, err));
-    SENVEC_TRY(write_json(folder, SV_MODEL_CONFIG,
-                          json_pack("{s:I, s:b, s:b, s:b, s:b}", "word_embedding_dimension", (json_int_t)config->hidden,
-                                    "pooling_mode_cls_token", 0, "pooling_mode_mean_tokens", 1, "pooling_mode_max_tokens", 0,
-                                    "pooling_mode_mean_sqrt_len_tokens", 0),
-                          err));
-    json_t *modules = json_array();
-    json_array_append_new(modules, module_entry(0, "", "Transformer"));
-    json_array_append_new(modules, module_entry(1, "1_Pooling", "Pooling"));
-    return write_json(out, SV_MODEL_MODULES, modules, err);
+    SENVEC_TRY(write_text(folder, SV_MODEL_CONFIG, err,
+                          "{\n"
+                          "  \"word_embedding_dimension\": %zu,\n"
+                          "  \"pooling_mode_cls_token\": false,\n"
+                          "  \"pooling_mode_mean_tokens\": true,\n"
+                          "  \"pooling_mode_max_tokens\": false,\n"
+                          "  \"pooling_mode_mean_sqrt_len_tokens\": false\n"
+                          "}\n",
+                          config->hidden));
+    return write_text(out, SV_MODEL_MODULES, err,
+                      "[\n"
+                      "  {\"idx\": 0, \"name\": \"0\", \"path\": \"\", \"type\": \"%s.Transformer\"},\n"
+                      "  {\"idx\": 1, \"name\": \"1\", \"path\": \"1_Pooling\", \"type\": \"%s.Pooling\"}\n"
+                      "]\n",
+                      "sentence_transformers.models", "sentence_transformers.models");
 }
 
 /* The files of a module; Normalize has none. sv_config_load has seen that `name` is a folder inside the model's. */
@@ -91,40 +155,64 @@ static senvec_status copy_module(const char *directory, const char *name, const 
     return SENVEC_OK;
 }
 
+/* The files of all modules but the transformer, which is the first. */
+static senvec_status copy_modules(sv_json modules, const char *path, const char *directory, const char *out,
+                                  senvec_error *err) {
+    sv_json_items items = sv_json_walk(modules);
+    sv_json module;
+    for (size_t i = 0; sv_json_step(&items, NULL, &module); i++) {
+        char name[SV_MAX_PATH];
+        const sv_json folder = sv_json_member(module, "path");
+        if (i == 0)
+            continue;
+        if (folder.kind != SV_JSON_STRING || folder.length > sizeof name)
+            return sv_fail(err, SENVEC_FORMAT, 0, "%s: module %zu has no \"path\"", path, i);
+        name[sv_json_decode(folder, name)] = '\0';
+        SENVEC_TRY(copy_module(directory, name, out, err));
+    }
+    return SENVEC_OK;
+}
+
+static void write_module_list(FILE *stream, sv_json modules) {
+    static const member here[] = {{.name = "path", .json = "\"\"", .replaces = true}};
+    const char *separator = "[";
+    sv_json_items items = sv_json_walk(modules);
+    sv_json module;
+    for (size_t i = 0; sv_json_step(&items, NULL, &module); i++) {
+        fprintf(stream, "%s\n  ", separator);
+        write_members(stream, module, here, i == 0 ? 1 : 0, "  ");
+        separator = ",";
+    }
+    fputs("\n]\n", stream);
+}
+
 static senvec_status write_modules(const sv_config *config, const char *directory, const char *out, senvec_error *err) {
     char path[SV_MAX_PATH];
-    json_error_t problem;
+    json_file source = {0};
+    sv_atomic_file file = {0};
     SENVEC_TRY(sv_path_join(directory, SV_MODEL_MODULES, path, err));
     if (!sv_path_is_file(path))
         return config->task == SENVEC_TASK_EMBEDDING ? make_modules(config, out, err) : SENVEC_OK;
-    json_t *modules = json_load_file(path, 0, &problem);
-    senvec_status status = json_is_array(modules) ? SENVEC_OK : sv_fail(err, SENVEC_FORMAT, 0, "%s: no JSON array", path);
-    for (size_t i = 1; status == SENVEC_OK && i < json_array_size(modules); i++) {
-        const char *name = json_string_value(json_object_get(json_array_get(modules, i), "path"));
-        status = name ? copy_module(directory, name, out, err)
-                      : sv_fail(err, SENVEC_FORMAT, 0, "%s: module %zu has no \"path\"", path, i);
+    SENVEC_TRY(open_json(path, SV_JSON_ARRAY, &source, err));
+    senvec_status status = copy_modules(source.root, path, directory, out, err);
+    if (status == SENVEC_OK)
+        status = create(out, SV_MODEL_MODULES, &file, err);
+    if (status == SENVEC_OK) {
+        write_module_list(file.stream, source.root);
+        status = sv_atomic_file_commit(&file, err);
     }
-    if (status != SENVEC_OK) {
-        json_decref(modules);
-        return status;
-    }
-    json_object_set_new(json_array_get(modules, 0), "path", json_string(""));
-    return write_json(out, SV_MODEL_MODULES, modules, err);
+    sv_file_map_close(&source.map);
+    return status;
 }
 
 static senvec_status write_options(const sv_config *config, const sv_model_layout *model, const char *out, senvec_error *err) {
-    json_t *options;
-    SENVEC_TRY(read_object(model, "sentence_bert_config.json", &options, err));
-    json_object_set_new(options, "max_seq_length", json_integer((json_int_t)config->max_seq_length));
-    if (!json_object_get(options, "do_lower_case"))
-        json_object_set_new(options, "do_lower_case", json_false());
-    SENVEC_TRY(write_json(out, "sentence_bert_config.json", options, err));
-    SENVEC_TRY(read_object(model, "config_sentence_transformers.json", &options, err));
-    if (!json_object_get(options, "prompts"))
-        json_object_set_new(options, "prompts", json_object());
-    if (!json_object_get(options, "default_prompt_name"))
-        json_object_set_new(options, "default_prompt_name", json_null());
-    return write_json(out, "config_sentence_transformers.json", options, err);
+    char length[24];
+    snprintf(length, sizeof length, "%zu", config->max_seq_length);
+    const member of_transformer[] = {{.name = "max_seq_length", .json = length, .replaces = true},
+                                     {.name = "do_lower_case", .json = "false"}};
+    static const member of_prompts[] = {{.name = "prompts", .json = "{}"}, {.name = "default_prompt_name", .json = "null"}};
+    SENVEC_TRY(write_object(model, "sentence_bert_config.json", of_transformer, 2, out, err));
+    return write_object(model, "config_sentence_transformers.json", of_prompts, 2, out, err);
 }
 
 /* Those of the files in `names` that the model has. */

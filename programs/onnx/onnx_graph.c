@@ -337,15 +337,22 @@ const char *sv_onnx_output(sv_onnx_graph *graph, const char *name, sv_onnx_type 
 typedef struct stream_buffer {
     ProtobufCBuffer base;
     FILE *stream;
+    size_t bytes; /* appended so far */
 } stream_buffer;
 
 static void append_to_stream(ProtobufCBuffer *buffer, size_t size, const uint8_t *bytes) {
-    fwrite(bytes, 1, size, ((stream_buffer *)buffer)->stream);
+    stream_buffer *out = (stream_buffer *)buffer;
+    fwrite(bytes, 1, size, out->stream);
+    out->bytes += size;
 }
 
-static void write_message(FILE *stream, const ProtobufCMessage *message) {
+/* protobuf-c packs what is inside of a message in memory, and drops bytes silently where there is none. */
+static senvec_status write_message(FILE *stream, const ProtobufCMessage *message, senvec_error *err) {
     stream_buffer buffer = {.base.append = append_to_stream, .stream = stream};
     protobuf_c_message_pack_to_buffer(message, &buffer.base);
+    if (buffer.bytes != protobuf_c_message_get_packed_size(message))
+        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "an ONNX graph: its nodes could not be packed; free memory");
+    return SENVEC_OK;
 }
 
 /* A length-delimited field's first bytes: tag and size as base-128 numbers, low digits first. Returns how many; `stream` NULL
@@ -392,7 +399,7 @@ static senvec_status write_tensors(sv_onnx_graph *graph, FILE *stream, senvec_er
         Onnx__TensorProto head = *body->initializer[i];
         head.has_raw_data = false;
         write_frame(stream, body->base.descriptor, "initializer", onnx__tensor_proto__get_packed_size(body->initializer[i]));
-        write_message(stream, &head.base);
+        SENVEC_TRY(write_message(stream, &head.base, err));
         write_frame(stream, head.base.descriptor, "raw_data", head.raw_data.len);
         if (graph->tensors[i].rows)
             write_turned(stream, &graph->tensors[i], strip);
@@ -419,10 +426,12 @@ senvec_status sv_onnx_graph_write(sv_onnx_graph *graph, const char *path, uint64
 
     sv_atomic_file file;
     SENVEC_TRY(sv_atomic_file_open(&file, path, err));
-    write_message(file.stream, &model.base);
+    senvec_status status = write_message(file.stream, &model.base, err);
     write_frame(file.stream, model.base.descriptor, "graph", body_bytes);
-    write_message(file.stream, &frame.base);
-    senvec_status status = write_tensors(graph, file.stream, err);
+    if (status == SENVEC_OK)
+        status = write_message(file.stream, &frame.base, err);
+    if (status == SENVEC_OK)
+        status = write_tensors(graph, file.stream, err);
     assert(status != SENVEC_OK || ferror(file.stream) || (uint64_t)ftell(file.stream) == file_bytes);
     if (status == SENVEC_OK)
         status = sv_atomic_file_commit(&file, err);
