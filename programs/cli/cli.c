@@ -6,9 +6,11 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -94,4 +96,18 @@ void sv_cli_on_signal(void (*handler)(int)) {
 void sv_cli_catch_signals(void) {
     install(leave, 0);
     signal(SIGPIPE, SIG_IGN);
+}
+
+static void *json_memory(size_t size) {
+    void *block = malloc(size);
+    if (block)
+        return block;
+    sv_cli_say("JSON: %zu bytes could not be allocated; free memory", size);
+    if (signal_path[0])
+        unlink(signal_path);
+    _exit(SV_EXIT_FAILED);
+}
+
+void sv_cli_guard_json(void) {
+    json_set_alloc_funcs(json_memory, free);
 }

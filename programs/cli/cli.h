@@ -45,4 +45,11 @@ bool sv_cli_takes_signal(int signal);
 /* Installs the above, and has a closed pipe seen as a failed write. main calls it. */
 void sv_cli_catch_signals(void);
 
+/* ------------------------------------------------------------------ memory */
+
+/* Gives jansson its memory; main calls it. Without memory the program ends with a message and SV_EXIT_FAILED, after removing
+ * the path of sv_cli_remove_on_signal: jansson reads on behind the end of a buffer that couldn't grow, and a tree whose parts
+ * could not all be made looks like one that never had them. The server reads and writes its JSON without jansson. */
+void sv_cli_guard_json(void);
+
 #endif

@@ -191,6 +191,7 @@ static void hold_standard_descriptors(void) {
 int main(int argc, char **argv) {
     hold_standard_descriptors();
     sv_cli_catch_signals();
+    sv_cli_guard_json();
     int code = dispatch(argc, argv);
     errno = 0;
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == SV_EXIT_DONE) {

@@ -1,5 +1,6 @@
 /* A C library whose memory runs out, for LD_PRELOAD. The file $FAILING_MALLOC holds a number, 8 bytes, that may be changed
- * meanwhile: 0, nothing fails; N, of the calls that allocate one of N fails, by a generator with a fixed seed. */
+ * meanwhile: 0, nothing fails; N, of the calls that allocate one of N fails, by a generator with a fixed seed; -N, call N fails
+ * and no other. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -16,7 +17,8 @@ extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
-static const uint64_t *of;
+static const int64_t *of;
+static atomic_llong calls;
 static atomic_ullong state = 88172645463325252u;
 
 __attribute__((constructor)) static void open_number(void) {
@@ -30,13 +32,19 @@ __attribute__((constructor)) static void open_number(void) {
 }
 
 static int fails(void) {
-    uint64_t n = of ? *(const volatile uint64_t *)of : 0;
+    int64_t n = of ? *(const volatile int64_t *)of : 0;
     if (!n)
         return 0;
+    if (n < 0) {
+        if (atomic_fetch_add(&calls, 1) + 1 != -n)
+            return 0;
+        errno = ENOMEM;
+        return 1;
+    }
     uint64_t x = atomic_fetch_add(&state, UINT64_C(0x9e3779b97f4a7c15));
     x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    if ((x ^ x >> 31) % n)
+    if ((x ^ x >> 31) % (uint64_t)n)
         return 0;
     errno = ENOMEM;
     return 1;
