@@ -80,6 +80,8 @@ def mixed_call(model, index: int) -> None:
 
 def flat(what: str, count: int, work) -> None:
     """Does work(index) `count` times and prints the resident memory at the start and after each fifth."""
+    if count < 1:
+        return
     sizes = [resident()]
     for index in range(count):
         work(index)
