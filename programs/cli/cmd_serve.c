@@ -386,9 +386,16 @@ static int serve(job *j) {
     return code;
 }
 
+/* Three octal digits; the user of the server has to be able to ask. */
+static bool parse_mode(const char *text, unsigned *mode) {
+    *mode = (unsigned)strtoul(text, NULL, 8);
+    return strlen(text) == 3 && strspn(text, "01234567") == 3 && (*mode & 0600) == 0600;
+}
+
 int sv_cmd_serve(int argc, char **argv) {
     job j = {.common = SV_COMMON_DEFAULTS, .drain_s = 30};
     sv_server_options *server = &j.server;
+    const char *unix_mode = NULL;
     int policy = SV_POLICY_SLO;
     double target_s = (double)SV_DEFAULT_TARGET_NS / 1e9, max_wait_s = (double)SV_DEFAULT_MAX_WAIT_NS / 1e9;
     double idle_s = SV_DEFAULT_IDLE_S, read_s = SV_DEFAULT_READ_S, write_s = SV_DEFAULT_WRITE_S, drain_s = 30,
@@ -404,6 +411,8 @@ int sv_cmd_serve(int argc, char **argv) {
         SV_OPTION_TEXT(0, "host", "NAME", &server->host, "address to listen on; 0.0.0.0 or ::: all"),
         SV_OPTION_COUNT(0, "port", "N", &server->port, 0, 65535, "port to listen on; 0: any free one"),
         SV_OPTION_TEXT(0, "unix", "PATH", &server->unix_path, "listen on a unix socket instead"),
+        SV_OPTION_TEXT(0, "unix-mode", "MODE", &unix_mode,
+                       "rights of that socket in octal: 660 lets its group ask,\n666 everybody; else 600, this user alone"),
         SV_OPTION_FLAG(0, "socket", &j.daemon,
                        "be the daemon that 'senvec embed --daemon' asks: listen on\nits socket, once for each user"),
         SV_OPTION_DURATION(0, "idle-exit", 1, &idle_exit_s, 0, 864000, "end when nobody has asked for so long; 0: never"),
@@ -476,6 +485,10 @@ int sv_cmd_serve(int argc, char **argv) {
     int code = sv_options_parse(&usage, count, arguments, &operands);
     if (code != SV_RUN)
         return code;
+    if (unix_mode && !parse_mode(unix_mode, &server->unix_mode))
+        return sv_cli_usage_error("--unix-mode '%s' isn't three octal digits from 600 on, such as 660", unix_mode);
+    if (unix_mode && !server->unix_path)
+        return sv_cli_usage_error("--unix-mode goes with --unix; a port has no rights");
     server->port = server->port ? server->port : SIZE_MAX;
     server->batcher.policy = (sv_policy)policy;
     server->batcher.target_ns = (uint64_t)(target_s * 1e9);

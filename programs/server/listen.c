@@ -21,15 +21,21 @@
 
 #define BACKLOG 1024
 
-static int open_socket(const struct sockaddr *address, socklen_t size) {
+/* `mode`: the rights of a unix socket, which it has from its first moment on. Linux makes the file with those that the socket
+ * had when it was bound, less the mask; the mask can't be set for one thread. */
+static int open_socket(const struct sockaddr *address, socklen_t size, unsigned mode) {
     int on = 1, fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
-    if (address->sa_family != AF_UNIX)
+    const char *path = address->sa_family == AF_UNIX ? ((const struct sockaddr_un *)address)->sun_path : NULL;
+    if (!path)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, address, size) == 0 && listen(fd, BACKLOG) == 0)
+    const bool bound = (!path || fchmod(fd, mode) == 0) && bind(fd, address, size) == 0;
+    if (bound && (!path || chmod(path, mode) == 0) && listen(fd, BACKLOG) == 0)
         return fd;
     int why = errno;
+    if (bound && path)
+        unlink(path);
     close(fd);
     errno = why;
     return -1;
@@ -61,7 +67,7 @@ senvec_status sv_listen_tcp(const char *host, size_t port, int *out, char *addre
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "host '%s': %s", host, gai_strerror(error));
     int fd = -1, why = 0;
     for (const struct addrinfo *item = list; item && fd < 0; item = item->ai_next) {
-        fd = open_socket(item->ai_addr, item->ai_addrlen);
+        fd = open_socket(item->ai_addr, item->ai_addrlen, 0);
         why = errno;
     }
     freeaddrinfo(list);
@@ -85,7 +91,7 @@ static void remove_stale(const struct sockaddr_un *address) {
     close(fd);
 }
 
-senvec_status sv_listen_unix(const char *path, int *out, senvec_error *err) {
+senvec_status sv_listen_unix(const char *path, unsigned mode, int *out, senvec_error *err) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(path);
     if (length == 0 || length >= sizeof address.sun_path)
@@ -93,7 +99,7 @@ senvec_status sv_listen_unix(const char *path, int *out, senvec_error *err) {
                        sizeof address.sun_path - 1);
     memcpy(address.sun_path, path, length + 1);
     remove_stale(&address);
-    int fd = open_socket((const struct sockaddr *)&address, sizeof address);
+    int fd = open_socket((const struct sockaddr *)&address, sizeof address, mode);
     if (fd < 0)
         return sv_fail(err, SENVEC_SYSTEM, 0, "listening on %s failed: %s", path, strerror(errno));
     *out = fd;
@@ -130,7 +136,7 @@ senvec_status sv_listen(const sv_server_options *options, int *out, sv_address *
     }
     if (options->unix_path) {
         snprintf(address->text, sizeof address->text, "unix:%.200s", options->unix_path);
-        return sv_listen_unix(options->unix_path, out, err);
+        return sv_listen_unix(options->unix_path, options->unix_mode ? options->unix_mode : 0600, out, err);
     }
     char at[128];
     SENVEC_TRY(sv_listen_tcp(options->host ? options->host : "127.0.0.1", options->port ? options->port : SV_DEFAULT_PORT, out,

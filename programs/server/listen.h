@@ -11,9 +11,9 @@
  * or "[::1]:8080". Errors: INVALID_ARGUMENT (unknown host), SYSTEM. */
 senvec_status sv_listen_tcp(const char *host, size_t port, int *out, char *address, size_t size, senvec_error *err);
 
-/* Listens on a unix socket. A socket at that path on which nobody listens any more is replaced, anything else isn't.
- * Errors: INVALID_ARGUMENT (path too long), SYSTEM. */
-senvec_status sv_listen_unix(const char *path, int *out, senvec_error *err);
+/* Listens on a unix socket with the rights `mode`, whatever the umask. A socket at that path on which nobody listens any more
+ * is replaced, anything else isn't. Errors: INVALID_ARGUMENT (path too long), SYSTEM. */
+senvec_status sv_listen_unix(const char *path, unsigned mode, int *out, senvec_error *err);
 
 struct sv_server_options;
 struct sv_address;

@@ -28,6 +28,7 @@ typedef struct sv_server_options {
     const char *host;      /* address or name to listen on ["127.0.0.1"] */
     size_t port;           /* SIZE_MAX: any free one [8080] */
     const char *unix_path; /* a unix socket instead; one that nobody listens on is replaced */
+    unsigned unix_mode;    /* its rights, whatever the umask; who may write may ask [0600] */
     int activated;         /* 1 + a socket that listens and stays its caller's, as systemd gives one [0: none] */
     const char *tls_certificate, *tls_key; /* PEM files, both or none */
     const char *api_key;                   /* asked for as "Authorization: Bearer KEY" or "api-key: KEY" [none] */

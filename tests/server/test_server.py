@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,23 @@ class Access(unittest.TestCase):
             lines = [json.loads(line) for line in log.read_text().splitlines()]
             self.assertEqual([(line["method"], line["path"], line["status"]) for line in lines],
                              [("GET", "/v1/models", 200)] * 2)
+
+    def test_rights_of_a_unix_socket(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "s")
+            before = os.umask(0)
+            self.addCleanup(os.umask, before)
+            for mask, options, mode in ((0, (), 0o600), (0o77, ("--unix-mode", "660"), 0o660)):
+                os.umask(mask)
+                with Service("--unix", path, *options):
+                    self.assertEqual(stat.S_IMODE(path.stat().st_mode), mode)
+            for options in (("--unix", path, "--unix-mode", wrong) for wrong in ("", "8", "1777", "0", "400", "-1", "66 ")):
+                result = subprocess.run([service.SENVEC, "serve", "-m", service.MODEL, *options], capture_output=True)
+                self.assertEqual(result.returncode, 2, options)
+                self.assertIn(b"--unix-mode", result.stderr)
+            result = subprocess.run([service.SENVEC, "serve", "-m", service.MODEL, "--unix-mode", "660"], capture_output=True)
+            self.assertEqual(result.returncode, 2)
+            self.assertIn(b"--unix", result.stderr)
 
     def test_trace_in_log_and_answer(self):
         """The caller's traceparent comes back and is in the log, also of an error; one that isn't well formed is ignored."""
