@@ -6,13 +6,15 @@
 
 #include "common/file.h"
 
-/* A field. Quoted where it must be. */
+/* A field. Quoted where it must be. Texts, names and reasons come from corpora and other programs, and people open these tables
+ * in a spreadsheet, which computes a field that begins as a formula does: an apostrophe before it makes it text. */
 static void put_text(FILE *file, const char *text) {
+    const char *guard = *text && strchr("=+-@\t\r", *text) ? "'" : "";
     if (!text[strcspn(text, ",\"\n\r")]) {
-        fputs(text, file);
+        fprintf(file, "%s%s", guard, text);
         return;
     }
-    fputc('"', file);
+    fprintf(file, "\"%s", guard);
     for (; *text; text++) {
         if (*text == '"')
             fputc('"', file);

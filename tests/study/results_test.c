@@ -184,6 +184,43 @@ static void csv_byte_for_byte(void **state) {
     sv_results_release(&results);
 }
 
+/* A spreadsheet computes what begins like a formula; numbers stay as they are. */
+static void texts_are_no_formulas(void **state) {
+    (void)state;
+    sv_results results;
+    fill(&results);
+    static const char *const texts[] = {"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(\"a\",1)",
+                                        "1=1",  "",   "'=1"};
+    double cosines[] = {-1, -0.5};
+    snprintf(results.reference, sizeof results.reference, "PyTorch (single)");
+    results.validation[SV_VALIDATION_WIDE].texts = (const char **)texts;
+    results.validation[SV_VALIDATION_WIDE].count = sizeof texts / sizeof *texts;
+    for (size_t i = 0; i < 3; i++) {
+        results.rows[i].validation[SV_VALIDATION_WIDE].cosines = cosines;
+        results.rows[i].validation[SV_VALIDATION_WIDE].count = i == 0 ? 2 : 0;
+    }
+    assert_int_equal(sv_results_write(&results, directory, NULL), SENVEC_OK);
+    char expected[2048];
+    const char *set = sv_validation_set_name(SV_VALIDATION_WIDE);
+    static const char *const fields[] = {"'=1+1,-1.00000000",
+                                         "'+1,-0.50000000",
+                                         "'-1,",
+                                         "'@SUM(A1),",
+                                         "'\t=1,",
+                                         "\"'\r=1\",",
+                                         "\"'=HYPERLINK(\"\"a\"\",1)\",",
+                                         "1=1,",
+                                         ",",
+                                         "'=1,"};
+    int length = snprintf(expected, sizeof expected,
+                          "Texts From,Text Index,Text,PyTorch (single),PyTorch (batch=32),senvec fp32 (batch=32),"
+                          "\"Broken, \"\"quoted\"\"\"\n");
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        length += snprintf(expected + length, sizeof expected - (size_t)length, "%s,%zu,%s,,,\n", set, i, fields[i]);
+    assert_file("validation_texts.csv", expected);
+    sv_results_release(&results);
+}
+
 static void json_there_and_back(void **state) {
     (void)state;
     sv_results results, again;
@@ -306,6 +343,7 @@ int main(void) {
         cmocka_unit_test(a_busy_machine_has_no_ratios),
         cmocka_unit_test(drift_is_what_rows_have_in_common),
         cmocka_unit_test(csv_byte_for_byte),
+        cmocka_unit_test(texts_are_no_formulas),
         cmocka_unit_test(json_there_and_back),
         cmocka_unit_test(broken_studies),
     };
