@@ -31,6 +31,7 @@
 #include "common/limits.h"
 #include "loadgen/http_answer.h"
 #include "loadgen/realtime.h"
+#include "loadgen/service_address.h"
 
 enum { CHECK_EVERY = 64, EVENTS = 256, NEW_BYTES = 10, FIRST_ANSWER_BYTES = 32 << 10, KEPT_ANSWER_BYTES = 1 << 20 };
 #define NO_TICKET SIZE_MAX
@@ -66,6 +67,7 @@ struct sv_http_target {
     bool takes_vectors;        /* of the next answer, into `vectors` */
     float *vectors;            /* malloc'ed, [texts, dimensions]; NULL: none */
     size_t dimensions;
+    uint64_t answered_ns; /* when the last answer was complete, before anything of it was looked at */
 };
 
 static uint64_t now(void *context) {
@@ -239,19 +241,19 @@ static void cancel(void *context, size_t ticket) {
 static sv_load_outcome judge_answer(sv_http_target *target, const connection *c) {
     const char *body = c->in + c->answer.body, *why = "the body is neither a JSON object nor a list";
     size_t length = c->answer.body_length;
-    if (c->answer.status == 429 || c->answer.status == 503)
-        return SV_LOAD_REFUSED;
     if (c->answer.status != 200) {
         snprintf(target->why, sizeof target->why, "status %u: %.*s", c->answer.status, length < 200 ? (int)length : 200, body);
-        return SV_LOAD_STATUS;
+        return c->answer.status == 429 || c->answer.status == 503 ? SV_LOAD_REFUSED : SV_LOAD_STATUS;
     }
     while (length > 0 && (body[length - 1] == '\n' || body[length - 1] == '\r' || body[length - 1] == ' '))
         length--;
     bool right = length >= 2 && ((body[0] == '{' && body[length - 1] == '}') || (body[0] == '[' && body[length - 1] == ']'));
     if (right && c->ticket % CHECK_EVERY == 0)
         right = sv_load_dialect_check(target->options.dialect, body, length, c->texts, &why);
-    if (right && target->takes_vectors)
-        sv_load_dialect_vectors(target->options.dialect, body, length, c->texts, &target->vectors, &target->dimensions);
+    if (right && target->takes_vectors) {
+        right = sv_load_dialect_vectors(target->options.dialect, body, length, c->texts, &target->vectors, &target->dimensions);
+        why = "its vectors can't be read";
+    }
     if (!right)
         snprintf(target->why, sizeof target->why, "%s: %.*s", why, length < 100 ? (int)length : 100, body);
     return right ? SV_LOAD_ANSWERED : SV_LOAD_WRONG;
@@ -282,6 +284,7 @@ static sv_load_outcome receive(sv_http_target *target, connection *c, bool closi
                 snprintf(target->why, sizeof target->why, "more bytes than the answer has");
                 return SV_LOAD_MALFORMED;
             }
+            target->answered_ns = sv_clock_ns();
             return judge_answer(target, c);
         case SV_HTTP_BAD:
             snprintf(target->why, sizeof target->why, "no HTTP answer, but: %.*s", c->in_filled < 100 ? (int)c->in_filled : 100,
@@ -505,6 +508,8 @@ static senvec_status ask_once(sv_http_target *target, const sv_load_request *req
     sv_load_done done = {.outcome = SV_LOAD_UNCONNECTED};
     size_t count = 0;
     target->why[0] = '\0';
+    /* A connection that the server has closed since the last request is noticed here. */
+    SENVEC_TRY(wait_for(target, 0, &done, 1, &count, err));
     if (send_request(target, 0, request) == SV_LOAD_SENT) {
         done.outcome = SV_LOAD_TIMEOUT;
         while (count == 0 && sv_clock_ns() < until)
@@ -514,11 +519,10 @@ static senvec_status ask_once(sv_http_target *target, const sv_load_request *req
     }
     if (done.outcome == SV_LOAD_ANSWERED)
         return SENVEC_OK;
-    const char *path =
-        strcmp(target->options.url.path, "/") == 0 ? sv_load_dialect_path(target->options.dialect) : target->options.url.path;
-    return sv_fail(err, SENVEC_NETWORK, 0, "http://%s%s: a first request wasn't answered as it should be (%s)%s%s",
-                   target->options.url.authority, path, sv_load_outcome_text(done.outcome), target->why[0] ? ": " : "",
-                   target->why);
+    char url[SV_SERVICE_URL];
+    sv_service_address_url(&target->options.url, target->options.dialect, url);
+    return sv_fail(err, SENVEC_NETWORK, 0, "%s: a request wasn't answered as it should be (%s)%s%s", url,
+                   sv_load_outcome_text(done.outcome), target->why[0] ? ": " : "", target->why);
 }
 
 senvec_status sv_http_target_probe(sv_http_target *target, double timeout_s, senvec_error *err) {
@@ -527,14 +531,15 @@ senvec_status sv_http_target_probe(sv_http_target *target, double timeout_s, sen
 }
 
 senvec_status sv_http_target_vectors(sv_http_target *target, size_t first, size_t count, double timeout_s, float **out,
-                                     size_t *dimensions, senvec_error *err) {
+                                     size_t *dimensions, uint64_t *latency_ns, senvec_error *err) {
     const sv_load_request request = {.first = first, .count = count};
+    const uint64_t begin = sv_clock_ns();
     target->takes_vectors = true;
     target->vectors = NULL;
     senvec_status status = ask_once(target, &request, timeout_s, err);
     target->takes_vectors = false;
-    if (status == SENVEC_OK && !target->vectors)
-        return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for %zu vectors", count);
+    if (status == SENVEC_OK && latency_ns)
+        *latency_ns = target->answered_ns - begin;
     *out = target->vectors;
     *dimensions = target->dimensions;
     target->vectors = NULL;

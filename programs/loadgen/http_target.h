@@ -38,8 +38,9 @@ sv_load_target sv_http_target_driver(sv_http_target *target);
 senvec_status sv_http_target_probe(sv_http_target *target, double timeout_s, senvec_error *err);
 
 /* Asks once for the vectors of `count` texts of the workload's first set, from `first` on: *out (malloc'ed)
- * [count, *dimensions]. Not in the dialect that has them in base64. Errors: those of the probe; OUT_OF_MEMORY. */
+ * [count, *dimensions]. *latency_ns, which may be NULL, is the time until the last byte of the answer. Errors: those of the
+ * probe. */
 senvec_status sv_http_target_vectors(sv_http_target *target, size_t first, size_t count, double timeout_s, float **out,
-                                     size_t *dimensions, senvec_error *err);
+                                     size_t *dimensions, uint64_t *latency_ns, senvec_error *err);
 
 #endif

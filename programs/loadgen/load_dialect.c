@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/base64.h"
+
 const char *const sv_load_dialect_choices[] = {
     [SV_LOAD_DIALECT_OPENAI] = "openai",
     [SV_LOAD_DIALECT_OPENAI_BASE64] = "openai-base64",
@@ -80,17 +82,49 @@ bool sv_load_dialect_check(sv_load_dialect dialect, const char *body, size_t len
     return !*why;
 }
 
+/* Characters of base64, or numbers, that make `dimensions` floats. */
+static bool read_vector(const json_t *vector, float *out, size_t dimensions) {
+    if (!json_is_string(vector)) {
+        for (size_t j = 0; j < dimensions; j++)
+            out[j] = (float)json_number_value(json_array_get(vector, j));
+        return true;
+    }
+    const size_t length = json_string_length(vector);
+    char *bytes = malloc(length);
+    const bool right =
+        bytes && sv_base64_decode(json_string_value(vector), length, bytes) == (ssize_t)(dimensions * sizeof *out);
+    if (right)
+        memcpy(out, bytes, dimensions * sizeof *out);
+    free(bytes);
+    return right;
+}
+
+/* Of base64: as many whole floats as the characters hold without the padding. */
+static size_t dimensions_of(const json_t *vector) {
+    if (!json_is_string(vector))
+        return json_array_size(vector);
+    const char *text = json_string_value(vector);
+    size_t length = json_string_length(vector);
+    while (length > 0 && text[length - 1] == '=')
+        length--;
+    return length * 3 / 4 / sizeof(float);
+}
+
 bool sv_load_dialect_vectors(sv_load_dialect dialect, const char *body, size_t length, size_t texts, float **out,
                              size_t *dimensions) {
     json_t *root = json_loadb(body, length, 0, NULL);
     const json_t *list = vectors_of(dialect, root);
-    const size_t numbers = json_array_size(vector_of(dialect, list, 0));
+    const size_t numbers = dimensions_of(vector_of(dialect, list, 0));
     float *vectors = texts && numbers ? calloc(texts * numbers, sizeof *vectors) : NULL;
-    for (size_t i = 0; vectors && i < texts; i++)
-        for (size_t j = 0; j < numbers; j++)
-            vectors[i * numbers + j] = (float)json_number_value(json_array_get(vector_of(dialect, list, i), j));
+    bool right = vectors;
+    for (size_t i = 0; right && i < texts; i++)
+        right = read_vector(vector_of(dialect, list, i), vectors + i * numbers, numbers);
     json_decref(root);
+    if (!right) {
+        free(vectors);
+        return false;
+    }
     *out = vectors;
     *dimensions = numbers;
-    return vectors;
+    return true;
 }

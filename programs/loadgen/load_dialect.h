@@ -29,8 +29,8 @@ size_t sv_load_dialect_head(sv_load_dialect dialect, const char *model, char *ou
  * same length, in order. On failure *why says what is missing. */
 bool sv_load_dialect_check(sv_load_dialect dialect, const char *body, size_t length, size_t texts, const char **why);
 
-/* The vectors in a body that sv_load_dialect_check finds right, where they are numbers: *out (malloc'ed) [texts, *dimensions].
- * False: there are none, or no memory. */
+/* The vectors in a body that sv_load_dialect_check finds right: *out (malloc'ed) [texts, *dimensions]. False: there are none,
+ * they are no base64 of floats, or there is no memory. */
 bool sv_load_dialect_vectors(sv_load_dialect dialect, const char *body, size_t length, size_t texts, float **out,
                              size_t *dimensions);
 

@@ -6,26 +6,13 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "stats/cosine.h"
 #include "stats/statistics.h"
-
-/* The sum in parts, so that it needn't wait for each addition. */
-static double dot(const float *a, const float *b, size_t n) {
-    double lanes[8] = {0}, sum = 0;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (size_t l = 0; l < 8; l++)
-            lanes[l] += (double)a[i + l] * (double)b[i + l];
-    for (size_t l = 0; l < 8; l++)
-        sum += lanes[l];
-    for (; i < n; i++)
-        sum += (double)a[i] * (double)b[i];
-    return sum;
-}
 
 /* out[i] = 1 / length of vector i, 0 for a zero vector. */
 static void inverse_lengths(const float *vectors, size_t count, size_t dimensions, double *out) {
     for (size_t i = 0; i < count; i++) {
-        double square = dot(vectors + i * dimensions, vectors + i * dimensions, dimensions);
+        double square = sv_dot(vectors + i * dimensions, vectors + i * dimensions, dimensions);
         out[i] = square > 0 ? 1 / sqrt(square) : 0;
     }
 }
@@ -33,7 +20,7 @@ static void inverse_lengths(const float *vectors, size_t count, size_t dimension
 /* row[j] = cosine of vectors `i` and j. */
 static void cosine_row(const float *vectors, const double *inverse, size_t i, size_t count, size_t dimensions, double *row) {
     for (size_t j = 0; j < count; j++)
-        row[j] = dot(vectors + i * dimensions, vectors + j * dimensions, dimensions) * inverse[i] * inverse[j];
+        row[j] = sv_dot(vectors + i * dimensions, vectors + j * dimensions, dimensions) * inverse[i] * inverse[j];
 }
 
 /* The `k` largest of row[0 .. count), without `self`, as indices; ties go to the smaller index. k < count. */
@@ -77,7 +64,8 @@ senvec_status sv_compare_vectors(const float *vectors, const float *reference, s
     double largest = 0, sum = 0, kept = 0;
     for (size_t i = 0; i < count; i++) {
         size_t here[SV_NEIGHBOURS], there[SV_NEIGHBOURS];
-        cosines[i] = dot(vectors + i * dimensions, reference + i * dimensions, dimensions) * inverse[i] * reference_inverse[i];
+        cosines[i] =
+            sv_dot(vectors + i * dimensions, reference + i * dimensions, dimensions) * inverse[i] * reference_inverse[i];
         cosine_row(vectors, inverse, i, count, dimensions, row);
         cosine_row(reference, reference_inverse, i, count, dimensions, reference_row);
         for (size_t j = 0; j < i; j++) {
@@ -126,7 +114,7 @@ senvec_status sv_score_pairs(const float *vectors, const double *labels, size_t 
         const float *pair = vectors + 2 * i * dimensions;
         double inverse[2];
         inverse_lengths(pair, 2, dimensions, inverse);
-        cosines[i] = dot(pair, pair + dimensions, dimensions) * inverse[0] * inverse[1];
+        cosines[i] = sv_dot(pair, pair + dimensions, dimensions) * inverse[0] * inverse[1];
     }
     senvec_status status = sv_spearman(cosines, labels, pairs, out, err);
     sv_free(&sv_default_allocator, cosines, pairs, sizeof(double));

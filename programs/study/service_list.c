@@ -19,19 +19,9 @@ static senvec_status refuse(const char *text, const char *why, senvec_error *err
     return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--service '%s': %s; expected NAME=URL[,DIALECT][,MODEL]", text, why);
 }
 
-static bool known_dialect(const char *word, size_t length, sv_load_dialect *out) {
-    for (size_t i = 0; sv_load_dialect_choices[i]; i++)
-        if (strlen(sv_load_dialect_choices[i]) == length && memcmp(sv_load_dialect_choices[i], word, length) == 0) {
-            *out = (sv_load_dialect)i;
-            return true;
-        }
-    return false;
-}
-
 static senvec_status parse(const char *text, sv_service *out, senvec_error *err) {
     const char *equals = strchr(text, '=');
     const size_t length = equals ? (size_t)(equals - text) : 0;
-    char url[1400];
     *out = (sv_service){.kind = SV_SERVICE_GIVEN};
     if (length == 0 || length >= sizeof out->name)
         return refuse(text, !equals ? "no name" : "a name of 1 to 63 bytes is needed", err);
@@ -39,21 +29,7 @@ static senvec_status parse(const char *text, sv_service *out, senvec_error *err)
     for (const char *c = out->name; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127)
             return refuse(text, "a control character in the name", err);
-    const char *at = equals + 1;
-    size_t part = strcspn(at, ",");
-    if (part >= sizeof url)
-        return refuse(text, "too long an address", err);
-    snprintf(url, sizeof url, "%.*s", (int)part, at);
-    SENVEC_TRY(sv_url_parse(url, &out->url, err));
-    at += part;
-    if (*at == ',' && known_dialect(at + 1, strcspn(at + 1, ","), &out->dialect))
-        at += 1 + strcspn(at + 1, ",");
-    if (*at == ',' && strlen(at + 1) >= sizeof out->model)
-        return refuse(text, "too long a model's name", err);
-    if (*at == ',' && strchr(at + 1, ','))
-        return refuse(text, "the dialects are openai, openai-base64, tei, ollama", err);
-    snprintf(out->model, sizeof out->model, "%s", *at == ',' ? at + 1 : "");
-    return SENVEC_OK;
+    return sv_service_address_parse(equals + 1, &out->address, err);
 }
 
 static senvec_status add(sv_service_list *list, const sv_service *service, senvec_error *err) {

@@ -3,8 +3,7 @@
 #define SV_STUDY_SERVICE_LIST_H
 
 #include "common/limits.h"
-#include "loadgen/load_dialect.h"
-#include "loadgen/url.h"
+#include "loadgen/service_address.h"
 
 typedef enum sv_service_kind {
     SV_SERVICE_SENVEC, /* `senvec serve`, started by the study */
@@ -17,9 +16,8 @@ typedef enum sv_service_kind {
 typedef struct sv_service {
     sv_service_kind kind;
     char name[64]; /* the key in the files */
-    sv_url url;    /* of a given one; else where the one that was started listens */
-    sv_load_dialect dialect;
-    char model[200]; /* name to ask for; "": the study's */
+    /* Of a given one; the others are in OpenAI's dialect and listen where they say. Without a model's name: the study's. */
+    sv_service_address address;
 } sv_service;
 
 typedef struct sv_service_list {

@@ -86,7 +86,7 @@ static senvec_status compare(const sv_services_stage *s, const sv_served *item, 
         const size_t count = s->compared - first < SV_BULK_TEXTS ? s->compared - first : SV_BULK_TEXTS;
         size_t dimensions = 0;
         float *some = NULL;
-        status = sv_http_target_vectors(target, first, count, SV_SERVICE_TIMEOUT_S, &some, &dimensions, err);
+        status = sv_http_target_vectors(target, first, count, SV_SERVICE_TIMEOUT_S, &some, &dimensions, NULL, err);
         if (status == SENVEC_OK && dimensions != s->dimensions)
             status =
                 sv_fail(err, SENVEC_UNSUPPORTED, 0, "its vectors have %zu numbers, the model's %zu: it serves another model",
@@ -142,7 +142,7 @@ static senvec_status start(const sv_services_stage *s, const sv_served *item, sv
 static senvec_status open_service(sv_services_stage *s, sv_served *item, senvec_error *err) {
     senvec_error failure;
     double cold_s;
-    sv_url url = item->service->url;
+    sv_url url = item->service->address.url;
     sv_http_target *target = NULL;
     sv_services_progress(s, item->service->name);
     senvec_status status = start(s, item, &item->process, &url, &cold_s, &failure);
@@ -187,14 +187,13 @@ static senvec_status describe(sv_services_stage *s, const sv_service_list *list,
     s->count = list->count;
     for (size_t i = 0; i < list->count; i++) {
         const sv_service *service = &list->items[i];
-        char url[1400] = "";
-        const char *model = service->model[0] ? service->model : s->options->model;
+        char url[SV_SERVICE_URL] = "";
+        const char *model = service->address.model[0] ? service->address.model : s->options->model;
         if (service->kind == SV_SERVICE_GIVEN)
-            snprintf(url, sizeof url, "http://%s%s", service->url.authority,
-                     strcmp(service->url.path, "/") == 0 ? sv_load_dialect_path(service->dialect) : service->url.path);
+            sv_service_address_url(&service->address.url, service->address.dialect, url);
         s->items[i] = (sv_served){.service = service,
-                                  .http = {.url = service->url,
-                                           .dialect = service->dialect,
+                                  .http = {.url = service->address.url,
+                                           .dialect = service->address.dialect,
                                            .model = service->kind == SV_SERVICE_SENVEC ? SV_SERVED_NAME : model,
                                            .connections = CONNECTIONS,
                                            .repeat = -1,
@@ -203,8 +202,8 @@ static senvec_status describe(sv_services_stage *s, const sv_service_list *list,
         if (s->items[i].row)
             continue;
         s->items[i].row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", service->name, "kind", kinds[service->kind],
-                                    "url", url, "dialect", sv_load_dialect_choices[service->dialect], "model", model, "state",
-                                    sv_row_state_text(SV_ROW_PLANNED), "reason", "");
+                                    "url", url, "dialect", sv_load_dialect_choices[service->address.dialect], "model", model,
+                                    "state", sv_row_state_text(SV_ROW_PLANNED), "reason", "");
         if (json_array_append_new(json_object_get(s->results->services, "rows"), s->items[i].row) != 0)
             return sv_services_no_memory(err);
     }
