@@ -4,6 +4,7 @@
 
 int sv_cmd_batching(int argc, char **argv);
 int sv_cmd_bench(int argc, char **argv);
+int sv_cmd_compare(int argc, char **argv);
 int sv_cmd_cost(int argc, char **argv);
 int sv_cmd_doctor(int argc, char **argv);
 int sv_cmd_embed(int argc, char **argv);

@@ -32,6 +32,7 @@ static const command commands[] = {
     {"export", "write the model as an ONNX file", sv_cmd_export},
     {"quantize", "write the model as an ONNX file in int8", sv_cmd_quantize},
     {"load", "ask a server as its users would, and say how it did", sv_cmd_load},
+    {"compare", "ask two servers for the same texts, and say how they differ", sv_cmd_compare},
     {"doctor", "what this machine can do", sv_cmd_doctor},
     {"study", "measure this machine: PyTorch and senvec side by side", sv_cmd_study},
     {"version", "print the version", cmd_version},

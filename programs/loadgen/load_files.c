@@ -10,7 +10,7 @@ static json_t *integer(uint64_t value) {
     return json_integer((json_int_t)value);
 }
 
-static json_t *summary_json(const sv_summary *s) {
+json_t *sv_load_summary_json(const sv_summary *s) {
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count", (json_int_t)s->count, "mean", number(s->mean), "min",
                      number(s->min), "p50", number(s->p50), "p95", number(s->p95), "p99", number(s->p99), "p99.9",
                      number(s->p999), "max", number(s->max));
@@ -41,10 +41,10 @@ static json_t *kinds_json(const sv_load_figures *figures, const sv_workload *wor
         size_t texts, words;
         sv_load_kind(workload, i, &texts, &words);
         const sv_load_part *part = &figures->kinds[i];
-        json_array_append_new(kinds,
-                              json_pack("{s:I, s:o, s:I, s:I, s:o}", "texts", (json_int_t)texts, "words",
-                                        words ? integer(words) : json_null(), "requests", (json_int_t)part->requests,
-                                        "answered", (json_int_t)part->answered, "latency_ms", summary_json(&part->latency_ms)));
+        json_array_append_new(kinds, json_pack("{s:I, s:o, s:I, s:I, s:o}", "texts", (json_int_t)texts, "words",
+                                               words ? integer(words) : json_null(), "requests", (json_int_t)part->requests,
+                                               "answered", (json_int_t)part->answered, "latency_ms",
+                                               sv_load_summary_json(&part->latency_ms)));
     }
     return kinds;
 }
@@ -57,7 +57,7 @@ json_t *sv_load_figures_json(const sv_load_figures *f, const sv_workload *worklo
                      f->valid, "reasons", reasons, "seconds", number(f->seconds), "requests", (json_int_t)f->requests,
                      "offered_per_s", number(f->offered_per_s), "answered_per_s", number(f->answered_per_s), "texts_per_s",
                      number(f->texts_per_s), "outcomes", outcomes_json(f), "statuses", statuses_json(f), "latency_ms",
-                     summary_json(&f->all.latency_ms), "kinds", kinds_json(f, workload), "generator", "late_p99_ms",
+                     sv_load_summary_json(&f->all.latency_ms), "kinds", kinds_json(f, workload), "generator", "late_p99_ms",
                      number(f->lag_p99_ms), "late_max_ms", number(f->lag_max_ms), "held", (json_int_t)f->held,
                      "steady_state_ms", "first_third", number(f->first_third_ms), "last_third", number(f->last_third_ms));
 }

@@ -11,6 +11,9 @@
  * doesn't exist is null. */
 json_t *sv_load_figures_json(const sv_load_figures *figures, const sv_workload *workload);
 
+/* {"count": ..., "mean": ..., "min": ..., "p50": ..., "p95": ..., "p99": ..., "p99.9": ..., "max": ...}, the same. */
+json_t *sv_load_summary_json(const sv_summary *summary);
+
 /* One line a run, made for plots; the first line names the columns. */
 void sv_load_csv_header(FILE *file);
 void sv_load_csv_line(FILE *file, double rate, const sv_load_figures *figures);
