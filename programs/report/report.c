@@ -16,7 +16,8 @@
 /* report/, compiled in. */
 extern const char sv_page_html[], sv_page_css[];
 extern const char sv_page_data_js[], sv_page_first_js[], sv_page_story_js[], sv_page_js[], sv_page_method_js[],
-    sv_page_plots_js[], sv_page_batching_js[], sv_page_labels_js[], sv_page_compare_js[], sv_page_main_js[];
+    sv_page_plots_js[], sv_page_batching_js[], sv_page_labels_js[], sv_page_services_js[], sv_page_compare_js[],
+    sv_page_main_js[];
 
 static void say_progress(const sv_report_options *options, double fraction, const char *what) {
     if (options->progress)
@@ -102,9 +103,9 @@ static senvec_status put_data(const json_t *data, FILE *file, senvec_error *err)
 /* What stands in for "{{name}}" in page.html. */
 static senvec_status put_part(const char *name, size_t length, const json_t *data, const sv_file_map *plotly, FILE *file,
                               senvec_error *err) {
-    const char *const scripts[] = {sv_page_data_js,    sv_page_first_js, sv_page_story_js,    sv_page_js,
-                                   sv_page_method_js,  sv_page_plots_js, sv_page_batching_js, sv_page_labels_js,
-                                   sv_page_compare_js, sv_page_main_js};
+    const char *const scripts[] = {sv_page_data_js,     sv_page_first_js,   sv_page_story_js,    sv_page_js,
+                                   sv_page_method_js,   sv_page_plots_js,   sv_page_batching_js, sv_page_labels_js,
+                                   sv_page_services_js, sv_page_compare_js, sv_page_main_js};
     if (strncmp(name, "style", length) == 0)
         fputs(sv_page_css, file);
     else if (strncmp(name, "plotly", length) == 0)

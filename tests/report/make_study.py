@@ -167,6 +167,29 @@ def row_under_load(random, baseline):
     return out
 
 
+def services(random):
+    """senvec serve, another service and one that is down, over HTTP."""
+    def run(name, rate, p99):
+        return {**load_run(random, "slo", "corpus", 1, rate, p99), "service": name, "load": "curve", "rate": rate}
+
+    def one(name, kind, speed, error):
+        rate = {"value": speed, "low": 0.97 * speed, "high": 1.03 * speed}
+        load = {"texts_per_s": rate, "p50_ms": 1000 / speed, "p95_ms": 2000 / speed, "p99_ms": None}
+        return {"name": name, "kind": kind, "url": "", "dialect": "openai", "model": "model", "state": "measured", "reason": "",
+                "dimensions": 384, "texts": 64, "cosine_mean": 1 - error, "cosine_min": 1 - 2 * error, "neighbours": 0.99,
+                "cold_start_s": 300 / speed, "peak_rss_bytes": 200 << 20, "pss_bytes": 180 << 20, "pss_2_bytes": 260 << 20,
+                "loads": {"single": load, "together": load, "bulk": load},
+                "best": {**run(name, speed / 2, 40), "rate": speed / 2} if kind == "senvec" else {"rate": 0.0}}
+
+    names = ("senvec serve", "ONNX & <others>")
+    runs = [run(name, rate, (5, 60)[place] * (1 + rate / 500)) for place, name in enumerate(names) for rate in (50, 200, 800)]
+    down = {"name": "mine", "kind": "given", "url": "http://127.0.0.1:9", "dialect": "tei", "model": "", "state": "missing",
+            "reason": "127.0.0.1:9: nobody listens there; start it first"}
+    return {"bound_ms": 50.0, "threads": 2, "clients": 32, "bulk_texts": 32, "bulk_clients": 4, "rounds": ROUNDS,
+            "seconds": 1.0, "samples": 1000, "reference": "senvec fp32", "rates": [50, 200, 800], "runs": runs,
+            "rows": [one(names[0], "senvec", 2000, 0.0003), one(names[1], "onnx", 150, 0.004), down]}
+
+
 METRICS = [("pairs", "Spearman", 0.85), ("search", "nDCG@10", 0.6), ("search", "recall@10", 0.7), ("search", "MRR", 0.65),
            ("classes", "5-NN accuracy", 0.8), ("classes", "probe accuracy", 0.9)]
 FORMS = [("float32", 384, 1536, 0), ("int8", 384, 384, 0.001), ("binary", 384, 48, 0.03), ("half", 192, 768, 0.02)]
@@ -222,7 +245,7 @@ def main():
         "validation_texts": [f"example text {i} with </script> in it" for i in range(TEXTS)],
         "validation_texts_wide": [f"wide text {i}" for i in range(TEXTS_WIDE)],
         "configurations": rows, "series": series(numbers, rows), "batching": batching(numbers, rows[-1]),
-        "labels": labels(numbers, rows),
+        "labels": labels(numbers, rows), "services": services(numbers),
     }
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "study.json").write_text(json.dumps(study))

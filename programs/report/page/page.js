@@ -384,6 +384,7 @@ function full(study) {
     ["Batch sizes", sweep],
     ["Short and long texts", lengths],
     ["Many callers", batchingSection],
+    ["Services over HTTP", servicesSection],
     ["Three uses", uses],
     ["Cost", cost],
     ["Accuracy", accuracySection],
