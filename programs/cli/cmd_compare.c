@@ -283,7 +283,7 @@ int sv_cmd_compare(int argc, char **argv) {
         .notes = "Requests go to OLD and NEW in turn, one at a time, so latency is that of a lone client. The servers are\n"
                  "asked to compute each text (Cache-Control: no-cache). The exit code is 0 if every text's two vectors have\n"
                  "the cosine of --cosine, else 1; a server that is down or answers something else is 1 as well, and one\n"
-                 "line on stderr says so.\n\n"
+                 "line on stderr says so. docs/MIGRATION.md says what to do about differences.\n\n"
                  "Examples:\n"
                  "  senvec compare http://old:8000,tei http://localhost:8080 --corpus texts.txt\n"
                  "  senvec compare http://old:11434,ollama,all-minilm http://localhost:8080 \\\n"
