@@ -254,7 +254,7 @@ static int run_compare(const choices *g) {
 
 int sv_cmd_compare(int argc, char **argv) {
     choices g = {
-        .model = SV_DEFAULT_MODEL, .plan = {.batch = 1, .timeout_s = 30, .least_cosine = 0.9995}, .texts = 1000, .seed = 1};
+        .model = SV_DEFAULT_MODEL, .plan = {.batch = 1, .timeout_s = 30, .least_cosine = 0.998}, .texts = 1000, .seed = 1};
     const char *const variables[] = {"SENVEC_OLD_API_KEY", "SENVEC_API_KEY"};
     for (size_t i = 0; i < 2; i++)
         g.keys[i] = getenv(variables[i]);

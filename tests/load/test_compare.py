@@ -129,7 +129,7 @@ class Compare(unittest.TestCase):
 
     def test_other_vectors(self):
         out, found = self.compare("/same", "/turned", 1)
-        self.assertIn("DIFFERENT: 4 of 9 texts are below a cosine of 0.9995, the least 0.600000", out)
+        self.assertIn("DIFFERENT: 4 of 9 texts are below a cosine of 0.998, the least 0.600000", out)
         self.assertEqual([round(item["cosine"], 6) for item in found["worst"]], [0.6, 1, 1])
         self.assertEqual([item["text"] for item in found["worst"]], ["turn one", "stay two", "stay \x1b[31m red"])
         self.assertAlmostEqual(found["cosine"]["mean"], (4 * 0.6 + 5) / 9)
