@@ -255,35 +255,22 @@ static void *leave_on_second_signal(void *context) {
     _exit(128 + number);
 }
 
-/* What ends a server whose models are still being opened, which for a first int8 run takes a minute: nothing was accepted, and
+/* A signal came while the models are still being opened, which for a first int8 run takes a minute: nothing was accepted, and
  * what a calibration has half written its next writer removes. */
-typedef struct opening {
-    sigset_t ending;
-    const char *unix_path; /* of a socket of our own; NULL: there is none */
-    pthread_t thread;
-} opening;
-
-static void *leave_while_opening(void *context) {
-    const opening *o = context;
-    int number;
-    sigwait(&o->ending, &number);
-    if (o->unix_path)
-        unlink(o->unix_path);
+static void leave_while_opening(const sv_server_options *options) {
+    if (options->unix_path && !options->activated)
+        unlink(options->unix_path);
     _exit(SV_EXIT_DONE);
 }
 
-/* sv_server_open, which a signal may end. With `log` SIGHUP doesn't end a server, so it waits until this one is open. */
-static senvec_status open_server(const job *j, const signals *held, bool log, sv_server **out, senvec_error *err) {
-    opening o = {.ending = held->ending, .unix_path = j->server.activated > 0 ? NULL : j->server.unix_path};
+/* sv_server_open, which a signal may end until requests are accepted; later ones stay pending. With `log` SIGHUP doesn't end a
+ * server, so it waits until this one is open. */
+static senvec_status open_server(job *j, const signals *held, bool log, sv_server **out, senvec_error *err) {
+    sigset_t ending = held->ending;
     if (log)
-        sigdelset(&o.ending, SIGHUP);
-    const bool watched = pthread_create(&o.thread, NULL, leave_while_opening, &o) == 0;
-    senvec_status status = sv_server_open(&j->server, out, err);
-    if (watched) {
-        pthread_cancel(o.thread);
-        pthread_join(o.thread, NULL);
-    }
-    return status;
+        sigdelset(&ending, SIGHUP);
+    SENVEC_TRY(sv_starting_open(&j->server, &ending, leave_while_opening, &j->server.starting, err));
+    return sv_server_open(&j->server, out, err);
 }
 
 /* The next signal, or SIGTERM when nobody has asked for anything for `idle_exit_ns`. */
@@ -367,10 +354,6 @@ static int serve(job *j) {
     }
     if (status == SENVEC_OK)
         status = find_socket(j, &err);
-    sv_starting *starting = NULL;
-    if (status == SENVEC_OK)
-        status = sv_starting_open(&j->server, &starting, &err);
-    j->server.starting = starting;
     if (status == SENVEC_OK)
         status = open_server(j, &held, log && log != stdout, &server, &err);
     int code;

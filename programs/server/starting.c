@@ -1,5 +1,5 @@
-/* Connections are answered one after the other: a probe sends its request at once, and whoever doesn't has a fifth of a second.
- */
+/* Connections are answered one after the other: a probe sends its request at once. Whoever is silent for a fifth of a second,
+ * or sends for a second, isn't waited for. */
 #include "server/starting.h"
 
 #include <errno.h>
@@ -9,20 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "server/listen.h"
 
 #define UNIX "unix:"
 #define BODY "{\"error\":\"the model is being opened; try again in some seconds\",\"error_type\":\"starting\"}"
 
 struct sv_starting {
-    int listener, stop; /* `stop` becomes readable when it is over */
+    int listener;
+    int stop;    /* becomes readable when it is over */
+    int signals; /* readable while one of those that end the program is pending */
+    const sv_server_options *options;
+    sv_starting_leave *leave;
     sv_address address;
     pthread_t thread;
-    bool answers; /* the thread is there */
+    bool runs; /* the thread is there */
 };
 
 static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n"
@@ -32,11 +38,12 @@ _Static_assert(sizeof BODY - 1 == 88, "Content-Length of the answer");
 /* Reads what has come of a request, its end at best, and answers. */
 static void serve_one(int connection) {
     const struct timeval patience = {.tv_usec = 200000};
+    const uint64_t until = sv_clock_ns() + SV_NS_PER_S;
     char request[4096];
     size_t used = 0;
     setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    while (used < sizeof request - 1) {
+    while (used < sizeof request - 1 && sv_clock_ns() < until) {
         ssize_t got = recv(connection, request + used, sizeof request - 1 - used, 0);
         if (got <= 0)
             break;
@@ -48,7 +55,8 @@ static void serve_one(int connection) {
     if (used) {
         send(connection, answer, sizeof answer - 1, MSG_NOSIGNAL);
         shutdown(connection, SHUT_WR);
-        while (recv(connection, request, sizeof request, 0) > 0) /* a body that is left would turn the close into a reset */
+        /* A body that is left would turn the close into a reset. */
+        while (recv(connection, request, sizeof request, 0) > 0 && sv_clock_ns() < until)
             ;
     }
     close(connection);
@@ -56,10 +64,14 @@ static void serve_one(int connection) {
 
 static void *run(void *context) {
     sv_starting *starting = context;
-    struct pollfd waiting[] = {{starting->listener, POLLIN, 0}, {starting->stop, POLLIN, 0}};
-    while (poll(waiting, 2, -1) >= 0 || errno == EINTR) {
+    struct pollfd waiting[] = {{starting->options->tls_key ? -1 : starting->listener, POLLIN, 0},
+                               {starting->stop, POLLIN, 0},
+                               {starting->signals, POLLIN, 0}};
+    while (poll(waiting, 3, -1) >= 0 || errno == EINTR) {
         if (waiting[1].revents)
             return NULL;
+        if (waiting[2].revents)
+            starting->leave(starting->options);
         int connection = waiting[0].revents ? accept4(starting->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
         if (connection >= 0)
             serve_one(connection);
@@ -67,16 +79,23 @@ static void *run(void *context) {
     return NULL;
 }
 
-senvec_status sv_starting_open(const sv_server_options *options, sv_starting **out, senvec_error *err) {
+senvec_status sv_starting_open(const sv_server_options *options, const sigset_t *ending, sv_starting_leave *leave,
+                               sv_starting **out, senvec_error *err) {
     sv_starting *starting = calloc(1, sizeof *starting);
     if (!starting)
         return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for a server");
     starting->stop = eventfd(0, EFD_CLOEXEC);
+    starting->signals = signalfd(-1, ending, SFD_CLOEXEC);
     starting->listener = -1;
-    senvec_status status = starting->stop >= 0 ? sv_listen(options, &starting->listener, &starting->address, err)
-                                               : sv_fail(err, SENVEC_SYSTEM, 0, "no eventfd: %s", strerror(errno));
-    if (status == SENVEC_OK && !options->tls_key)
-        starting->answers = pthread_create(&starting->thread, NULL, run, starting) == 0;
+    starting->options = options;
+    starting->leave = leave;
+    senvec_status status = SENVEC_OK;
+    if (starting->stop < 0 || starting->signals < 0)
+        status = sv_fail(err, SENVEC_SYSTEM, 0, "no descriptor to wait for signals: %s", strerror(errno));
+    if (status == SENVEC_OK)
+        status = sv_listen(options, &starting->listener, &starting->address, err);
+    if (status == SENVEC_OK)
+        starting->runs = pthread_create(&starting->thread, NULL, run, starting) == 0;
     if (status == SENVEC_OK)
         *out = starting;
     else
@@ -87,7 +106,7 @@ senvec_status sv_starting_open(const sv_server_options *options, sv_starting **o
 void sv_starting_end(sv_starting *starting, sv_server_options *options) {
     if (!starting)
         return;
-    if (starting->answers) {
+    if (starting->runs) {
         eventfd_write(starting->stop, 1);
         pthread_join(starting->thread, NULL);
     }
@@ -101,5 +120,7 @@ void sv_starting_end(sv_starting *starting, sv_server_options *options) {
     }
     if (starting->stop >= 0)
         close(starting->stop);
+    if (starting->signals >= 0)
+        close(starting->signals);
     free(starting);
 }

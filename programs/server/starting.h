@@ -4,16 +4,23 @@
 #ifndef SV_SERVER_STARTING_H
 #define SV_SERVER_STARTING_H
 
+#include <signal.h>
+
 #include "server/server.h"
 
 typedef struct sv_starting sv_starting;
 
-/* Listens as the options say and answers with 503 in a thread of its own. With TLS nothing is answered: connections wait. A
- * copy of host and port is made. Errors: as sv_server_open for its address; OUT_OF_MEMORY, SYSTEM. */
-senvec_status sv_starting_open(const sv_server_options *options, sv_starting **out, senvec_error *err);
+/* Ends the program, in the thread that answers; mustn't return. */
+typedef void sv_starting_leave(const sv_server_options *options);
 
-/* Stops answering. `options`, unless it is NULL, gets the socket, on which nothing was missed meanwhile. Otherwise it is
- * closed. Frees *starting, which may be NULL. */
+/* Listens as the options say and answers with 503 in a thread of its own. With TLS nothing is answered: connections wait. When
+ * one of the signals in `ending`, which every thread has to block, is pending, `leave` is called; the signal isn't taken.
+ * `options` must live until the end. Errors: as sv_server_open for its address; OUT_OF_MEMORY, SYSTEM. */
+senvec_status sv_starting_open(const sv_server_options *options, const sigset_t *ending, sv_starting_leave *leave,
+                               sv_starting **out, senvec_error *err);
+
+/* Stops answering and calls `leave` no more. `options`, unless it is NULL, gets the socket, on which nothing was missed
+ * meanwhile. Otherwise it is closed. Frees *starting, which may be NULL. */
 void sv_starting_end(sv_starting *starting, sv_server_options *options);
 
 #endif

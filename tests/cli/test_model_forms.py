@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """test_model_forms SENVEC MODEL: every command opens every form in which a model comes."""
+import contextlib
 import fcntl
 import http.client
 import json
@@ -258,6 +259,13 @@ class Forms(unittest.TestCase):
                     time.sleep(0.02)
             self.assertEqual(status, 503)
             self.assertIn("model is being opened", json.loads(body)["error"])
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as slow:
+                slow.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+                until = time.monotonic() + PATIENCE
+                with contextlib.suppress(ConnectionError):  # one that never ends its request is sent away
+                    while slow.send(b"x"):
+                        self.assertLess(time.monotonic(), until)
+                        time.sleep(0.01)
             self.assertEqual(ask(port)[0], 503)
         try:
             while b"listening on" not in process.stderr.readline():

@@ -17,6 +17,14 @@ import service
 from service import PATIENCE, TEXTS, Service
 
 LINES = "".join(json.dumps({"text": text}) + "\n" for text in TEXTS).encode()
+# Descriptor, program, arguments: runs it as systemd does, with the socket as descriptor 3.
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 class Daemon(unittest.TestCase):
@@ -133,25 +141,52 @@ class Daemon(unittest.TestCase):
                 self.assertEqual(s.call("POST", "/embed", {"inputs": "a"})[0], 200)
             self.assertEqual(s.process.wait(PATIENCE), 0)
 
-    def test_activation(self):
-        """The socket stays when the server goes: systemd starts the next one on it."""
+    def activated(self, idle_exit):
+        """(path of a listening socket, what starts a server on it)"""
         path = str(Path(self.folder.name, "activated"))
         listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
         listener.bind(path)
         listener.listen(10)
-        command = ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve -q -m "$1" --idle-exit 300ms', service.SENVEC,
-                   service.MODEL]
+        command = [sys.executable, "-c", ACTIVATE, str(listener.fileno()), service.SENVEC, "serve", "-q", "-m", service.MODEL,
+                   "--idle-exit", idle_exit]
+        return path, lambda: subprocess.Popen(command, pass_fds=[listener.fileno()], stderr=subprocess.PIPE)
+
+    def ask(self, path):
+        """The beginning of an answer about the server's health."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE)
+            client.connect(path)
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return client.recv(12)
+
+    def test_activation(self):
+        """The socket stays when the server goes: systemd starts the next one on it."""
+        path, start = self.activated("300ms")
         for _ in range(2):
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(path)  # before there is a server
                 client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                process = subprocess.Popen(command, preexec_fn=lambda: os.dup2(listener.fileno(), 3), close_fds=False,
-                                           stderr=subprocess.PIPE)
-                self.assertIn(client.recv(4096)[:12], (b"HTTP/1.1 200", b"HTTP/1.1 503"))  # 503: it opens the model yet
+                process = start()
+                client.settimeout(PATIENCE)
+                self.assertIn(client.recv(12), (b"HTTP/1.1 200", b"HTTP/1.1 503"))  # 503: it opens the model yet
                 self.assertEqual(process.wait(PATIENCE), 0, process.stderr.read())
                 process.stderr.close()
         self.assertTrue(Path(path).exists())
-        listener.close()
+
+    def test_a_signal_with_the_first_answer(self):
+        """SIGTERM isn't lost between the opening of the model and the server that is open."""
+        path, start = self.activated("10m")
+        for _ in range(10):
+            with start() as process:
+                try:
+                    while (answer := self.ask(path)) == b"HTTP/1.1 503":
+                        pass
+                    self.assertEqual(answer, b"HTTP/1.1 200")
+                    process.terminate()
+                    self.assertEqual(process.wait(PATIENCE), 0)
+                finally:
+                    process.kill()
 
 
 if __name__ == "__main__":
