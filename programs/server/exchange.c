@@ -292,6 +292,6 @@ void sv_exchange_completed(void *context, struct MHD_Connection *connection, voi
     if (exchange->has_result)
         atomic_fetch_sub(&server->results, 1);
     free(exchange);
-    atomic_store(&server->last_ended, sv_clock_ns());
+    atomic_store(&server->last_used, sv_clock_ns());
     atomic_fetch_sub(&server->exchanges, 1);
 }

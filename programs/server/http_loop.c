@@ -31,6 +31,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     sv_server *server = loop->server;
     loop->again |= code == MHD_CONNECTION_NOTIFY_CLOSED;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        atomic_store(&server->last_used, sv_clock_ns());
         /* From libmicrohttpd 1.0 on, all answers about a connection are in one place: each is read before the next is asked. */
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
         uint64_t address = info ? sv_address_hash(server->id_seed, info->client_addr) : 0;

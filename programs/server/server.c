@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -165,6 +166,7 @@ static senvec_status open_server(sv_server *server, const sv_server_options *opt
     SENVEC_TRY(sv_links_open(&server->links, &links, err));
     SENVEC_TRY(sv_large_bodies_open(&server->large_bodies, sv_exchange_read_large, err));
     SENVEC_TRY(sv_served_start(server, err));
+    atomic_store(&server->last_used, sv_clock_ns());
     return sv_http_loops_open(server, err);
 }
 
@@ -222,10 +224,10 @@ static void stop_listening(sv_server *server) {
 }
 
 uint64_t sv_server_idle_ns(sv_server *server) {
-    if (atomic_load(&server->exchanges) > 0)
+    struct pollfd waiting = {.fd = server->listener, .events = POLLIN};
+    if (poll(&waiting, 1, 0) > 0 || atomic_load(&server->exchanges) > 0)
         return 0;
-    uint64_t last = atomic_load(&server->last_ended), now = sv_clock_ns();
-    last = last ? last : server->opened_ns;
+    uint64_t last = atomic_load(&server->last_used), now = sv_clock_ns();
     return now > last ? now - last : 0;
 }
 

@@ -75,7 +75,8 @@ senvec_status sv_server_open(const sv_server_options *options, sv_server **out, 
 const char *sv_server_address(const sv_server *server);
 /* Where /metrics are, if they have an address of their own; "" otherwise. */
 const char *sv_server_metrics_address(const sv_server *server);
-/* Nanoseconds since the last request ended, or since the server was opened; 0 while there is a request. */
+/* Nanoseconds since the last request ended or the last connection came, or since the server was open; 0 while there is a
+ * request or a connection waits to be taken. */
 uint64_t sv_server_idle_ns(sv_server *server);
 /* Stops listening, refuses new requests, and waits until those that were accepted are answered; at most `timeout_ns`. True:
  * all are. */

@@ -32,8 +32,8 @@ struct sv_server {
     atomic_ullong refused_memory;
     atomic_size_t results; /* exchanges with memory for vectors and an answer */
     atomic_bool draining;
-    atomic_size_t exchanges;  /* now */
-    atomic_ullong last_ended; /* when the last one did */
+    atomic_size_t exchanges; /* now */
+    atomic_ullong last_used; /* when the last one ended or the last connection came; at first, when it was open */
     atomic_ullong last_id;
     uint64_t opened_ns, id_seed;
     double opened_at; /* seconds since 1970 */
