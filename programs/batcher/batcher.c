@@ -222,6 +222,20 @@ static void run_others(worker *w) {
     }
 }
 
+/* Tells the callers which of their texts are computed; a batch has a request's texts in a row. */
+static void tell_computed(worker *w) {
+    const sv_batch *batch = &w->batch;
+    for (size_t i = 0, count; i < batch->count; i += count) {
+        const sv_batch_item *item = &batch->items[i];
+        sv_request *request = request_of(item->job);
+        bool fine = true;
+        for (count = 0; i + count < batch->count && batch->items[i + count].job == item->job; count++)
+            fine &= w->statuses[i + count] == SENVEC_OK;
+        if (fine && request->computed)
+            request->computed(request, item->text, count);
+    }
+}
+
 static void compute(worker *w) {
     for (size_t i = 0; i < w->batch.count; i++) {
         w->statuses[i] = SENVEC_OUT_OF_MEMORY; /* until it is computed, which it isn't without a place for the vector */
@@ -231,6 +245,9 @@ static void compute(worker *w) {
         if (!w->looked_at[i])
             embed(w, model_of(w, &w->batch.items[i]));
     run_others(w);
+    uint64_t computed = sv_clock_ns();
+    tell_computed(w);
+    w->batch.beside_ns = sv_clock_ns() - computed;
 }
 
 /* An error of one text is the request's, whichever of its batches comes last. What wasn't computed is no work that the batch's
@@ -280,9 +297,10 @@ static void *run_worker(void *context) {
             wait_for_work(batcher, look_again);
             continue;
         }
-        if (batcher->queue.counts.texts > 0)
-            pthread_cond_signal(&batcher->work);
+        bool more = batcher->queue.counts.texts > 0;
         pthread_mutex_unlock(&batcher->lock);
+        if (more)
+            pthread_cond_signal(&batcher->work);
         compute(w);
         pthread_mutex_lock(&batcher->lock);
         note_results(w);
@@ -298,6 +316,12 @@ static void *run_worker(void *context) {
 }
 
 /* ---------------------------------------------------------------- callers */
+
+/* Workers that are free and find a text to take. With the lock held. */
+static size_t count_wanted(const sv_batcher *batcher) {
+    size_t free = batcher->sessions - batcher->queue.counts.running;
+    return free < batcher->queue.counts.texts ? free : batcher->queue.counts.texts;
+}
 
 sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns) {
     const sv_batcher_model *model = request->model ? request->model : batcher->model;
@@ -319,6 +343,7 @@ sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_
     pthread_mutex_lock(&batcher->lock);
     request->submitted_ns = sv_clock_ns();
     request->tokenize_ns = request->submitted_ns - begin;
+    size_t wanted = 0;
     sv_admission admission = SV_REFUSED_CLOSING;
     if (batcher->draining)
         batcher->refused_closing++;
@@ -330,9 +355,11 @@ sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_
         batcher->admitted.tokens += request->stats.tokens;
         batcher->admitted.truncated += request->stats.truncated;
         batcher->admitted.invalid_utf8 += request->stats.invalid_utf8;
-        pthread_cond_signal(&batcher->work);
+        wanted = count_wanted(batcher);
     }
     pthread_mutex_unlock(&batcher->lock);
+    for (; wanted > 0; wanted--)
+        pthread_cond_signal(&batcher->work); /* after the unlock, so that nobody wakes up only to wait for the lock */
     return admission;
 }
 

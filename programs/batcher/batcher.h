@@ -52,6 +52,11 @@ struct sv_request {
     bool (*start)(sv_request *request);
     sv_request_run *run; /* NULL: the texts are embedded; else `out` may be any place, and the options aren't used */
     size_t extra_tokens; /* that each text takes beside its own and its prompt's */
+    /* NULL, or: the texts first .. first + count are computed. Called before `done`, by the thread that computed them, without
+     * locks held, for different texts perhaps by several threads at the same time and in any order; once for each text of a
+     * request that ends with OK, and at most once for each text of another, which may have been cancelled meanwhile. It is for
+     * work that each text needs and that other texts needn't wait for. */
+    void (*computed)(sv_request *request, size_t first, size_t count);
     sv_request_done *done;
     void *context;
 
@@ -92,7 +97,8 @@ typedef struct sv_batcher_options {
  * outlive the batcher. `options` may be NULL. Errors: OUT_OF_MEMORY, SYSTEM, INVALID_ARGUMENT (more sessions than threads). */
 senvec_status sv_batcher_open(const senvec_model *model, const sv_batcher_options *options, sv_batcher **out,
                               senvec_error *err);
-/* Stops it (sv_batcher_stop) and ends its threads. NULL is accepted. */
+/* Stops it (sv_batcher_stop) and ends its threads. No other call of the batcher may be in progress, not even a submit whose
+ * request has ended. NULL is accepted. */
 void sv_batcher_close(sv_batcher *batcher);
 
 /* One more model for the same threads and the same queue: opens a session of it for each worker. `model` must live until it is

@@ -12,8 +12,10 @@
  *
  * Batch size (slo). A batch blocks its worker, so what arrives meanwhile waits for it: a quarter of the target at most. It
  * needn't be larger than what makes the fixed cost of a call small either. Bulk takes larger batches than that needs, an eighth
- * of the target, since more texts fill the kernels better, too. Below that, the waiting work is shared by the workers that are
- * free. An interactive text too long to go with the ones before it is passed over and comes first next time.
+ * of the target, since more texts fill the kernels better, too. Below that, a worker takes as much of the waiting work as lets
+ * all workers end at the same time, given when the busy ones are expected to, and a fixed cost's worth more, since a smaller
+ * rest isn't worth a batch. An interactive text too long to go with the ones before it is passed over and comes first next
+ * time.
  *
  * Admission (slo). The work that is due before the new job and what is being computed give the time at which it would be
  * complete; for interactive jobs the queue adds how late the latest percent of them has been (late_ns) and what the caller
@@ -164,13 +166,11 @@ static double work_before(const sv_queue *queue, sv_class class, uint64_t key) {
     return before + (class == SV_CLASS_BULK ? queue->counts.waiting_work[SV_CLASS_INTERACTIVE] : 0);
 }
 
-/* Until a job is begun that has `before` waiting before it: the workers, free at different times, take all of that and then the
- * job. That is the level to which it fills them up. */
-static double wait_ns(const sv_queue *queue, uint64_t now, sv_class class, double before) {
-    double ahead = before * loaded_ns(queue), sum = 0, level = 0, free_in[SV_MAX_THREADS];
+/* Nanoseconds from now until `ahead` nanoseconds of work are done by the workers, who become free at different times: the level
+ * to which that work fills them up. */
+static double fill_up(const sv_queue *queue, uint64_t now, double ahead) {
+    double sum = 0, level = 0, free_in[SV_MAX_THREADS];
     size_t workers = queue->options.workers;
-    if (class == SV_CLASS_INTERACTIVE && queue->counts.waiting_jobs[SV_CLASS_BULK] > 0)
-        ahead /= 1 - BULK_SHARE;
     for (size_t slot = 0; slot < workers; slot++) { /* insertion sort, ascending */
         double value = (double)time_until(now, queue->running_until[slot]);
         size_t place = slot;
@@ -185,6 +185,14 @@ static double wait_ns(const sv_queue *queue, uint64_t now, sv_class class, doubl
             break;
     }
     return level;
+}
+
+/* Until a job is begun that has `before` waiting before it: the workers take all of that and then the job. */
+static double wait_ns(const sv_queue *queue, uint64_t now, sv_class class, double before) {
+    double ahead = before * loaded_ns(queue);
+    if (class == SV_CLASS_INTERACTIVE && queue->counts.waiting_jobs[SV_CLASS_BULK] > 0)
+        ahead /= 1 - BULK_SHARE;
+    return fill_up(queue, now, ahead);
 }
 
 /* --------------------------------------------------------------- fairness */
@@ -386,9 +394,9 @@ static share share_of_worker(const sv_queue *queue, sv_class class, uint64_t now
     share most = {SV_MAX_BATCH_TEXTS, (double)UINT64_MAX};
     switch (queue->options.policy) {
     case SV_POLICY_SLO: {
-        double idle = (double)(queue->options.workers - queue->counts.running);
-        double shared = sv_cost_predict(&queue->counts.cost, queue->counts.waiting_work[class] / idle);
-        most.ns = smaller(shared, quantum_ns(queue, class));
+        const sv_cost_model *cost = &queue->counts.cost;
+        double level = fill_up(queue, now, cost->per_work_ns * queue->counts.waiting_work[class]);
+        most.ns = smaller(level + 2 * cost->fixed_ns, quantum_ns(queue, class)); /* a fixed cost of its own, and one more */
         break;
     }
     case SV_POLICY_GREEDY:
@@ -504,7 +512,7 @@ void sv_track_quantile(double *tracked, double value, double step, double most) 
 
 sv_job *sv_queue_return(sv_queue *queue, const sv_batch *batch, uint64_t now) {
     sv_job *list = NULL;
-    uint64_t took = time_until(batch->start, now);
+    uint64_t took = time_until(batch->start + batch->beside_ns, now);
     queue->running_until[batch->slot] = 0;
     queue->counts.running--;
     queue->counts.batches++;

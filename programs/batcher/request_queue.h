@@ -101,7 +101,8 @@ typedef struct sv_batch {
     size_t count;
     double work; /* the caller may set it to that which was really done, 0: none that tells anything */
     uint64_t start, expected_end;
-    size_t slot; /* the queue's own */
+    uint64_t beside_ns; /* the caller may set it: part of its time that wasn't spent on that work */
+    size_t slot;        /* the queue's own */
 } sv_batch;
 
 typedef struct sv_queue_options {

@@ -51,6 +51,8 @@ typedef struct waited {
     senvec_text texts[MOST_TEXTS];
     uint32_t lengths[MOST_TEXTS];
     float out[MOST_TEXTS * DIMENSIONS];
+    float copied[MOST_TEXTS * DIMENSIONS]; /* of `out`, when they were computed */
+    uint8_t computed[MOST_TEXTS];          /* times; each by the thread that computed the text */
 } waited;
 
 static void let_go(waited *w) {
@@ -58,6 +60,13 @@ static void let_go(waited *w) {
     w->held = false;
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
+}
+
+static void on_computed(sv_request *request, size_t first, size_t count) {
+    waited *w = request->context;
+    for (size_t i = first; i < first + count; i++)
+        w->computed[i]++;
+    memcpy(w->copied + first * DIMENSIONS, w->out + first * DIMENSIONS, count * DIMENSIONS * sizeof(float));
 }
 
 static void on_done(sv_request *request) {
@@ -85,6 +94,7 @@ static waited *new_request(size_t count) {
                               .lengths = w->lengths,
                               .out = w->out,
                               .stride = DIMENSIONS,
+                              .computed = on_computed,
                               .done = on_done,
                               .context = w};
     return w;
@@ -110,7 +120,10 @@ static void check_vectors(const waited *w, senvec_session *session) {
     senvec_embed_stats stats = {0};
     assert_int_equal(senvec_embed(session, w->texts, w->request.count, expected, DIMENSIONS, &stats, NULL), SENVEC_OK);
     assert_memory_equal(w->out, expected, w->request.count * DIMENSIONS * sizeof(float));
+    assert_memory_equal(w->copied, expected, w->request.count * DIMENSIONS * sizeof(float));
     assert_int_equal(w->request.stats.tokens, stats.tokens);
+    for (size_t i = 0; i < w->request.count; i++)
+        assert_int_equal(w->computed[i], 1);
 }
 
 typedef struct caller {
@@ -143,6 +156,8 @@ static void *call(void *context) {
             check_vectors(w, session);
         else
             assert_int_equal(w->request.status, SENVEC_CANCELLED);
+        for (size_t i = 0; i < w->request.count; i++)
+            assert_in_range(w->computed[i], 0, 1);
         assert_int_equal(w->done, 1);
         c->answered += w->request.status == SENVEC_OK;
         c->cancelled += w->request.status != SENVEC_OK;
@@ -379,6 +394,7 @@ static void a_vector_that_is_not_finite_fails_its_own_request(void **state) {
         sv_batcher_read_stats(batcher, &after);
         assert_int_equal(after.queue.batches - before.queue.batches, 1);
         assert_int_equal(requests[1]->request.status, SENVEC_FORMAT);
+        assert_int_equal(requests[1]->computed[bad], 0);
         for (size_t i = 0; i < 3; i += 2) {
             assert_int_equal(requests[i]->request.status, SENVEC_OK);
             check_vectors(requests[i], session);

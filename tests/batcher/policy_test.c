@@ -133,6 +133,49 @@ static void alone_nothing_waits(void **state) {
     sv_queue_release(&machine.queue);
 }
 
+/* 16 texts come while one of the two workers has 7.6 ms to go. What the other one takes leaves the rest for the first, so that
+ * both end within a text of the earliest time at which all can be done. */
+static void workers_end_together(void **state) {
+    (void)state;
+    static simulated_machine machine;
+    simulated_request requests[] = {{.arrival = SECOND, .count = 1, .length = 128, .client = 1},
+                                    {.arrival = SECOND + MS, .count = 16, .length = 12, .client = 2}};
+    open_machine(&machine, SV_POLICY_SLO);
+    machine.noise = 0;
+    sv_cost_init(&machine.queue.counts.cost, FIXED_NS, PER_WORK_NS);
+    simulate(&machine, requests, 2);
+    check_end(&machine, requests, 2);
+    double text = PER_WORK_NS * (12 + SQUARE_COST * 144);
+    double busy = FIXED_NS + PER_WORK_NS * (128 + SQUARE_COST * 128 * 128) - (double)MS;
+    double least = (busy + 16 * text + 2 * FIXED_NS) / 2, took = (double)(requests[1].finished - requests[1].arrival);
+    print_message("16 texts beside a busy worker: %.2f ms, %.2f at least\n", took / 1e6, least / 1e6);
+    assert_int_equal(machine.queue.counts.batches, 3);
+    assert_true(took <= least + text);
+    sv_queue_release(&machine.queue);
+}
+
+/* A batch's time beside its work, writing an answer for example, says nothing about the cost of work. */
+static void time_beside_the_work_is_not_learned(void **state) {
+    (void)state;
+    sv_cost_model learned[2];
+    for (size_t i = 0; i < 2; i++) {
+        static simulated_machine machine;
+        const uint32_t length = 100;
+        uint64_t retry_ns, look_again, beside_ns = i * 30 * MS;
+        sv_job job = {.lengths = &length, .count = 1};
+        sv_batch batch;
+        open_machine(&machine, SV_POLICY_SLO);
+        assert_int_equal(sv_queue_admit(&machine.queue, &job, SECOND, &retry_ns), SV_ADMITTED);
+        assert_true(sv_queue_take(&machine.queue, SECOND, &batch, &look_again));
+        assert_int_equal(batch.beside_ns, 0);
+        batch.beside_ns = beside_ns;
+        assert_ptr_equal(sv_queue_return(&machine.queue, &batch, SECOND + 7 * MS + beside_ns), &job);
+        learned[i] = machine.queue.counts.cost;
+        sv_queue_release(&machine.queue);
+    }
+    assert_memory_equal(&learned[0], &learned[1], sizeof learned[0]);
+}
+
 static void fixed_waits_for_company(void **state) {
     (void)state;
     static simulated_machine machine;
@@ -543,6 +586,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slo_halves_the_tail_of_short_requests),
         cmocka_unit_test(alone_nothing_waits),
+        cmocka_unit_test(workers_end_together),
+        cmocka_unit_test(time_beside_the_work_is_not_learned),
         cmocka_unit_test(fixed_waits_for_company),
         cmocka_unit_test(overload_may_be_refused_at_once),
         cmocka_unit_test(clients_share_the_machine),
