@@ -17,25 +17,46 @@ static void write_texts(sv_exchange *exchange) {
     sv_bytes_text(answer, "]");
 }
 
-static void finish(sv_exchange *exchange) {
-    sv_bytes *answer = &exchange->answer;
-    bool by_type = exchange->types != 0;
-    sv_vectors_cut(exchange);
-    if (sv_vectors_write_raw(exchange))
+static void write_vectors(sv_exchange *exchange, unsigned type, size_t i, sv_bytes *to) {
+    sv_bytes_text(to, i ? "," : "[");
+    sv_vectors_write(exchange, i, type == BASE64 ? SV_VECTOR_FLOAT : (sv_vector_type)type, type == BASE64, to);
+}
+
+/* Of one type. Several stand one behind the other, so those are written when all texts are computed. */
+static void write_text(sv_exchange *exchange, size_t i, sv_bytes *to) {
+    unsigned types = exchange->types;
+    if (i == 0)
+        sv_bytes_print(to, "{\"id\":\"%s\",\"embeddings\":", exchange->id);
+    if (types & (types - 1))
         return;
-    sv_bytes_print(answer, "{\"id\":\"%s\",\"embeddings\":", exchange->id);
+    unsigned type = types ? (unsigned)__builtin_ctz(types) : exchange->base64 ? BASE64 : (unsigned)exchange->type;
+    if (i == 0 && types)
+        sv_bytes_print(to, "{\"%s\":", sv_members_types[type]);
+    write_vectors(exchange, type, i, to);
+}
+
+static void write_several(sv_exchange *exchange, sv_bytes *to) {
     const char *joint = "{";
     for (unsigned type = 0; type <= BASE64; type++) {
         if (!(exchange->types & 1u << type))
             continue;
-        sv_bytes_print(answer, "%s\"%s\":", joint, sv_members_types[type]);
-        sv_vectors_write(exchange, type == BASE64 ? SV_VECTOR_FLOAT : (sv_vector_type)type, type == BASE64);
+        sv_bytes_print(to, "%s\"%s\":", joint, sv_members_types[type]);
+        for (size_t i = 0; i < exchange->count; i++)
+            write_vectors(exchange, type, i, to);
+        sv_bytes_text(to, "]");
         joint = ",";
     }
+}
+
+static void finish(sv_exchange *exchange) {
+    sv_bytes *answer = &exchange->answer;
+    bool by_type = exchange->types != 0;
+    if (exchange->types & (exchange->types - 1))
+        write_several(exchange, answer);
+    else
+        sv_bytes_text(answer, "]");
     if (by_type)
         sv_bytes_text(answer, "}");
-    else
-        sv_vectors_write(exchange, exchange->type, exchange->base64);
     sv_bytes_text(answer, ",\"texts\":");
     write_texts(exchange);
     sv_bytes_print(answer,
@@ -47,6 +68,7 @@ static void finish(sv_exchange *exchange) {
 
 /* Vectors of length 1, which int8 is defined for. Where no types are listed, /v2 gives one by its name and /v1 without. */
 static void begin(sv_exchange *exchange, bool by_type) {
+    exchange->write_text = write_text;
     exchange->finish = finish;
     exchange->normalize = SENVEC_NORMALIZE_ON;
     if (!sv_exchange_parse(exchange))

@@ -20,31 +20,34 @@ static void write_error(sv_bytes *answer, unsigned status, const char *message, 
 
 const sv_dialect sv_ollama = {write_error};
 
+static void write_text_of_list(sv_exchange *exchange, size_t i, sv_bytes *to) {
+    if (i == 0) {
+        sv_bytes_text(to, "{\"model\":");
+        sv_bytes_string(to, exchange->model, strlen(exchange->model));
+        sv_bytes_text(to, ",\"embeddings\":");
+    }
+    sv_bytes_text(to, i ? "," : "[");
+    sv_vectors_write(exchange, i, exchange->type, exchange->base64, to);
+}
+
 static void finish_list(sv_exchange *exchange) {
-    sv_bytes *answer = &exchange->answer;
-    sv_vectors_cut(exchange);
-    if (sv_vectors_write_raw(exchange))
-        return;
-    sv_bytes_text(answer, "{\"model\":");
-    sv_bytes_string(answer, exchange->model, strlen(exchange->model));
-    sv_bytes_text(answer, ",\"embeddings\":");
-    sv_vectors_write(exchange, exchange->type, exchange->base64);
-    sv_bytes_print(answer, ",\"total_duration\":%llu,\"load_duration\":0,\"prompt_eval_count\":%llu}",
+    sv_bytes_print(&exchange->answer, "],\"total_duration\":%llu,\"load_duration\":0,\"prompt_eval_count\":%llu}",
                    (unsigned long long)(sv_clock_ns() - exchange->begin_ns),
                    (unsigned long long)exchange->request.stats.tokens);
 }
 
+static void write_only_text(sv_exchange *exchange, size_t i, sv_bytes *to) {
+    sv_bytes_text(to, "{\"embedding\":");
+    sv_vectors_write(exchange, i, exchange->type, exchange->base64, to);
+}
+
 static void finish_one(sv_exchange *exchange) {
-    sv_vectors_cut(exchange);
-    if (sv_vectors_write_raw(exchange))
-        return;
-    sv_bytes_text(&exchange->answer, "{\"embedding\":");
-    sv_vectors_write_one(exchange, 0, exchange->type, exchange->base64);
     sv_bytes_text(&exchange->answer, "}");
 }
 
 /* Vectors of length 1, whatever the model's modules say. */
 void sv_ollama_embed_begin(sv_exchange *exchange) {
+    exchange->write_text = write_text_of_list;
     exchange->finish = finish_list;
     exchange->normalize = SENVEC_NORMALIZE_ON;
     if (!sv_exchange_parse(exchange))
@@ -54,6 +57,7 @@ void sv_ollama_embed_begin(sv_exchange *exchange) {
 }
 
 void sv_ollama_embeddings_begin(sv_exchange *exchange) {
+    exchange->write_text = write_only_text;
     exchange->finish = finish_one;
     exchange->normalize = SENVEC_NORMALIZE_ON;
     if (!sv_exchange_parse(exchange))

@@ -37,17 +37,15 @@ static bool read_user(sv_exchange *exchange) {
     return true;
 }
 
+static void write_text(sv_exchange *exchange, size_t i, sv_bytes *to) {
+    sv_bytes_text(to, i ? "," : "{\"object\":\"list\",\"data\":[");
+    sv_bytes_print(to, "{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i);
+    sv_vectors_write(exchange, i, exchange->type, exchange->base64, to);
+    sv_bytes_text(to, "}");
+}
+
 static void finish(sv_exchange *exchange) {
     sv_bytes *answer = &exchange->answer;
-    sv_vectors_cut(exchange);
-    if (sv_vectors_write_raw(exchange))
-        return;
-    sv_bytes_text(answer, "{\"object\":\"list\",\"data\":[");
-    for (size_t i = 0; i < exchange->count; i++) {
-        sv_bytes_print(answer, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i ? "," : "", i);
-        sv_vectors_write_one(exchange, i, exchange->type, exchange->base64);
-        sv_bytes_text(answer, "}");
-    }
     sv_bytes_text(answer, "],\"model\":");
     sv_bytes_string(answer, exchange->model, strlen(exchange->model));
     unsigned long long tokens = exchange->request.stats.tokens;
@@ -55,6 +53,7 @@ static void finish(sv_exchange *exchange) {
 }
 
 void sv_openai_begin(sv_exchange *exchange) {
+    exchange->write_text = write_text;
     exchange->finish = finish;
     if (!sv_exchange_parse(exchange))
         return;

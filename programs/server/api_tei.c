@@ -36,13 +36,17 @@ static void write_error(sv_bytes *answer, unsigned status, const char *message, 
 
 const sv_dialect sv_tei = {write_error};
 
+static void write_vector(sv_exchange *exchange, size_t i, sv_bytes *to) {
+    sv_bytes_text(to, i ? "," : "[");
+    sv_vectors_write(exchange, i, exchange->type, exchange->base64, to);
+}
+
 static void finish_vectors(sv_exchange *exchange) {
-    sv_vectors_cut(exchange);
-    if (!sv_vectors_write_raw(exchange))
-        sv_vectors_write(exchange, exchange->type, exchange->base64);
+    sv_bytes_text(&exchange->answer, "]");
 }
 
 static void begin_embed(sv_exchange *exchange) {
+    exchange->write_text = write_vector;
     exchange->finish = finish_vectors;
     exchange->normalize = SENVEC_NORMALIZE_ON;
     if (sv_members_of_vectors(exchange, NULL) && sv_inputs_texts(exchange, "inputs", SV_INPUT_IDS))

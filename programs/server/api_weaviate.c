@@ -6,18 +6,19 @@
 #include "server/inputs.h"
 #include "server/vectors.h"
 
+static void write_text(sv_exchange *exchange, size_t i, sv_bytes *to) {
+    sv_bytes_text(to, "{\"text\":");
+    sv_bytes_string(to, exchange->texts[i].data, exchange->texts[i].length);
+    sv_bytes_text(to, ",\"vector\":");
+    sv_vectors_write(exchange, i, SV_VECTOR_FLOAT, false, to);
+}
+
 static void finish(sv_exchange *exchange) {
-    sv_bytes *answer = &exchange->answer;
-    if (sv_vectors_write_raw(exchange))
-        return;
-    sv_bytes_text(answer, "{\"text\":");
-    sv_bytes_string(answer, exchange->texts[0].data, exchange->texts[0].length);
-    sv_bytes_text(answer, ",\"vector\":");
-    sv_vectors_write_one(exchange, 0, SV_VECTOR_FLOAT, false);
-    sv_bytes_print(answer, ",\"dim\":%zu,\"dims\":%zu}", exchange->dimensions, exchange->dimensions);
+    sv_bytes_print(&exchange->answer, ",\"dim\":%zu,\"dims\":%zu}", exchange->dimensions, exchange->dimensions);
 }
 
 void sv_weaviate_vectors_begin(sv_exchange *exchange) {
+    exchange->write_text = write_text;
     exchange->finish = finish;
     if (!sv_exchange_parse(exchange))
         return;

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "server/access_log.h"
+#include "server/vectors.h"
 
 /* An unwanted body up to this size is read and dropped, since most clients look for the answer only when they have sent all; a
  * larger one, or one that wasn't begun (Expect: 100-continue), ends the connection. */
@@ -31,6 +32,7 @@ static sv_exchange *new_exchange(sv_http_loop *loop, struct MHD_Connection *conn
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     exchange->link = info ? info->socket_context : NULL;
     exchange->content_type = "application/json";
+    sv_answer_texts_init(&exchange->answer_texts);
     exchange->served = &server->served.items[0];
     exchange->dimensions = exchange->width = exchange->served->info.dimensions;
     exchange->model = exchange->served->names.items[0];
@@ -44,9 +46,13 @@ static sv_exchange *new_exchange(sv_http_loop *loop, struct MHD_Connection *conn
 /* The answer to what the batcher says. */
 static void finish(sv_exchange *exchange) {
     const sv_request *request = &exchange->request;
-    if (request->status == SENVEC_OK) {
+    bool written = sv_answer_texts_end(exchange) || !exchange->write_text;
+    if (request->status == SENVEC_OK && !written) {
+        sv_exchange_fail_memory(exchange, "the answer");
+    } else if (request->status == SENVEC_OK) {
         exchange->status = 200;
-        exchange->finish(exchange);
+        if (!exchange->raw)
+            exchange->finish(exchange);
     } else if (request->status == SENVEC_OUT_OF_MEMORY) {
         sv_exchange_fail_memory(exchange, "the vectors");
     } else if (request->status != SENVEC_CANCELLED) {
@@ -70,8 +76,13 @@ static bool let_go(sv_exchange *exchange) {
     return last;
 }
 
-/* Whatever thread: the vectors are there, or the request was cancelled. The answer is written here rather than by the HTTP
- * thread, which all other clients would have to wait for: a hundred vectors as text take a millisecond. */
+/* A thread of the batcher: some vectors are there. Their part of the answer is written here rather than by the HTTP thread,
+ * which all other clients would have to wait for: a hundred vectors as text take a millisecond. */
+static void on_computed(sv_request *request, size_t first, size_t count) {
+    sv_answer_texts_write(request->context, first, count);
+}
+
+/* Whatever thread: all vectors are there, or the request was cancelled. */
 static void on_done(sv_request *request) {
     sv_exchange *exchange = request->context;
     finish(exchange);
@@ -126,6 +137,7 @@ static bool uses_cache(const sv_exchange *exchange) {
 
 /* Before the model is used: room for what the batcher needs to know of the texts. False: an error is the answer. */
 static bool prepare(sv_exchange *exchange) {
+    exchange->raw = exchange->write_text && sv_vectors_are_raw(exchange);
     exchange->lengths = sv_exchange_alloc(exchange, exchange->count, sizeof(uint32_t), "the texts");
     if (!exchange->lengths || !sv_exchange_may_answer(exchange))
         return false;
@@ -156,6 +168,7 @@ static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
         .deadline_ns = exchange->deadline_ns,
         .outside_ns = outside_ns,
         .start = on_start,
+        .computed = exchange->write_text ? on_computed : NULL,
         .done = on_done,
         .context = exchange,
     };
@@ -288,6 +301,7 @@ void sv_exchange_completed(void *context, struct MHD_Connection *connection, voi
         sv_access_log_write(exchange, taken, now);
     }
     sv_bytes_release(&exchange->answer);
+    sv_answer_texts_release(&exchange->answer_texts);
     sv_exchange_drop_request(exchange);
     if (exchange->has_result)
         atomic_fetch_sub(&server->results, 1);

@@ -2,8 +2,9 @@
  *
  * An exchange is made by the HTTP library's first call for a request and freed when the library says that the request is over.
  * In between, the headers are checked and the body is collected. The route's `begin` reads the body and either answers or names
- * texts to embed and a function `finish`; then the connection is suspended. When the batcher is done, `finish` writes the
- * answer and the connection is resumed. Everything except `finish` runs on the connection's HTTP thread. */
+ * texts to embed and the functions `write_text` and `finish`; then the connection is suspended. While the batcher computes,
+ * `write_text` writes what is there (answer_texts.h); when it is done, `finish` writes the rest of the answer and the
+ * connection is resumed. Everything except these two runs on the connection's HTTP thread. */
 #ifndef SV_SERVER_EXCHANGE_H
 #define SV_SERVER_EXCHANGE_H
 
@@ -12,6 +13,7 @@
 
 #include "common/json.h"
 #include "io/vector_type.h"
+#include "server/answer_texts.h"
 #include "server/bytes.h"
 #include "server/gunzip.h"
 #include "server/routes.h"
@@ -77,10 +79,14 @@ struct sv_exchange {
 
     /* The vectors. */
     sv_request request;
-    size_t width;                   /* floats of a text in the vectors */
-    float *vectors;                 /* (count, width); in most cases NULL before the first is computed */
-    bool has_result;                /* it counts among the server's results */
-    void (*finish)(sv_exchange *);  /* they are there, on a thread of the batcher: writes the answer */
+    size_t width;    /* floats of a text in the vectors */
+    float *vectors;  /* (count, width); in most cases NULL before the first is computed */
+    bool has_result; /* it counts among the server's results */
+    /* The vector of text i is there: writes what stands for it in the answer, and with text 0 also what stands before all. On
+     * threads of the batcher, several at a time. NULL: `finish` writes all. Not called for a raw answer. */
+    void (*write_text)(sv_exchange *, size_t i, sv_bytes *to);
+    bool raw;                       /* the answer is the vectors' bytes and nothing else */
+    void (*finish)(sv_exchange *);  /* all is there, on a thread of the batcher: writes the rest of an answer that isn't raw */
     atomic_int holders;             /* threads that still work on it while it is suspended; the last gives it to its loop */
     uint64_t handed_ns, outside_ns; /* when the body was complete; what its loop then added to the time */
     sv_exchange *next_done;         /* a list of its loop, or of the large bodies */
@@ -89,6 +95,7 @@ struct sv_exchange {
     unsigned status;          /* 0: none yet */
     const char *content_type; /* static */
     sv_bytes answer;
+    sv_answer_texts answer_texts;
     uint64_t retry_ns;
     size_t sent; /* bytes */
 };
