@@ -2,16 +2,16 @@
 """What senvec serve reaches over HTTP with its defaults, the generator on the same CPUs, and whether that is what it should be.
 
     serve_rates.py MODEL_DIR [--build DIR] [--quick] [--parts grid,many,beside,overload,openai,start,cache]
-                   [--second MODEL_DIR] [--json FILE]
+                   [--overload-texts 1,10,32] [--overload-seconds S] [--second MODEL_DIR] [--json FILE]
 
 grid: closed loops of 1 to 256 clients with 1 to 1,000 texts a request. many: 2,000 clients. beside: single texts beside bulk.
-overload: three times the capacity, with defaults and with --max-wait 50ms. openai: the real client with its defaults, where
-.venv/clients has it. start: starting, and starting again after a kill. cache: new texts and half repeated ones, in turn;
-all other parts run without the cache. With --second, also models: two models in one server and in two, in turn, and what
-letting one go gives back.
+overload: three times the capacity in requests of 1, 10 and 32 texts, with defaults and with --max-wait 50ms; requests of more
+than 8 texts may wait 60 times as long. openai: the real client with its defaults, where .venv/clients has it. start: starting,
+and starting again after a kill. cache: new texts and half repeated ones, in turn; all other parts run without the cache. With
+--second, also models: two models in one server and in two, in turn, and what letting one go gives back.
 
 Percent is of `senvec embed`, which is measured again every few rows; a row is compared with the mean of the runs before and
-after it. Run it on a machine that does nothing else: about twelve minutes, with --quick under two.
+after it. Run it on a machine that does nothing else: about eighteen minutes, with --quick under four.
 """
 import argparse
 import concurrent.futures
@@ -31,6 +31,7 @@ import service  # noqa: E402
 
 CLIENTS, TEXTS = (1, 4, 16, 64, 256), (1, 10, 32, 128, 1000)
 QUICK = ((1, 1), (64, 1), (1, 32), (16, 10), (16, 32), (256, 32), (16, 1000))
+INTERACTIVE_TEXTS, BULK_PATIENCE = 8, 60  # programs/batcher/request_queue.h
 PARTS = ("grid", "many", "beside", "overload", "openai", "start", "cache", "models")
 FAILED = ("refused", "timeout", "error_status", "no_connection", "connection_closed", "malformed_answer", "wrong_answer")
 OPENAI = """
@@ -221,37 +222,46 @@ class Prober(threading.Thread):
                 time.sleep(0.5)
 
 
-def overload(bench):
-    for arguments, bound in (((), None), (("--max-wait", "50ms"), 50)):
-        seconds = 10 if bench.quick else 60
-        bench.start(*arguments)
-        closed = ("--clients", 16 if bound else 64, "-d", 2 if bench.quick else 5)
-        before = bench.load(*closed)["texts_per_s"]
-        sizes, prober = [bench.memory()], Prober(bench.server)
-        prober.start()
-        loader = bench.begin_load("over.json", "--rate", 3 * before, "--connections", 8000, "--warmup", 3, "-d", seconds)
-        while loader.poll() is None:
-            sizes.append(bench.memory())
-            time.sleep(0.5)
-        run = bench.end_load("over.json", loader)
-        prober.going = False
-        prober.join()
-        after = bench.load(*closed)["texts_per_s"]
-        capacity, outcomes = (before + after) / 2, run["outcomes"]
-        percent, name = 100 * run["texts_per_s"] / capacity, " ".join(("overload", *arguments))
-        failed = {k: v for k, v in failures(run).items() if k != "refused"}
-        bench.judge("overload", f"{name}, {3 * before:.0f}/s for {seconds} s: {run['texts_per_s']:.0f} answered a second, "
-                    f"{percent:.1f} % of {capacity:.0f} (least 95), p99 {p99(run):.0f} ms"
-                    f"{f' (most {bound})' if bound else ''}, refused {outcomes.get('refused', 0)}"
-                    f"{f', {failed}' if failed else ''}",
-                    percent >= 95 and not failed and (not bound or p99(run) <= bound))
-        settled = sizes[len(sizes) // 3:]
+def overload_by(bench, texts, arguments, bound):
+    """Requests of `texts` texts that come three times as fast as they can be computed. `bound`: of p99 in ms, or None."""
+    seconds = bench.overload_seconds or (10 if bench.quick else 60)
+    bench.start(*arguments)
+    closed = ("--clients", 64 if texts == 1 and not bound else 16, "--batch", texts, "-d", 2 if bench.quick else 5)
+    before = bench.load(*closed)["texts_per_s"]
+    rate, name = 3 * before / texts, " ".join(("overload", *arguments))
+    sizes, prober = [bench.memory()], Prober(bench.server)
+    prober.start()
+    loader = bench.begin_load("over.json", "--rate", rate, "--batch", texts, "--connections", 8000, "--warmup", 3, "-d",
+                              seconds)
+    while loader.poll() is None:
+        sizes.append(bench.memory())
+        time.sleep(0.5)
+    run = bench.end_load("over.json", loader)
+    prober.going = False
+    prober.join()
+    after = bench.load(*closed)["texts_per_s"]
+    capacity, outcomes = (before + after) / 2, run["outcomes"]
+    percent = 100 * run["texts_per_s"] / capacity
+    failed = {k: v for k, v in failures(run).items() if k != "refused"}
+    bench.judge("overload", f"{name}, {rate:.0f} x {texts} texts/s for {seconds:g} s: {run['texts_per_s']:.0f} texts answered "
+                f"a second, {percent:.1f} % of {capacity:.0f} (least 95), p99 {p99(run):.0f} ms"
+                f"{f' (most {bound})' if bound else ''}, refused {outcomes.get('refused', 0)} of {run['requests']}"
+                f"{f', {failed}' if failed else ''}",
+                percent >= 95 and not failed and (not bound or p99(run) <= bound))
+    settled = sizes[len(sizes) // 3:]
+    if texts == 1:  # a queue of large requests takes longer to fill
         bench.judge("overload",
                     f"{name}: memory {sizes[0]:.0f} MB before, then {min(settled):.0f} to {max(settled):.0f} MB (within 5 %)",
                     max(settled) <= 1.05 * min(settled) + 1)
-        told = f"{min(prober.told):.2f} to {max(prober.told):.2f} s" if prober.told else "never"
-        bench.judge("overload", f"{name}: told to come back in {told}; then {prober.served} of {prober.served + prober.again} "
-                    f"answered{f'; {prober.wrong[:2]}' if prober.wrong else ''}", not prober.wrong)
+    told = f"{min(prober.told):.2f} to {max(prober.told):.2f} s" if prober.told else "never"
+    bench.judge("overload", f"{name}: single texts beside it were told to come back in {told}; then {prober.served} of "
+                f"{prober.served + prober.again} answered{f'; {prober.wrong[:2]}' if prober.wrong else ''}", not prober.wrong)
+
+
+def overload(bench):
+    for texts in bench.overload_texts:
+        overload_by(bench, texts, (), None)
+        overload_by(bench, texts, ("--max-wait", "50ms"), 50 if texts <= INTERACTIVE_TEXTS else 50 * BULK_PATIENCE)
 
 
 # ------------------------------------------------------------------------------------------------------------------ others
@@ -338,6 +348,8 @@ def main():
     parser.add_argument("--build", type=Path, default=ROOT / "build/release")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--parts", default=",".join(PARTS[:-1]))
+    parser.add_argument("--overload-texts", default="1,10,32", help="texts a request")
+    parser.add_argument("--overload-seconds", type=float, help="of each of the runs; default: 60, with --quick 10")
     parser.add_argument("--second")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -347,6 +359,8 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name), options.quick)
         bench.second = options.second
+        bench.overload_texts = [int(texts) for texts in options.overload_texts.split(",")]
+        bench.overload_seconds = options.overload_seconds
         try:
             bench.offline = bench.embed()
             print(f"senvec embed: {bench.offline:.0f} texts/s", flush=True)
