@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """test_packaging SENVEC MODEL: the files in packaging/, by the programs that read them as far as these are installed:
-systemd's unit, nginx and HAProxy in front of two servers, Kubernetes manifests by their cross-references, Grafana's
+systemd's units, nginx and HAProxy in front of two servers, Kubernetes manifests by their cross-references, Grafana's
 dashboard, the Dockerfile's packages."""
 import contextlib
 import json
+import os
 import random
 import re
 import shutil
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -21,6 +23,14 @@ SENVEC, MODEL = "", ""
 PATIENCE = 300  # seconds until a test gives up: nothing takes that long, on whatever machine
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
+# Descriptor, program, arguments: runs it as systemd does, with the socket as descriptor 3.
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def find(program):
@@ -93,6 +103,35 @@ class Packaging(unittest.TestCase):
         help_text = self.runs(SENVEC, "serve", "--help")
         for name in re.findall(r"^#?SENVEC_SERVE_(\w+)=", (PACKAGING / "systemd/serve.env").read_text(), re.M):
             self.assertIn("--" + name.lower().replace("_", "-") + " ", help_text)
+
+    def test_systemd_user(self):
+        """systemd accepts the socket and its service, whose options make a server that takes a socket it is given."""
+        for name in ("senvec.service", "senvec.socket"):
+            text = (PACKAGING / "systemd/user" / name).read_text()
+            self.write(name, text.replace("/usr/local/bin/senvec", SENVEC))
+        with unittest.mock.patch.dict(os.environ, {"XDG_RUNTIME_DIR": str(self.path)}):
+            said = self.runs(find("systemd-analyze"), "--user", "verify", "--man=no", self.path / "senvec.socket",
+                             self.path / "senvec.service")
+        self.assertNotRegex(said, r"senvec\.(service|socket):")
+        words = re.search(r"(?m)^ExecStart=(.*)$", (self.path / "senvec.service").read_text())[1]
+        command = words.replace("all-MiniLM-L6-v2", MODEL).split()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.path / "s"))
+            listener.listen()
+            with subprocess.Popen([sys.executable, "-c", ACTIVATE, str(listener.fileno()), *command],
+                                  pass_fds=[listener.fileno()]) as server:
+                try:
+                    answer = b""
+                    while not answer.startswith(b"HTTP/1.1 200 "):  # 503 until the model is there
+                        with socket.socket(socket.AF_UNIX) as client:
+                            client.settimeout(PATIENCE)
+                            client.connect(str(self.path / "s"))
+                            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                            answer = client.recv(100)
+                        self.assertRegex(answer, rb"^HTTP/1\.[01] (200|503) ")
+                finally:
+                    server.terminate()
+                    self.assertEqual(server.wait(PATIENCE), 0)
 
     def serves(self, command, text, port, replicas):
         """A balancer with this configuration passes requests to the replicas and keeps metrics to itself."""
