@@ -12,7 +12,7 @@
 #include "int8/quantized_file.h"
 #include "model/transformer_config.h"
 
-#define KIND "native int8 model 4" /* with the version of this format */
+#define KIND "native int8 model 5" /* with the version of this format */
 #define MAX_NAME 96
 
 /* ------------------------------------------------------------------------------------------------------------ configuration */

@@ -29,7 +29,7 @@ senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena
     int8_t *next_weight = weights;
     float *next_float = floats;
     *rooms = list;
-    out->layers = layers;
+    *out = (sv_quantized){.layers = layers};
     const struct {
         size_t n, k;
         bool smoothed;
@@ -56,8 +56,8 @@ senvec_status sv_quantized_make(const sv_config *config, bool smoothed, sv_arena
             }
             if (i == SV_QUANTIZED_UP && config->activation == SV_ACTIVATION_GELU)
                 room->exponent = next_float++;
-            *linears[i] =
-                (sv_quantized_linear){room->w, room->scale, room->bias, room->multiplier, room->exponent, room->n, room->k};
+            *linears[i] = (sv_quantized_linear){room->w,        room->scale, room->bias, room->multiplier,
+                                                room->exponent, room->n,     room->k,    NULL};
         }
     }
     return SENVEC_OK;

@@ -12,6 +12,7 @@
 #include "kernels/kernels.h"
 
 #define MAX_NAME 64
+#define COSINE "cosine"
 
 static const char *const linear_names[SV_QUANTIZED_LINEARS] = {
     [SV_QUANTIZED_QKV] = "qkv",
@@ -27,7 +28,7 @@ typedef struct array {
     const void *data;     /* NULL: the layer has none */
 } array;
 
-enum { WEIGHT, SCALE, BIAS, MULTIPLIER, EXPONENT, ARRAYS };
+enum { WEIGHT, SCALE, BIAS, MULTIPLIER, EXPONENT, WIDE, ARRAYS };
 
 static void arrays_of(const sv_quantized_linear *linear, array out[ARRAYS]) {
     out[WEIGHT] = (array){"weight", "I8", linear->n, linear->k, linear->w};
@@ -35,11 +36,12 @@ static void arrays_of(const sv_quantized_linear *linear, array out[ARRAYS]) {
     out[BIAS] = (array){"bias", "F32", 0, linear->n, linear->bias};
     out[MULTIPLIER] = (array){"multiplier", "F32", 0, linear->k, linear->multiplier};
     out[EXPONENT] = (array){"exponent", "F32", 0, 1, linear->exponent};
+    out[WIDE] = (array){"wide", "F32", linear->n, linear->k, linear->wide};
 }
 
-static const sv_quantized_linear *linear_of(const sv_quantized *quantized, size_t layer, size_t which) {
-    const sv_quantized_layer *from = &quantized->layers[layer];
-    const sv_quantized_linear *linears[SV_QUANTIZED_LINEARS] = {&from->qkv, &from->attention_out, &from->up, &from->down};
+static sv_quantized_linear *linear_of(const sv_quantized *quantized, size_t layer, size_t which) {
+    sv_quantized_layer *from = &quantized->layers[layer];
+    sv_quantized_linear *linears[SV_QUANTIZED_LINEARS] = {&from->qkv, &from->attention_out, &from->up, &from->down};
     return linears[which];
 }
 
@@ -60,7 +62,7 @@ void sv_quantized_hash_text(uint64_t hash, char out[SV_QUANTIZED_HASH]) {
 senvec_status sv_tensor_list_init(sv_tensor_list *list, const sv_config *config, size_t others, sv_arena *arena,
                                   senvec_error *err) {
     void *memory;
-    size_t capacity = config->layers * SV_QUANTIZED_LINEARS * ARRAYS + others;
+    size_t capacity = config->layers * SV_QUANTIZED_LINEARS * ARRAYS + 1 + others;
     SENVEC_TRY(sv_arena_alloc(arena, capacity, sizeof(sv_tensor), "a list of tensors", &memory, err));
     *list = (sv_tensor_list){.tensors = memory, .capacity = capacity};
     return SENVEC_OK;
@@ -97,6 +99,11 @@ static senvec_status add_arrays(sv_tensor_list *list, const sv_config *config, c
 
 senvec_status sv_tensor_list_floats(sv_tensor_list *list, const sv_config *config, const sv_quantized *quantized,
                                     sv_arena *arena, senvec_error *err) {
+    const float cosines[] = {quantized->cosine_mean, quantized->cosine_least};
+    void *copy;
+    SENVEC_TRY(sv_arena_alloc(arena, 1, sizeof cosines, "a list of tensors", &copy, err));
+    memcpy(copy, cosines, sizeof cosines);
+    SENVEC_TRY(sv_tensor_list_add(list, COSINE, "F32", 0, 2, copy, arena, err));
     return add_arrays(list, config, quantized, SCALE, ARRAYS, arena, err);
 }
 
@@ -128,7 +135,8 @@ uint64_t sv_quantized_hash(const sv_config *config, const sv_quantized *quantize
                 if (a->data)
                     hash = sv_hash(hash, a->data, bytes_of(a->dtype, a->rows, a->columns));
         }
-    return hash;
+    const float cosines[] = {quantized->cosine_mean, quantized->cosine_least};
+    return sv_hash(hash, cosines, sizeof cosines);
 }
 
 static bool has_shape(const sv_tensor *tensor, const array *wanted) {
@@ -173,6 +181,23 @@ static senvec_status read_array(const sv_safetensors *file, const char *path, co
     return SENVEC_OK;
 }
 
+/* Makes `linear` wide, with memory for its weights, if the file has such weights. */
+static senvec_status look_for_wide(const sv_safetensors *file, const char *name, sv_quantized_linear *linear, sv_arena *arena,
+                                   senvec_error *err) {
+    void *memory;
+    if (!sv_safetensors_find(file, name))
+        return SENVEC_OK;
+    SENVEC_TRY(sv_arena_alloc(arena, linear->n, linear->k * sizeof(float), "wide weights", &memory, err));
+    *linear = (sv_quantized_linear){.bias = linear->bias, .n = linear->n, .k = linear->k, .wide = memory};
+    return SENVEC_OK;
+}
+
+/* Whether the layers' forms fit each other, as quantized.h says. */
+static bool is_consistent(const sv_quantized_layer *layer) {
+    const float *exponent = layer->up.exponent;
+    return !layer->qkv.wide == !layer->attention_out.wide && !(layer->down.wide && exponent && *exponent >= 0);
+}
+
 senvec_status sv_quantized_read(const sv_safetensors *file, const char *path, const sv_config *config, const char *content,
                                 sv_arena *arena, sv_quantized *out, senvec_error *err) {
     sv_quantized_room *rooms;
@@ -186,14 +211,23 @@ senvec_status sv_quantized_read(const sv_safetensors *file, const char *path, co
     for (size_t layer = 0; layer < config->layers; layer++)
         for (size_t which = 0; which < SV_QUANTIZED_LINEARS; which++) {
             array arrays[ARRAYS];
+            char name[MAX_NAME];
+            name_of(layer, which, "wide", name);
+            SENVEC_TRY(look_for_wide(file, name, linear_of(&quantized, layer, which), arena, err));
             arrays_of(linear_of(&quantized, layer, which), arrays);
             for (const array *a = arrays; a < arrays + ARRAYS; a++) {
-                char name[MAX_NAME];
                 name_of(layer, which, a->suffix, name);
                 if (a->data)
                     SENVEC_TRY(read_array(file, path, name, a, err));
             }
         }
+    for (size_t layer = 0; layer < config->layers; layer++)
+        if (!is_consistent(&quantized.layers[layer]))
+            return sv_fail(err, SENVEC_FORMAT, 0, "%s: the wide products of layer %zu don't fit the others", path, layer);
+    float cosines[2];
+    SENVEC_TRY(read_array(file, path, COSINE, &(array){"", "F32", 0, 2, cosines}, err));
+    quantized.cosine_mean = cosines[0];
+    quantized.cosine_least = cosines[1];
     char hash[SV_QUANTIZED_HASH];
     sv_quantized_hash_text(sv_quantized_hash(config, &quantized), hash);
     if (!content || strcmp(content, hash) != 0)

@@ -1,7 +1,7 @@
 /* A quantised model as tensors of a safetensors file: layers.<l>.<qkv|attention_out|up|down>.<weight|scale|bias|multiplier|
- * exponent>, weights I8, the rest F32, shapes as in quantized.h; down and attention_out have no multiplier, and only up has an
- * exponent. Its metadata say what the file
- * is and hold a hash of the data. */
+ * exponent|wide>, weights I8, the rest F32, shapes as in quantized.h; down and attention_out have no multiplier, and only up
+ * has an exponent. A wide layer has `bias` and `wide` alone. "cosine" (2) is the loss that calibration measured: cosine_mean,
+ * cosine_least. The metadata say what the file is and hold a hash of the data. */
 #ifndef SV_INT8_QUANTIZED_FILE_H
 #define SV_INT8_QUANTIZED_FILE_H
 

@@ -34,11 +34,11 @@
 
 /* What the packing of a layer needs. */
 typedef struct packer {
-    const sv_gemm *gemm;
-    unsigned char *next; /* memory for it, on a cache line */
-    bool filled;         /* with what would be packed into it */
-    float *matrix;       /* (3H, H): query, key and value as one layer; unused in int8 */
-    float *bias;         /* (3H) */
+    const sv_gemm *gemm, *wide; /* of the layers of the encoder's precision, and of its wide ones */
+    unsigned char *next;        /* memory for it, on a cache line */
+    bool filled;                /* with what would be packed into it */
+    float *matrix;              /* (3H, H): query, key and value as one layer; unused in int8 */
+    float *bias;                /* (3H) */
 } packer;
 
 static sv_linear pack(packer *p, const float *w, const float *bias, size_t n, size_t k) {
@@ -48,8 +48,9 @@ static sv_linear pack(packer *p, const float *w, const float *bias, size_t n, si
 }
 
 static sv_linear pack_quantized(packer *p, const sv_quantized_linear *from) {
-    sv_linear layer = sv_linear_pack_quantized(p->gemm, from, p->filled, p->next);
-    p->next += sv_linear_size(p->gemm, from->n, from->k);
+    const sv_gemm *gemm = from->wide ? p->wide : p->gemm;
+    sv_linear layer = sv_linear_pack_quantized(gemm, from, p->filled, p->next);
+    p->next += sv_linear_size(gemm, from->n, from->k);
     return layer;
 }
 
@@ -88,22 +89,39 @@ static void pack_layers(sv_encoder *encoder, const sv_quantized *quantized, pack
     }
 }
 
+/* Bytes of the packed layers. */
+static size_t size_of_layers(const sv_config *config, const sv_quantized *quantized, const packer *p) {
+    const size_t h = config->hidden, inner = config->inner;
+    size_t size = config->layers * (sv_linear_size(p->gemm, 3 * h, h) + sv_linear_size(p->gemm, h, h) +
+                                    sv_linear_size(p->gemm, inner, h) + sv_linear_size(p->gemm, h, inner));
+    for (size_t i = 0; quantized && i < config->layers; i++) {
+        const sv_quantized_layer *layer = &quantized->layers[i];
+        const sv_quantized_linear *linears[] = {&layer->qkv, &layer->attention_out, &layer->up, &layer->down};
+        for (size_t j = 0; j < sizeof linears / sizeof *linears; j++) {
+            const size_t n = linears[j]->n, k = linears[j]->k;
+            if (linears[j]->wide)
+                size = size - sv_linear_size(p->gemm, n, k) + sv_linear_size(p->wide, n, k);
+        }
+    }
+    return size;
+}
+
 /* Memory for the packed layers: a file that is shared, else the arena. */
-static senvec_status place_layers(const sv_config *config, const sv_quantized *quantized, const sv_gemm *gemm,
-                                  size_t layer_size, sv_shared_weights *shared, sv_arena *arena, packer *p, senvec_error *err) {
+static senvec_status place_layers(const sv_config *config, const sv_quantized *quantized, const sv_math *math,
+                                  sv_shared_weights *shared, sv_arena *arena, packer *p, senvec_error *err) {
+    const size_t size = size_of_layers(config, quantized, p);
     uint64_t key[2];
     void *block;
     if (shared && shared->wanted && quantized) {
-        SENVEC_TRY(sv_packed_key(gemm, quantized, config->layers, &arena->allocator, key, err));
-        if (sv_packed_file_open(shared->cache_folder, key, config->layers * layer_size, &shared->file, &shared->failure) ==
-            SENVEC_OK) {
+        SENVEC_TRY(sv_packed_key(math, quantized, config->layers, &arena->allocator, key, err));
+        if (sv_packed_file_open(shared->cache_folder, key, size, &shared->file, &shared->failure) == SENVEC_OK) {
             p->next = shared->file.data;
             p->filled = shared->file.filled;
             return SENVEC_OK;
         }
     }
     /* One block for all of it: large enough for huge pages, and read from front to back. */
-    SENVEC_TRY(sv_arena_alloc(arena, config->layers, layer_size, "packed weights", &block, err));
+    SENVEC_TRY(sv_arena_alloc(arena, size, 1, "packed weights", &block, err));
     p->next = block;
     return SENVEC_OK;
 }
@@ -113,15 +131,13 @@ senvec_status sv_encoder_init(sv_encoder *encoder, const sv_config *config, cons
                               senvec_error *err) {
     size_t h = config->hidden, inner = config->inner;
     const sv_gemm *gemm = &sv_math_precision(math)->gemm, *plain = &math->kernels.fp32.gemm;
-    size_t layer_size = sv_linear_size(gemm, 3 * h, h) + sv_linear_size(gemm, h, h) + sv_linear_size(gemm, inner, h) +
-                        sv_linear_size(gemm, h, inner);
     size_t joined = quantized ? 0 : 3 * h * (h + 1);
     size_t projection_size = config->embedding ? sv_linear_size(plain, h, config->embedding) : 0;
     void *layers, *scratch, *projection;
-    packer p = {.gemm = gemm};
+    packer p = {.gemm = gemm, .wide = sv_math_wide(math)};
     assert(!quantized == !gemm->ranged);
     SENVEC_TRY(sv_arena_alloc(arena, config->layers, sizeof(sv_encoder_layer), "layers", &layers, err));
-    SENVEC_TRY(place_layers(config, quantized, gemm, layer_size, shared, arena, &p, err));
+    SENVEC_TRY(place_layers(config, quantized, math, shared, arena, &p, err));
     SENVEC_TRY(sv_arena_alloc(arena, projection_size, 1, "packed weights", &projection, err));
     sv_position_bias bias;
     SENVEC_TRY(sv_position_bias_make(config, weights, arena, &bias, err));

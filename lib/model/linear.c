@@ -19,6 +19,11 @@ const sv_precision *sv_math_precision(const sv_math *math) {
     }
 }
 
+const sv_gemm *sv_math_wide(const sv_math *math) {
+    const sv_gemm *bf16 = &math->kernels.bf16.gemm;
+    return bf16->run ? bf16 : &math->kernels.fp32.gemm;
+}
+
 size_t sv_linear_size(const sv_gemm *gemm, size_t n, size_t k) {
     const size_t outputs = sv_whole_lines(n * sizeof(float)), inputs = sv_whole_lines(k * sizeof(float));
     const size_t vectors = gemm->ranged ? 3 * outputs + inputs : outputs;
@@ -30,10 +35,6 @@ static float *take(unsigned char **next, size_t count) {
     float *vector = (float *)(void *)*next;
     *next += sv_whole_lines(count * sizeof(float));
     return vector;
-}
-
-static const float *copy(unsigned char **next, const float *from, size_t count) {
-    return memcpy(take(next, count), from, count * sizeof(float));
 }
 
 static void store_times(float *to, const float *from, size_t count, float factor) {
@@ -51,16 +52,27 @@ static void store_sums(float *to, const sv_quantized_linear *from, const float *
     }
 }
 
-sv_linear sv_linear_pack(const sv_gemm *gemm, const float *w, const float *bias, size_t n, size_t k, void *block) {
+static sv_linear pack_floats(const sv_gemm *gemm, const float *w, const float *bias, size_t n, size_t k, bool filled,
+                             void *block) {
     assert(!gemm->ranged);
-    gemm->pack(block, w, k, n, k);
     unsigned char *next = (unsigned char *)block + sv_whole_lines(gemm->packed_size(n, k));
-    return (sv_linear){.gemm = *gemm, .packed = block, .bias = copy(&next, bias, n), .n = n, .k = k};
+    float *copy = take(&next, n);
+    if (!filled) {
+        gemm->pack(block, w, k, n, k);
+        memcpy(copy, bias, n * sizeof(float));
+    }
+    return (sv_linear){.gemm = *gemm, .packed = block, .bias = copy, .n = n, .k = k};
+}
+
+sv_linear sv_linear_pack(const sv_gemm *gemm, const float *w, const float *bias, size_t n, size_t k, void *block) {
+    return pack_floats(gemm, w, bias, n, k, false, block);
 }
 
 sv_linear sv_linear_pack_quantized(const sv_gemm *gemm, const sv_quantized_linear *from, bool filled, void *block) {
-    assert(gemm->ranged);
     const size_t n = from->n, k = from->k;
+    if (from->wide)
+        return pack_floats(gemm, from->wide, from->bias, n, k, filled, block);
+    assert(gemm->ranged);
     unsigned char *next = (unsigned char *)block + sv_whole_lines(gemm->packed_size(n, k));
     const bool fixed_point = from->exponent && *from->exponent >= 0;
     const unsigned exponent = fixed_point ? (unsigned)*from->exponent : 0;

@@ -20,6 +20,8 @@ typedef struct sv_math {
 
 /* The kernels of the precision; the record is valid as long as `math`. */
 const sv_precision *sv_math_precision(const sv_math *math);
+/* The product of the wide layers of an encoder in int8: bf16's, or fp32's if there is none. It is valid as long as `math`. */
+const sv_gemm *sv_math_wide(const sv_math *math);
 
 typedef struct sv_linear {
     sv_gemm gemm;                          /* the product that the weights are packed for */
@@ -38,7 +40,8 @@ size_t sv_linear_size(const sv_gemm *gemm, size_t n, size_t k);
  * arguments is needed afterwards. */
 sv_linear sv_linear_pack(const sv_gemm *gemm, const float *w, const float *bias, size_t n, size_t k, void *block);
 
-/* sv_linear_pack for int8. `filled`: `block` already holds the packed weights and is only read. */
+/* sv_linear_pack for a layer of an encoder in int8. `gemm` is the product of int8, or sv_math_wide's for a wide layer.
+ * `filled`: `block` already holds the packed weights and is only read. */
 sv_linear sv_linear_pack_quantized(const sv_gemm *gemm, const sv_quantized_linear *from, bool filled, void *block);
 
 /* The columns [first, last) of a layer in fp32 or bf16 as a layer of their own. `first` is a multiple of gemm.nr. */

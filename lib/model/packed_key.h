@@ -5,7 +5,7 @@
 #include "model/linear.h"
 
 /* Computes the key; takes 2 ms for 10 MB. Error: OUT_OF_MEMORY. */
-senvec_status sv_packed_key(const sv_gemm *gemm, const sv_quantized *quantized, size_t layers,
+senvec_status sv_packed_key(const sv_math *math, const sv_quantized *quantized, size_t layers,
                             const senvec_allocator *allocator, uint64_t key[2], senvec_error *err);
 
 #endif

@@ -106,7 +106,7 @@ static void damaged_files(void **state) {
     test_replace(path, "\\\"layers\\\":2", "\\\"layers\\\":3");
     assert_int_equal(embed(path, vectors, &err), SENVEC_FORMAT);
     test_write(path, bytes, size);
-    test_replace(path, "native int8 model 4", "native int8 model 5");
+    test_replace(path, "native int8 model 5", "native int8 model 4");
     assert_int_equal(embed(path, vectors, &err), SENVEC_UNSUPPORTED);
     free(bytes);
 }
