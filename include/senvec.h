@@ -249,6 +249,11 @@ typedef struct senvec_model_info {
     size_t labels;                /* scores of a pair: 1 for a reranker, more for a classifier, 0 for other models */
     senvec_activation activation; /* what AUTO means for this reranker or classifier */
     size_t hidden;                /* floats of a token's vector (H) */
+    /* The fields below describe a model that runs in int8; for other models they are NULL and 0. */
+    const char *wide_layers;         /* the linear layers that int8 can't hold, as "4.down, 6.qkv"; "": there are none */
+    senvec_precision wide_precision; /* what these layers are computed in: BF16, or FP32 where the CPU has no product in bf16 */
+    uint64_t wide_macs;              /* their multiply-accumulates for one token */
+    double cosine_mean, cosine_least; /* with the vectors of fp32, as calibration measured them on texts of senvec's own */
 } senvec_model_info;
 
 SENVEC_API void senvec_model_describe(const senvec_model *model, senvec_model_info *out);

@@ -47,6 +47,26 @@ static senvec_status limit_length(sv_config *config, size_t wanted, senvec_error
     return SENVEC_OK;
 }
 
+/* Keeps what senvec_model_info says of a model in int8: its wide layers and what calibration measured. */
+static senvec_status keep_facts(senvec_model *model, const sv_quantized *quantized, senvec_error *err) {
+    static const char *const names[] = {"qkv", "attention_out", "up", "down"};
+    char text[SV_MAX_LAYERS * 48];
+    size_t used = 0;
+    model->cosine_mean = quantized->cosine_mean;
+    model->cosine_least = quantized->cosine_least;
+    for (size_t l = 0; l < model->config.layers; l++) {
+        const sv_quantized_layer *layer = &quantized->layers[l];
+        const sv_quantized_linear *linears[] = {&layer->qkv, &layer->attention_out, &layer->up, &layer->down};
+        for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) {
+            if (!linears[i]->wide)
+                continue;
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%zu.%s", used ? ", " : "", l, names[i]);
+            model->wide_macs += (uint64_t)linears[i]->n * linears[i]->k;
+        }
+    }
+    return sv_arena_string(&model->arena, text, used, &model->wide, err);
+}
+
 /* The layers in int8, as calibration made them, packed. */
 static senvec_status pack_quantized(senvec_model *model, const sv_math *math, senvec_error *err) {
     const sv_config *config = &model->config;
@@ -55,6 +75,8 @@ static senvec_status pack_quantized(senvec_model *model, const sv_math *math, se
     sv_quantized quantized;
     senvec_status status = sv_quantized_obtain(model->files.transformer, config, &model->weights, model->tokenizer,
                                                &math->kernels, &model->rules, &model->log, &temporary, &quantized, err);
+    if (status == SENVEC_OK)
+        status = keep_facts(model, &quantized, err);
     if (status == SENVEC_OK) {
         sv_weights_drop_matrices(&model->weights, config); /* before there is a third form of them */
         status =
@@ -133,6 +155,7 @@ static senvec_status load_opened(senvec_model *model, sv_safetensors *file, cons
     SENVEC_TRY(sv_weights_take(file, path, config, &model->arena, &model->weights, err));
     model->weights.parameters += sv_quantized_parameters(config);
     model->weights_bytes = model->weights.file_bytes;
+    SENVEC_TRY(keep_facts(model, &quantized, err));
     return sv_encoder_init(&model->encoder, config, &model->weights, &quantized, math, &model->shared, &model->arena, err);
 }
 
@@ -265,6 +288,13 @@ void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
         .architecture = config->model_type,
         .labels = model->labels ? config->labels : 0,
         .activation = model->labels ? config->score_activation : SENVEC_ACTIVATION_AUTO,
+        .wide_layers = model->wide,
+        .wide_precision = !model->wide                                ? SENVEC_PRECISION_AUTO
+                          : model->encoder.math.kernels.bf16.gemm.run ? SENVEC_PRECISION_BF16
+                                                                      : SENVEC_PRECISION_FP32,
+        .wide_macs = model->wide_macs,
+        .cosine_mean = (double)model->cosine_mean,
+        .cosine_least = (double)model->cosine_least,
     };
 }
 

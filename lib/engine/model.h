@@ -31,6 +31,9 @@ struct senvec_model {
     sv_tokenizer *tokenizer;
     sv_encoder encoder;
     sv_shared_weights shared;
+    const char *wide; /* wide_layers of senvec_model_info */
+    uint64_t wide_macs;
+    float cosine_mean, cosine_least;
     const char *const *labels; /* (config.labels): their names; NULL: no classifier */
 
     /* The space id (space.c), which may be computed after the model was opened. */

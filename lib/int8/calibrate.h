@@ -10,7 +10,7 @@
 #include "text/tokenizer.h"
 
 /* The version of the recipe. It changes whenever the same model and texts would give another result. */
-#define SV_CALIBRATION_RECIPE 4
+#define SV_CALIBRATION_RECIPE 5
 
 /* Sample texts as tokens, laid end to end. */
 typedef struct sv_samples {
@@ -25,6 +25,10 @@ typedef struct sv_samples {
 #define SV_SAMPLE_TOKENS 24576
 senvec_status sv_samples_make(const sv_config *config, const sv_tokenizer *tokenizer, const senvec_text *texts, size_t count,
                               sv_arena *arena, sv_samples *out, senvec_error *err);
+
+/* Makes samples from texts, in `arena`: each text alone, cut to the length that samples have at most. Error: OUT_OF_MEMORY. */
+senvec_status sv_samples_alone(const sv_config *config, const sv_tokenizer *tokenizer, const senvec_text *texts, size_t count,
+                               sv_arena *arena, sv_samples *out, senvec_error *err);
 
 /* Quantises the linear layers one after the other, each for the inputs that it gets from the samples. The matrices must not
  * have been dropped yet. *out lives in `arena`. Same bits for any size of the team. Error: OUT_OF_MEMORY. */

@@ -27,6 +27,7 @@
 #include "int8/calibrate.h"
 #include "int8/calibration_text.h"
 #include "int8/quantized_file.h"
+#include "int8/widen.h"
 #include "model/remembered.h"
 
 /* The two keys as text. */
@@ -48,42 +49,71 @@ senvec_status sv_weights_digest_text(const char *directory, const sv_config *con
     return SENVEC_OK;
 }
 
-static void strong_key(const char *fast, const char *weights, const sv_samples *samples, char out[SV_SHA256_TEXT]) {
+/* What a calibration works on. */
+typedef struct sample_sets {
+    sv_samples samples, measuring; /* calibrated on, and measured on */
+} sample_sets;
+
+static void add_samples(sv_sha256 *digest, const sv_samples *samples) {
+    sv_sha256_add(digest, samples->begin, (samples->count + 1) * sizeof *samples->begin);
+    sv_sha256_add(digest, samples->ids, samples->begin[samples->count] * sizeof *samples->ids);
+}
+
+static uint64_t hash_samples(uint64_t hash, const sv_samples *samples) {
+    hash = sv_hash(hash, samples->begin, (samples->count + 1) * sizeof *samples->begin);
+    return sv_hash(hash, samples->ids, samples->begin[samples->count] * sizeof *samples->ids);
+}
+
+static void strong_key(const char *fast, const char *weights, const sample_sets *sets, char out[SV_SHA256_TEXT]) {
     sv_sha256 digest;
     sv_sha256_init(&digest);
     sv_sha256_add(&digest, fast, strlen(fast)); /* has recipe and sizes in it */
     sv_sha256_add(&digest, weights, strlen(weights));
-    sv_sha256_add(&digest, samples->begin, (samples->count + 1) * sizeof *samples->begin);
-    sv_sha256_add(&digest, samples->ids, samples->begin[samples->count] * sizeof *samples->ids);
+    add_samples(&digest, &sets->samples);
+    add_samples(&digest, &sets->measuring);
     sv_sha256_end_text(&digest, out);
 }
 
-static uint64_t key_of(const sv_config *config, const sv_weights *weights, const sv_samples *samples) {
-    const uint64_t numbers[] = {SV_CALIBRATION_RECIPE,  config->hidden,    config->inner,   config->layers,
-                                config->heads,          samples->count,    config->family,  config->activation,
-                                config->first_position, config->embedding, config->buckets, config->padding,
-                                weights->fingerprint};
+static uint64_t key_of(const sv_config *config, const sv_weights *weights, const sample_sets *sets) {
+    const uint64_t numbers[] = {SV_CALIBRATION_RECIPE,  config->hidden,        config->inner,       config->layers,
+                                config->heads,          sets->samples.count,   config->family,      config->activation,
+                                config->first_position, config->embedding,     config->buckets,     config->padding,
+                                config->task,           config->pooling_count, weights->fingerprint};
     uint64_t key = sv_hash(0, numbers, sizeof numbers);
     key = sv_hash(key, &config->layernorm_eps, sizeof config->layernorm_eps);
-    key = sv_hash(key, samples->begin, (samples->count + 1) * sizeof *samples->begin);
-    return sv_hash(key, samples->ids, samples->begin[samples->count] * sizeof *samples->ids);
+    key = sv_hash(key, config->poolings, config->pooling_count * sizeof *config->poolings);
+    return hash_samples(hash_samples(key, &sets->samples), &sets->measuring);
 }
 
-static senvec_status own_samples(const sv_config *config, const sv_tokenizer *tokenizer, sv_arena *arena, sv_samples *out,
-                                 senvec_error *err) {
+/* *out <- texts of ours, in `arena`. */
+static senvec_status own_texts(const char *const *from, size_t count, sv_arena *arena, senvec_text **out, senvec_error *err) {
     void *memory;
-    SENVEC_TRY(sv_arena_alloc(arena, sv_calibration_text_count, sizeof(senvec_text), "calibration texts", &memory, err));
-    senvec_text *texts = memory;
-    for (size_t i = 0; i < sv_calibration_text_count; i++)
-        texts[i] = (senvec_text){sv_calibration_texts[i], strlen(sv_calibration_texts[i])};
-    return sv_samples_make(config, tokenizer, texts, sv_calibration_text_count, arena, out, err);
+    SENVEC_TRY(sv_arena_alloc(arena, count, sizeof(senvec_text), "calibration texts", &memory, err));
+    *out = memory;
+    for (size_t i = 0; i < count; i++)
+        (*out)[i] = (senvec_text){from[i], strlen(from[i])};
+    return SENVEC_OK;
+}
+
+/* The samples of `texts`; NULL: of our own texts. */
+static senvec_status make_samples(const sv_config *config, const sv_tokenizer *tokenizer, const senvec_text *texts,
+                                  size_t count, sv_arena *arena, sample_sets *out, senvec_error *err) {
+    senvec_text *own;
+    SENVEC_TRY(own_texts(sv_measuring_texts, sv_measuring_text_count, arena, &own, err));
+    SENVEC_TRY(sv_samples_alone(config, tokenizer, own, sv_measuring_text_count, arena, &out->measuring, err));
+    if (texts)
+        return sv_samples_make(config, tokenizer, texts, count, arena, &out->samples, err);
+    SENVEC_TRY(own_texts(sv_calibration_texts, sv_calibration_text_count, arena, &own, err));
+    return sv_samples_make(config, tokenizer, own, sv_calibration_text_count, arena, &out->samples, err);
 }
 
 static senvec_status calibrate(const sv_config *config, const sv_weights *weights, const sv_kernels *kernels,
-                               const sv_samples *samples, sv_arena *arena, sv_quantized *out, senvec_error *err) {
+                               const sample_sets *sets, sv_arena *arena, sv_quantized *out, senvec_error *err) {
     sv_team *team;
     SENVEC_TRY(sv_team_open(sv_machine_threads(), &arena->allocator, &team, err));
-    senvec_status status = sv_calibrate(config, weights, kernels, samples, team, arena, out, err);
+    senvec_status status = sv_calibrate(config, weights, kernels, &sets->samples, team, arena, out, err);
+    if (status == SENVEC_OK)
+        status = sv_widen(config, weights, kernels, &sets->measuring, team, arena, out, err);
     sv_team_close(team);
     return status;
 }
@@ -125,7 +155,7 @@ typedef struct search {
     const char *directory;
     const sv_config *config;
     const sv_weights *weights;
-    const sv_samples *samples;
+    const sample_sets *sets;
     const sv_calibration_rules *rules;
     const sv_log *log;
     sv_arena *arena, *scratch;
@@ -144,7 +174,7 @@ static senvec_status find_cached(search *s, senvec_error *err) {
     s->cached[0] = '\0';
     SENVEC_TRY(sv_weights_digest_text(s->directory, s->config, s->weights, s->rules->cache_folder, &s->arena->allocator,
                                       weights, err));
-    strong_key(s->keys.fast, weights, s->samples, s->keys.strong);
+    strong_key(s->keys.fast, weights, s->sets, s->keys.strong);
     snprintf(name, sizeof name, "%s.safetensors", s->keys.strong);
     if (sv_cache_below(s->rules->cache_folder, "int8", s->folder, NULL) != SENVEC_OK ||
         sv_path_join(s->folder, name, s->cached, NULL) != SENVEC_OK)
@@ -218,15 +248,16 @@ static int lock(const search *s) {
 static senvec_status calibrate_and_keep(search *s, const sv_kernels *kernels, sv_quantized *out, senvec_error *err) {
     uint64_t begun = sv_clock_ns();
     sv_log_line(s->log, SENVEC_LOG_WARNING, "%s: int8 is used for the first time: calibrating, some seconds", s->directory);
-    SENVEC_TRY(calibrate(s->config, s->weights, kernels, s->samples, s->arena, out, err));
-    sv_log_line(s->log, SENVEC_LOG_INFO, "calibrated in %.1f s", (double)(sv_clock_ns() - begun) / (double)SV_NS_PER_S);
+    SENVEC_TRY(calibrate(s->config, s->weights, kernels, s->sets, s->arena, out, err));
+    sv_log_line(s->log, SENVEC_LOG_INFO, "calibrated in %.1f s; cosine with fp32: mean %.5f, least %.4f",
+                (double)(sv_clock_ns() - begun) / (double)SV_NS_PER_S, (double)out->cosine_mean, (double)out->cosine_least);
     keep(s, out);
     return SENVEC_OK;
 }
 
 static senvec_status obtain(search *s, const sv_kernels *kernels, sv_quantized *out, senvec_error *err) {
     bool found = false;
-    sv_quantized_hash_text(key_of(s->config, s->weights, s->samples), s->keys.fast);
+    sv_quantized_hash_text(key_of(s->config, s->weights, s->sets), s->keys.fast);
     find_beside(s);
     SENVEC_TRY(look_beside(s, out, &found, err));
     if (found)
@@ -261,11 +292,11 @@ senvec_status sv_quantized_obtain(const char *directory, const sv_config *config
                                   const sv_tokenizer *tokenizer, const sv_kernels *kernels, const sv_calibration_rules *rules,
                                   const sv_log *log, sv_arena *arena, sv_quantized *out, senvec_error *err) {
     sv_arena scratch;
-    sv_samples samples;
+    sample_sets sets;
     sv_arena_init(&scratch, &arena->allocator);
-    senvec_status status = own_samples(config, tokenizer, &scratch, &samples, err);
+    senvec_status status = make_samples(config, tokenizer, NULL, 0, &scratch, &sets, err);
     if (status == SENVEC_OK) {
-        search s = {directory, config, weights, &samples, rules, log, arena, &scratch, {"", ""}, "", "", ""};
+        search s = {directory, config, weights, &sets, rules, log, arena, &scratch, {"", ""}, "", "", ""};
         status = obtain(&s, kernels, out, err);
     }
     sv_arena_release(&scratch);
@@ -277,10 +308,10 @@ senvec_status sv_quantized_calibrate(const sv_config *config, const sv_weights *
                                      sv_quantized *out, senvec_error *err) {
     sv_arena scratch;
     sv_arena_init(&scratch, &arena->allocator);
-    sv_samples samples;
-    senvec_status status = sv_samples_make(config, tokenizer, texts, count, &scratch, &samples, err);
+    sample_sets sets;
+    senvec_status status = make_samples(config, tokenizer, texts, count, &scratch, &sets, err);
     if (status == SENVEC_OK)
-        status = calibrate(config, weights, kernels, &samples, arena, out, err);
+        status = calibrate(config, weights, kernels, &sets, arena, out, err);
     sv_arena_release(&scratch);
     return status;
 }

@@ -36,10 +36,34 @@ static void join(sv_samples *samples, size_t alone, size_t length, size_t *next)
     samples->begin[samples->count] = begin + used;
 }
 
+static size_t longest_sample(const sv_config *config) {
+    return config->positions < SAMPLE_LENGTH ? config->positions : SAMPLE_LENGTH;
+}
+
+/* Adds a text as a sample of its own. */
+static void add_alone(sv_samples *samples, const sv_tokenizer *tokenizer, senvec_text text, size_t longest) {
+    uint32_t *ids = samples->ids + samples->begin[samples->count];
+    size_t tokens = sv_tokenizer_encode(tokenizer, text.data, text.length, ids, longest).count;
+    samples->count++;
+    samples->begin[samples->count] = samples->begin[samples->count - 1] + tokens;
+}
+
+senvec_status sv_samples_alone(const sv_config *config, const sv_tokenizer *tokenizer, const senvec_text *texts, size_t count,
+                               sv_arena *arena, sv_samples *out, senvec_error *err) {
+    const size_t longest = longest_sample(config);
+    void *ids, *begin;
+    SENVEC_TRY(sv_arena_alloc(arena, count, longest * sizeof(uint32_t), "calibration texts", &ids, err));
+    SENVEC_TRY(sv_arena_alloc(arena, count + 1, sizeof(size_t), "calibration texts", &begin, err));
+    *out = (sv_samples){.ids = ids, .begin = begin};
+    for (size_t i = 0; i < count; i++)
+        add_alone(out, tokenizer, texts[i], longest);
+    return SENVEC_OK;
+}
+
 senvec_status sv_samples_make(const sv_config *config, const sv_tokenizer *tokenizer, const senvec_text *texts, size_t count,
                               sv_arena *arena, sv_samples *out, senvec_error *err) {
     assert(count > 0);
-    size_t longest = config->positions < SAMPLE_LENGTH ? config->positions : SAMPLE_LENGTH;
+    size_t longest = longest_sample(config);
     void *ids, *begin;
     /* One more sample than fits; each has two tokens at least. */
     SENVEC_TRY(sv_arena_alloc(arena, SV_SAMPLE_TOKENS + SAMPLE_LENGTH, sizeof(uint32_t), "calibration texts", &ids, err));
@@ -50,12 +74,8 @@ senvec_status sv_samples_make(const sv_config *config, const sv_tokenizer *token
     for (size_t i = 0; i < count; i++)
         total += sv_tokenizer_encode(tokenizer, texts[i].data, texts[i].length, ids, longest).count;
     size_t step = (total + ALONE_TOKENS - 1) / ALONE_TOKENS;
-    for (size_t i = 0; i < count && out->begin[out->count] < ALONE_TOKENS; i += step) {
-        uint32_t *next = out->ids + out->begin[out->count];
-        size_t tokens = sv_tokenizer_encode(tokenizer, texts[i].data, texts[i].length, next, longest).count;
-        out->count++;
-        out->begin[out->count] = out->begin[out->count - 1] + tokens;
-    }
+    for (size_t i = 0; i < count && out->begin[out->count] < ALONE_TOKENS; i += step)
+        add_alone(out, tokenizer, texts[i], longest);
     size_t alone = out->count, next = 0;
     for (size_t i = 0; out->begin[out->count] < SV_SAMPLE_TOKENS; i++) {
         size_t length = joined_lengths[i % (sizeof joined_lengths / sizeof *joined_lengths)];

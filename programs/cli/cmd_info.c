@@ -94,6 +94,14 @@ static void print_info(const sv_common *common, const senvec_model_info *info, c
     row("longest text", "%zu tokens", info->max_seq_length);
     row("work", "%s multiply-accumulates a token in the linear layers", sv_human_count(a, info->linear_macs));
     row("precision", "%s", senvec_precision_name(info->precision));
+    if (info->wide_layers) {
+        row("cosine", "mean %.5f, least %.4f with fp32, as calibration measured it", info->cosine_mean, info->cosine_least);
+        if (*info->wide_layers)
+            row("wide layers", "%s: in %s, %.0f %% of the work", info->wide_layers, senvec_precision_name(info->wide_precision),
+                100 * (double)info->wide_macs / (double)info->linear_macs);
+        else
+            row("wide layers", "none: int8 holds them all");
+    }
     row("ISA tier", "%s", info->tier);
     print_threads(threads, common->threads, machine);
     row("memory", "%s allocated, %s mapped", sv_human_bytes(b, info->memory_bytes), sv_human_bytes(c, info->mapped_bytes));
@@ -122,6 +130,13 @@ static int print_json(const sv_common *common, const senvec_model_info *info, co
     if (object) {
         json_object_set_new(object, "task", json_string(senvec_task_name(info->task)));
         json_object_set_new(object, "labels", json_integer((json_int_t)info->labels));
+        if (info->wide_layers) {
+            json_object_set_new(object, "cosine_mean", json_real(info->cosine_mean));
+            json_object_set_new(object, "cosine_least", json_real(info->cosine_least));
+            json_object_set_new(object, "wide_layers", json_string(info->wide_layers));
+            json_object_set_new(object, "wide_precision", json_string(senvec_precision_name(info->wide_precision)));
+            json_object_set_new(object, "wide_macs", json_integer((json_int_t)info->wide_macs));
+        }
     }
     if (!object) {
         sv_cli_say("no memory, or a name that isn't UTF-8");

@@ -164,6 +164,29 @@ class Models(Case):
             self.assertIn(word, text)
         facts = json.loads(self.succeeds(run("info", "-m", MODEL, "--json", "-t", "3", "--cpu", "ref")).stdout)
         self.assertEqual((facts["dimensions"], facts["threads"], facts["tier"]), (DIMENSIONS, 3, "ref"))
+        self.assertNotIn("wide_layers", json.loads(self.succeeds(run("info", "-m", MODEL, "--json", "-p", "fp32")).stdout))
+
+    def test_info_of_int8(self):
+        model = self.path / "model"
+        shutil.copytree(MODEL, model)
+        text = self.succeeds(run("info", "-m", model, "-p", "int8")).stdout.decode()
+        self.assertRegex(text, r"cosine +mean (0\.9999\d|1\.00000), least (0\.999\d|1\.0000) with fp32")
+        self.assertRegex(text, "wide layers +none: int8 holds them all\n")
+        # Queries that are 50 times as large, so that a little error makes another token the one that is attended to.
+        weights = model / "model.safetensors"
+        data = bytearray(weights.read_bytes())
+        start = 8 + int.from_bytes(data[:8], "little")
+        for name, tensor in json.loads(data[8:start]).items():
+            if name.endswith("query.weight"):
+                begin, end = (start + offset for offset in tensor["data_offsets"])
+                data[begin:end] = array.array("f", (50 * x for x in array.array("f", data[begin:end]))).tobytes()
+        weights.write_bytes(data)
+        text = self.succeeds(run("info", "-m", model, "-p", "int8")).stdout.decode()
+        self.assertRegex(text, r"wide layers +0\.qkv, 0\.attention_out: in (bf16|fp32), 25 % of the work\n")
+        facts = json.loads(self.succeeds(run("info", "-m", model, "-p", "int8", "--json")).stdout)
+        self.assertEqual((facts["wide_layers"], facts["wide_macs"]), ("0.qkv, 0.attention_out", 4 * DIMENSIONS ** 2))
+        self.assertIn(facts["wide_precision"], ("bf16", "fp32"))
+        self.assertTrue(0.998 <= facts["cosine_least"] < facts["cosine_mean"] < 1)
 
 
 class Embed(Case):

@@ -24,6 +24,7 @@ TYPES = {
     "uint64_t": ctypes.c_uint64,
     "uint32_t": ctypes.c_uint32,
     "float": ctypes.c_float,
+    "double": ctypes.c_double,
 }
 
 

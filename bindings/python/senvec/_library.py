@@ -8,7 +8,20 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    byref,
+    c_char,
+    c_char_p,
+    c_double,
+    c_int,
+    c_size_t,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 
 SPARE = 256
 SPACE_ID_SIZE = 65
@@ -93,6 +106,11 @@ class ModelInfo(Structure):
         ("labels", c_size_t),
         ("activation", c_int),
         ("hidden", c_size_t),
+        ("wide_layers", c_char_p),
+        ("wide_precision", c_int),
+        ("wide_macs", c_uint64),
+        ("cosine_mean", c_double),
+        ("cosine_least", c_double),
         ("spare", c_char * SPARE),
     ]
 
