@@ -133,7 +133,7 @@ class LargeBodies(unittest.TestCase):
 
     def test_answers_are_the_same(self):
         texts = ["the quick brown fox " * (1 + i % 50) + "\u00e9\n\"" for i in range(2000)]
-        with Service("--target-p99", "60000") as s:
+        with Service("--target-p99", "60000", "--drain-timeout", service.PATIENCE) as s:
             large = s.json("POST", "/embed", {"inputs": texts})[1]
             parts = [s.json("POST", "/embed", {"inputs": texts[i:i + 50]})[1] for i in range(0, 2000, 50)]
             self.assertEqual(large, sum(parts, []))
