@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """daemon_test SENVEC MODEL: the daemon of `senvec embed --daemon`: started once, the same vectors, clients that go on without
 it; its end when idle; and a socket that systemd has opened."""
+import http.client
 import json
 import os
 import signal
@@ -136,9 +137,15 @@ class Daemon(unittest.TestCase):
         os.chmod(self.folder.name, 0o700)
 
     def test_idle_exit(self):
+        asked = time.monotonic()
         with Service("--idle-exit", "300ms") as s:  # which ends with 0
             for _ in range(20):
-                self.assertEqual(s.call("POST", "/embed", {"inputs": "a"})[0], 200)
+                before, asked = asked, time.monotonic()
+                try:
+                    self.assertEqual(s.call("POST", "/embed", {"inputs": "a"})[0], 200)
+                except (http.client.HTTPException, OSError):  # a busy machine kept this client away: then for so long
+                    self.assertGreater(time.monotonic() - before, 0.3)
+                    break
             self.assertEqual(s.process.wait(PATIENCE), 0)
 
     def activated(self, idle_exit):
