@@ -138,7 +138,8 @@ class LoadTest(unittest.TestCase):
         corpus = self.path / "texts.jsonl"
         corpus.write_text('{"a":"ein \\"Text\\" \\u00fc\\u4e2d \\u0000"}\n{"a":""}\n')
         with stub() as url:
-            result = load(url, "--rate", "100,200", "-d", 0.5, "--corpus", corpus, "--key", "a", "--samples", 10, "-q",
+            result = load(url, "--timeout", PATIENCE, "--rate", "100,200", "-d", 0.5, "--corpus", corpus, "--key", "a",
+                          "--samples", 10, "-q",
                           "--csv", self.path / "curve.csv", "--requests", self.path / "requests.csv")
         self.assertIn("100 requests/s, Poisson", result.stdout)
         rows = list(csv.DictReader((self.path / "curve.csv").read_text().splitlines()))
