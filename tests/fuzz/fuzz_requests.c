@@ -56,6 +56,13 @@ static void finish(sv_exchange *exchange) {
         exchange->vectors[i] = i % 7 ? 0.1f : -1.0f;
     for (size_t i = 0; i < exchange->count; i++)
         require(exchange->texts[i].data != NULL);
+    if (exchange->write_text) { /* in two parts, the later one first, as two workers may have them */
+        size_t first = exchange->count / 2;
+        sv_answer_texts_write(exchange, first, exchange->count - first);
+        if (first > 0)
+            sv_answer_texts_write(exchange, 0, first);
+        require(sv_answer_texts_end(exchange));
+    }
     exchange->finish(exchange);
 }
 
@@ -81,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     exchange->served = served;
     exchange->route = route;
     exchange->content_type = "application/json";
+    sv_answer_texts_init(&exchange->answer_texts);
     exchange->dimensions = exchange->width = served->info.dimensions;
     exchange->model = served->names.items[0];
     snprintf(exchange->path, sizeof exchange->path, "%s", path);
@@ -95,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fprintf(stderr, "no JSON: %.*s\n", (int)exchange->answer.length, exchange->answer.data);
         abort();
     }
+    sv_answer_texts_release(&exchange->answer_texts);
     sv_bytes_release(&exchange->answer);
     sv_exchange_drop_request(exchange);
     free(exchange);
