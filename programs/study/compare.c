@@ -44,6 +44,11 @@ static size_t common(const size_t *left, const size_t *right, size_t k) {
     return count;
 }
 
+/* How many neighbours each of `count` texts has. */
+static size_t neighbours_of(size_t count) {
+    return count > SV_NEIGHBOURS ? SV_NEIGHBOURS : count ? count - 1 : 0;
+}
+
 senvec_status sv_compare_vectors(const float *vectors, const float *reference, size_t count, size_t dimensions, double *cosines,
                                  sv_comparison *out, senvec_error *err) {
     sv_arena arena;
@@ -60,7 +65,7 @@ senvec_status sv_compare_vectors(const float *vectors, const float *reference, s
     inverse_lengths(vectors, count, dimensions, inverse);
     inverse_lengths(reference, count, dimensions, reference_inverse);
 
-    size_t k = count > SV_NEIGHBOURS ? SV_NEIGHBOURS : count ? count - 1 : 0;
+    size_t k = neighbours_of(count);
     double largest = 0, sum = 0, kept = 0;
     for (size_t i = 0; i < count; i++) {
         size_t here[SV_NEIGHBOURS], there[SV_NEIGHBOURS];
@@ -83,26 +88,26 @@ senvec_status sv_compare_vectors(const float *vectors, const float *reference, s
     return SENVEC_OK;
 }
 
-senvec_status sv_compare_neighbours(const float *vectors, size_t dimensions, const float *reference,
-                                    size_t reference_dimensions, size_t count, double *out, senvec_error *err) {
+senvec_status sv_find_neighbours(const float *vectors, size_t count, size_t dimensions, size_t *out, senvec_error *err) {
     void *block;
-    SENVEC_TRY(sv_alloc(&sv_default_allocator, 4 * count, sizeof(double), "rows of cosines", &block, err));
-    double *inverse = block, *reference_inverse = inverse + count, *row = inverse + 2 * count, *reference_row = row + count;
+    SENVEC_TRY(sv_alloc(&sv_default_allocator, 2 * count, sizeof(double), "rows of cosines", &block, err));
+    double *inverse = block, *row = inverse + count;
+    const size_t k = neighbours_of(count);
     inverse_lengths(vectors, count, dimensions, inverse);
-    inverse_lengths(reference, count, reference_dimensions, reference_inverse);
-    const size_t k = count > SV_NEIGHBOURS ? SV_NEIGHBOURS : count ? count - 1 : 0;
-    size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t here[SV_NEIGHBOURS], there[SV_NEIGHBOURS];
         cosine_row(vectors, inverse, i, count, dimensions, row);
-        cosine_row(reference, reference_inverse, i, count, reference_dimensions, reference_row);
-        nearest(row, i, count, k, here);
-        nearest(reference_row, i, count, k, there);
-        kept += common(here, there, k);
+        nearest(row, i, count, k, out + i * SV_NEIGHBOURS);
     }
-    *out = count > 1 ? (double)kept / (double)(count * k) : NAN;
-    sv_free(&sv_default_allocator, block, 4 * count, sizeof(double));
+    sv_free(&sv_default_allocator, block, 2 * count, sizeof(double));
     return SENVEC_OK;
+}
+
+double sv_common_neighbours(const size_t *left, const size_t *right, size_t count) {
+    const size_t k = neighbours_of(count);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        kept += common(left + i * SV_NEIGHBOURS, right + i * SV_NEIGHBOURS, k);
+    return count > 1 ? (double)kept / (double)(count * k) : NAN;
 }
 
 senvec_status sv_score_pairs(const float *vectors, const double *labels, size_t pairs, size_t dimensions, double *out,

@@ -20,10 +20,12 @@ typedef struct sv_comparison {
 senvec_status sv_compare_vectors(const float *vectors, const float *reference, size_t count, size_t dimensions, double *cosines,
                                  sv_comparison *out, senvec_error *err);
 
-/* `vectors` [count, dimensions], `reference` [count, reference_dimensions]. *out is what sv_comparison calls neighbours.
- * Error: OUT_OF_MEMORY. */
-senvec_status sv_compare_neighbours(const float *vectors, size_t dimensions, const float *reference,
-                                    size_t reference_dimensions, size_t count, double *out, senvec_error *err);
+/* out[i * SV_NEIGHBOURS ...] gets the texts nearest to text i by the cosines of `vectors` [count, dimensions], all others where
+ * there are fewer; `out` has room for count * SV_NEIGHBOURS. Error: OUT_OF_MEMORY. */
+senvec_status sv_find_neighbours(const float *vectors, size_t count, size_t dimensions, size_t *out, senvec_error *err);
+
+/* What sv_comparison calls neighbours, of two results of sv_find_neighbours for the same `count` texts. */
+double sv_common_neighbours(const size_t *left, const size_t *right, size_t count);
 
 /* `vectors`: [2 * pairs, dimensions], pair i being vectors 2i and 2i + 1. *out is Spearman's rank correlation of the pairs'
  * cosines and their labels. Error: OUT_OF_MEMORY. */

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "common/memory.h"
 #include "io/vector_type.h"
 #include "study/compare.h"
 
@@ -68,15 +69,22 @@ senvec_status sv_form_vectors(const float *vectors, size_t count, size_t dimensi
 senvec_status sv_recall_of_forms(const float *vectors, size_t count, size_t dimensions, double recall[SV_FORMS],
                                  senvec_error *err) {
     double found[SV_FORMS] = {[SV_FORM_FLOAT32] = count > 1 ? 1 : NAN};
-    for (sv_form form = SV_FORM_FLOAT32 + 1; form < SV_FORMS; form++) {
-        float *own;
+    void *block;
+    SENVEC_TRY(sv_alloc(&sv_default_allocator, 2 * count, SV_NEIGHBOURS * sizeof(size_t), "neighbours", &block, err));
+    size_t *exact = block, *shaped = exact + count * SV_NEIGHBOURS;
+    senvec_status status = sv_find_neighbours(vectors, count, dimensions, exact, err);
+    for (sv_form form = SV_FORM_FLOAT32 + 1; status == SENVEC_OK && form < SV_FORMS; form++) {
+        float *own = NULL;
         size_t kept;
-        SENVEC_TRY(sv_form_vectors(vectors, count, dimensions, form, &own, &kept, err));
-        senvec_status status = sv_compare_neighbours(own, kept, vectors, dimensions, count, &found[form], err);
+        status = sv_form_vectors(vectors, count, dimensions, form, &own, &kept, err);
+        if (status == SENVEC_OK)
+            status = sv_find_neighbours(own, count, kept, shaped, err);
+        if (status == SENVEC_OK)
+            found[form] = sv_common_neighbours(shaped, exact, count);
         free(own);
-        SENVEC_TRY(status);
     }
-    for (sv_form form = 0; form < SV_FORMS; form++)
+    for (sv_form form = 0; status == SENVEC_OK && form < SV_FORMS; form++)
         recall[form] = found[form];
-    return SENVEC_OK;
+    sv_free(&sv_default_allocator, block, 2 * count, SV_NEIGHBOURS * sizeof(size_t));
+    return status;
 }
