@@ -183,44 +183,61 @@ function policyBars(runs, value, hover, axis, shown) {
   };
 }
 
+/* p99 against the rate of arrivals, a curve each {title, colour (a name in page.css), symbol, dash, hover (of a run), runs}, and
+ * the bound across. */
+function curvesUnderLoad(curves, bound) {
+  const known99 = curves
+    .map((curve) => ({ ...curve, runs: curve.runs.filter((run) => known(p99(run))).sort((a, b) => a.rate - b.rate) }))
+    .filter((curve) => curve.runs.length);
+  const runs = known99.flatMap((curve) => curve.runs),
+    span = [0, 1.05 * Math.max(...runs.map((run) => run.rate))];
+  const data = known99.map((curve) => ({
+    type: "scatter",
+    mode: "lines+markers",
+    name: escaped(curve.title),
+    x: curve.runs.map((run) => run.rate),
+    y: curve.runs.map(p99),
+    line: { color: colour(curve.colour), width: 2, dash: curve.dash },
+    marker: {
+      color: colour(curve.colour),
+      size: 9,
+      symbol: curve.runs.map((run) => curve.symbol + (run.valid ? "" : "-open")),
+    },
+    customdata: curve.runs.map(curve.hover),
+    hovertemplate: "%{customdata}<extra></extra>",
+  }));
+  data.push({
+    type: "scatter",
+    mode: "lines",
+    name: `bound of ${exactly(bound)}`,
+    x: span,
+    y: [bound, bound],
+    line: { color: colour("--soft"), width: 1.5, dash: "dash" },
+    hoverinfo: "skip",
+  });
+  return {
+    data,
+    layout: layout(lineHeight(data.length), {
+      showlegend: true,
+      yaxis: logAxis([...runs.map(p99), bound], "ms, p99"),
+      xaxis: { title: title("requests/s"), rangemode: "tozero" },
+    }),
+  };
+}
+
 Object.assign(drawings, {
-  load({ study }) {
-    const runs = runsOf(study, "corpus").filter((run) => known(p99(run))),
-      bound = study.batching.bound_ms;
-    const rates = runs.map((run) => run.rate),
-      span = [0, 1.05 * Math.max(...rates)];
-    const data = policies
-      .map((p) => [p, runs.filter((run) => run.policy === p.name).sort((a, b) => a.rate - b.rate)])
-      .filter(([, own]) => own.length)
-      .map(([p, own]) => ({
-        type: "scatter",
-        mode: "lines+markers",
-        name: p.title,
-        x: own.map((run) => run.rate),
-        y: own.map(p99),
-        line: { color: colour(p.colour), width: 2, dash: p.dash },
-        marker: { color: colour(p.colour), size: 9, symbol: own.map((run) => p.symbol + (run.valid ? "" : "-open")) },
-        customdata: own.map(loadHover),
-        hovertemplate: "%{customdata}<extra></extra>",
-      }));
-    data.push({
-      type: "scatter",
-      mode: "lines",
-      name: `bound of ${exactly(bound)}`,
-      x: span,
-      y: [bound, bound],
-      line: { color: colour("--soft"), width: 1.5, dash: "dash" },
-      hoverinfo: "skip",
-    });
-    return {
-      data,
-      layout: layout(lineHeight(data.length), {
-        showlegend: true,
-        yaxis: logAxis([...runs.map(p99), bound], "ms, p99"),
-        xaxis: { title: title("requests/s"), rangemode: "tozero" },
-      }),
-    };
-  },
+  load: ({ study }) =>
+    curvesUnderLoad(
+      policies.map((p) => ({
+        title: p.title,
+        colour: p.colour,
+        symbol: p.symbol,
+        dash: p.dash,
+        hover: loadHover,
+        runs: runsOf(study, "corpus").filter((run) => run.policy === p.name),
+      })),
+      study.batching.bound_ms,
+    ),
   "load-rate": ({ study }) => policyBars(bestRuns(study), heldRate, loadHover, { title: title("requests/s") }, number),
   "load-cost": ({ study }) =>
     policyBars(

@@ -80,47 +80,21 @@ function servicesSection(study) {
   );
 }
 
-drawings.services = ({ study }) => {
-  const points = servicePoints(study),
-    bound = study.services.bound_ms;
-  const data = measuredServices(study)
-    .map((service) => [service, curveOf(study, service)])
-    .filter(([, runs]) => runs.length)
-    .map(([service, runs]) => {
+drawings.services = ({ study }) =>
+  curvesUnderLoad(
+    measuredServices(study).map((service) => {
       const [name, symbol] = serviceLook(study, service);
       return {
-        type: "scatter",
-        mode: "lines+markers",
-        name: escaped(service.name),
-        x: runs.map((run) => run.rate),
-        y: runs.map(p99),
-        line: { color: colour(name), width: 2 },
-        marker: { color: colour(name), size: 9, symbol: runs.map((run) => symbol + (run.valid ? "" : "-open")) },
-        customdata: runs.map(
-          (run) =>
-            `${escaped(service.name)}, ${number(run.rate)} requests/s<br>p99 ${ms(p99(run))}, p50 ${ms(run.latency_ms.p50)}${
-              run.valid ? "" : `<br>not valid: ${whyInvalid(run)}`
-            }`,
-        ),
-        hovertemplate: "%{customdata}<extra></extra>",
+        title: service.name,
+        colour: name,
+        symbol,
+        dash: "solid",
+        hover: (run) =>
+          `${escaped(service.name)}, ${number(run.rate)} requests/s<br>p99 ${ms(p99(run))}, p50 ${ms(run.latency_ms.p50)}${
+            run.valid ? "" : `<br>not valid: ${whyInvalid(run)}`
+          }`,
+        runs: curveOf(study, service),
       };
-    });
-  const span = [0, 1.05 * Math.max(...points.map((p) => p.run.rate))];
-  data.push({
-    type: "scatter",
-    mode: "lines",
-    name: `bound of ${exactly(bound)}`,
-    x: span,
-    y: [bound, bound],
-    line: { color: colour("--soft"), width: 1.5, dash: "dash" },
-    hoverinfo: "skip",
-  });
-  return {
-    data,
-    layout: layout(lineHeight(data.length), {
-      showlegend: true,
-      yaxis: logAxis([...points.map((p) => p99(p.run)), bound], "ms, p99"),
-      xaxis: { title: title("requests/s"), rangemode: "tozero" },
     }),
-  };
-};
+    study.services.bound_ms,
+  );
