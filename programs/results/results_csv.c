@@ -133,6 +133,19 @@ static void put_member(FILE *file, const json_t *object, const char *key, double
     put_number(file, json_is_number(value) ? factor * json_number_value(value) : NAN, decimals);
 }
 
+static void put_own_text(FILE *file, const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    put_text(file, text ? text : "");
+}
+
+/* The end of a line for a run under load: whether it is valid, and why not. */
+static void put_verdict(FILE *file, const json_t *run) {
+    const char *reason = json_string_value(json_array_get(json_object_get(run, "reasons"), 0));
+    fputs(json_is_true(json_object_get(run, "valid")) ? ",VALID," : ",INVALID,", file);
+    put_text(file, reason ? reason : "");
+    fputc('\n', file);
+}
+
 /* p99 against the offered rate, for each policy; and the mix of lengths, in a line for each length. What is shown comes from
  * the load generator's own report, which study.json keeps as it is. */
 static void load_table(const sv_results *results, const sv_figures *figures, FILE *file) {
@@ -145,12 +158,9 @@ static void load_table(const sv_results *results, const sv_figures *figures, FIL
     json_array_foreach(json_object_get(results->batching, "runs"), i, run) {
         json_array_foreach(json_object_get(run, "kinds"), k, kind) {
             const json_t *latency = json_object_get(kind, "latency_ms"), *outcomes = json_object_get(run, "outcomes");
-            const char *policy = json_string_value(json_object_get(run, "policy"));
-            const char *set = json_string_value(json_object_get(run, "set"));
-            const char *reason = json_string_value(json_array_get(json_object_get(run, "reasons"), 0));
-            put_text(file, policy ? policy : "");
+            put_own_text(file, run, "policy");
             fputc(',', file);
-            put_text(file, set ? set : "");
+            put_own_text(file, run, "set");
             put_member(file, kind, "words", 1, 0);
             put_member(file, run, "rate", 1, 2);
             put_member(file, run, "part", 100, 1);
@@ -162,16 +172,9 @@ static void load_table(const sv_results *results, const sv_figures *figures, FIL
             put_member(file, kind, "requests", 1, 0);
             put_member(file, kind, "answered", 1, 0);
             put_member(file, outcomes, "refused", 1, 0);
-            fputs(json_is_true(json_object_get(run, "valid")) ? ",VALID," : ",INVALID,", file);
-            put_text(file, reason ? reason : "");
-            fputc('\n', file);
+            put_verdict(file, run);
         }
     }
-}
-
-static void put_own_text(FILE *file, const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    put_text(file, text ? text : "");
 }
 
 /* A line a service. */
@@ -223,7 +226,6 @@ static void service_curves_table(const sv_results *results, const sv_figures *fi
     const json_t *run;
     json_array_foreach(json_object_get(results->services, "runs"), index, run) {
         const char *load = json_string_value(json_object_get(run, "load"));
-        const char *reason = json_string_value(json_array_get(json_object_get(run, "reasons"), 0));
         const json_t *latency = json_object_get(run, "latency_ms");
         if (!load || strcmp(load, "curve") != 0)
             continue;
@@ -235,9 +237,7 @@ static void service_curves_table(const sv_results *results, const sv_figures *fi
         put_member(file, latency, "p99", 1, 4);
         put_member(file, run, "requests", 1, 0);
         put_member(file, json_object_get(run, "outcomes"), "refused", 1, 0);
-        fputs(json_is_true(json_object_get(run, "valid")) ? ",VALID," : ",INVALID,", file);
-        put_text(file, reason ? reason : "");
-        fputc('\n', file);
+        put_verdict(file, run);
     }
 }
 
