@@ -18,6 +18,7 @@
 #include "engine/model.h"
 #include "senvec.h"
 #include "support/test_models.h"
+#include "support/test_sessions.h"
 
 enum { H = 32, MAX_TEXTS = 16, BATCH = 61, LABELS = 3, MAX_WORDS = 256 };
 
@@ -95,14 +96,6 @@ static senvec_model *open_model(const char *directory, const char *tier, senvec_
     return NULL;
 }
 
-static senvec_session *open_session(const senvec_model *model, size_t threads) {
-    senvec_session *session;
-    senvec_error err;
-    if (senvec_session_open(model, &(senvec_session_options){.threads = threads}, &session, &err) != SENVEC_OK)
-        fail_msg("%s", err.message);
-    return session;
-}
-
 static void embed_in(senvec_session *session, const senvec_text *texts, size_t count, float *out) {
     senvec_error err;
     if (senvec_embed(session, texts, count, out, H, NULL, &err) != SENVEC_OK)
@@ -110,7 +103,7 @@ static void embed_in(senvec_session *session, const senvec_text *texts, size_t c
 }
 
 static void embed(const senvec_model *model, size_t threads, const senvec_text *texts, size_t count, float *out) {
-    senvec_session *session = open_session(model, threads);
+    senvec_session *session = test_open_session(model, threads);
     embed_in(session, texts, count, out);
     senvec_session_free(session);
 }
@@ -140,7 +133,7 @@ static void check_same_bits(const senvec_model *model, const golden *g, const fl
     static float vectors[BATCH * H];
     senvec_text batch[BATCH];
     for (size_t threads = 1; threads <= 3; threads += 2) {
-        senvec_session *session = open_session(model, threads);
+        senvec_session *session = test_open_session(model, threads);
         for (size_t i = 0; i < g->count; i++) {
             embed_in(session, &g->texts[i], 1, vectors);
             assert_memory_equal(vectors, wanted + i * H, H * sizeof(float));
@@ -262,7 +255,7 @@ static void score_in(senvec_session *session, const senvec_pair *pairs, size_t c
 
 static void score(const senvec_model *model, size_t threads, const senvec_pair *pairs, size_t count,
                   senvec_activation activation, float *out) {
-    senvec_session *session = open_session(model, threads);
+    senvec_session *session = test_open_session(model, threads);
     score_in(session, pairs, count, activation, out);
     senvec_session_free(session);
 }
@@ -275,7 +268,7 @@ static void check_same_scores(const senvec_model *model, const senvec_pair *pair
     for (size_t i = 0; i < BATCH; i++)
         batch[i] = pairs[(BATCH - i) % count];
     for (size_t threads = 1; threads <= 3; threads += 2) {
-        senvec_session *session = open_session(model, threads);
+        senvec_session *session = test_open_session(model, threads);
         for (size_t i = 0; i < count; i++) {
             score_in(session, &pairs[i], 1, SENVEC_ACTIVATION_NONE, scores);
             assert_memory_equal(scores, wanted + i * LABELS, labels * sizeof(float));

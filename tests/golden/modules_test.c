@@ -19,6 +19,7 @@
 #include "common/model_files.h"
 #include "senvec.h"
 #include "support/test_models.h"
+#include "support/test_sessions.h"
 
 enum { MAX_TEXTS = 8, MAX_FLOATS = 256 };
 
@@ -64,14 +65,6 @@ static senvec_model *open_model(const char *path, senvec_precision precision) {
     return model;
 }
 
-static senvec_session *open_session(const senvec_model *model, size_t threads) {
-    senvec_session *session;
-    senvec_error err;
-    if (senvec_session_open(model, &(senvec_session_options){.threads = threads}, &session, &err) != SENVEC_OK)
-        fail_msg("%s", err.message);
-    return session;
-}
-
 /* The arguments of encode as options of senvec_embed_with. */
 static senvec_embed_options options_of(const json_t *call) {
     return (senvec_embed_options){
@@ -107,7 +100,7 @@ static void test_against_sentence_transformers(void **state) {
     size_t index;
     json_object_foreach(json_object_get(golden, "variants"), name, calls) {
         senvec_model *model = open_model(make_variant(name), SENVEC_PRECISION_FP32);
-        senvec_session *session = open_session(model, 2);
+        senvec_session *session = test_open_session(model, 2);
         double largest = 0;
         json_array_foreach(calls, index, call) {
             senvec_embed_options options = options_of(json_object_get(call, "call"));
@@ -141,7 +134,7 @@ static void test_native_files(void **state) {
         memset(vectors, 0, sizeof vectors);
         for (int i = 0; i < 2; i++) {
             senvec_model_describe(models[i], &infos[i]);
-            senvec_session *session = open_session(models[i], 1);
+            senvec_session *session = test_open_session(models[i], 1);
             assert_int_equal(senvec_embed(session, texts, count, vectors[i], MAX_FLOATS, NULL, &err), SENVEC_OK);
             senvec_session_free(session);
         }
@@ -164,7 +157,7 @@ static void test_native_files(void **state) {
 static void test_options_of_each_text(void **state) {
     (void)state;
     senvec_model *model = open_model(make_variant("prompts"), SENVEC_PRECISION_FP32);
-    senvec_session *session = open_session(model, 3);
+    senvec_session *session = test_open_session(model, 3);
     const senvec_embed_options choices[] = {
         {0},
         {.prompt_name = "document"},
@@ -201,7 +194,7 @@ static void expect_failure(senvec_session *session, senvec_embed_options options
 static void test_mistakes(void **state) {
     (void)state;
     senvec_model *model = open_model(make_variant("chain"), SENVEC_PRECISION_FP32);
-    senvec_session *session = open_session(model, 1);
+    senvec_session *session = test_open_session(model, 1);
     senvec_model_info info;
     senvec_model_describe(model, &info);
     assert_int_equal(info.dimensions, 20);
@@ -252,7 +245,7 @@ static void test_fork(void **state) {
     skip();
 #endif
     senvec_model *model = open_model(TEST_TINY_MODEL, SENVEC_PRECISION_FP32);
-    senvec_session *session = open_session(model, 2);
+    senvec_session *session = test_open_session(model, 2);
     float out[MAX_TEXTS * MAX_FLOATS];
     senvec_error err;
     pid_t child = fork();
@@ -291,7 +284,7 @@ static void test_not_finite(void **state) {
     free(data);
     senvec_model *model = open_model(directory, SENVEC_PRECISION_FP32);
     for (size_t threads = 1; threads <= 3; threads++) {
-        senvec_session *session = open_session(model, threads);
+        senvec_session *session = test_open_session(model, threads);
         float out[MAX_TEXTS * MAX_FLOATS];
         senvec_error err;
         assert_int_equal(senvec_embed(session, texts, count, out, MAX_FLOATS, NULL, &err), SENVEC_FORMAT);
@@ -306,7 +299,7 @@ static void test_many_windows(void **state) {
     (void)state;
     enum { MANY = 1600, ROUNDS = 60 };
     senvec_model *model = open_model(TEST_TINY_MODEL, SENVEC_PRECISION_FP32);
-    senvec_session *session = open_session(model, 4);
+    senvec_session *session = test_open_session(model, 4);
     senvec_model_info info;
     senvec_model_describe(model, &info);
     senvec_text *many = malloc(MANY * sizeof *many);

@@ -14,6 +14,7 @@
 #include "common/limits.h"
 #include "senvec.h"
 #include "support/test_models.h"
+#include "support/test_sessions.h"
 
 enum { TEXTS = 5, BATCH = 43, H = 32, INNER = 64 };
 
@@ -83,14 +84,6 @@ static senvec_model *open_model(const char *path, senvec_precision precision, bo
     return model;
 }
 
-static senvec_session *open_session(const senvec_model *model, size_t threads) {
-    senvec_session *session;
-    senvec_error err;
-    if (senvec_session_open(model, &(senvec_session_options){.threads = threads}, &session, &err) != SENVEC_OK)
-        fail_msg("%s", err.message);
-    return session;
-}
-
 static void embed(senvec_session *session, const senvec_text *from, size_t count, float *out) {
     senvec_error err;
     if (senvec_embed(session, from, count, out, H, NULL, &err) != SENVEC_OK)
@@ -99,7 +92,7 @@ static void embed(senvec_session *session, const senvec_text *from, size_t count
 
 /* out (TEXTS, H) <- the vectors of a model, which is freed. */
 static void embed_and_free(senvec_model *model, float out[TEXTS * H]) {
-    senvec_session *session = open_session(model, 1);
+    senvec_session *session = test_open_session(model, 1);
     embed(session, texts, TEXTS, out);
     senvec_session_free(session);
     senvec_model_free(model);
@@ -111,7 +104,7 @@ static void check_same_bits(const senvec_model *model, const float wanted[TEXTS 
     for (size_t i = 0; i < BATCH; i++)
         batch[i] = texts[(BATCH - i) % TEXTS];
     for (size_t threads = 1; threads <= 3; threads++) {
-        senvec_session *session = open_session(model, threads);
+        senvec_session *session = test_open_session(model, threads);
         for (size_t i = 0; i < TEXTS; i++) {
             embed(session, &texts[i], 1, vectors);
             assert_memory_equal(vectors, wanted + i * H, H * sizeof(float));
@@ -146,7 +139,7 @@ static void check_model(const char *directory, const char *wide, size_t macs, fl
     assert_true(info.wide_precision == SENVEC_PRECISION_BF16 || info.wide_precision == SENVEC_PRECISION_FP32);
     assert_true(info.cosine_mean >= 0.99955 && info.cosine_mean <= 1);
     assert_true(info.cosine_least >= 0.998 && info.cosine_least <= info.cosine_mean);
-    senvec_session *session = open_session(model, 1);
+    senvec_session *session = test_open_session(model, 1);
     embed(session, texts, TEXTS, vectors);
     senvec_session_free(session);
     for (size_t i = 0; i < TEXTS; i++)
