@@ -34,33 +34,16 @@ struct sv_browser {
 
 /* ------------------------------------------------------------------ process */
 
-/* A program of that name in $PATH, or `name` itself if it is a path. */
-static bool find_program(const char *name, char out[SV_MAX_PATH]) {
-    if (strchr(name, '/')) {
-        snprintf(out, SV_MAX_PATH, "%s", name);
-        return access(out, X_OK) == 0;
-    }
-    const char *path = getenv("PATH");
-    while (path && *path) {
-        size_t length = strcspn(path, ":");
-        int written = snprintf(out, SV_MAX_PATH, "%.*s/%s", (int)(length < SV_MAX_PATH ? length : 0), path, name);
-        if (length && written > 0 && written < (int)SV_MAX_PATH && access(out, X_OK) == 0)
-            return true;
-        path += length + (path[length] == ':');
-    }
-    return false;
-}
-
 static senvec_status find_browser(char out[SV_MAX_PATH], senvec_error *err) {
     static const char *const names[] = {"chromium", "chromium-browser", "google-chrome"};
     const char *given = getenv("SENVEC_CHROMIUM");
     if (given && given[0]) {
-        if (find_program(given, out))
+        if (sv_process_find(given, out))
             return SENVEC_OK;
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "SENVEC_CHROMIUM: %s is no program", given);
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (find_program(names[i], out))
+        if (sv_process_find(names[i], out))
             return SENVEC_OK;
     return sv_fail(err, SENVEC_NOT_FOUND, 0, "no Chromium here; install the package chromium, or set SENVEC_CHROMIUM");
 }

@@ -31,19 +31,9 @@ typedef struct command {
     char threads[24], port[8], values[2][SV_MAX_PATH];
 } command;
 
-static bool find_program(const char *name, char out[SV_MAX_PATH]) {
-    const char *path = getenv("PATH");
-    for (const char *at = path ? path : ""; *at; at += strcspn(at, ":"), at += *at == ':') {
-        int length = snprintf(out, SV_MAX_PATH, "%.*s/%s", (int)strcspn(at, ":"), at, name);
-        if (length > 0 && (size_t)length < SV_MAX_PATH && access(out, X_OK) == 0)
-            return true;
-    }
-    return false;
-}
-
 bool sv_service_has_llama(void) {
     char path[SV_MAX_PATH];
-    return find_program("llama-server", path);
+    return sv_process_find("llama-server", path);
 }
 
 /* The first file in the model's folder whose name ends in .gguf. */
@@ -75,7 +65,7 @@ static int free_port(void) {
 }
 
 static senvec_status describe_llama(const sv_service_places *places, command *out, senvec_error *err) {
-    if (!find_program("llama-server", out->values[0]))
+    if (!sv_process_find("llama-server", out->values[0]))
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "llama-server is not in $PATH");
     if (!find_gguf(places->model, out->values[1]))
         return sv_fail(err, SENVEC_NOT_FOUND, 0,

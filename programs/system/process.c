@@ -100,6 +100,22 @@ static int exec_failure(int report) {
     return got == sizeof number ? number : 0;
 }
 
+bool sv_process_find(const char *name, char out[SV_MAX_PATH]) {
+    if (strchr(name, '/')) {
+        snprintf(out, SV_MAX_PATH, "%s", name);
+        return access(out, X_OK) == 0;
+    }
+    const char *path = getenv("PATH");
+    while (path && *path) {
+        size_t length = strcspn(path, ":");
+        int written = snprintf(out, SV_MAX_PATH, "%.*s/%s", (int)(length < SV_MAX_PATH ? length : 0), path, name);
+        if (length && written > 0 && written < (int)SV_MAX_PATH && access(out, X_OK) == 0)
+            return true;
+        path += length + (path[length] == ':');
+    }
+    return false;
+}
+
 senvec_status sv_process_start(const sv_process_options *options, pid_t *out, senvec_error *err) {
     const char *program = options->arguments[0];
     if (options->descriptor_count > DESCRIPTORS_FROM)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/limits.h"
 #include "common/status.h"
 
 typedef struct sv_process_options {
@@ -20,6 +21,9 @@ typedef struct sv_process_options {
     bool ignores_signals;           /* SIGINT, SIGTERM and SIGHUP: the parent ends it itself, in order */
     int death_signal;               /* what it gets when the thread that started it ends; 0: nothing */
 } sv_process_options;
+
+/* The program of that name in $PATH, or `name` itself if it is a path; false: it isn't there or can't be executed. */
+bool sv_process_find(const char *name, char out[SV_MAX_PATH]);
 
 /* Starts a process; *out is its id. Returns once the program runs. The caller's descriptors stay open; all but those of the
  * list should be close-on-exec. Errors: NOT_FOUND (no such program), SYSTEM, OUT_OF_MEMORY. */
