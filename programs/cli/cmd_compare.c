@@ -133,20 +133,16 @@ static void print_comparison(const comparison *c) {
     printf("\n%s\n", c->verdict);
 }
 
-static json_t *number(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *service_json(const comparison *c, size_t i) {
     const sv_compared_service *service = &c->found.services[i];
     const bool has = c->found.texts > 0;
     char url[SV_SERVICE_URL];
     sv_service_address_url(&c->addresses[i].url, c->addresses[i].dialect, url);
-    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "url", url, "dialect",
-                     sv_load_dialect_choices[c->addresses[i].dialect], "model",
-                     c->addresses[i].model[0] ? c->addresses[i].model : c->given->model, "dimensions",
-                     (json_int_t)service->dimensions, "length_min", number(has ? service->length_min : NAN), "length_max",
-                     number(has ? service->length_max : NAN), "latency_ms", sv_load_summary_json(&service->latency_ms));
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "url", url, "dialect", sv_load_dialect_choices[c->addresses[i].dialect], "model",
+        c->addresses[i].model[0] ? c->addresses[i].model : c->given->model, "dimensions", (json_int_t)service->dimensions,
+        "length_min", sv_load_number_json(has ? service->length_min : NAN), "length_max",
+        sv_load_number_json(has ? service->length_max : NAN), "latency_ms", sv_load_summary_json(&service->latency_ms));
 }
 
 static json_t *comparison_json(const comparison *c) {
@@ -161,8 +157,9 @@ static json_t *comparison_json(const comparison *c) {
                      "schema_version", 1, "same", is_same(c), "verdict", c->verdict, "old", service_json(c, 0), "new",
                      service_json(c, 1), "corpus", g->corpus, "texts", (json_int_t)f->texts, "batch", (json_int_t)g->plan.batch,
                      "seed", (json_int_t)g->seed, "cosine_bound", g->plan.least_cosine, "cosine", "mean",
-                     number(f->cosine_mean), "min", number(f->cosine_min), "p1", number(f->cosine_p1), "p5",
-                     number(f->cosine_p5), "p50", number(f->cosine_p50), "below", (json_int_t)f->below, "lengths_apart",
+                     sv_load_number_json(f->cosine_mean), "min", sv_load_number_json(f->cosine_min), "p1",
+                     sv_load_number_json(f->cosine_p1), "p5", sv_load_number_json(f->cosine_p5), "p50",
+                     sv_load_number_json(f->cosine_p50), "below", (json_int_t)f->below, "lengths_apart",
                      (json_int_t)f->lengths_apart, "worst", worst);
 }
 

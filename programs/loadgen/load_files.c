@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-static json_t *number(double value) {
+json_t *sv_load_number_json(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
@@ -11,9 +11,10 @@ static json_t *integer(uint64_t value) {
 }
 
 json_t *sv_load_summary_json(const sv_summary *s) {
-    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count", (json_int_t)s->count, "mean", number(s->mean), "min",
-                     number(s->min), "p50", number(s->p50), "p95", number(s->p95), "p99", number(s->p99), "p99.9",
-                     number(s->p999), "max", number(s->max));
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count", (json_int_t)s->count, "mean",
+                     sv_load_number_json(s->mean), "min", sv_load_number_json(s->min), "p50", sv_load_number_json(s->p50),
+                     "p95", sv_load_number_json(s->p95), "p99", sv_load_number_json(s->p99), "p99.9",
+                     sv_load_number_json(s->p999), "max", sv_load_number_json(s->max));
 }
 
 static json_t *outcomes_json(const sv_load_figures *figures) {
@@ -54,12 +55,14 @@ json_t *sv_load_figures_json(const sv_load_figures *f, const sv_workload *worklo
     for (size_t i = 0; i < f->reason_count; i++)
         json_array_append_new(reasons, json_string(f->reasons[i]));
     return json_pack("{s:b, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:I}, s:{s:o, s:o}}", "valid",
-                     f->valid, "reasons", reasons, "seconds", number(f->seconds), "requests", (json_int_t)f->requests,
-                     "offered_per_s", number(f->offered_per_s), "answered_per_s", number(f->answered_per_s), "texts_per_s",
-                     number(f->texts_per_s), "outcomes", outcomes_json(f), "statuses", statuses_json(f), "latency_ms",
-                     sv_load_summary_json(&f->all.latency_ms), "kinds", kinds_json(f, workload), "generator", "late_p99_ms",
-                     number(f->lag_p99_ms), "late_max_ms", number(f->lag_max_ms), "held", (json_int_t)f->held,
-                     "steady_state_ms", "first_third", number(f->first_third_ms), "last_third", number(f->last_third_ms));
+                     f->valid, "reasons", reasons, "seconds", sv_load_number_json(f->seconds), "requests",
+                     (json_int_t)f->requests, "offered_per_s", sv_load_number_json(f->offered_per_s), "answered_per_s",
+                     sv_load_number_json(f->answered_per_s), "texts_per_s", sv_load_number_json(f->texts_per_s), "outcomes",
+                     outcomes_json(f), "statuses", statuses_json(f), "latency_ms", sv_load_summary_json(&f->all.latency_ms),
+                     "kinds", kinds_json(f, workload), "generator", "late_p99_ms", sv_load_number_json(f->lag_p99_ms),
+                     "late_max_ms", sv_load_number_json(f->lag_max_ms), "held", (json_int_t)f->held, "steady_state_ms",
+                     "first_third", sv_load_number_json(f->first_third_ms), "last_third",
+                     sv_load_number_json(f->last_third_ms));
 }
 
 void sv_load_csv_header(FILE *file) {

@@ -7,6 +7,9 @@
 
 #include "loadgen/verdict.h"
 
+/* A number; null if it isn't finite. */
+json_t *sv_load_number_json(double value);
+
 /* {"offered_per_s": ..., "latency_ms": {...}, "outcomes": {...}, "valid": true, ...}; NULL without memory. A figure that
  * doesn't exist is null. */
 json_t *sv_load_figures_json(const sv_load_figures *figures, const sv_workload *workload);

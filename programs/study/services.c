@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "loadgen/load_files.h"
 #include "study/batching.h"
 #include "study/compare.h"
 #include "study/services_internal.h"
@@ -35,7 +36,7 @@ senvec_status sv_services_checkpoint(const sv_services_stage *s, senvec_error *e
 }
 
 void sv_put_number(json_t *object, const char *key, double value) {
-    json_object_set_new(object, key, isfinite(value) ? json_real(value) : json_null());
+    json_object_set_new(object, key, sv_load_number_json(value));
 }
 
 senvec_status sv_service_give_up(sv_served *item, sv_row_state state, const senvec_error *failure, senvec_error *err) {
