@@ -9,9 +9,12 @@ extern const char sv_openapi_json[], sv_try_page[];
 extern const size_t sv_openapi_json_size, sv_try_page_size;
 
 static void metrics(sv_exchange *exchange) {
+    const char *accept = sv_exchange_header(exchange, "Accept");
+    const bool openmetrics = accept && strcasestr(accept, "application/openmetrics-text");
     exchange->status = 200;
-    exchange->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    sv_server_metrics_write(exchange->server, &exchange->answer);
+    exchange->content_type =
+        openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8";
+    sv_server_metrics_write(exchange->server, openmetrics, &exchange->answer);
 }
 
 static void openapi(sv_exchange *exchange) {

@@ -34,6 +34,10 @@ bool sv_trace_context_read(const char *value, sv_trace_context *out) {
     memcpy(out->parent_id, parent, SV_SPAN_ID_LENGTH);
     memcpy(out->flags, flags, 2);
     if (later) /* what the other bits mean there isn't known */
-        memcpy(out->flags, (size_t)(strchr(DIGITS, flags[1]) - DIGITS) & 1 ? "01" : "00", 2);
+        memcpy(out->flags, sv_trace_context_is_recorded(out) ? "01" : "00", 2);
     return true;
+}
+
+bool sv_trace_context_is_recorded(const sv_trace_context *trace) {
+    return trace->trace_id[0] && (strchr(DIGITS, trace->flags[1]) - DIGITS) & 1;
 }

@@ -17,5 +17,7 @@ typedef struct sv_trace_context {
 /* Reads the value of a `traceparent` header. Of a version above 00 only what it shares with 00 is kept. False: it isn't well
  * formed, and is to be ignored, as the standard says; *out is untouched. */
 bool sv_trace_context_read(const char *value, sv_trace_context *out);
+/* Whether there is a trace and its caller records it. */
+bool sv_trace_context_is_recorded(const sv_trace_context *trace);
 
 #endif

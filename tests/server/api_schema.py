@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import service
@@ -17,6 +18,7 @@ from service import Service
 try:
     import openapi_spec_validator
     import schemathesis
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
     from prometheus_client.parser import text_string_to_metric_families
 except ImportError as missing:
     print(f"SKIP: {missing}; pip install -r tests/server/requirements.txt")
@@ -67,6 +69,31 @@ def counters_add_up(server):
         assert sum(buckets[-1] for buckets in series.values()) == total(after, f"{name}_count")
 
 
+def openmetrics_are_the_same(server):
+    """The other format, as a scraper asks for it: the same samples, and on the bucket of a traced request its trace."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    for flags in ("00", "01", "00"):  # only one whose caller records it
+        server.call("POST", "/embed", {"inputs": f"flags {flags}"}, {"traceparent": f"00-{trace}-00f067aa0ba902b7-{flags}"})
+    accept = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"}
+    status, headers, data = server.call("GET", "/metrics", headers=accept)
+    assert status == 200 and headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    families = list(read_openmetrics(data.decode()))  # which is strict
+    samples = [sample for family in families for sample in family.samples]
+    assert {family.type for family in families} == {"counter", "gauge", "histogram", "info"}
+
+    def key(name, labels):
+        return name, tuple(sorted((k, float(v) if k == "le" else v) for k, v in labels.items()))
+
+    plain = {key(name, dict(labels)) for name, labels in metrics(server)}
+    new = {key("senvec_http_requests_total", {"method": "GET", "route": "/metrics", "status": "200"})}
+    assert {key(sample.name, sample.labels) for sample in samples} | new == plain | new
+    marked = [sample for sample in samples if sample.exemplar]
+    assert [(sample.name, sample.exemplar.labels) for sample in marked] == [
+        ("senvec_request_seconds_bucket", {"trace_id": trace})], marked
+    exemplar = marked[0].exemplar
+    assert exemplar.value <= float(marked[0].labels["le"]) and abs(float(exemplar.timestamp) - time.time()) < 600
+
+
 def fuzz(server, examples):
     with tempfile.TemporaryDirectory() as folder:
         # Valid by its schema and refused all the same: ids of another tokenizer, and numbers that no double holds. 504 is right
@@ -87,6 +114,7 @@ def main():
         document = server.json("GET", "/openapi.json")[1]
         openapi_spec_validator.validate(document)
         counters_add_up(server)
+        openmetrics_are_the_same(server)
         fuzz(server, int(sys.argv[3]) if len(sys.argv) > 3 else 50)
         values = metrics(server)
         assert not [labels for (name, labels), _ in values.items()

@@ -132,6 +132,28 @@ class Access(unittest.TestCase):
         self.assertEqual([(line.get("trace_id"), line.get("parent_id")) for line in lines if line["path"] == "/embed"],
                          [(trace, parent)] * 2 + [(None, None)] * 4)
 
+    def test_openmetrics(self):
+        """A scraper that asks for OpenMetrics gets families without _total, bounds as floats, exemplars and the end's mark."""
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        with Service() as s:
+            for flags in ("01", "00"):
+                s.call("POST", "/embed", {"inputs": "a"}, {"traceparent": f"00-{trace}-00f067aa0ba902b7-{flags}"})
+            s.wait_for(lambda values: values["senvec_request_seconds_count"] == 2)
+            _, headers, data = s.call("GET", "/metrics", headers={"Accept": "Application/OpenMetrics-Text; version=1.0.0"})
+            self.assertEqual(headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8")
+            lines = data.decode().splitlines()
+            self.assertEqual((lines[-1], lines.count("# EOF")), ("# EOF", 1))
+            for line in ("# TYPE senvec_http_requests counter", "# TYPE senvec info", "# TYPE senvec_sessions gauge"):
+                self.assertIn(line, lines)
+            self.assertFalse([line for line in lines if line.startswith("#") and "_total " in line])
+            for bound in re.findall('le="([^"]*)"', data.decode()):
+                self.assertRegex(bound, r"[.e]|^\+Inf$")
+            marked = [line for line in lines if " # " in line]
+            self.assertEqual(len(marked), 1)
+            self.assertRegex(marked[0], r'^senvec_request_seconds_bucket\{le="[^"]+"\} [12] # \{trace_id="' + trace +
+                             r'"\} [0-9.e-]+ [0-9]+\.[0-9]{3}$')
+            self.assertNotIn(b" # {", s.call("GET", "/metrics", headers={"Accept": "text/plain"})[2])
+
     def test_odd_bytes_in_log_and_errors(self):
         """A line of the log is JSON that a terminal survives, and an answer is UTF-8, whatever came."""
         requests = [b'GE"T,"x":"\x1b[31m\xff / HTTP/1.1\r\nHost: x\r\n\r\n', b"get /health HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -30,6 +30,7 @@ static void reads_what_the_standard_allows(void **state) {
         assert_string_equal(trace.trace_id, TRACE);
         assert_string_equal(trace.parent_id, PARENT);
         assert_string_equal(trace.flags, cases[i].flags);
+        assert_int_equal(sv_trace_context_is_recorded(&trace), strchr("13", trace.flags[1]) != NULL);
     }
 }
 
@@ -63,7 +64,8 @@ static void ignores_the_rest(void **state) {
     const char whole[] = "00-" TRACE "-" PARENT "-01"; /* every beginning */
     for (size_t length = 0; length < sizeof whole - 1; length++) {
         char *cut = strndup(whole, length);
-        sv_trace_context trace;
+        sv_trace_context trace = {0};
+        assert_false(sv_trace_context_is_recorded(&trace));
         assert_false(sv_trace_context_read(cut, &trace));
         free(cut);
     }
