@@ -1,7 +1,8 @@
 #include "results/configurations.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "io/word_list.h"
 
 #define BASELINE "baseline: sentence-transformers as documented"
 #define EXPORT "ONNX export: the same model in another runtime"
@@ -34,51 +35,10 @@ const size_t sv_configuration_count = sizeof sv_configurations / sizeof sv_confi
 
 const char *const sv_peer_names[] = {"torch", "onnxruntime", "openvino", NULL};
 
-/* The next comma-separated word of *list; false at the end. Empty words are words. */
-static bool next_word(const char **list, const char **word, size_t *length) {
-    if (!*list)
-        return false;
-    *word = *list;
-    *length = strcspn(*list, ",");
-    *list = (*list)[*length] ? *list + *length + 1 : NULL;
-    return true;
-}
-
-static bool is(const char *word, size_t length, const char *name) {
-    return strlen(name) == length && memcmp(word, name, length) == 0;
-}
-
 senvec_status sv_peers_check(const char *list, senvec_error *err) {
-    if (strcmp(list, "none") == 0 || strcmp(list, "all") == 0)
-        return SENVEC_OK;
-    const char *word;
-    size_t length;
-    while (next_word(&list, &word, &length)) {
-        bool known = false;
-        for (size_t i = 0; sv_peer_names[i]; i++)
-            known = known || is(word, length, sv_peer_names[i]);
-        if (!known) {
-            char names[200] = "";
-            for (size_t i = 0, used = 0; sv_peer_names[i] && used < sizeof names; i++)
-                used += (size_t)snprintf(names + used, sizeof names - used, ", %s", sv_peer_names[i]);
-            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "unknown peer \"%.*s\"; known are all, none%s",
-                           length < 40 ? (int)length : 40, word, names);
-        }
-    }
-    return SENVEC_OK;
+    return sv_word_list_check("--peers", list, sv_peer_names, err);
 }
 
 bool sv_peers_include(const char *list, const char *runtime) {
-    if (strcmp(runtime, "senvec") == 0 || strcmp(runtime, SV_STUDY_BATCHER) == 0)
-        return true;
-    if (strcmp(list, "none") == 0)
-        return false;
-    if (strcmp(list, "all") == 0)
-        return true;
-    const char *word;
-    size_t length;
-    while (next_word(&list, &word, &length))
-        if (is(word, length, runtime))
-            return true;
-    return false;
+    return strcmp(runtime, "senvec") == 0 || strcmp(runtime, SV_STUDY_BATCHER) == 0 || sv_word_list_has(list, runtime);
 }

@@ -3,17 +3,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/word_list.h"
 #include "results/configurations.h"
 
 static const struct {
     sv_service_kind kind;
-    const char *word, *name, *peer; /* in --services; in the files; the word of --peers that it belongs to, NULL: none */
+    const char *name, *peer; /* in the files; the word of --peers that it belongs to, NULL: none */
 } ready_services[] = {
-    {SV_SERVICE_TORCH, "torch", "FastAPI + sentence-transformers", "torch"},
-    {SV_SERVICE_ONNX, "onnx", "ONNX Runtime INT8 + fixed batcher", "onnxruntime"},
-    {SV_SERVICE_LLAMA, "llama", "llama-server", NULL},
+    {SV_SERVICE_TORCH, "FastAPI + sentence-transformers", "torch"},
+    {SV_SERVICE_ONNX, "ONNX Runtime INT8 + fixed batcher", "onnxruntime"},
+    {SV_SERVICE_LLAMA, "llama-server", NULL},
 };
 enum { READY = sizeof ready_services / sizeof *ready_services };
+/* Their words in --services. */
+static const char *const ready_words[READY + 1] = {"torch", "onnx", "llama", NULL};
 
 static senvec_status refuse(const char *text, const char *why, senvec_error *err) {
     return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--service '%s': %s; expected NAME=URL[,DIALECT][,MODEL]", text, why);
@@ -42,38 +45,16 @@ static senvec_status add(sv_service_list *list, const sv_service *service, senve
     return SENVEC_OK;
 }
 
-static bool has_word(const char *list, const char *word) {
-    const size_t length = strlen(word);
-    for (const char *at = list; *at; at += strcspn(at, ","), at += *at == ',')
-        if (strcspn(at, ",") == length && memcmp(at, word, length) == 0)
-            return true;
-    return false;
-}
-
-static senvec_status check_words(const char *ready, senvec_error *err) {
-    const bool whole = strcmp(ready, "all") == 0 || strcmp(ready, "none") == 0;
-    for (const char *at = ready; !whole && *at; at += strcspn(at, ","), at += *at == ',') {
-        bool known = false;
-        for (size_t i = 0; i < READY; i++)
-            known = known || (strcspn(at, ",") == strlen(ready_services[i].word) &&
-                              memcmp(at, ready_services[i].word, strcspn(at, ",")) == 0);
-        if (!known)
-            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--services '%s': expected all, none, or some of torch,onnx,llama",
-                           ready);
-    }
-    return SENVEC_OK;
-}
-
 senvec_status sv_service_list_make(const char *ready, const char *peers, bool llama, const char *const *given,
                                    size_t given_count, sv_service_list *out, senvec_error *err) {
     sv_service service = {.kind = SV_SERVICE_SENVEC, .name = "senvec serve"};
     const bool all = strcmp(ready, "all") == 0;
     *out = (sv_service_list){0};
-    SENVEC_TRY(check_words(ready, err));
+    SENVEC_TRY(sv_word_list_check("--services", ready, ready_words, err));
     SENVEC_TRY(add(out, &service, err));
     for (size_t i = 0; i < READY; i++) {
         const bool here = ready_services[i].peer ? sv_peers_include(peers, ready_services[i].peer) : llama;
-        if (!(all ? here : has_word(ready, ready_services[i].word)))
+        if (!(all ? here : sv_word_list_has(ready, ready_words[i])))
             continue;
         service = (sv_service){.kind = ready_services[i].kind};
         snprintf(service.name, sizeof service.name, "%s", ready_services[i].name);

@@ -321,7 +321,10 @@ class Stages(Case):
 
 class BadInput(Case):
     def test_usage(self):
-        self.fails(self.study(peers="torch,caffe"), 2, '"caffe"', "torch", "none")
+        self.fails(self.study(peers="torch,caffe"), 2, "--peers", '"caffe"', "torch", "none")
+        self.fails(self.study("--services", "onnx,caffe"), 2, "--services", '"caffe"', "llama", "none")
+        self.fails(self.study(peers="torch,"), 2, "--peers", '""')
+        self.fails(self.study("--services", "onnx,"), 2, "--services", '""')
         self.fails(self.study("--key", "a", "--column", "b"), 2, "--key", "--column")
         self.fails(self.study("--cpu", "mmx"), 2, "mmx")
         for option in (["--duration", "0"], ["--rounds", "0"], ["--threads", "0"], ["--price", "-1"], ["--texts", "0"],
