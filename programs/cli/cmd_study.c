@@ -95,15 +95,6 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
     return status == SENVEC_OK && measured && !failed ? SV_EXIT_DONE : SV_EXIT_FAILED;
 }
 
-static const char study_notes[] = "Stages, each a command that goes on from DIR/study.json ('senvec study STAGE --help'):\n"
-                                  "  study bench       latency and throughput; begins a study\n"
-                                  "  study sweep       batch sizes\n"
-                                  "  study validate    accuracy\n"
-                                  "  study batching    single texts under load\n"
-                                  "  study services    running services, over HTTP\n"
-                                  "  study cost        another hourly price\n"
-                                  "  study report      the page, a PDF and a notebook\n"
-                                  "\n";
 static const char bench_notes[] =
     "The configurations run in interleaved blocks, in an order shuffled by the seed, with the same threads. Every one is a "
     "process of its own. DIR gets benchmark_results.csv, cost_analysis.csv, batch_throughput.csv, text_lengths.csv, "
@@ -115,6 +106,17 @@ static const char bench_notes[] =
 static const char stage_notes[] = "Model, texts, peers, threads and instruction sets are those that the study in DIR was made "
                                   "with; to change one, begin a new "
                                   "study. Ctrl-C ends after the current block and keeps what was measured.\n";
+
+enum { MOST_STAGE_NOTES = 1024 };
+
+static void list_stages(char out[MOST_STAGE_NOTES]) {
+    size_t used = (size_t)snprintf(out, MOST_STAGE_NOTES,
+                                   "Stages, each a command that goes on from DIR/study.json ('senvec study STAGE --help'):\n");
+    for (const sv_study_stage *stage = sv_study_stages; stage->name && used < MOST_STAGE_NOTES; stage++)
+        used += (size_t)snprintf(out + used, MOST_STAGE_NOTES - used, "  %-17s %s\n", stage->full, stage->summary);
+    if (used < MOST_STAGE_NOTES)
+        snprintf(out + used, MOST_STAGE_NOTES - used, "\n");
+}
 
 /* All stages take the same options. */
 static int run_measuring(int argc, char **argv, const char *synopsis, const char *about, unsigned stages) {
@@ -191,8 +193,10 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
         SV_OPTION_FLAG('q', "quiet", &given.quiet, "no progress"),
         SV_OPTIONS_END,
     };
-    char notes[sizeof study_notes + sizeof bench_notes];
-    snprintf(notes, sizeof notes, "%s%s", stages == WHOLE_STUDY ? study_notes : "", bench_notes);
+    char list[MOST_STAGE_NOTES] = "", notes[MOST_STAGE_NOTES + sizeof bench_notes];
+    if (stages == WHOLE_STUDY)
+        list_stages(list);
+    snprintf(notes, sizeof notes, "%s%s", list, bench_notes);
     const sv_usage usage = {.synopsis = synopsis, .about = about, .options = table, .notes = begins ? notes : stage_notes};
     sv_operands operands;
     int code = sv_options_parse(&usage, argc, argv, &operands);
@@ -262,26 +266,28 @@ int sv_cmd_services(int argc, char **argv) {
                          SV_STAGE_SERVICES);
 }
 
+const sv_study_stage sv_study_stages[] = {
+    {"bench", "study bench", "latency and throughput; begins a study", sv_cmd_bench, true},
+    {"sweep", "study sweep", "batch sizes", sv_cmd_sweep, true},
+    {"validate", "study validate", "accuracy", sv_cmd_validate, true},
+    {"batching", "study batching", "single texts under load", sv_cmd_batching, true},
+    {"services", "study services", "running services, over HTTP", sv_cmd_services, false},
+    {"cost", "study cost", "another hourly price", sv_cmd_cost, true},
+    {"report", "study report", "the page, a PDF and a notebook", sv_cmd_report, true},
+    {NULL, NULL, NULL, NULL, false},
+};
+enum { STAGES = sizeof sv_study_stages / sizeof *sv_study_stages };
+
 /* The stages by the word after "study"; without one, all of them. */
 int sv_cmd_study(int argc, char **argv) {
-    static const struct {
-        const char *name, *full;
-        int (*run)(int argc, char **argv);
-    } stages[] = {
-        {"bench", "study bench", sv_cmd_bench},          {"sweep", "study sweep", sv_cmd_sweep},
-        {"validate", "study validate", sv_cmd_validate}, {"batching", "study batching", sv_cmd_batching},
-        {"services", "study services", sv_cmd_services}, {"cost", "study cost", sv_cmd_cost},
-        {"report", "study report", sv_cmd_report},
-    };
-    enum { STAGES = sizeof stages / sizeof *stages };
-    const char *names[STAGES + 1] = {NULL};
+    const char *names[STAGES] = {NULL};
     if (argc < 2 || argv[1][0] == '-')
         return run_whole(argc, argv);
-    for (size_t i = 0; i < STAGES; i++) {
-        names[i] = stages[i].name;
-        if (strcmp(argv[1], stages[i].name) == 0) {
-            sv_cli_set_command(stages[i].full);
-            return stages[i].run(argc - 1, argv + 1);
+    for (size_t i = 0; sv_study_stages[i].name; i++) {
+        names[i] = sv_study_stages[i].name;
+        if (strcmp(argv[1], names[i]) == 0) {
+            sv_cli_set_command(sv_study_stages[i].full);
+            return sv_study_stages[i].run(argc - 1, argv + 1);
         }
     }
     const char *closest = sv_closest(argv[1], names);

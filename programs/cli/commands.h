@@ -2,6 +2,8 @@
 #ifndef SV_CLI_COMMANDS_H
 #define SV_CLI_COMMANDS_H
 
+#include <stdbool.h>
+
 int sv_cmd_batching(int argc, char **argv);
 int sv_cmd_bench(int argc, char **argv);
 int sv_cmd_compare(int argc, char **argv);
@@ -25,5 +27,16 @@ int sv_cmd_sweep(int argc, char **argv);
 int sv_cmd_tokenize(int argc, char **argv);
 int sv_cmd_validate(int argc, char **argv);
 int sv_cmd_worker(int argc, char **argv);
+
+/* A stage of the study: `senvec study NAME`. */
+typedef struct sv_study_stage {
+    const char *name, *full; /* "bench", "study bench" */
+    const char *summary;     /* for the list in `senvec study --help` */
+    int (*run)(int argc, char **argv);
+    bool former; /* `senvec NAME` was a command of its own; that spelling goes with the next release */
+} sv_study_stage;
+
+/* In the order in which a study runs them; the last one has no name. */
+extern const sv_study_stage sv_study_stages[];
 
 #endif

@@ -40,17 +40,6 @@ static const command commands[] = {
     {NULL, NULL, NULL},
 };
 
-/* Stages of the study that were commands of their own; they go with the next release. */
-static const command former[] = {
-    {"bench", "study bench", sv_cmd_bench},
-    {"sweep", "study sweep", sv_cmd_sweep},
-    {"validate", "study validate", sv_cmd_validate},
-    {"batching", "study batching", sv_cmd_batching},
-    {"cost", "study cost", sv_cmd_cost},
-    {"report", "study report", sv_cmd_report},
-    {NULL, NULL, NULL},
-};
-
 enum { MAX_COMMANDS = 32 };
 
 static int cmd_version(int argc, char **argv) {
@@ -89,8 +78,8 @@ static void each_help(void (*before)(const char *name)) {
             continue;
         before(c->name);
         c->run(2, arguments);
-        for (const command *stage = former; strcmp(c->name, "study") == 0 && stage->name; stage++) {
-            before(stage->summary);
+        for (const sv_study_stage *stage = sv_study_stages; strcmp(c->name, "study") == 0 && stage->name; stage++) {
+            before(stage->full);
             stage->run(2, arguments);
         }
     }
@@ -102,6 +91,8 @@ static void before_section(const char *name) {
 
 static void before_words(const char *name) {
     printf("\n    ['%s']='", name);
+    for (const sv_study_stage *stage = sv_study_stages; strcmp(name, "study") == 0 && stage->name; stage++)
+        printf("%s ", stage->name);
 }
 
 static int print_man(void) {
@@ -153,11 +144,11 @@ static int run_command(const char *name, int argc, char **argv) {
             return c->run(argc, argv);
         }
     }
-    for (const command *c = former; c->name; c++) {
-        if (strcmp(c->name, name) == 0) {
-            sv_cli_set_command(c->summary);
-            sv_cli_say("'senvec %s' is called 'senvec %s' now; this spelling goes with the next release", name, c->summary);
-            return c->run(argc, argv);
+    for (const sv_study_stage *stage = sv_study_stages; stage->name; stage++) {
+        if (stage->former && strcmp(stage->name, name) == 0) {
+            sv_cli_set_command(stage->full);
+            sv_cli_say("'senvec %s' is called 'senvec %s' now; this spelling goes with the next release", name, stage->full);
+            return stage->run(argc, argv);
         }
     }
     return fail_unknown(name);

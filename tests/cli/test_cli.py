@@ -15,7 +15,8 @@ from pathlib import Path
 
 from command_case import DIMENSIONS, MODEL, SENVEC, Case, main, rows_of, run
 
-STAGES = ("bench", "sweep", "validate", "batching", "cost", "report")
+FORMER = ("bench", "sweep", "validate", "batching", "cost", "report")  # stages that were commands of their own
+STAGES = (*FORMER, "services")
 CPU_FLAGS = Path("/proc/cpuinfo").read_text().split()
 
 
@@ -39,19 +40,21 @@ class Usage(Case):
 
     def test_man_page_and_completion(self):
         page = self.succeeds(run("help", "--man")).stdout.decode()
-        for word in (".TH SENVEC 1", ".SS embed", ".SS study sweep", "\\fB\\-\\-output\\-type\\fR", "EXIT STATUS"):
+        for word in (".TH SENVEC 1", ".SS embed", ".SS study sweep", ".SS study services",
+                     "\\fB\\-\\-output\\-type\\fR", "EXIT STATUS"):
             self.assertIn(word, page)
         script = self.file("completion", self.succeeds(run("help", "--completion")).stdout)
         if not (bash := shutil.which("bash")):
             self.skipTest("no bash")
         ask = ('. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _senvec; echo "${COMPREPLY[@]}"')
         for words, wanted in ((["senvec", "em"], ["embed"]), (["senvec", "embed", "--sh"], ["--shard"]),
-                              (["senvec", "study", "bench", "--an"], ["--anew"])):
+                              (["senvec", "study", "sw"], ["sweep"]), (["senvec", "study", "bench", "--an"], ["--anew"]),
+                              (["senvec", "study", "services", "--service"], ["--service", "--services"])):
             found = subprocess.run([bash, "-c", ask, "bash", script, *words], capture_output=True, check=True).stdout
             self.assertEqual(found.decode().split(), wanted)
 
     def test_former_spellings(self):
-        for stage in STAGES:
+        for stage in FORMER:
             result = self.succeeds(run(stage, "--help"))
             self.assertTrue(result.stdout.startswith(b"Usage: senvec study " + stage.encode()))
             self.assertEqual(result.stderr.count(b"\n"), 1)
