@@ -12,8 +12,8 @@ from pathlib import Path
 
 ORDER = {
     "lib": [["kernels", "format", "text"], ["model"], ["int8"], ["engine"]],
-    "programs": [["stats", "peak", "system"], ["io"], ["hub", "onnx", "batcher", "results"], ["server", "loadgen", "report"],
-                 ["study"], ["cli"]],
+    "programs": [["stats", "peak", "system", "http"], ["io"], ["hub", "onnx", "batcher", "results"],
+                 ["server", "loadgen", "report"], ["study"], ["cli"]],
 }
 EXCEPTIONS = {("onnx", "model"), ("onnx", "format")}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

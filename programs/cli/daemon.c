@@ -19,12 +19,11 @@
 #include "common/clock.h"
 #include "common/sha256.h"
 #include "common/utf8.h"
-#include "loadgen/http_answer.h"
-#include "server/bytes.h"
+#include "server/http_call.h"
 
 #define START_NS (20 * SV_NS_PER_S) /* from its start until it answers: a model that has to be calibrated takes longer */
 #define LOOK_AGAIN_US 2000
-#define PATIENCE_S 600 /* for an answer */
+#define PATIENCE_NS (600 * SV_NS_PER_S) /* for an answer */
 #define IDLE_EXIT "10m"
 #define FIRST_DESCRIPTOR 3 /* sd_listen_fds(3) */
 
@@ -146,44 +145,18 @@ int sv_daemon_activated(void) {
 
 static int connect_to(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
         close(fd);
         return -1;
     }
-    if (fd >= 0) {
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    }
     return fd;
 }
 
 /* Sends what stands in `out` and reads the answer to it; false: the connection is of no use any more. */
 static bool exchange(sv_daemon *daemon) {
-    if (daemon->out.failed)
-        return false;
-    for (size_t sent = 0; sent < daemon->out.length;) {
-        ssize_t now = send(daemon->socket, daemon->out.data + sent, daemon->out.length - sent, MSG_NOSIGNAL);
-        if (now <= 0 && errno != EINTR)
-            return false;
-        sent += now > 0 ? (size_t)now : 0;
-    }
-    daemon->in.length = 0;
-    daemon->answer = (sv_http_answer){0};
-    sv_http_state state = SV_HTTP_MORE;
-    while (state == SV_HTTP_MORE) {
-        char *room = sv_bytes_room(&daemon->in, 32 << 10);
-        ssize_t got = room ? recv(daemon->socket, room, 32 << 10, 0) : -1;
-        if (got < 0 && room && errno == EINTR)
-            continue;
-        if (got < 0)
-            return false;
-        daemon->in.length += (size_t)got;
-        state = sv_http_answer_read(&daemon->answer, daemon->in.data, daemon->in.length, got == 0);
-    }
-    return state == SV_HTTP_COMPLETE;
+    return sv_http_call(daemon->socket, &daemon->out, &daemon->in, &daemon->answer, sv_clock_ns() + PATIENCE_NS);
 }
 
 static bool ask_dimensions(sv_daemon *daemon) {

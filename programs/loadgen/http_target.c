@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -29,7 +28,8 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
-#include "loadgen/http_answer.h"
+#include "http/http_answer.h"
+#include "http/http_connect.h"
 #include "loadgen/realtime.h"
 #include "loadgen/service_address.h"
 
@@ -398,42 +398,16 @@ static senvec_status escape_texts(sv_http_target *target, senvec_error *err) {
     return SENVEC_OK;
 }
 
-/* Connects and closes again; what went wrong, or NULL. */
-static const char *try_address(const struct addrinfo *info, double timeout_s) {
-    int descriptor = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (descriptor < 0)
-        return strerror(errno);
-    int failure = connect(descriptor, info->ai_addr, info->ai_addrlen) == 0 ? 0 : errno;
-    if (failure == EINPROGRESS) {
-        struct pollfd poller = {.fd = descriptor, .events = POLLOUT};
-        socklen_t size = sizeof failure;
-        if (poll(&poller, 1, (int)(timeout_s * 1000)) <= 0)
-            failure = ETIMEDOUT;
-        else
-            getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &size);
-    }
-    close(descriptor);
-    return failure ? strerror(failure) : NULL;
-}
-
-/* The first of the host's addresses at which somebody listens. */
+/* Connects once, so that a server that is down is found here, and keeps the address that it has. */
 static senvec_status find_address(sv_http_target *target, senvec_error *err) {
-    const sv_url *url = &target->options.url;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
-    int code = getaddrinfo(url->host, url->port, &hints, &found);
-    if (code != 0)
-        return sv_fail(err, SENVEC_NETWORK, 0, "%s: no such host: %s", url->host, gai_strerror(code));
-    const char *failure = "no address";
-    for (const struct addrinfo *info = found; info && failure; info = info->ai_next) {
-        failure = try_address(info, target->options.connect_timeout_s);
-        if (!failure) {
-            memcpy(&target->address, info->ai_addr, info->ai_addrlen);
-            target->address_length = info->ai_addrlen;
-        }
-    }
-    freeaddrinfo(found);
+    int descriptor;
+    SENVEC_TRY(sv_http_connect(&target->options.url, target->options.connect_timeout_s, &descriptor, err));
+    target->address_length = sizeof target->address;
+    int failure = getpeername(descriptor, (struct sockaddr *)&target->address, &target->address_length) == 0 ? 0 : errno;
+    close(descriptor);
     if (failure)
-        return sv_fail(err, SENVEC_NETWORK, 0, "%s port %s: %s; is the server running?", url->host, url->port, failure);
+        return sv_fail(err, SENVEC_NETWORK, 0, "%s port %s: %s", target->options.url.host, target->options.url.port,
+                       strerror(failure));
     return SENVEC_OK;
 }
 

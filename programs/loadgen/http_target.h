@@ -2,9 +2,9 @@
 #ifndef SV_LOADGEN_HTTP_TARGET_H
 #define SV_LOADGEN_HTTP_TARGET_H
 
+#include "http/url.h"
 #include "loadgen/load_dialect.h"
 #include "loadgen/target.h"
-#include "loadgen/url.h"
 
 typedef struct sv_http_options {
     sv_url url; /* a path of "/" stands for the dialect's own */

@@ -2,8 +2,8 @@
 #ifndef SV_LOADGEN_SERVICE_ADDRESS_H
 #define SV_LOADGEN_SERVICE_ADDRESS_H
 
+#include "http/url.h"
 #include "loadgen/load_dialect.h"
-#include "loadgen/url.h"
 
 typedef struct sv_service_address {
     sv_url url;

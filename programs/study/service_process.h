@@ -4,7 +4,7 @@
 
 #include <signal.h>
 
-#include "loadgen/url.h"
+#include "http/url.h"
 #include "study/service_list.h"
 
 /* The model's name in `senvec serve`. */

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "loadgen/http_answer.h"
+#include "http/http_answer.h"
+#include "http/url.h"
 #include "loadgen/load_dialect.h"
-#include "loadgen/url.h"
 
 static void test_url(void **state) {
     (void)state;

@@ -1,6 +1,6 @@
 /* http://HOST[:PORT][/PATH] */
-#ifndef SV_LOADGEN_URL_H
-#define SV_LOADGEN_URL_H
+#ifndef SV_HTTP_URL_H
+#define SV_HTTP_URL_H
 
 #include "common/status.h"
 

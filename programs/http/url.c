@@ -1,4 +1,4 @@
-#include "loadgen/url.h"
+#include "http/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ senvec_status sv_url_parse(const char *text, sv_url *out, senvec_error *err) {
         if (*c <= ' ' || *c == 127)
             return refuse(text, "a blank or control character", err);
     if (strncmp(text, "https://", 8) == 0)
-        return refuse(text, "TLS isn't measured; give the address behind it", err);
+        return refuse(text, "no TLS is spoken here; give the http address behind it", err);
     if (strncmp(text, "http://", 7) != 0)
         return refuse(text, "not an http address", err);
     const char *authority = text + 7;

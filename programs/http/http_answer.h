@@ -1,6 +1,6 @@
 /* A strict, incremental reader of HTTP/1.1 answers: framing only, no network. */
-#ifndef SV_LOADGEN_HTTP_ANSWER_H
-#define SV_LOADGEN_HTTP_ANSWER_H
+#ifndef SV_HTTP_HTTP_ANSWER_H
+#define SV_HTTP_HTTP_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* RFC 9112. Stricter than a browser: a generator that forgives doesn't notice what other clients stumble over. Lines end in
  * CRLF; no folded fields; a length is digits only and, if it is said twice, the same; both a length and chunks are refused.
  * Interim answers (1xx) are skipped. Chunk extensions and trailers are read over. */
-#include "loadgen/http_answer.h"
+#include "http/http_answer.h"
 
 #include <stdint.h>
 #include <string.h>
