@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "server/server.h"
 #include "server/starting.h"
+#include "server/trace_export.h"
 
 enum { MAX_ARGUMENTS = 128, MAX_KEY = 512 };
 #define PREFIX "SENVEC_SERVE_"
@@ -112,6 +113,20 @@ static senvec_status read_key(const char *path, char key[MAX_KEY], senvec_error 
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "SENVEC_API_KEY is %s; set a key or unset it",
                        *given ? "nothing but white space" : "empty");
     return SENVEC_OK;
+}
+
+/* Where spans go where no option says it: what OpenTelemetry's own libraries read. It may be meant for others, so an address
+ * that is none for us is said and left alone. */
+static void read_otlp(sv_server_options *server, bool quiet) {
+    senvec_error err;
+    const char *service = getenv("OTEL_SERVICE_NAME"), *url = getenv("OTEL_EXPORTER_OTLP_ENDPOINT");
+    server->otlp_service = service && *service ? service : NULL;
+    if (server->otlp || !url || !*url)
+        return;
+    if (sv_trace_export_check(url, &err) == SENVEC_OK)
+        server->otlp = url;
+    else if (!quiet)
+        sv_cli_say("OTEL_EXPORTER_OTLP_ENDPOINT: %s; no spans are sent", err.message);
 }
 
 typedef struct job {
@@ -352,6 +367,7 @@ static int serve(job *j) {
             status = sv_fail(&err, SENVEC_IO, 0, "%s: %s", j->log_file, strerror(errno));
         j->server.access_log = log;
     }
+    read_otlp(&j->server, j->common.quiet);
     if (status == SENVEC_OK)
         status = find_socket(j, &err);
     if (status == SENVEC_OK)
@@ -439,6 +455,10 @@ int sv_cmd_serve(int argc, char **argv) {
         SV_OPTION_DURATION(0, "write-timeout", 1, &write_s, 1, 86400, "for an answer to be taken completely"),
         SV_OPTION_DURATION(0, "drain-timeout", 1, &drain_s, 0, 86400, "after SIGTERM, for accepted requests"),
         SV_OPTION_TEXT(0, "access-log", "FILE", &j.log_file, "append a JSON line for each request; '-' is stdout"),
+        SV_OPTION_TEXT(
+            0, "otlp", "URL", &server->otlp,
+            "send spans of requests whose traceparent asks for it to\nthis OpenTelemetry collector, http://HOST:4318; or set\n"
+            "$OTEL_EXPORTER_OTLP_ENDPOINT"),
         SV_OPTION_TEXTS(
             'm', "model", "[NAME=]MODEL", &j.models,
             "a name that 'senvec pull' knows, a folder, or a file of\n'senvec pack'; may be given several times: requests say\n"

@@ -299,6 +299,7 @@ void sv_exchange_completed(void *context, struct MHD_Connection *connection, voi
         sv_links_enter(&server->links, exchange->link, SV_PHASE_IDLE, NULL);
         sv_server_metrics_count(exchange, taken, now);
         sv_access_log_write(exchange, taken, now);
+        sv_trace_export_add(server->traces, exchange, now);
     }
     sv_bytes_release(&exchange->answer);
     sv_answer_texts_release(&exchange->answer_texts);

@@ -49,7 +49,7 @@ static void fill_in(sv_server_options *options) {
     options->prefix = copy(options->prefix);
     options->models = NULL;
     options->model_count = 0;
-    options->token_table = NULL;
+    options->token_table = options->otlp = options->otlp_service = NULL;
     options->http_threads = options->http_threads ? options->http_threads : 1;
     options->max_connections = options->max_connections ? options->max_connections : SV_DEFAULT_CONNECTIONS;
     options->max_body = options->max_body ? options->max_body : SV_DEFAULT_BODY;
@@ -147,6 +147,9 @@ static senvec_status open_server(sv_server *server, const sv_server_options *opt
     SENVEC_TRY(read_certificate(server, options, err));
     if (options->token_table)
         SENVEC_TRY(sv_token_table_open(options->token_table, &server->table, err));
+    const char *service = options->otlp_service;
+    if (options->otlp)
+        SENVEC_TRY(sv_trace_export_open(options->otlp, service ? service : "senvec", &server->traces, err));
     make_room_for_connections(server);
     SENVEC_TRY(sv_served_open(server, options, err));
     SENVEC_TRY(listen_somewhere(server, err));
@@ -249,6 +252,7 @@ void sv_server_close(sv_server *server) {
     if (server->batcher)
         sv_batcher_stop(server->batcher);
     sv_http_loops_close(server);
+    sv_trace_export_close(server->traces);
     if (server->listener >= 0)
         close(server->listener);
     if (server->metrics_listener >= 0)

@@ -42,6 +42,8 @@ typedef struct sv_server_options {
      * key. [none: /metrics is where the rest is, for who has the key] */
     const char *metrics_address;
     FILE *access_log; /* one JSON line a request; the caller closes it [none] */
+    const char *otlp; /* base of an OTLP collector's HTTP addresses, to which spans of traced requests are sent [none] */
+    const char *otlp_service; /* whose they are: their service.name ["senvec"] */
     sv_batcher_options batcher;
     size_t http_threads;          /* [1] */
     size_t max_connections;       /* [8192]; of more, idle and slow ones give up their places, or a new one gets 503 */

@@ -13,6 +13,7 @@
 #include "server/server.h"
 #include "server/server_metrics.h"
 #include "server/token_table.h"
+#include "server/trace_export.h"
 
 struct sv_server {
     sv_served_list served;
@@ -39,6 +40,7 @@ struct sv_server {
     double opened_at; /* seconds since 1970 */
     pthread_mutex_t log_lock;
     atomic_ullong log_lines_lost;
+    sv_trace_export *traces; /* NULL: none are sent */
 };
 
 #endif

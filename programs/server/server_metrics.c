@@ -220,6 +220,14 @@ static void write_cache(const page *to, const sv_result_cache_stats *cache) {
     value(to, "cache_limit_bytes", "gauge", "Memory that the cache may use (--cache).", (double)cache->most_bytes);
 }
 
+static void write_traces(const page *to, const sv_trace_counts *traces) {
+    head(to, "traced_requests_total", "counter", "Traced requests (--otlp), by what became of their spans.");
+    sv_bytes_print(to->out,
+                   "senvec_traced_requests_total{result=\"sent\"} %llu\nsenvec_traced_requests_total{result=\"full\"} %llu\n"
+                   "senvec_traced_requests_total{result=\"refused\"} %llu\n",
+                   (unsigned long long)traces->sent, (unsigned long long)traces->full, (unsigned long long)traces->refused);
+}
+
 /* Each metric has a line for each model. */
 static void write_models(const page *to, struct sv_server *server) {
     static const struct {
@@ -292,6 +300,8 @@ void sv_server_metrics_write(struct sv_server *server, bool openmetrics, sv_byte
           (double)displaced);
     value(to, "log_lines_lost_total", "counter", "Lines for which the access log had no room, or that failed.",
           (double)atomic_load(&server->log_lines_lost));
+    const sv_trace_counts traces = sv_trace_export_count(server->traces);
+    write_traces(to, &traces);
     value(to, "request_memory_bytes", "gauge", "Memory reserved by requests, of --max-memory.",
           (double)sv_request_memory_used(&server->memory));
     value(to, "resident_memory_bytes", "gauge", "Resident memory of the process.", resident_bytes());

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """api_schema SENVEC MODEL [EXAMPLES]: what machines read about the server is right. /openapi.json is valid OpenAPI, a fuzzer
 that is driven by it finds no answer that it doesn't describe, no 500, and nothing accepted that it forbids; /metrics is as
-Prometheus reads it, and the counters add up to what was done.
+Prometheus reads it, and the counters add up to what was done; traces are what OpenTelemetry's schema says.
 
 The packages are in tests/server/requirements.txt; without them the test is skipped.
 """
@@ -13,11 +13,14 @@ import time
 from pathlib import Path
 
 import service
+from collector import Collector
 from service import Service
 
 try:
     import openapi_spec_validator
     import schemathesis
+    from google.protobuf import json_format
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
     from prometheus_client.parser import text_string_to_metric_families
 except ImportError as missing:
@@ -94,6 +97,16 @@ def openmetrics_are_the_same(server):
     assert exemplar.value <= float(marked[0].labels["le"]) and abs(float(exemplar.timestamp) - time.time()) < 600
 
 
+def traces_are_otlp(collector):
+    """By the schema's own reader, which takes no member that it doesn't know."""
+    assert collector.bodies and not collector.refused
+    for body in collector.bodies:
+        message = json_format.ParseDict(body, ExportTraceServiceRequest())
+        spans = message.resource_spans[0].scope_spans[0].spans
+        assert [(span.name, span.kind) for span in spans][:2] == [("POST /embed", 2), ("tokenize", 1)], spans
+        assert all(0 < span.start_time_unix_nano <= span.end_time_unix_nano for span in spans)
+
+
 def fuzz(server, examples):
     with tempfile.TemporaryDirectory() as folder:
         # Valid by its schema and refused all the same: ids of another tokenizer, and numbers that no double holds. 504 is right
@@ -110,7 +123,7 @@ def fuzz(server, examples):
 
 def main():
     service.SENVEC, service.MODEL = sys.argv[1:3]
-    with Service() as server:
+    with Collector() as collector, Service("--otlp", collector.address) as server:
         document = server.json("GET", "/openapi.json")[1]
         openapi_spec_validator.validate(document)
         counters_add_up(server)
@@ -119,6 +132,8 @@ def main():
         values = metrics(server)
         assert not [labels for (name, labels), _ in values.items()
                     if name == "senvec_http_requests_total" and ("status", "500") in labels]
+        server.wait_for(lambda values: values['senvec_traced_requests_total{result="sent"}'] > 0)
+        traces_are_otlp(collector)
         print(f"schemathesis {schemathesis.__version__}: {total(values, 'http_requests_total'):.0f} requests, "
               f"{total(values, 'accepted_total'):.0f} accepted")
 
