@@ -14,20 +14,26 @@
  */
 #include "server/links.h"
 
+#include <errno.h>
 #include <linux/tcp.h> /* the C library's own lacks the count of bytes */
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/condition.h"
 #include "common/status.h"
 
 #define PERIOD_NS UINT64_C(25000000)
+#define LINKS_A_PERIOD 500 /* are looked at; of more, each one less often */
 #define LEFT_GRACE_NS UINT64_C(250000000)
-/* Most answers come before this, and a look costs a system call with the table locked. */
+/* Most answers come before this, and watching a connection costs a system call with the table locked. It is one for the
+ * connection's whole life: thousands of clients wait when there is too much to do, and asking for each of them in each period
+ * took half a CPU then. */
 #define FIRST_LOOK_NS UINT64_C(100000000)
 /* Between two looks for an end that the HTTP library may have missed, and for the begin of a request. */
 #define LOOK_NS SV_NS_PER_S
@@ -37,16 +43,31 @@
 #define DISPLACE_TRIES 16
 #define SURPLUS_NS (2 * SV_NS_PER_S)
 
+/* Asks the kernel to tell when the client ends its side or the connection; sv_links_remove takes that back. False: it can't. */
+static bool watch(sv_links *links, sv_link *link) {
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = link};
+    link->watched = link->watched || epoll_ctl(links->watcher, EPOLL_CTL_ADD, link->socket, &event) == 0;
+    return link->watched;
+}
+
+/* Takes what the kernel tells of the watched connections. */
+static void hear(sv_links *links, uint64_t now) {
+    struct epoll_event events[64];
+    int count;
+    do {
+        count = epoll_wait(links->watcher, events, 64, 0);
+        for (int i = 0; i < count; i++) {
+            sv_link *link = events[i].data.ptr;
+            link->broken |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
+            if (!link->left_since)
+                link->left_since = now;
+        }
+    } while (count == 64);
+}
+
 /* Has the waiting client left? */
-static bool has_left(sv_link *link, uint64_t now) {
-    struct pollfd poll_socket = {.fd = link->socket, .events = POLLRDHUP};
-    if (poll(&poll_socket, 1, 0) <= 0)
-        return false;
-    if (poll_socket.revents & (POLLERR | POLLHUP | POLLNVAL))
-        return true;
-    if (!link->left_since)
-        link->left_since = now;
-    return now - link->left_since > LEFT_GRACE_NS;
+static bool has_left(sv_links *links, sv_link *link, uint64_t now) {
+    return watch(links, link) && (link->broken || (link->left_since && now - link->left_since > LEFT_GRACE_NS));
 }
 
 /* Bytes that came on the connection; 0 where the kernel doesn't count them. */
@@ -93,7 +114,7 @@ static void look_at(sv_links *links, sv_link *link, uint64_t now) {
         look_now_and_then(link, now);
         break;
     case SV_PHASE_WAITING:
-        if (waited > FIRST_LOOK_NS && link->exchange && has_left(link, now)) {
+        if (waited > FIRST_LOOK_NS && link->exchange && has_left(links, link, now)) {
             links->options.on_left(link->exchange);
             link->exchange = NULL;
         }
@@ -114,7 +135,8 @@ static void *look_after(void *context) {
     sv_links *links = context;
     pthread_mutex_lock(&links->lock);
     while (!links->stopping) {
-        uint64_t now = sv_clock_ns(), then = now + PERIOD_NS;
+        uint64_t now = sv_clock_ns(), then = now + PERIOD_NS * (1 + links->count / LINKS_A_PERIOD);
+        hear(links, now);
         for (sv_link *link = links->first.next; link != &links->first; link = link->next)
             look_at(links, link, now);
         sv_condition_wait(&links->changed, &links->lock, then);
@@ -128,7 +150,8 @@ senvec_status sv_links_open(sv_links *links, const sv_links_options *options, se
     links->first.previous = links->first.next = &links->first;
     pthread_mutex_init(&links->lock, NULL);
     sv_condition_init(&links->changed);
-    int error = pthread_create(&links->thread, NULL, look_after, links);
+    links->watcher = epoll_create1(EPOLL_CLOEXEC);
+    int error = links->watcher < 0 ? errno : pthread_create(&links->thread, NULL, look_after, links);
     if (error) {
         sv_links_close(links);
         return sv_fail(err, SENVEC_SYSTEM, 0, "starting the thread that looks after connections failed: %s", strerror(error));
@@ -152,6 +175,8 @@ void sv_links_close(sv_links *links) {
     if (!links->first.next)
         return;
     sv_links_stop(links);
+    if (links->watcher >= 0)
+        close(links->watcher);
     pthread_cond_destroy(&links->changed);
     pthread_mutex_destroy(&links->lock);
     *links = (sv_links){0};
@@ -257,6 +282,8 @@ void sv_links_remove(sv_links *links, sv_link *link) {
     links->count--;
     leave_place(links, link);
     --*share_of(links, link);
+    if (link->watched)
+        epoll_ctl(links->watcher, EPOLL_CTL_DEL, link->socket, NULL);
     links->busy -= link->phase != SV_PHASE_IDLE;
     if (links->draining)
         pthread_cond_broadcast(&links->changed);
@@ -270,7 +297,8 @@ void sv_links_enter(sv_links *links, sv_link *link, sv_phase phase, struct sv_ex
     links->busy += (phase != SV_PHASE_IDLE) - (link->phase != SV_PHASE_IDLE);
     link->phase = phase;
     link->since = phase == SV_PHASE_READING && link->begun ? link->begun : now;
-    link->begun = link->left_since = 0;
+    link->begun = 0;
+    link->left_since = link->left_since ? now : 0;
     link->received = bytes;
     link->next_look = now + LOOK_NS;
     link->exchange = exchange;

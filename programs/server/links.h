@@ -35,6 +35,8 @@ typedef struct sv_link {
     bool surplus;     /* it has no place */
     sv_phase phase;
     uint64_t since;
+    bool watched;                 /* the kernel tells when the client leaves */
+    bool broken;                  /* the connection has ended */
     uint64_t left_since;          /* the client has ended its side; 0: not seen */
     uint64_t next_look;           /* for such an end, while idle or reading */
     uint64_t received;            /* bytes, when the last request was complete */
@@ -61,6 +63,7 @@ typedef struct sv_links {
     uint64_t timed_out;            /* closed for taking too long */
     uint64_t displaced;            /* closed for others */
     bool draining, stopping, started;
+    int watcher; /* an epoll; -1: none */
     pthread_t thread;
 } sv_links;
 
