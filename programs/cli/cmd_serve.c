@@ -336,7 +336,8 @@ static void say_where(const sv_server *server) {
 /* The socket that systemd has opened, or that of the daemon. */
 static senvec_status find_socket(job *j, senvec_error *err) {
     static char path[SV_MAX_PATH];
-    int activated = sv_daemon_activated();
+    int activated;
+    SENVEC_TRY(sv_daemon_activated(&activated, err));
     j->server.activated = activated + 1;
     if (activated >= 0 || !j->daemon)
         return SENVEC_OK;

@@ -130,15 +130,30 @@ senvec_status sv_daemon_lock(const char *path, senvec_error *err) {
     return SENVEC_OK;
 }
 
-int sv_daemon_activated(void) {
+/* Whether connections can be accepted on it. */
+static bool listens(int descriptor) {
+    int on = 0;
+    socklen_t size = sizeof on;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on;
+}
+
+senvec_status sv_daemon_activated(int *out, senvec_error *err) {
     const char *process = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
     bool ours = process && count && strtol(process, NULL, 10) == (long)getpid() && strtol(count, NULL, 10) >= 1;
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
-    if (!ours || fcntl(FIRST_DESCRIPTOR, F_SETFD, FD_CLOEXEC) != 0 || fcntl(FIRST_DESCRIPTOR, F_SETFL, O_NONBLOCK) != 0)
-        return -1;
-    return FIRST_DESCRIPTOR;
+    *out = ours ? FIRST_DESCRIPTOR : -1;
+    if (!ours)
+        return SENVEC_OK;
+    if (!listens(FIRST_DESCRIPTOR))
+        return sv_fail(err, SENVEC_SYSTEM, 0,
+                       "LISTEN_FDS promises a socket as descriptor %d, but that isn't one that listens; in a systemd socket "
+                       "unit use ListenStream= and Accept=no, or unset LISTEN_FDS",
+                       FIRST_DESCRIPTOR);
+    if (fcntl(FIRST_DESCRIPTOR, F_SETFD, FD_CLOEXEC) != 0 || fcntl(FIRST_DESCRIPTOR, F_SETFL, O_NONBLOCK) != 0)
+        return sv_fail(err, SENVEC_SYSTEM, 0, "descriptor %d of LISTEN_FDS: %s", FIRST_DESCRIPTOR, strerror(errno));
+    return SENVEC_OK;
 }
 
 /* ------------------------------------------------------------------ asking */

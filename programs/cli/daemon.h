@@ -15,8 +15,9 @@ senvec_status sv_daemon_path(const sv_common *common, char out[SV_MAX_PATH], sen
 /* Makes this process the daemon of `path` until it ends. Errors: SYSTEM: another one is, which had two seconds to end. */
 senvec_status sv_daemon_lock(const char *path, senvec_error *err);
 
-/* The first socket that systemd has opened for this process (LISTEN_FDS), which then is closed to its children; -1: none. */
-int sv_daemon_activated(void);
+/* *out <- the first socket that systemd has opened for this process (LISTEN_FDS), which then is closed to its children; -1:
+ * none. Errors: SYSTEM: there is one by LISTEN_FDS, but the descriptor isn't a socket that listens. */
+senvec_status sv_daemon_activated(int *out, senvec_error *err);
 
 typedef struct sv_daemon sv_daemon;
 

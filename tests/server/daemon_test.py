@@ -181,6 +181,18 @@ class Daemon(unittest.TestCase):
                 process.stderr.close()
         self.assertTrue(Path(path).exists())
 
+    def test_activation_without_a_socket(self):
+        """LISTEN_FDS promises what isn't there: an error, not another address that nobody asked for."""
+        environment = {**os.environ, "MODEL": service.MODEL, "SENVEC": service.SENVEC}
+        start = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$SENVEC" serve -m "$MODEL" --port 0 '
+        unconnected = socket.socket(socket.AF_UNIX)
+        self.addCleanup(unconnected.close)
+        for third in ("3</dev/null", "3<&-", f"3<&{unconnected.fileno()}"):
+            done = subprocess.run(["bash", "-c", start + third], env=environment, pass_fds=[unconnected.fileno()],
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False)
+            self.assertEqual(done.returncode, 1, (third, done.stderr))
+            self.assertRegex(done.stderr, r"\A[^\n]*LISTEN_FDS promises a socket as descriptor 3, but[^\n]*\n\Z", third)
+
     def test_a_signal_with_the_first_answer(self):
         """SIGTERM isn't lost between the opening of the model and the server that is open."""
         path, start = self.activated("10m")
