@@ -317,6 +317,37 @@ void sv_atomic_file_abort(sv_atomic_file *file) {
         unlink(file->temporary);
 }
 
+/* Whether the descriptor is of a temporary that this program opened for writing, and its path. A file that the program was
+ * started with isn't closed by exec. Neither snprintf nor malloc may be called in the handler of a signal. */
+static bool is_own_temporary(int descriptor, char path[SV_MAX_PATH]) {
+    char link[32] = "/proc/self/fd/", digits[12];
+    size_t at = strlen(link), count = 0;
+    int flags = fcntl(descriptor, F_GETFD), mode = fcntl(descriptor, F_GETFL);
+    if (flags < 0 || !(flags & FD_CLOEXEC) || (mode & O_ACCMODE) == O_RDONLY)
+        return false;
+    for (int rest = descriptor; count == 0 || rest; rest /= 10)
+        digits[count++] = (char)('0' + rest % 10);
+    while (count)
+        link[at++] = digits[--count];
+    link[at] = '\0';
+    ssize_t length = readlink(link, path, SV_MAX_PATH - 1);
+    size_t tail = sizeof TEMPORARY_TAIL - 1, fixed = tail - 6;
+    if (length <= (ssize_t)tail || memcmp(path + length - tail, TEMPORARY_TAIL, fixed) != 0)
+        return false;
+    path[length] = '\0';
+    return true;
+}
+
+void sv_atomic_files_remove(void) {
+    enum { GAP = 1024 }; /* behind so many numbers that aren't in use there are no more descriptors */
+    char path[SV_MAX_PATH];
+    for (int descriptor = STDERR_FILENO + 1, unused = 0; unused < GAP; descriptor++) {
+        unused = fcntl(descriptor, F_GETFD) < 0 ? unused + 1 : 0;
+        if (!unused && is_own_temporary(descriptor, path))
+            unlink(path);
+    }
+}
+
 senvec_status sv_copy_file(const char *from, const char *to, senvec_error *err) {
     sv_file_map map;
     SENVEC_TRY(sv_file_map_open(from, &map, err));

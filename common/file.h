@@ -58,6 +58,9 @@ senvec_status sv_atomic_file_open(sv_atomic_file *file, const char *path, senvec
 senvec_status sv_atomic_file_commit(sv_atomic_file *file, senvec_error *err);
 /* Removes the temporary. A zeroed or committed file is accepted, so this can stand at one `out:` label. */
 void sv_atomic_file_abort(sv_atomic_file *file);
+/* Removes the temporaries of all files that this process writes, none of which may be committed afterwards: for a process that
+ * ends at once. Async-signal-safe. */
+void sv_atomic_files_remove(void);
 /* Makes `to` a copy of the regular file `from`. Errors: as sv_file_map_open, sv_atomic_file_open and sv_atomic_file_commit. */
 senvec_status sv_copy_file(const char *from, const char *to, senvec_error *err);
 

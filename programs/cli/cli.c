@@ -1,8 +1,8 @@
 /* Messages and signals.
  *
  * A signal ends the program from inside of its handler: embedding a batch or reading a terminal can take long, and a flag that
- * is looked at between batches would leave Ctrl-C unanswered. unlink, write and _exit are all that is needed and are allowed
- * there. */
+ * is looked at between batches would leave Ctrl-C unanswered. What it needs (readlink, unlink, write, _exit) is allowed there.
+ */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -15,9 +15,10 @@
 #include <unistd.h>
 
 #include "cli/progress.h"
+#include "common/file.h"
+#include "system/temporary.h"
 
 static const char *command_name;
-static char signal_path[SV_MAX_PATH]; /* "": nothing to remove */
 
 void sv_cli_set_command(const char *name) {
     command_name = name;
@@ -55,18 +56,8 @@ int sv_cli_fail(const senvec_error *err) {
     return err->code == SENVEC_INVALID_ARGUMENT ? SV_EXIT_USAGE : SV_EXIT_FAILED;
 }
 
-/* Signals stay out while the path changes, so that the handler never sees half of it. */
-void sv_cli_remove_on_signal(const char *path) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    snprintf(signal_path, sizeof signal_path, "%s", path ? path : "");
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 static void leave(int signal) {
-    if (signal_path[0])
-        unlink(signal_path);
+    sv_atomic_files_remove();
     sv_progress_clear_in_signal();
     _exit(128 + signal);
 }
@@ -103,8 +94,8 @@ static void *json_memory(size_t size) {
     if (block)
         return block;
     sv_cli_say("JSON: %zu bytes could not be allocated; free memory", size);
-    if (signal_path[0])
-        unlink(signal_path);
+    sv_atomic_files_remove();
+    sv_temporary_folders_remove();
     _exit(SV_EXIT_FAILED);
 }
 

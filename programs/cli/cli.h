@@ -34,22 +34,20 @@ void sv_cli_set_command(const char *name);
 
 /* ------------------------------------------------------------ interruption */
 
-/* Ctrl-C, SIGTERM and SIGHUP end the program at once with 128 + signal; `path` is removed first. One path at a time; NULL:
- * nothing to remove. */
-void sv_cli_remove_on_signal(const char *path);
+/* Lets Ctrl-C, SIGTERM and SIGHUP end the program at once with 128 + signal, after the temporaries of the files that it writes
+ * are removed; and has a closed pipe seen as a failed write. main calls it. */
+void sv_cli_catch_signals(void);
 /* Has `handler` called for these three signals instead; the second signal of a kind ends the program. A signal that was ignored
  * when the program began, as under nohup or for a job in the background, stays ignored in both cases. */
 void sv_cli_on_signal(void (*handler)(int));
 /* Whether a signal was not ignored when the program began. */
 bool sv_cli_takes_signal(int signal);
-/* Installs the above, and has a closed pipe seen as a failed write. main calls it. */
-void sv_cli_catch_signals(void);
 
 /* ------------------------------------------------------------------ memory */
 
-/* Gives jansson its memory; main calls it. Without memory the program ends with a message and SV_EXIT_FAILED, after removing
- * the path of sv_cli_remove_on_signal: jansson reads on behind the end of a buffer that couldn't grow, and a tree whose parts
- * could not all be made looks like one that never had them. The server reads and writes its JSON without jansson. */
+/* Gives jansson its memory; main calls it. Without memory the program ends with a message and SV_EXIT_FAILED, and the
+ * temporary files and folders are removed: jansson reads on behind the end of a buffer that couldn't grow, and a tree whose
+ * parts could not all be made looks like one that never had them. The server reads and writes its JSON without jansson. */
 void sv_cli_guard_json(void);
 
 #endif

@@ -231,7 +231,6 @@ static int run_compare(const choices *g) {
     senvec_status status = SENVEC_OK;
     if (g->json)
         status = sv_atomic_file_open(&json, to_output ? "/dev/stdout" : g->json, &err);
-    sv_cli_remove_on_signal(json.temporary[0] ? json.temporary : NULL);
     if (status == SENVEC_OK)
         status = compare(&c, &err);
     if (status == SENVEC_OK) {
@@ -241,7 +240,6 @@ static int run_compare(const choices *g) {
         if (json.stream)
             status = write_json(&c, &json, &err);
     }
-    sv_cli_remove_on_signal(NULL);
     sv_atomic_file_abort(&json);
     for (size_t i = 0; i < 2; i++)
         sv_http_target_close(c.targets[i]);

@@ -79,7 +79,6 @@ static senvec_status tokenize(const sv_common *common, const sv_text_options *te
     if (status == SENVEC_OK && path && strcmp(path, "-") != 0) {
         status = sv_atomic_file_open(&file, path, err);
         if (status == SENVEC_OK) {
-            sv_cli_remove_on_signal(file.temporary);
             j.to = file.stream;
             j.to_name = file.path;
         }
@@ -89,7 +88,6 @@ static senvec_status tokenize(const sv_common *common, const sv_text_options *te
     if (status == SENVEC_OK && file.stream)
         status = sv_atomic_file_commit(&file, err);
     sv_atomic_file_abort(&file);
-    sv_cli_remove_on_signal(NULL);
     free(j.ids);
     free(j.line);
     senvec_model_free(model);

@@ -3,11 +3,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/file.h"
+
+enum { MOST_FOLDERS = 4 }; /* that are remembered; a program makes two at most */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char folders[MOST_FOLDERS][SV_MAX_PATH]; /* "": free */
+
+/* Puts `to` in the place of `from`; one of them is "". */
+static void exchange(const char *from, const char *to) {
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < MOST_FOLDERS; i++) {
+        if (strcmp(folders[i], from) == 0) {
+            snprintf(folders[i], sizeof folders[i], "%s", to);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
 
 static const char *base_folder(void) {
     const char *folder = getenv("TMPDIR");
@@ -21,6 +39,7 @@ senvec_status sv_temporary_folder(const char *label, char out[SV_MAX_PATH], senv
     if (!mkdtemp(path))
         return sv_fail(err, SENVEC_IO, 0, "%s: no folder for temporary files can be made: %s; set TMPDIR", path,
                        strerror(errno));
+    exchange("", path);
     memcpy(out, path, sizeof path);
     return SENVEC_OK;
 }
@@ -47,7 +66,19 @@ static int remove_entry(const char *path, const struct stat *facts, int kind, st
 }
 
 senvec_status sv_remove_tree(const char *path, senvec_error *err) {
+    exchange(path, "");
     if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
         return sv_fail(err, SENVEC_IO, 0, "%s: cannot be removed: %s", path, strerror(errno));
     return SENVEC_OK;
+}
+
+void sv_temporary_folders_remove(void) {
+    char path[SV_MAX_PATH];
+    for (size_t i = 0; i < MOST_FOLDERS; i++) {
+        pthread_mutex_lock(&lock);
+        memcpy(path, folders[i], sizeof path);
+        pthread_mutex_unlock(&lock);
+        if (path[0])
+            sv_remove_tree(path, NULL);
+    }
 }

@@ -13,6 +13,9 @@ senvec_status sv_temporary_folder(const char *label, char out[SV_MAX_PATH], senv
 /* An unnamed file for reading and writing, which goes with its stream. NULL: it can't be made, and errno says why. */
 FILE *sv_temporary_file(void);
 
+/* Removes the folders of sv_temporary_folder that sv_remove_tree hasn't removed, for a program that ends at once. */
+void sv_temporary_folders_remove(void);
+
 /* Removes a file, or a folder with everything in it; links are removed, not followed. One that isn't there is fine. Error: IO.
  */
 senvec_status sv_remove_tree(const char *path, senvec_error *err);

@@ -1,5 +1,6 @@
 /* Status texts, error lines, memory, files. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -160,6 +161,29 @@ static void an_atomic_file_appears_whole_or_not_at_all(void **state) {
     mode_t mask = umask(0);
     umask(mask);
     assert_int_equal(facts.st_mode & 0777, 0666 & ~mask);
+}
+
+/* What ends at once removes the files that it writes, and nothing that it was given, finished or only reads. */
+static void temporaries_go_with_the_process(void **state) {
+    (void)state;
+    char paths[3][SV_MAX_PATH], other[SV_MAX_PATH];
+    sv_atomic_file files[3];
+    for (int i = 0; i < 3; i++) {
+        sv_path_join(folder, (const char *[]){"one", "two", "three"}[i], paths[i], NULL);
+        assert_int_equal(sv_atomic_file_open(&files[i], paths[i], NULL), SENVEC_OK);
+    }
+    assert_int_equal(sv_atomic_file_commit(&files[2], NULL), SENVEC_OK);
+    sv_path_join(folder, "other.tmp.ABCDEF", other, NULL);
+    int inherited = open(other, O_CREAT | O_WRONLY, 0600), reading = open(other, O_RDONLY | O_CLOEXEC);
+    sv_atomic_files_remove();
+    assert_int_equal(access(files[0].temporary, F_OK), -1);
+    assert_int_equal(access(files[1].temporary, F_OK), -1);
+    assert_content(paths[2], "");
+    assert_content(other, "");
+    close(inherited);
+    close(reading);
+    sv_atomic_file_abort(&files[0]);
+    sv_atomic_file_abort(&files[1]);
 }
 
 static mode_t mode_of(const char *path) {
@@ -366,6 +390,7 @@ int main(void) {
         cmocka_unit_test(allocation_overflow_is_refused),
         cmocka_unit_test(an_arena_gives_all_back),
         cmocka_unit_test(an_atomic_file_appears_whole_or_not_at_all),
+        cmocka_unit_test(temporaries_go_with_the_process),
         cmocka_unit_test(a_replaced_file_keeps_mode_and_owner),
         cmocka_unit_test(links_are_followed_unless_they_are_others),
         cmocka_unit_test(an_error_from_long_before_is_told),
