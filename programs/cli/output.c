@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "common/file.h"
 #include "io/decimal.h"
 #include "io/npy.h"
@@ -49,6 +48,9 @@ static const struct {
     [SV_TYPE_INT8] = {"|i1", 1, SV_VECTOR_INT8},     [SV_TYPE_UINT8] = {"|u1", 1, SV_VECTOR_UINT8},
     [SV_TYPE_BINARY] = {"|i1", 1, SV_VECTOR_BINARY}, [SV_TYPE_UBINARY] = {"|u1", 1, SV_VECTOR_UBINARY},
 };
+
+/* Of the one output; standard output needs it to the end. glibc makes no buffer of a given size itself. */
+static char stream_buffer[BUFFER_BYTES];
 
 struct sv_output {
     sv_output_format format;
@@ -136,13 +138,11 @@ senvec_status sv_output_open(const char *path, const sv_output_options *options,
     output->stream = stdout;
     if (path && strcmp(path, "-") != 0) {
         status = sv_atomic_file_open(&output->file, path, err);
-        if (status == SENVEC_OK) {
+        if (status == SENVEC_OK)
             output->stream = output->file.stream;
-            sv_cli_remove_on_signal(output->file.temporary);
-        }
     }
     if (status == SENVEC_OK) {
-        setvbuf(output->stream, NULL, _IOFBF, BUFFER_BYTES);
+        setvbuf(output->stream, stream_buffer, _IOFBF, sizeof stream_buffer);
         if (output->format == SV_OUTPUT_NPY)
             status = begin_npy(output, err);
     }
@@ -288,7 +288,6 @@ void sv_output_abort(sv_output *output) {
     if (!output)
         return;
     sv_atomic_file_abort(&output->file);
-    sv_cli_remove_on_signal(NULL);
     if (output->spool)
         fclose(output->spool);
     free(output->line);
