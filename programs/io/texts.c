@@ -2,6 +2,7 @@
  * replaces an earlier one in place, so the order is restored by position at the end. */
 #include "io/texts.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,9 +265,11 @@ senvec_status sv_texts_write(const sv_texts *texts, const size_t *pick, size_t c
             return sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "%s: no memory for %zu texts", path, count);
         }
     }
-    int failed = json_dump_file(array, path, JSON_COMPACT);
+    errno = 0;
+    bool failed = json_dump_file(array, path, JSON_COMPACT) != 0;
+    int number = errno;
     json_decref(array);
     if (failed)
-        return sv_fail(err, SENVEC_IO, 0, "%s: cannot be written; is the disk full?", path);
+        return sv_fail(err, SENVEC_IO, 0, "%s: writing failed: %s", path, strerror(number ? number : EIO));
     return SENVEC_OK;
 }
