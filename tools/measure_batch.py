@@ -56,7 +56,7 @@ def corpus(path: str, count: int, distinct: int | None = None, seed: int = 1) ->
 
 def batch_command(arguments: argparse.Namespace, source: str, out: str, *more: str) -> list[str]:
     return [sys.executable, "-m", "senvec.batch", source, "-o", out, "-m", arguments.model, "-p", arguments.precision,
-            "--rows", str(arguments.rows), *more]
+            "--rows", str(arguments.rows), "--format", arguments.format, *more]
 
 
 def run(line: list[str]) -> tuple[float, int, str]:
@@ -75,7 +75,7 @@ def run(line: list[str]) -> tuple[float, int, str]:
 def digests(folder: str) -> dict[str, str]:
     found = {}
     for name in sorted(os.listdir(folder)):
-        if name.endswith(".parquet"):
+        if name.endswith((".parquet", ".npy")):
             with open(os.path.join(folder, name), "rb") as file:
                 found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--precision", default="int8", help="computed in [int8]")
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--rows", type=int, default=50_000, help="of a shard [50000]")
+    parser.add_argument("--format", default="parquet", choices=("parquet", "npy"), help="of the shards [parquet]")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)

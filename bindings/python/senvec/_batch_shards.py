@@ -1,9 +1,8 @@
-"""The folder of a run: Parquet shards that appear whole, and the manifest that says which are there and of what the run is."""
+"""The folder of a run: shards that appear whole, and the manifest that says which are there and of what the run is."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import queue
@@ -11,22 +10,24 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet
+from ._shard_files import shard_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    import pyarrow as pa
 
 MANIFEST = "manifest.jsonl"
 
 
 def _add_line(folder: str, record: dict[str, Any]) -> None:
     path = os.path.join(folder, MANIFEST)
-    with open(path, "ab") as file:
+    line = memoryview((json.dumps(record, sort_keys=True) + "\n").encode())
+    with open(path, "ab", buffering=0) as file:  # a buffer would write its rest when it is closed
         length = file.tell()
         try:
-            file.write((json.dumps(record, sort_keys=True) + "\n").encode())
-            file.flush()
+            while line:
+                line = line[file.write(line) :]
             os.fsync(file.fileno())
         except OSError:
             os.truncate(path, length)  # a full disk leaves no half of a line
@@ -67,64 +68,15 @@ def take_up(folder: str, header: dict[str, Any], resume: bool) -> set[int]:
     return {line["shard"] for line in lines[1:]}
 
 
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-class _Shard:
-    """A shard that is being written, under a temporary name."""
-
-    def __init__(self, folder: str, number: int, schema: pa.Schema):
-        self.number, self.rows = number, 0
-        self.name = f"part-{number:06d}.parquet"
-        self._folder = folder
-        self._path = os.path.join(folder, self.name)
-        self._file = open(f"{self._path}.tmp", "wb")
-        kept = [field.name for field in schema if field.name != "embedding"]
-        try:
-            self._writer = pa.parquet.ParquetWriter(self._file, schema, compression="zstd", use_dictionary=kept,
-                                                    write_statistics=kept)
-        except BaseException:
-            self.drop()
-            raise
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        self._writer.write_batch(batch)
-        self.rows += batch.num_rows
-
-    def finish(self) -> None:
-        """Gives the shard its name and adds its line."""
-        self._writer.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        digest = _sha256(f"{self._path}.tmp")
-        os.replace(f"{self._path}.tmp", self._path)
-        _add_line(self._folder, {"shard": self.number, "file": self.name, "rows": self.rows, "sha256": digest})
-
-    def drop(self) -> None:
-        """Removes what isn't whole."""
-        try:
-            self._file.close()
-        except OSError:
-            pass
-        if os.path.exists(f"{self._path}.tmp"):
-            os.unlink(f"{self._path}.tmp")
-
-
 class Shards:
     """Writes shards in a thread of its own, two pieces behind the engine.
 
     `put` takes a shard's pieces in order, and None after the last; `close` waits until all is written. Both raise what the
     thread met. After leaving the context on an error, what isn't whole is gone."""
 
-    def __init__(self, folder: str, progress: bool):
+    def __init__(self, folder: str, form: str, progress: bool):
         self.shards = self.rows = 0
-        self._folder, self._progress = folder, progress
+        self._folder, self._form, self._progress = folder, form, progress
         self._queue: queue.Queue = queue.Queue(2)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -132,19 +84,25 @@ class Shards:
 
     def _run(self) -> None:
         shard = None
+        name, rows = "", 0
         try:
             while (item := self._queue.get()) is not None:
                 number, batch, then = item
                 if batch is not None:
-                    shard = shard or _Shard(self._folder, number, batch.schema)
+                    if not shard:
+                        name, rows = f"part-{number:06d}", 0
+                        shard = shard_writer(self._form, self._folder, name, batch.schema)
                     shard.write(batch)
+                    rows += batch.num_rows
                 elif shard:
-                    shard.finish()
-                    self.shards += 1
-                    self.rows += shard.rows
-                    if self._progress:
-                        print(f"{shard.name}: {shard.rows:,} rows; {self.rows:,} so far", file=sys.stderr)
+                    line = {"shard": number, "rows": rows, **shard.complete()}
+                    shard.publish()
                     shard = None
+                    _add_line(self._folder, line)
+                    self.shards += 1
+                    self.rows += rows
+                    if self._progress:
+                        print(f"{name}: {rows:,} rows; {self.rows:,} so far", file=sys.stderr)
                 if then:
                     then()
         except BaseException as cause:  # handed to the caller

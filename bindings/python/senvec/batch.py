@@ -1,4 +1,4 @@
-"""Files of texts to Parquet shards of vectors, exactly once: `python -m senvec.batch IN... -o DIR --column text`.
+"""Files of texts to shards of vectors, Parquet or .npy, exactly once: `python -m senvec.batch IN... -o DIR --column text`.
 
 Reads Parquet, Arrow IPC, CSV and JSON lines with pyarrow (`pip install senvec[arrow]`) in pieces, so memory doesn't grow with
 the files. Reader, engine and writer work at the same time. Each shard is written under a temporary name, flushed to the disk
@@ -28,6 +28,7 @@ from ._batch_shards import MANIFEST, Shards, ahead, take_up
 from ._column import TYPES, Vectors, check_precision
 from ._estimate import estimate, told
 from ._repeats import MOST, Repeats
+from ._shard_files import FORMATS
 from .store import VectorStore, space_of
 
 __all__ = ["MANIFEST", "embed", "main"]
@@ -41,6 +42,7 @@ def embed(
     keep: list[str] | None = None,
     model: str | SentenceTransformer = "all-MiniLM-L6-v2",
     precision: str = "float32",
+    form: str = "parquet",
     rows: int = 50_000,
     resume: bool = False,
     shard: tuple[int, int] = (0, 1),
@@ -49,12 +51,15 @@ def embed(
     progress: bool = False,
     **options: Any,
 ) -> dict[str, int]:
-    """Vectors of a column's texts, as Parquet shards in `folder` with the input's columns and `embedding`.
+    """Vectors of a column's texts, as shards in `folder`.
 
     Args:
         inputs: files or patterns: .parquet, .arrow, .csv, .jsonl.
-        column: the texts; a null one has a null vector. keep: the columns to carry through; None: all.
+        column: the texts; a null one has a null vector. keep: the columns to carry through; None: all, for .npy none.
         precision: float32, float16, int8, uint8, binary, ubinary. rows: of a shard.
+        form: "parquet", the columns and `embedding` in part-NNNNNN.parquet; or "npy", a matrix (rows, numbers) in
+            part-NNNNNN.npy, which memory-maps, and beside it part-NNNNNN.parquet where columns are kept. A null text's
+            vector is NaN in it.
         resume: goes on with a run that was ended. shard: (i, n) does every n-th shard, from the i-th on.
         repeats: texts whose vectors are remembered within the run, so that a repeated one isn't computed again; 0: none. A
             million takes 20 MB of memory and, while the run lasts, a vector each of disk in `folder`.
@@ -64,9 +69,14 @@ def embed(
     Returns: {"shards", "rows"} that this call wrote, and how many of these rows' texts were "computed", were "repeated" in
         the run, or were "stored" by an earlier one (null texts are counted with the repeated).
 
-    Raises: FileExistsError (a folder in use), ValueError (another run's folder, no such column), what encode raises.
+    Raises: FileExistsError (a folder in use), ValueError (another run's folder, no such column, a null text for an .npy of
+        integers), what encode raises.
     """
     check_precision(precision)
+    if form not in FORMATS:
+        raise ValueError(f"form={form!r}: give one of {', '.join(FORMATS)}")
+    if form == "npy" and keep is None:
+        keep = []
     part, parts = shard
     if rows < 1 or repeats < 0 or not 0 <= part < parts:
         raise ValueError(f"rows={rows}, repeats={repeats}, shard={shard}: give at least one row, no negative number, and "
@@ -77,7 +87,8 @@ def embed(
     header = {
         "senvec": __version__,
         "model": {name: facts[name] for name in ("name", "space_id", "precision", "tier", "max_seq_length", "dimensions")},
-        "options": {"column": column, "keep": keep, "precision": precision, "rows": rows, "shard": list(shard), **options},
+        "options": {"column": column, "keep": keep, "precision": precision, "rows": rows, "shard": list(shard),
+                    **({"form": form} if form != "parquet" else {}), **options},
         "inputs": [fingerprint(path) for path in paths],
     }
     kept = VectorStore(store, space_of(opened, options)) if store is not None else None
@@ -91,7 +102,7 @@ def embed(
         done = take_up(folder, header, resume)
         vectors = Vectors(opened, precision, options, repeats=remember if repeats else None, store=kept)
         read = ahead(pieces(paths, column, rows, lambda number: number % parts == part and number not in done), 2)
-        with Shards(folder, progress) as shards:
+        with Shards(folder, form, progress) as shards:
             for number, piece in read:
                 if piece is None:
                     shards.put(number, None)
@@ -108,11 +119,13 @@ def embed(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m senvec.batch", description="Files of texts to Parquet shards of vectors.")
+    parser = argparse.ArgumentParser(prog="python -m senvec.batch", description="Files of texts to shards of vectors.")
     parser.add_argument("inputs", nargs="+", metavar="IN", help=".parquet, .arrow, .csv, .jsonl files, or patterns")
     parser.add_argument("-o", "--out", help="folder of the shards")
     parser.add_argument("--column", default="text", help="the texts [text]")
-    parser.add_argument("--keep", help="columns to carry through, with commas between; default: all")
+    parser.add_argument("--keep", help="columns to carry through, with commas between; default: all, for npy none")
+    parser.add_argument("--format", default="parquet", choices=FORMATS,
+                        help="of the shards; npy memory-maps, kept columns are in a Parquet file beside it [parquet]")
     parser.add_argument("-m", "--model", default="all-MiniLM-L6-v2")
     parser.add_argument("-p", "--compute", default="auto", choices=("auto", "fp32", "bf16", "int8"), help="what to compute in")
     parser.add_argument("--precision", default="float32", choices=tuple(TYPES), help="of the vectors [float32]")
@@ -144,8 +157,9 @@ def main() -> int:
             return 0
         written = embed(
             arguments.inputs, arguments.out, column=arguments.column, keep=keep, model=model, precision=arguments.precision,
-            rows=arguments.rows, resume=arguments.resume, shard=(int(part), int(parts)), repeats=arguments.repeats,
-            store=arguments.store, progress=sys.stderr.isatty(), normalize_embeddings=arguments.normalize,
+            form=arguments.format, rows=arguments.rows, resume=arguments.resume, shard=(int(part), int(parts)),
+            repeats=arguments.repeats, store=arguments.store, progress=sys.stderr.isatty(),
+            normalize_embeddings=arguments.normalize,
         )
         print(f"{written['rows']} rows in {written['shards']} shards: {written['computed']} texts computed, "
               f"{written['repeated']} repeated, {written['stored']} stored by earlier runs", file=sys.stderr)
