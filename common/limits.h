@@ -27,6 +27,7 @@
 #define SV_MAX_STEPS 32u              /* normalizers, or pre-tokenizers, of a tokenizer */
 #define SV_MAX_TEMPLATE 16u           /* pieces of a post-processor's template: [CLS] a [SEP] b [SEP] has 5 */
 #define SV_MAX_LINE_BYTES (64u << 20) /* one line of input to `embed` */
+#define SV_MAX_PART_ROWS 1000000000u  /* vectors in a file of `embed --rows` */
 
 /* Download. */
 #define SV_MAX_HUB_FILES 10000u /* in one repository or package */

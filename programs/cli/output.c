@@ -201,7 +201,7 @@ static char *put_numbers(const sv_output *output, char *to, const float *vector,
 /* A line in three parts: before the kept fields, those, and behind them. */
 static bool write_line(sv_output *output, const sv_output_rows *rows, size_t row) {
     bool json = output->format == SV_OUTPUT_JSONL;
-    size_t begin = rows->kept_ends && row ? rows->kept_ends[row - 1] : 0;
+    size_t begin = rows->kept_ends && row ? rows->kept_ends[row - 1] : rows->kept_begin;
     size_t kept = rows->kept_ends ? rows->kept_ends[row] - begin : 0;
     char *to = output->line;
     if (json)

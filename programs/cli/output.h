@@ -58,6 +58,7 @@ typedef struct sv_output_rows {
     const uint64_t *indices; /* (count) */
     const char *kept;        /* kept fields of all rows end to end, as keep.h writes them */
     const size_t *kept_ends; /* (count) of each in `kept`; NULL: there are none */
+    size_t kept_begin;       /* of the first row's in `kept` */
 } sv_output_rows;
 
 /* Appends rows. Error: IO. */

@@ -137,6 +137,7 @@ static senvec_status next_text(sv_corpus *corpus, senvec_text *text, bool *more,
 /* Where the reader is in all of the files, and what it has of the current record's kept fields. */
 typedef struct reading {
     uint64_t position, records; /* bytes and records of the files before */
+    uint64_t selected;          /* records so far whose vectors are wanted */
     sv_keep_buffer kept;
 } reading;
 
@@ -161,6 +162,8 @@ static senvec_status read_file(pipeline *p, const char *path, reading *r, senvec
         it.index = r->records + sv_corpus_records(corpus) - 1;
         it.position = r->position + done;
         if (it.index % stream->shards != stream->shard)
+            continue;
+        if (r->selected++ < stream->done)
             continue;
         r->kept.length = 0;
         status = sv_keep_append(stream->keep, stream->format, corpus, &r->kept, err);
@@ -196,6 +199,13 @@ static void *run_reader(void *context) {
 
 /* ----------------------------------------------------------------- writer */
 
+static senvec_status write_rows(const sv_stream *stream, const sv_output_rows *rows, bool last, senvec_error *err) {
+    if (!stream->output)
+        return sv_parts_write(stream->parts, rows, err);
+    SENVEC_TRY(sv_output_write(stream->output, rows, err));
+    return last ? sv_output_flush(stream->output, err) : SENVEC_OK;
+}
+
 static void *run_writer(void *context) {
     pipeline *p = context;
     pthread_mutex_lock(&p->lock);
@@ -215,9 +225,7 @@ static void *run_writer(void *context) {
             .kept = w->kept.data,
             .kept_ends = p->stream->keep->count ? w->kept_ends : NULL,
         };
-        senvec_status status = sv_output_write(p->stream->output, &rows, &p->write_error);
-        if (status == SENVEC_OK && last)
-            status = sv_output_flush(p->stream->output, &p->write_error);
+        senvec_status status = write_rows(p->stream, &rows, last, &p->write_error);
         pthread_mutex_lock(&p->lock);
         w->count = 0;
         w->kept.length = 0;

@@ -8,6 +8,7 @@
 #include "cli/common.h"
 #include "cli/keep.h"
 #include "cli/output.h"
+#include "cli/parts.h"
 
 typedef struct sv_stream {
     char **paths; /* "-" is standard input */
@@ -21,7 +22,9 @@ typedef struct sv_stream {
     void *context;
     senvec_embed_options embed;
     size_t dimensions; /* of a vector: what `embed` or the model says */
-    sv_output *output;
+    uint64_t done;     /* of the texts to be embedded the first ones, whose vectors an earlier run has written */
+    sv_output *output; /* where vectors go; NULL: to `parts` */
+    sv_parts *parts;
     sv_output_format format; /* of the output */
     bool quiet;
     bool bare; /* no progress: the terminal shows the vectors */
@@ -38,8 +41,8 @@ typedef struct sv_stream_result {
 
 /* Embeds every text in order. A text is computed as soon as the session is idle, alone or with those that came meanwhile, and
  * its vector is handed on as soon as it is there: a slow pipe is answered line by line. Where a file turns out to be broken,
- * the texts before are written first. Errors: as sv_text_open, sv_corpus_next, senvec_embed and sv_output_write; OUT_OF_MEMORY;
- * SYSTEM (no thread). */
+ * the texts before are written first. Errors: as sv_text_open, sv_corpus_next, senvec_embed, sv_output_write and
+ * sv_parts_write; OUT_OF_MEMORY; SYSTEM (no thread). */
 senvec_status sv_stream_run(const sv_stream *stream, sv_stream_result *result, senvec_error *err);
 
 #endif

@@ -30,7 +30,7 @@ cd "$directory"
 echo "== the wheel, $size bytes"
 from_wheel/bin/python "$here/run_package_tests.py" "$tiny"
 echo "== its command"
-for script in cli/test_cli.py cli/test_inputs.py cli/test_outputs.py; do
+for script in cli/test_cli.py cli/test_inputs.py cli/test_outputs.py cli/test_parts.py; do
     from_wheel/bin/python "$root/tests/$script" from_wheel/bin/senvec "$tiny"
 done
 from_wheel/bin/python "$root/tests/hub/pull_test.py" from_wheel/bin/senvec # fetches through Python
