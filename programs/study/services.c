@@ -152,7 +152,7 @@ static senvec_status open_service(sv_services_stage *s, sv_served *item, senvec_
     item->http.url = url;
     if (status != SENVEC_OK)
         return sv_service_give_up(item, absent ? SV_ROW_MISSING : SV_ROW_FAILED, &failure, err);
-    if (item->process)
+    if (item->process && !json_object_get(item->row, "cold_start_s")) /* the first one counts, also of a study that goes on */
         sv_put_number(item->row, "cold_start_s", cold_s);
     status = sv_service_target(item, &s->one, true, &target, &failure);
     if (status == SENVEC_OK)
@@ -164,20 +164,47 @@ static senvec_status open_service(sv_services_stage *s, sv_served *item, senvec_
     return sv_services_checkpoint(s, err);
 }
 
+static bool has_text(const json_t *object, const char *key, const char *text) {
+    const char *value = json_string_value(json_object_get(object, key));
+    return value && strcmp(value, text) == 0;
+}
+
 static json_t *find_row(const sv_services_stage *s, const char *name) {
     size_t index;
     json_t *row;
     json_array_foreach(json_object_get(s->results->services, "rows"), index, row) {
-        const char *own = json_string_value(json_object_get(row, "name"));
-        if (own && strcmp(own, name) == 0)
+        if (has_text(row, "name", name))
             return row;
     }
     return NULL;
 }
 
+/* Where the service listens, if it is the reader's; "" otherwise. */
+static void url_of(const sv_service *service, char out[SV_SERVICE_URL]) {
+    out[0] = '\0';
+    if (service->kind == SV_SERVICE_GIVEN)
+        sv_service_address_url(&service->address.url, service->address.dialect, out);
+}
+
+/* Does the study have a part of just these services, measured in the same way? */
+static bool goes_on(const sv_services_stage *s, const sv_service_list *list) {
+    const json_t *found = s->results->services;
+    const double seconds = json_number_value(json_object_get(found, "seconds"));
+    bool same = s->options->go_on && found && json_array_size(json_object_get(found, "rows")) == list->count &&
+                json_integer_value(json_object_get(found, "rounds")) == (json_int_t)s->rounds &&
+                fabs(seconds - s->block_s) <= 1e-6 * s->block_s;
+    for (size_t i = 0; same && i < list->count; i++) {
+        char url[SV_SERVICE_URL];
+        const json_t *row = find_row(s, list->items[i].name);
+        url_of(&list->items[i], url);
+        same = row && has_text(row, "url", url);
+    }
+    return same;
+}
+
 static senvec_status describe(sv_services_stage *s, const sv_service_list *list, senvec_error *err) {
     static const char *const kinds[] = {"senvec", "torch", "onnx", "llama", "given"};
-    if (!s->options->go_on || !s->results->services) {
+    if (!goes_on(s, list)) {
         json_decref(s->results->services);
         s->results->services =
             json_pack("{s:f, s:I, s:i, s:i, s:i, s:I, s:f, s:I, s:s, s:[], s:[]}", "bound_ms", SV_BATCHING_BOUND_MS, "threads",
@@ -188,10 +215,9 @@ static senvec_status describe(sv_services_stage *s, const sv_service_list *list,
     s->count = list->count;
     for (size_t i = 0; i < list->count; i++) {
         const sv_service *service = &list->items[i];
-        char url[SV_SERVICE_URL] = "";
+        char url[SV_SERVICE_URL];
         const char *model = service->address.model[0] ? service->address.model : s->options->model;
-        if (service->kind == SV_SERVICE_GIVEN)
-            sv_service_address_url(&service->address.url, service->address.dialect, url);
+        url_of(service, url);
         s->items[i] = (sv_served){.service = service,
                                   .http = {.url = service->address.url,
                                            .dialect = service->address.dialect,

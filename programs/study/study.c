@@ -402,10 +402,25 @@ static senvec_status begin(sv_study_options *options, unsigned stages, sv_result
     if (stages & SV_STAGE_BENCH && !options->go_on)
         return plan(options, results, err);
     SENVEC_TRY(sv_results_read(results, options->out, err));
-    senvec_status status = options->go_on ? sv_study_options_check(options, results, err) : SENVEC_OK;
+    const bool whole = options->go_on;
+    senvec_status status = whole ? sv_study_options_check(options, results, err) : SENVEC_OK;
     if (status == SENVEC_OK)
+/* What stages that are measured anew have found before, so that nothing of it is taken for theirs if they are interrupted. */
+static senvec_status forget(unsigned stages, sv_results *results, senvec_error *err) {
+    size_t unused;
+    if (stages & SV_STAGE_BATCHING) {
+        json_decref(results->batching);
+        results->batching = NULL;
+    }
+    if (stages & SV_STAGE_SERVICES) {
+        json_decref(results->services);
+        results->services = NULL;
+    }
+    return stages & SV_STAGE_SWEEP ? sv_results_add_series(results, SV_SERIES_SWEEP, 0, &unused, err) : SENVEC_OK;
+}
+
         status = sv_study_options_take(options, results, err);
-    if (status == SENVEC_OK && options->go_on)
+    if (status == SENVEC_OK && whole)
         json_array_clear(results->warnings); /* they are found again */
     if (status != SENVEC_OK)
         sv_results_release(results);
@@ -418,6 +433,10 @@ static senvec_status choose_services(const sv_study_options *options, unsigned *
     SENVEC_TRY(list_services(options, &list, err));
     if (*stages == SV_STAGE_SERVICES && list.count == 0)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+    /* A stage that is asked for alone goes on as well, if it was interrupted. */
+    options->go_on = whole || sv_stages_in(results, "planned") & ~sv_stages_in(results, "done") & stages;
+    if (status == SENVEC_OK && !options->go_on)
+        status = forget(stages, results, err);
                        "no service to measure: name one by --service NAME=URL, or choose of --services torch,onnx,llama");
     if (list.count == 0)
         *stages &= ~(unsigned)SV_STAGE_SERVICES;

@@ -3,10 +3,15 @@
 import contextlib
 import csv
 import json
+import os
+import random
+import re
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,9 +52,61 @@ class Services(unittest.TestCase):
         return subprocess.run([SENVEC, "study", stage, "-o", self.out, "--quick", "--duration", "0.04", "-q", *more],
                               capture_output=True, text=True, timeout=1500, check=False)
 
-    def test_rows(self):
+    def begin(self):
         done = self.senvec("bench", "-m", MODEL, "--peers", "none", "--rounds", "2", "--calls", "2")
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def found(self):
+        return json.loads((self.out / "study.json").read_text())["services"] or {"runs": [], "rows": []}
+
+    def test_it_goes_on_wherever_it_was_cut(self):
+        """Ctrl-C or a crash at random moments, and the same command again: every run is kept and none is measured twice.
+        SENVEC_INTERRUPTIONS says how many; runs that are in study.json by then are random as well."""
+        server = subprocess.Popen([SENVEC, "serve", "--port", "0", "-m", MODEL], stderr=subprocess.PIPE, text=True)
+        self.addCleanup(server.communicate)
+        self.addCleanup(server.terminate)
+        service = "mine=" + next(filter(None, (re.search("http://[0-9.:]+", line) for line in server.stderr)))[0]
+        moments = random.Random(int(os.environ.get("SENVEC_SEED", "1")))
+        command = [SENVEC, "study", "services", "-o", self.out, "--quick", "--duration", "0.04", "-q",
+                   "--service", service]
+        self.begin()
+        before, starts, cuts = [], None, int(os.environ.get("SENVEC_INTERRUPTIONS", "3"))
+        while True:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+                                       text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            wanted = len(before) + moments.randrange(6)
+            while cuts and process.poll() is None and len(self.found()["runs"]) < wanted:
+                time.sleep(0.01)
+            if cuts:
+                cuts -= 1
+                time.sleep(moments.uniform(0, 0.3))
+                if process.poll() is None:
+                    os.killpg(process.pid, moments.choice((signal.SIGINT, signal.SIGKILL)))
+            said = process.communicate(timeout=1500)[1]
+            study = self.found()
+            self.assertEqual(study["runs"][:len(before)], before)
+            before = study["runs"]
+            rows = {row["name"]: row for row in study["rows"]}
+            starts = starts or rows.get("senvec serve", {}).get("cold_start_s")
+            if process.returncode == 0:
+                break
+            self.assertIn(process.returncode, (1, -signal.SIGKILL, -signal.SIGINT), said)
+            self.assertNotIn("Traceback", said)
+        names = [(run["service"], run["load"], run["step"]) for run in before]
+        self.assertEqual(len(names), len(set(names)))
+        for name in ("senvec serve", "mine"):
+            self.assertEqual(rows[name]["state"], "measured")
+            self.assertIn("rate", rows[name]["best"])
+            self.assertEqual({step for service, load, step in names if service == name and load == "bulk"}, {0, 1})
+        self.assertEqual(rows["senvec serve"]["cold_start_s"], starts)
+        self.assertEqual([path.name for path in self.out.iterdir() if path.name.startswith(".") or "tmp" in path.name], [])
+        # It is done now, so the same command measures it anew, also after it was cut at once.
+        again = self.senvec("services", "--service", service)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertNotEqual(self.found()["runs"][0], before[0])
+
+    def test_rows(self):
+        self.begin()
         done = self.senvec("services")
         self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
         self.assertIn("--service", done.stderr)
