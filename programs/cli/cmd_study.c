@@ -41,6 +41,7 @@ enum {
 
 /* What the options of a stage set, besides sv_study_options. */
 typedef struct switches {
+    const char *command; /* "study", "study bench" */
     bool quick, quiet, no_report, anew;
     size_t seed;
     sv_option_texts services;
@@ -84,7 +85,7 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
     if (!given->quiet)
         sv_cli_say("the result files are in %s", options->out);
     if (status == SENVEC_CANCELLED)
-        sv_cli_say("the study is unfinished; 'senvec study -o %s' goes on with it", options->out);
+        sv_cli_say("the study is unfinished; 'senvec %s -o %s' goes on with it", given->command, options->out);
     if (status == SENVEC_OK && !measured)
         sv_cli_say("no configuration could be measured");
     if (status == SENVEC_OK && stages == WHOLE_STUDY && !given->no_report) {
@@ -105,7 +106,8 @@ static const char bench_notes[] =
     "happened between the rounds, not between machines or days: docs/STUDY.md.\n";
 static const char stage_notes[] = "Model, texts, peers, threads and instruction sets are those that the study in DIR was made "
                                   "with; to change one, begin a new "
-                                  "study. Ctrl-C ends after the current block and keeps what was measured.\n";
+                                  "study. Ctrl-C ends after the current block and keeps what was measured; the "
+                                  "same command goes on with it.\n";
 
 enum { MOST_STAGE_NOTES = 1024 };
 
@@ -119,27 +121,36 @@ static void list_stages(char out[MOST_STAGE_NOTES]) {
 }
 
 /* All stages take the same options. */
-static int run_measuring(int argc, char **argv, const char *synopsis, const char *about, unsigned stages) {
-    sv_study_options options, quick;
-    switches given = {0};
+static int run_measuring(int argc, char **argv, const char *command, const char *about, unsigned stages) {
+    sv_study_options options;
+    switches given = {.command = command};
+    char synopsis[64];
+    snprintf(synopsis, sizeof synopsis, "%s%s [OPTION]...", command, stages == WHOLE_STUDY ? " [STAGE]" : "");
     if (stages & SV_STAGE_BENCH)
         sv_study_options_init(&options);
     else
         sv_study_options_go_on(&options);
     given.seed = options.seed;
-    /* --quick changes other options' defaults, so it has to be known before the table is made. */
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+    /* --quick and --budget change other options' defaults, so they have to be known before the table is made. */
+    bool budget = false;
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         given.quick = given.quick || strcmp(argv[i], "--quick") == 0;
-    quick = options;
-    sv_study_options_quick(&quick);
+        budget = budget || strcmp(argv[i], "--budget") == 0 || strncmp(argv[i], "--budget=", 9) == 0;
+    }
     if (given.quick)
-        options = quick;
+        sv_study_options_quick(&options);
+    if (budget)
+        sv_study_options_budget(&options);
     bool begins = stages & SV_STAGE_BENCH; /* what decides a study can only be chosen where it begins */
 #define WHERE_IT_BEGINS(help_) (begins ? (help_) : NULL)
     const bool takes_services = stages & SV_STAGE_SERVICES;
     const bool takes_labels = stages & SV_STAGE_VALIDATE;
     const sv_option table[] = {
         SV_OPTION_FLAG(0, "quick", &given.quick, "fewer and shorter blocks: two minutes"),
+        SV_OPTION_DURATION(
+            0, "budget", 1, &options.budget_s, 1, 604800,
+            WHERE_IT_BEGINS("what the study may take, e.g. 30m: after four rounds, further ones measure\nthe rows "
+                            "that are known least")),
         SV_OPTION_TEXT(0, "peers", "LIST", &options.peers,
                        WHERE_IT_BEGINS("runtimes to compare with: all, none, or some of\ntorch,onnxruntime,openvino")),
         SV_OPTION_TEXT(0, "corpus", "FILE", &options.corpus,
@@ -214,7 +225,7 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
             "%s/study.json: there is a study of %s, which would be lost; give another folder by -o, or --anew", out, model);
     if (found == SV_STUDY_INTERRUPTED) { /* its options hold, and only what was given must be the same: read that again */
         sv_study_options_go_on(&options);
-        given = (switches){0};
+        given = (switches){.command = command};
         sv_options_parse(&usage, argc, argv, &operands);
         options.quick = given.quick;
         if (!given.quiet)
@@ -224,7 +235,7 @@ static int run_measuring(int argc, char **argv, const char *synopsis, const char
 }
 
 static int run_whole(int argc, char **argv) {
-    return run_measuring(argc, argv, "study [STAGE] [OPTION]...",
+    return run_measuring(argc, argv, "study",
                          "Measures this machine: PyTorch, ONNX Runtime, OpenVINO and senvec side by side; speed, accuracy and "
                          "cost. Then it writes the report. --quick takes two minutes on a quiet machine.",
                          WHOLE_STUDY);
@@ -232,7 +243,7 @@ static int run_whole(int argc, char **argv) {
 
 int sv_cmd_bench(int argc, char **argv) {
     return run_measuring(
-        argc, argv, "study bench [OPTION]...",
+        argc, argv, "study bench",
         "The study's measuring stage alone: latency and throughput of every configuration, for texts of several "
         "lengths. It begins a study.",
         SV_STAGE_BENCH | SV_STAGE_LENGTHS);
@@ -240,27 +251,27 @@ int sv_cmd_bench(int argc, char **argv) {
 
 int sv_cmd_sweep(int argc, char **argv) {
     return run_measuring(
-        argc, argv, "study sweep [OPTION]...",
+        argc, argv, "study sweep",
         "The study's stage of batch sizes alone, for the configurations in DIR/study.json: batches of 1 to 64 texts.",
         SV_STAGE_SWEEP);
 }
 
 int sv_cmd_validate(int argc, char **argv) {
     return run_measuring(
-        argc, argv, "study validate [OPTION]...",
+        argc, argv, "study validate",
         "The study's accuracy stage alone, for the configurations in DIR/study.json: every vector against PyTorch's.",
         SV_STAGE_VALIDATE);
 }
 
 int sv_cmd_batching(int argc, char **argv) {
     return run_measuring(
-        argc, argv, "study batching [OPTION]...",
+        argc, argv, "study batching",
         "The study's stage of adaptive batching alone, for DIR/study.json: single texts of many callers under load.",
         SV_STAGE_BATCHING);
 }
 
 int sv_cmd_services(int argc, char **argv) {
-    return run_measuring(argc, argv, "study services [OPTION]...",
+    return run_measuring(argc, argv, "study services",
                          "The study's stage of services alone, for DIR/study.json: running services and 'senvec serve', asked "
                          "over HTTP in turn.",
                          SV_STAGE_SERVICES);
@@ -297,7 +308,7 @@ int sv_cmd_study(int argc, char **argv) {
 
 int sv_cmd_cost(int argc, char **argv) {
     sv_study_options options;
-    switches given = {.quiet = true};
+    switches given = {.command = "study cost", .quiet = true};
     sv_study_options_go_on(&options);
     const sv_option table[] = {
         SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),

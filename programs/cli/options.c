@@ -198,7 +198,8 @@ static void put_default(const sv_option *option, char *out, size_t size) {
         break;
     case SV_KIND_DURATION:
         print_duration(*option->target.seconds, time, sizeof time);
-        snprintf(out, size, "[%s]", time);
+        if (*option->target.seconds >= option->least) /* else it isn't given */
+            snprintf(out, size, "[%s]", time);
         break;
     case SV_KIND_CHOICE:
         if (*option->target.choice >= 0)

@@ -118,6 +118,38 @@ static senvec_status row_drift(const sv_row *row, double machine, double *out, s
     return status;
 }
 
+senvec_status sv_rows_by_width(const sv_results *results, size_t *rows, size_t *count, senvec_error *err) {
+    sv_arena arena;
+    sv_arena_init(&arena, NULL);
+    void *memory;
+    double machine;
+    *count = 0;
+    senvec_status status = sv_results_drift(results, &machine, err);
+    if (status == SENVEC_OK)
+        status = sv_arena_alloc(&arena, results->row_count, sizeof(double), "widths", &memory, err);
+    for (size_t i = 0; status == SENVEC_OK && i < results->row_count; i++) {
+        const sv_row *row = &results->rows[i];
+        double drift, *widths = memory;
+        sv_estimate rate;
+        if (row->bench.block_count == 0)
+            continue;
+        status = row_drift(row, machine, &drift, err);
+        if (status == SENVEC_OK)
+            status = estimate_rate(results, &row->bench, NULL, drift, &rate, err);
+        if (status != SENVEC_OK)
+            break;
+        size_t place = (*count)++;
+        for (; place > 0 && widths[place - 1] < rate.high / rate.low; place--) {
+            widths[place] = widths[place - 1];
+            rows[place] = rows[place - 1];
+        }
+        widths[place] = rate.high / rate.low;
+        rows[place] = i;
+    }
+    sv_arena_release(&arena);
+    return status;
+}
+
 /* `machine`: the machine's drift. */
 static senvec_status measurement_figures(const sv_results *results, const sv_row *row, const sv_measurement *measured,
                                          double machine, sv_series_figures *out, senvec_error *err) {

@@ -10,6 +10,10 @@
  * in it against its mean. 0 where nothing can be said. Error: OUT_OF_MEMORY. */
 senvec_status sv_results_drift(const sv_results *results, double *out, senvec_error *err);
 
+/* Into rows[] (row_count): the indices of the rows that have blocks, those whose texts/s have the widest 95 % interval, as high
+ * over low, first; *count gets their number. Error: OUT_OF_MEMORY. */
+senvec_status sv_rows_by_width(const sv_results *results, size_t *rows, size_t *count, senvec_error *err);
+
 /* Standard deviation over mean of the texts/s of a measurement's blocks; NaN below two of them. */
 double sv_rate_spread(const sv_measurement *measured);
 

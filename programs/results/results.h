@@ -33,6 +33,9 @@ typedef enum sv_row_state {
 
 const char *sv_row_state_text(sv_row_state state);
 
+/* The round of a block that was measured beside the rounds, so that it has no pair among other rows' blocks. */
+#define SV_ROUND_ALONE ((size_t)1 << 20)
+
 /* Throughput of one configuration in one round. */
 typedef struct sv_block {
     size_t round;

@@ -238,7 +238,7 @@ static senvec_status fill_row(stage *s, const sv_load_log *log, const sv_load_fi
     }
     const uint64_t texts = figures->all.answered;
     bench->blocks[bench->block_count++] = (sv_block){
-        .round = s->results->rounds, /* after all others: it has no pair among them */
+        .round = SV_ROUND_ALONE,
         .calls = texts,
         .texts = texts,
         .tokens = (uint64_t)(tokens_per_text * (double)texts),

@@ -121,12 +121,13 @@ static json_t *describe_settings(const sv_study_options *options) {
     json_t *given = json_array();
     for (size_t i = 0; i < options->service_count; i++)
         json_array_append_new(given, json_string(options->services[i]));
-    return json_pack("{s:o, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:f, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:I, s:I}", "service",
-                     given, "services", options->ready_services, "pairs", options->pairs, "queries", options->queries,
-                     "documents", options->documents, "qrels", options->qrels, "classes", options->classes, "tolerance",
-                     options->tolerance, "model", options->model, "peers", options->peers, "cpu", options->cpu, "corpus",
-                     options->corpus, "key", options->key, "column", options->column, "texts", (json_int_t)options->texts,
-                     "validation_texts", (json_int_t)options->validation_texts);
+    return json_pack("{s:o, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:f, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:I, s:I, s:f}",
+                     "service", given, "services", options->ready_services, "pairs", options->pairs, "queries",
+                     options->queries, "documents", options->documents, "qrels", options->qrels, "classes", options->classes,
+                     "tolerance", options->tolerance, "model", options->model, "peers", options->peers, "cpu", options->cpu,
+                     "corpus", options->corpus, "key", options->key, "column", options->column, "texts",
+                     (json_int_t)options->texts, "validation_texts", (json_int_t)options->validation_texts, "budget_s",
+                     options->budget_s);
 }
 
 /* How to get these numbers again. */
@@ -136,6 +137,8 @@ static json_t *describe_command(const sv_results *results, const sv_study_option
                         "senvec study --seed %llu --threads %zu --peers %s --rounds %zu --calls %zu --duration %g",
                         (unsigned long long)results->seed, results->threads, options->peers, results->rounds,
                         results->latency_calls, results->duration_s);
+    if (options->budget_s > 0 && used > 0 && (size_t)used < sizeof command)
+        used += snprintf(command + used, sizeof command - (size_t)used, " --budget %gs", options->budget_s);
     if (options->corpus && used > 0 && (size_t)used < sizeof command)
         snprintf(command + used, sizeof command - (size_t)used, " --texts %zu --corpus %s%s%s%s%s", options->texts,
                  options->corpus, options->key ? " --key " : "", options->key ? options->key : "",

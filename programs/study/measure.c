@@ -16,9 +16,6 @@
 #define SETTLE_US 30000 /* before a block: thread pools spin for a while after their last call */
 #define REWARM                                                                                                                 \
     3 /* untimed calls before timed ones (more until SV_REWARM_S have passed), and before the first block of a series */
-#define SPREAD_LIMIT 0.05   /* of a row's blocks, above which the reader is warned */
-#define STEAL_LIMIT 0.01    /* of a block's CPU time */
-#define IDLE_CPU_LIMIT 0.05 /* CPUs that idle workers may use */
 
 /* Something to measure in every round: a row at a batch size on a set of texts. */
 typedef struct sv_cell {
@@ -30,6 +27,7 @@ typedef struct sv_cell {
     double seconds; /* of throughput, over all rounds; 0: none */
     size_t warmups; /* before the first block */
     bool warm;      /* that has been */
+    double wall_s;  /* what its last visit took; 0 before */
     sv_measurement *measured;
 } sv_cell;
 
@@ -128,9 +126,10 @@ static senvec_status measure_block(sv_runner *runner, sv_cell *cell, size_t roun
     bool done = false;
     if (cell->seconds > 0 && runner->workers[cell->row])
         SENVEC_TRY(measure_throughput(runner, cell, cell->seconds / (double)rounds, &block, &done, err));
+    double wall_ns = (double)(sv_clock_ns() - start);
+    cell->wall_s = (wall_ns + 1e3 * SETTLE_US) / SV_NS_PER_S;
     if (!done)
         return SENVEC_OK;
-    double wall_ns = (double)(sv_clock_ns() - start);
     size_t cpus = runner->machine.online_cpus ? runner->machine.online_cpus : 1;
     block.steal = (double)(sv_machine_steal_ns() - steal) / (wall_ns * (double)cpus);
     block.idle_cpu = (double)(idle_cpu_ns(runner, cell->row) - idle) / wall_ns;
@@ -246,37 +245,62 @@ static senvec_status run_parts(sv_runner *runner, const sv_part *parts, size_t c
     return SENVEC_OK;
 }
 
-/* What the reader should know about the quality of the numbers. */
-static void judge(sv_runner *runner) {
-    sv_results *results = runner->results;
-    const sv_row *worst = NULL;
-    size_t noisy = 0;
-    double steal = 0, idle = 0, worst_spread = 0;
-    for (size_t i = 0; i < results->row_count; i++) {
-        const sv_row *row = &results->rows[i];
-        const double spread = sv_rate_spread(&row->bench);
-        noisy += spread > SPREAD_LIMIT;
-        if (spread > worst_spread) {
-            worst_spread = spread;
-            worst = row;
-        }
-        for (size_t b = 0; b < row->bench.block_count; b++) {
-            steal = fmax(steal, row->bench.blocks[b].steal);
-            idle = fmax(idle, row->bench.blocks[b].idle_cpu);
+/* The rows that a further round visits: the baseline, as ratios pair the blocks of a round, and the half of the others whose
+ * texts/s are known least; into part->order, shuffled. */
+static senvec_status choose_cells(const sv_runner *runner, const sv_part *part, size_t round, size_t *rows, size_t *count,
+                                  senvec_error *err) {
+    const sv_row *baseline = sv_results_baseline(runner->results);
+    size_t known, others = 0;
+    sv_random random;
+    *count = 0;
+    SENVEC_TRY(sv_rows_by_width(runner->results, rows, &known, err));
+    for (size_t i = 0; i < known; i++) {
+        const bool first = &runner->results->rows[rows[i]] == baseline;
+        if (runner->workers[rows[i]] && (first || others++ < known / 2))
+            part->order[(*count)++] = rows[i];
+    }
+    sv_random_seed(&random, runner->options->seed * 1000003 + 4 * round);
+    sv_random_shuffle(&random, part->order, *count);
+    return SENVEC_OK;
+}
+
+static senvec_status make_room_for_one(sv_runner *runner, const sv_cell *cell, size_t calls, senvec_error *err) {
+    const sv_measurement *m = cell->measured;
+    const bool room = m->block_count < m->block_capacity && m->latency_block_count < m->latency_block_capacity &&
+                      m->latency_count + calls <= m->latency_capacity;
+    return room ? SENVEC_OK
+                : sv_measurement_reserve(runner->results, cell->measured, 2 * (m->latency_count + calls),
+                                         2 * (m->block_count + 1), err);
+}
+
+/* Further rounds of rows on the corpus, as long as there is time for another block. */
+static senvec_status spend(sv_runner *runner, const sv_part *part, const sv_measuring *what, senvec_error *err) {
+    const size_t rounds = runner->options->rounds;
+    size_t round = rounds, count = 1;
+    void *rows;
+    SENVEC_TRY(sv_arena_alloc(&runner->results->arena, part->count, sizeof(size_t), "rows", &rows, err));
+    for (size_t i = 0; i < part->count; i++)
+        round = part->cells[i].measured->rounds_done > round ? part->cells[i].measured->rounds_done : round;
+    for (; count > 0; round++) {
+        SENVEC_TRY(choose_cells(runner, part, round, rows, &count, err));
+        for (size_t position = 0; position < count; position++) {
+            sv_cell *cell = &part->cells[part->order[position]];
+            char stage[64];
+            snprintf(stage, sizeof stage, "round %zu, what is known least", round + 1);
+            if (sv_runner_cancelled(runner))
+                return sv_runner_fail_cancelled(err);
+            if (!what->more(what->more_context, fmax(cell->wall_s, cell->seconds / (double)rounds)))
+                return SENVEC_OK;
+            sv_runner_progress(runner, 1, stage, runner->results->rows[cell->row].name);
+            if (!runner->workers[cell->row])
+                continue;
+            SENVEC_TRY(make_room_for_one(runner, cell, share(cell->calls, rounds, round), err));
+            SENVEC_TRY(measure_block(runner, cell, round, rounds, position, err));
+            cell->measured->rounds_done = round + 1;
+            SENVEC_TRY(sv_runner_checkpoint(runner, err));
         }
     }
-    if (noisy)
-        sv_results_warn(results,
-                        "the machine was noisy: the blocks of %zu configurations differ by over %.0f %% (standard deviation), "
-                        "most those of %s: %.1f %%",
-                        noisy, 100 * SPREAD_LIMIT, worst->name, 100 * worst_spread);
-    if (steal > STEAL_LIMIT)
-        sv_results_warn(results, "the hypervisor took up to %.1f %% of the CPU time of a block", 100 * steal);
-    if (idle > IDLE_CPU_LIMIT)
-        sv_results_warn(results, "idle workers used up to %.2f CPUs while another one was measured", idle);
-    const char *governor = runner->machine.governor;
-    if (governor[0] && strcmp(governor, "performance") != 0)
-        sv_results_warn(results, "the CPU frequency governor is \"%s\", not \"performance\"", governor);
+    return SENVEC_OK;
 }
 
 static senvec_status bench_cells(sv_runner *runner, sv_part *out, senvec_error *err) {
@@ -414,8 +438,14 @@ static senvec_status series_cells(sv_runner *runner, sv_series_kind kind, const 
 
 /* ---------------------------------------------------------------- the whole */
 
+static void mark_measured(const sv_runner *runner, const sv_measuring *what) {
+    sv_row *rows = runner->results->rows;
+    for (size_t i = 0; what->bench && i < runner->results->row_count; i++)
+        if (runner->workers[i] && rows[i].bench.block_count)
+            rows[i].state = SV_ROW_MEASURED;
+}
+
 senvec_status sv_runner_measure(sv_runner *runner, const sv_measuring *what, senvec_error *err) {
-    sv_results *results = runner->results;
     own_set sets[OWN_SETS] = {{.name = SV_TEXTS_QUERY}, {.name = SV_TEXTS_LISTING}, {.name = SV_TEXTS_LONG}};
     sv_part parts[3];
     size_t count = 0;
@@ -431,11 +461,11 @@ senvec_status sv_runner_measure(sv_runner *runner, const sv_measuring *what, sen
     if (what->lengths)
         SENVEC_TRY(series_cells(runner, SV_SERIES_LENGTH, "text lengths", what, sets, &parts[count++], err));
     senvec_status status = run_parts(runner, parts, count, what->bench, err);
+    mark_measured(runner, what);
+    if (status == SENVEC_OK && what->bench && what->more)
+        status = spend(runner, &parts[0], what, err);
     if (!what->bench || (status != SENVEC_OK && status != SENVEC_CANCELLED))
         return status;
-    for (size_t i = 0; i < results->row_count; i++)
-        if (runner->workers[i] && results->rows[i].bench.block_count)
-            results->rows[i].state = SV_ROW_MEASURED;
-    judge(runner);
+    sv_runner_judge(runner);
     return status;
 }

@@ -58,6 +58,10 @@ typedef struct sv_measuring {
     size_t length_calls;   /* timed calls of each row that takes one text at a time */
     double length_seconds; /* of throughput of the others */
     bool quick;            /* of the lengths neither the others nor the 256 tokens */
+    /* May another block of about `seconds` begin? After the rounds, further ones of `bench` follow as long as it may, each of
+     * the baseline and of the half of the other rows whose texts/s are known least. NULL: never. */
+    bool (*more)(void *context, double seconds);
+    void *more_context;
 } sv_measuring;
 
 /* Measures that in options->rounds rounds. Errors: CANCELLED (what was measured is in the results), IO, OUT_OF_MEMORY. */

@@ -39,6 +39,9 @@ senvec_status sv_runner_checkpoint(sv_runner *runner, senvec_error *err);
 /* Gives the row up: its worker's answer to `op` can't be true. */
 senvec_status sv_runner_implausible(sv_runner *runner, size_t index, const char *op, const char *why, senvec_error *err);
 
+/* Warns of what makes the measured rows doubtful: noise, stolen CPU time, busy idlers, a governor that saves power. */
+void sv_runner_judge(sv_runner *runner);
+
 /* Makes texts[pick[0 .. count)] (the first `count` if `pick` is NULL) known to all workers as `set`, in place of what they knew
  * by that name. *tokens (may be NULL) gets their number, as the first worker counts; others that count differently are warned
  * of. Errors: IO, OUT_OF_MEMORY. */

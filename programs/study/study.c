@@ -1,6 +1,7 @@
 /* The study from end to end: texts, workers, stages, files. */
 #include "study/study.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "hub/hub.h"
 #include "io/places.h"
 #include "study/batching.h"
+#include "study/budget.h"
 #include "study/environment.h"
 #include "study/scores.h"
 #include "study/services.h"
@@ -148,6 +150,14 @@ static senvec_status plan(const sv_study_options *options, sv_results *results, 
 
 #define TIMED_STAGES (SV_STAGE_BENCH | SV_STAGE_SWEEP | SV_STAGE_LENGTHS)
 
+/* How long a set of stages takes, roughly, beside LOADING_WEIGHT. */
+#define LOADING_WEIGHT 8
+static double weight_of(unsigned stages) {
+    return (stages & SV_STAGE_BENCH ? 42 : 0) + (stages & SV_STAGE_SWEEP ? 20 : 0) + (stages & SV_STAGE_LENGTHS ? 24 : 0) +
+           (stages & SV_STAGE_VALIDATE ? 15 : 0) + (stages & SV_STAGE_BATCHING ? 20 : 0) +
+           (stages & SV_STAGE_SERVICES ? 40 : 0);
+}
+
 /* Those of the timed stages that are asked for, in the same rounds. */
 static senvec_status run_timed(const sv_study_options *options, const sv_labels *labels, unsigned stages, sv_runner *runner,
                                senvec_error *err) {
@@ -160,6 +170,8 @@ static senvec_status run_timed(const sv_study_options *options, const sv_labels 
         .length_calls = (options->latency_calls + 1) / 2,
         .length_seconds = LENGTH_PART * options->duration_s,
         .quick = options->quick,
+        .more = options->budget_s > 0 ? sv_budget_has_time : NULL,
+        .more_context = options->budget,
     };
     return sv_runner_measure(runner, &what, err);
 }
@@ -180,14 +192,6 @@ static const struct {
 enum { WORKER_STEPS = sizeof worker_steps / sizeof worker_steps[0] };
 #define WORKER_STAGES (TIMED_STAGES | SV_STAGE_VALIDATE)
 
-/* How long a set of stages takes, roughly, beside LOADING_WEIGHT. */
-#define LOADING_WEIGHT 8
-static double weight_of(unsigned stages) {
-    return (stages & SV_STAGE_BENCH ? 42 : 0) + (stages & SV_STAGE_SWEEP ? 20 : 0) + (stages & SV_STAGE_LENGTHS ? 24 : 0) +
-           (stages & SV_STAGE_VALIDATE ? 15 : 0) + (stages & SV_STAGE_BATCHING ? 20 : 0) +
-           (stages & SV_STAGE_SERVICES ? 40 : 0);
-}
-
 /* Turns the progress of a stage into that of the whole. */
 typedef struct meter {
     const sv_study_options *options;
@@ -196,22 +200,28 @@ typedef struct meter {
 
 static void show_progress(void *context, double fraction, const char *what) {
     const meter *m = context;
+    double done = (m->begin + m->width * fraction) / m->total;
+    if (m->options->budget_s > 0)
+        done = fmin(sv_budget_spent(m->options->budget) / m->options->budget_s, 1);
     if (m->options->progress)
-        m->options->progress(m->options->progress_context, (m->begin + m->width * fraction) / m->total, what);
+        m->options->progress(m->options->progress_context, done, what);
 }
 
 /* What a study that is killed goes on from. */
 typedef struct keeper {
     const char *out;
     const sv_results *results;
+    const sv_budget *budget;
 } keeper;
 
 static senvec_status keep_results(void *context, senvec_error *err) {
     const keeper *k = context;
+    sv_budget_keep(k->budget);
     return sv_results_checkpoint(k->results, k->out, err);
 }
 
 static senvec_status write_files(const sv_study_options *options, const sv_results *results, senvec_error *err) {
+    sv_budget_keep(options->budget);
     return sv_results_write(results, options->out, err);
 }
 
@@ -347,6 +357,7 @@ static senvec_status measure(const sv_study_options *options, unsigned asked, co
     const unsigned row_stages = stages & WORKER_STAGES;
     meter m = {.options = options, .width = row_stages ? LOADING_WEIGHT : 0};
     m.total = m.width + weight_of(stages);
+    options->budget->later = weight_of(stages & ~(unsigned)TIMED_STAGES) / (LOADING_WEIGHT + weight_of(TIMED_STAGES));
     SENVEC_TRY(sv_hub_resolve(options->model, model, err));
     if (!(stages & SV_STAGE_BENCH) || options->go_on)
         SENVEC_TRY(sv_environment_check(results, options, texts, model, err));
@@ -393,18 +404,6 @@ static senvec_status run(const sv_study_options *options, unsigned stages, sv_re
     return status;
 }
 
-/* Plans a study, or reads the one that is gone on with. */
-static senvec_status begin(sv_study_options *options, unsigned stages, sv_results *results, senvec_error *err) {
-    sv_study_found found = SV_STUDY_NONE;
-    if (stages & SV_STAGE_BENCH && !options->anew)
-        SENVEC_TRY(sv_study_look(options->out, &found, NULL, err));
-    options->go_on = found == SV_STUDY_INTERRUPTED;
-    if (stages & SV_STAGE_BENCH && !options->go_on)
-        return plan(options, results, err);
-    SENVEC_TRY(sv_results_read(results, options->out, err));
-    const bool whole = options->go_on;
-    senvec_status status = whole ? sv_study_options_check(options, results, err) : SENVEC_OK;
-    if (status == SENVEC_OK)
 /* What stages that are measured anew have found before, so that nothing of it is taken for theirs if they are interrupted. */
 static senvec_status forget(unsigned stages, sv_results *results, senvec_error *err) {
     size_t unused;
@@ -419,9 +418,25 @@ static senvec_status forget(unsigned stages, sv_results *results, senvec_error *
     return stages & SV_STAGE_SWEEP ? sv_results_add_series(results, SV_SERIES_SWEEP, 0, &unused, err) : SENVEC_OK;
 }
 
+/* Plans a study, or reads the one that is gone on with. */
+static senvec_status begin(sv_study_options *options, unsigned stages, sv_results *results, senvec_error *err) {
+    sv_study_found found = SV_STUDY_NONE;
+    if (stages & SV_STAGE_BENCH && !options->anew)
+        SENVEC_TRY(sv_study_look(options->out, &found, NULL, err));
+    options->go_on = found == SV_STUDY_INTERRUPTED;
+    if (stages & SV_STAGE_BENCH && !options->go_on)
+        return plan(options, results, err);
+    SENVEC_TRY(sv_results_read(results, options->out, err));
+    const bool whole = options->go_on;
+    senvec_status status = whole ? sv_study_options_check(options, results, err) : SENVEC_OK;
+    if (status == SENVEC_OK)
         status = sv_study_options_take(options, results, err);
     if (status == SENVEC_OK && whole)
         json_array_clear(results->warnings); /* they are found again */
+    /* A stage that is asked for alone goes on as well, if it was interrupted. */
+    options->go_on = whole || sv_stages_in(results, "planned") & ~sv_stages_in(results, "done") & stages;
+    if (status == SENVEC_OK && !options->go_on)
+        status = forget(stages, results, err);
     if (status != SENVEC_OK)
         sv_results_release(results);
     return status;
@@ -433,10 +448,6 @@ static senvec_status choose_services(const sv_study_options *options, unsigned *
     SENVEC_TRY(list_services(options, &list, err));
     if (*stages == SV_STAGE_SERVICES && list.count == 0)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
-    /* A stage that is asked for alone goes on as well, if it was interrupted. */
-    options->go_on = whole || sv_stages_in(results, "planned") & ~sv_stages_in(results, "done") & stages;
-    if (status == SENVEC_OK && !options->go_on)
-        status = forget(stages, results, err);
                        "no service to measure: name one by --service NAME=URL, or choose of --services torch,onnx,llama");
     if (list.count == 0)
         *stages &= ~(unsigned)SV_STAGE_SERVICES;
@@ -445,14 +456,17 @@ static senvec_status choose_services(const sv_study_options *options, unsigned *
 
 senvec_status sv_study_run(const sv_study_options *given, unsigned stages, sv_results *results, senvec_error *err) {
     sv_study_options options = *given;
-    const keeper k = {given->out, results};
+    sv_budget budget = {0};
+    const keeper k = {given->out, results, &budget};
     if (options.peers)
         SENVEC_TRY(sv_peers_check(options.peers, err));
     SENVEC_TRY(check_out(options.out, err));
     *results = (sv_results){0};
     options.checkpoint = keep_results;
     options.checkpoint_context = (void *)&k;
+    options.budget = &budget;
     SENVEC_TRY(begin(&options, stages, results, err));
+    sv_budget_begin(&budget, options.budget_s, results, options.go_on);
     json_t *settings = json_incref(json_object_get(results->environment, "settings")); /* holds texts of the options */
     senvec_status status = choose_services(&options, &stages, err);
     if (status == SENVEC_OK)

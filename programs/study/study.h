@@ -48,6 +48,7 @@ typedef struct sv_study_options {
     size_t rounds;
     size_t latency_calls; /* timed calls of each configuration */
     double duration_s;    /* of throughput, for each configuration, over all rounds */
+    double budget_s;      /* of the whole study, which rounds of what is known least fill; 0: none */
     double timeout_s;     /* a worker that is silent for longer has hung */
     double price_per_hour;
     uint64_t seed;
@@ -60,6 +61,7 @@ typedef struct sv_study_options {
     bool go_on; /* what an interrupted study measured is kept */
     senvec_status (*checkpoint)(void *context, senvec_error *err);
     void *checkpoint_context;
+    struct sv_budget *budget; /* budget.h */
 } sv_study_options;
 
 /* The defaults for a study that begins: those of the measuring rules. */
@@ -68,6 +70,9 @@ void sv_study_options_init(sv_study_options *options);
 void sv_study_options_go_on(sv_study_options *options);
 /* Shorter blocks and fewer calls: two minutes instead of several. */
 void sv_study_options_quick(sv_study_options *options);
+
+/* The least that a study with a budget measures before it spends the rest; after sv_study_options_quick, nothing less. */
+void sv_study_options_budget(sv_study_options *options);
 
 /* What is in a folder of results. */
 typedef enum sv_study_found {

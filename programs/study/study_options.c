@@ -34,6 +34,14 @@ void sv_study_options_quick(sv_study_options *options) {
     options->validation_texts = 40;
 }
 
+void sv_study_options_budget(sv_study_options *options) {
+    options->rounds = 4;
+    if (!options->quick) { /* blocks as long as those of ten rounds */
+        options->latency_calls = 80;
+        options->duration_s = 4;
+    }
+}
+
 /* An option that decides what is compared: what the study was made with, which what is given must be. */
 static senvec_status keep(const char *option, const json_t *settings, const char *key, const char **given, senvec_error *err) {
     const char *made_with = json_string_value(json_object_get(settings, key));
@@ -88,6 +96,8 @@ senvec_status sv_study_options_take(sv_study_options *options, sv_results *resul
     take_count(settings, "texts", &options->texts);
     take_count(settings, "validation_texts", &options->validation_texts);
     options->quick = options->quick || results->quick;
+    if (!(options->budget_s > 0))
+        options->budget_s = json_number_value(json_object_get(settings, "budget_s"));
     options->ready_services = options->ready_services ? options->ready_services : "none"; /* as older studies had it */
     options->model = options->model ? options->model : defaults.model;
     options->peers = options->peers ? options->peers : defaults.peers;
@@ -127,7 +137,13 @@ senvec_status sv_study_options_check(const sv_study_options *given, const sv_res
             "%s: the interrupted study in the folder was made otherwise; go on with the same, give another folder by "
             "-o, or begin anew with --anew",
             given->quick && !results->quick ? "--quick" : "--duration");
-    const json_t *services = json_object_get(json_object_get(results->environment, "settings"), "service");
+    const json_t *settings = json_object_get(results->environment, "settings");
+    const json_t *services = json_object_get(settings, "service");
+    if (given->budget_s > 0 && given->budget_s != json_number_value(json_object_get(settings, "budget_s")))
+        return sv_fail(
+            err, SENVEC_INVALID_ARGUMENT, 0,
+            "--budget: the interrupted study in the folder has another one; go on with the same, give another folder "
+            "by -o, or begin anew with --anew");
     bool same = given->service_count == 0 || given->service_count == json_array_size(services);
     for (size_t i = 0; same && i < given->service_count; i++)
         same = strcmp(given->services[i], string_or_none(json_array_get(services, i))) == 0;

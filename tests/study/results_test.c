@@ -63,6 +63,22 @@ static void fill(sv_results *results) {
     sv_row_mark(&results->rows[3], SV_ROW_FAILED, "the worker died, \"alas\"");
 }
 
+/* The rows that are known least come first; those without blocks don't. */
+static void rows_by_width(void **state) {
+    (void)state;
+    static const double wobble[3] = {.1, .3, .2};
+    sv_results results;
+    size_t rows[4], count;
+    fill(&results);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t b = 0; b < 4; b++)
+            results.rows[i].bench.blocks[b].seconds = exp(b % 2 ? wobble[i] : -wobble[i]);
+    assert_int_equal(sv_rows_by_width(&results, rows, &count, NULL), SENVEC_OK);
+    assert_int_equal(count, 3);
+    assert_true(rows[0] == 1 && rows[1] == 2 && rows[2] == 0);
+    sv_results_release(&results);
+}
+
 static void figures_by_hand(void **state) {
     (void)state;
     sv_results results;
@@ -339,6 +355,7 @@ static int remove_directory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_by_width),
         cmocka_unit_test(figures_by_hand),
         cmocka_unit_test(a_busy_machine_has_no_ratios),
         cmocka_unit_test(drift_is_what_rows_have_in_common),

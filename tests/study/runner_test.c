@@ -439,6 +439,44 @@ static void stages_share_the_rounds(void **state) {
     }
 }
 
+static bool permit(void *context, double seconds) {
+    int *permits = context;
+    assert_true(seconds > 0);
+    return (*permits)-- > 0;
+}
+
+/* What is left after the rounds goes into further ones: the baseline in each, the others while they are known least. An
+ * interrupted study goes on with the next one. */
+static void what_is_left_is_spent(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"steady", "stall", "slow", "steady32"}, 4);
+    int permits = 7;
+    sv_measuring what = {.bench = true, .more = permit, .more_context = &permits};
+    assert_int_equal(sv_runner_measure(t.runner, &what, NULL), SENVEC_OK);
+    assert_int_equal(permits, -1);
+    permits = 5;
+    t.options.go_on = true;
+    assert_int_equal(sv_runner_measure(t.runner, &what, NULL), SENVEC_OK);
+    size_t blocks = 0;
+    for (size_t i = 0; i < 4; i++) {
+        const sv_measurement *bench = &t.results.rows[i].bench;
+        size_t calls = 0;
+        blocks += bench->block_count;
+        for (size_t b = 0; b < bench->block_count; b++) {
+            calls += bench->latency_blocks[b];
+            assert_true(b < 3 ? bench->blocks[b].round == b : bench->blocks[b].round > bench->blocks[b - 1].round);
+        }
+        assert_int_equal(bench->latency_block_count, bench->block_count);
+        assert_int_equal(bench->latency_count, calls);
+        assert_in_range(calls, 33 * bench->block_count, 34 * bench->block_count);
+    }
+    assert_int_equal(blocks, 4 * 3 + 7 + 5);
+    /* Rounds of three blocks: 3, 3 and 1 that was cut, then 3 and 2. The two that were cut may lack the baseline. */
+    assert_in_range(t.results.rows[0].bench.block_count, 3 + 3, 3 + 5);
+    end(&t);
+}
+
 static void what_cannot_be_prepared_is_marked(void **state) {
     (void)state;
     static const sv_configuration configurations[] = {
@@ -490,6 +528,7 @@ int main(void) {
         cmocka_unit_test(sweep_varies_the_batch),
         cmocka_unit_test(lengths_are_measured),
         cmocka_unit_test(stages_share_the_rounds),
+        cmocka_unit_test(what_is_left_is_spent),
         cmocka_unit_test(what_cannot_be_prepared_is_marked),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);

@@ -263,6 +263,23 @@ class Study(Case):
         self.assertEqual([row["Texts From"] for row in self.table("validation_texts.csv")], ["corpus"] * 10 + ["wide"] * 10)
 
 
+    def test_a_budget(self):
+        """The least is measured whatever the budget; an interrupted study goes on with the budget that it has."""
+        self.succeeds(self.study("--budget", "1s", command="bench"))
+        study = self.loads("study.json")
+        self.assertEqual(study["environment"]["settings"]["budget_s"], 1)
+        self.assertEqual([block["round"] for block in study["configurations"][0]["throughput"]["blocks"]], [0, 1])
+        self.assertGreaterEqual(study["stages"]["spent_s"], study["stages"]["rounds_s"])
+        self.assertIn("--budget 1s", study["environment"]["repeat"])
+        study["stages"]["done"] = []
+        (self.out / "study.json").write_text(json.dumps(study))
+        again = ["-m", MODEL, "--out", self.out, "-q"]
+        self.fails(run("bench", *again, "--budget", "2s"), 2, "--budget")
+        self.succeeds(run("bench", *again, "--budget", "1s"))
+        for wrong in ("0", "soon"):
+            self.fails(self.study("--budget", wrong, command="bench"), 2, "--budget")
+
+
 class Stages(Case):
     def test_one_after_the_other(self):
         self.succeeds(self.study(command="bench", quick=False))

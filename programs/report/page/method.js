@@ -218,7 +218,12 @@ function method(study) {
     if (worker) versions.set(describe(worker), [...(versions.get(describe(worker)) ?? []), name]);
   return `<h2 id="method">Method, and how to repeat it</h2>
     <ul><li>Configurations run in ${plural(o.rounds, "interleaved round")}, each in a process of its own, in an order shuffled
-      by the seed.</li>
+      by the seed.${
+        e.settings?.budget_s > 0
+          ? ` Further rounds then visited the baseline and the rows that were known least, until the
+      ${duration(e.settings.budget_s)} of the budget were spent.`
+          : ""
+      }</li>
     <li>Latency: ${plural(o.warmups, "warm-up")}, then ${plural(o.latency_calls, "timed call")} over all rounds, each round's
       after ${known(o.rewarm_s) ? unit(plain(1000 * o.rewarm_s), "ms") : "some"} of calls that aren't timed; all samples are kept.
       Percentiles are samples, not interpolations.</li>
