@@ -32,6 +32,15 @@ class Inputs(unittest.TestCase):
         self.check(Column())
         self.check(Text(TEXTS[2]), self.expected[2])
 
+    def test_long_lists(self):
+        """Lists that are gone through in parts."""
+        texts = ["a", "b c"] * 20000
+        for index in (0, 16383, 16384, 39999):
+            with self.assertRaisesRegex(TypeError, f"^text {index} is None"):
+                self.model.encode([*texts[:index], None, *texts[index + 1 :]])
+            with self.assertRaisesRegex(ValueError, f"^text {index} has a lone surrogate"):
+                self.model.encode([*texts[:index], "\ud800", *texts[index + 1 :]])
+
     def test_numpy(self):
         self.check(np.array(TEXTS, object))
         plain = [text for text in TEXTS if not text.endswith("\0")]

@@ -3,7 +3,6 @@ interface that programs written for sentence-transformers expect of any model.""
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from typing import Any
@@ -115,6 +114,8 @@ def _check_constructor(kind: str, arguments: dict[str, Any]) -> None:
 
 def read_json(folder: str, name: str) -> dict[str, Any]:
     """A JSON object from a model's folder; {} where there is none. What is broken in it, the library reports."""
+    import json
+
     try:
         with open(os.path.join(folder, name), encoding="utf-8") as file:
             value = json.load(file)

@@ -45,7 +45,10 @@ _WINDOW = 512  # texts that the engine plans at a time: pieces are multiples of 
 _PIECE_SECONDS = 0.5
 _FIRST_PIECE_BYTES = 1 << 16
 _LEAST_PIECE_BYTES = 1 << 14  # smaller pieces would leave threads idle at their ends, on a busy machine above all
+_MOST_PIECE_BYTES = 1 << 21  # and larger ones would hold the GIL for milliseconds while their texts are encoded
+_MOST_PIECE_TEXTS = 1 << 14
 _NARROW_TEXTS = 8  # a call of so few texts takes a narrow session rather than wait
+
 
 def embed_options(normalize: bool, dimensions: int, prompt: bytes) -> EmbedOptions:
     return EmbedOptions(normalize=NORMALIZE_ON if normalize else 0, dimensions=dimensions, prompt=prompt)
@@ -252,7 +255,7 @@ class Engine:
         average = max(batch.size / count, 1.0) if count else 1.0
         while first < count:
             budget = max(self._rate * _PIECE_SECONDS, _LEAST_PIECE_BYTES) if self._rate else _FIRST_PIECE_BYTES
-            piece = max(int(budget / average), 1)
+            piece = min(max(int(min(budget, _MOST_PIECE_BYTES) / average), 1), _MOST_PIECE_TEXTS)
             if piece > _WINDOW:
                 piece -= piece % _WINDOW
             end = min(first + min(piece, pieces_of or piece), count)

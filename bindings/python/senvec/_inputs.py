@@ -6,12 +6,15 @@ texts and an object that keeps their bytes alive.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+_AT_ONCE = 1 << 14  # items that are looked at before other Python threads get a turn: less than a millisecond
 
 
 class Batch:
@@ -44,7 +47,7 @@ class StringBatch(Batch):
         self.texts = texts
         self.count = len(texts)
         self.prompt = prompt.encode() if prompt else b""
-        self.size = sum(map(len, texts)) + self.count * len(self.prompt)
+        self.size = sum(sum(map(len, part)) for part in _in_parts(texts)) + self.count * len(self.prompt)
 
     def pointers(self, first: int, end: int) -> tuple[np.ndarray, Any]:
         texts = self.texts if first == 0 and end == self.count else self.texts[first:end]
@@ -90,6 +93,17 @@ class ArrowBatch(Batch):
         return self.pairs[first:end], self.owners
 
 
+def _in_parts(items: list) -> Iterator[list]:
+    """The items of a list in parts, between which another thread may take the GIL: an event loop above all, which would
+    otherwise wait while a long list is gone through."""
+    if len(items) <= _AT_ONCE:
+        yield items
+        return
+    for first in range(0, len(items), _AT_ONCE):
+        yield items[first : first + _AT_ONCE]
+        time.sleep(0)
+
+
 def surrogate(texts: Sequence[str], first: int) -> ValueError:
     """The error for texts from index `first` on, one of which isn't Unicode."""
     for index, text in enumerate(texts):
@@ -126,8 +140,8 @@ def strings(inputs: Any) -> list[str]:
     """
     if type(inputs) is not list:
         inputs = _materialize(inputs)
-    for text in inputs:
-        if type(text) is not str:
+    for part in _in_parts(inputs):
+        if set(map(type, part)) - {str}:
             refuse(inputs)  # a subclass of str is fine, and this returns
             return [str(text) for text in inputs]
     return inputs
