@@ -6,13 +6,16 @@ turn.
 - the same from 8 Python threads, against one
 - one short text: encode() against the library's own call, which it makes
 - import, and import to first vector, each in a new process
-- an event loop that does nothing else while aencode() runs: its longest pause
-- with --peers: sentence-transformers in fp32 on a part of the texts
+- an event loop that does nothing else while aencode() runs: its longest pause, with all threads and with one CPU left for the
+  loop; and the longest without the time that the loop's thread had to wait for a CPU, which is not the GIL's doing
+- with --peers: sentence-transformers in fp32, and OpenVINO in int8 with the texts sorted by length in batches of 32, on a part of
+  the texts
 
-FILE has one text a line; without it the texts are made up, of the lengths of news (20 to 200 words)."""
+Imports are timed as they are where a package is installed: with the modules compiled. FILE has one text a line; without it the texts are made up, of the lengths of news (20 to 200 words)."""
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import re
@@ -20,10 +23,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 ROUNDS = 3
+CALIBRATION_TEXTS = 100  # as many as in the study
+ROOT = Path(__file__).parents[2]
 
 
 def make_texts(count: int) -> list[str]:
@@ -40,10 +47,14 @@ def seconds(call) -> float:
 
 
 def in_process(code: str, *arguments: str) -> float:
-    """Milliseconds that a new Python process says it took: the median of several."""
+    """Milliseconds that a new Python process says it took: the median of several, after one that compiles the modules."""
     line = [sys.executable, "-c", "import time; begin = time.perf_counter()\n" + code +
             "\nprint((time.perf_counter() - begin) * 1e3)", *arguments]
-    return statistics.median(float(subprocess.run(line, capture_output=True, text=True, check=True).stdout) for _ in range(9))
+    with tempfile.TemporaryDirectory() as compiled:
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": compiled}
+        times = [float(subprocess.run(line, capture_output=True, text=True, check=True, env=environment).stdout)
+                 for _ in range(10)]
+    return statistics.median(times[1:])
 
 
 def command_rate(arguments: argparse.Namespace, path: str) -> float:
@@ -72,22 +83,77 @@ def short_text(model) -> None:
           f"the library's call {statistics.median(plain) * 1e6:.1f} us (medians)")
 
 
-async def longest_pause(model, texts: list[str]) -> float:
-    longest, done = 0.0, False
+def waited_for_cpu() -> float:
+    """Seconds for which this thread was ready to run and had no CPU."""
+    with open(f"/proc/self/task/{threading.get_native_id()}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[1]) / 1e9
+
+
+async def longest_pause(model, texts: list[str]) -> tuple[float, float]:
+    """Seconds: the longest pause of the event loop, and the longest without the wait for a CPU."""
+    longest, held, done = 0.0, 0.0, False
 
     async def watch() -> None:
-        nonlocal longest
-        last = time.perf_counter()
+        nonlocal longest, held
+        last, waited = time.perf_counter(), waited_for_cpu()
         while not done:
             await asyncio.sleep(0.0005)
-            now = time.perf_counter()
-            longest, last = max(longest, now - last - 0.0005), now
+            now, wait = time.perf_counter(), waited_for_cpu()
+            pause = now - last - 0.0005
+            longest, held = max(longest, pause), max(held, pause - (wait - waited))
+            last, waited = now, wait
 
     watcher = asyncio.create_task(watch())
     await model.aencode(texts)
     done = True
     await watcher
-    return longest
+    return longest, held
+
+
+def event_loop(arguments: argparse.Namespace, model, texts: list[str]) -> None:
+    from senvec import SentenceTransformer
+
+    rest = SentenceTransformer(arguments.model, precision="int8", threads=max(len(os.sched_getaffinity(0)) - 1, 1))
+    rest.encode(texts[:200])
+    for name, one in (("all threads", model), ("a CPU left", rest)):
+        pauses = [asyncio.run(longest_pause(one, texts)) for _ in range(ROUNDS)]
+        print(f"event loop, {name}: longest pause " + ", ".join(f"{longest * 1e3:.1f}" for longest, _ in pauses) +
+              " ms, without the wait for a CPU " + ", ".join(f"{held * 1e3:.1f}" for _, held in pauses) + " ms")
+
+
+def compare_peers(arguments: argparse.Namespace, model, texts: list[str]) -> None:
+    import sentence_transformers
+
+    sys.path.insert(0, str(ROOT / "peers"))
+    from worker import OpenVino
+
+    part = texts[:256]
+    torch = sentence_transformers.SentenceTransformer(arguments.model, device="cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        source, samples = os.path.join(folder, "source"), os.path.join(folder, "texts.json")
+        subprocess.run([arguments.senvec, "export", "-q", "-m", arguments.model, source], check=True)
+        with open(samples, "w", encoding="utf-8") as file:
+            json.dump(texts[-CALIBRATION_TEXTS:], file)
+        request = {"source": source, "files": folder, "texts": samples, "threads": len(os.sched_getaffinity(0))}
+        OpenVino.prepare(request)
+        openvino = OpenVino(request)
+        ordered = sorted(part, key=openvino.tokens)
+
+        def in_batches() -> None:
+            for first in range(0, len(ordered), 32):
+                openvino.encode(ordered[first : first + 32])
+
+        work = {"senvec int8": lambda: model.encode(part), "sentence-transformers fp32": lambda: torch.encode(part),
+                "OpenVINO int8, sorted": in_batches}
+        rates = {name: 0.0 for name in work}
+        for call in work.values():
+            call()
+        for _ in range(ROUNDS):  # in turn
+            for name, call in work.items():
+                rates[name] = max(rates[name], len(part) / seconds(call))
+    own = rates.pop("senvec int8")
+    for name, rate in rates.items():
+        print(f"{name}: {rate:.0f} texts/s of {len(part)}; senvec int8 {own:.0f}: {own / rate:.1f}x")
 
 
 def main() -> None:
@@ -124,16 +190,9 @@ def main() -> None:
     print(f"import: {in_process('import senvec'):.0f} ms; numpy alone {in_process('import numpy'):.0f} ms")
     first = "import sys; from senvec import SentenceTransformer; SentenceTransformer(sys.argv[1], precision='int8').encode('a')"
     print(f"import to first vector: {in_process(first, arguments.model):.0f} ms")
-    print(f"event loop: longest pause {asyncio.run(longest_pause(model, texts)) * 1e3:.1f} ms")
+    event_loop(arguments, model, texts)
     if arguments.peers:
-        import sentence_transformers
-
-        peer = sentence_transformers.SentenceTransformer(arguments.model, device="cpu")
-        part = texts[:256]
-        peer.encode(part[:32])
-        rate = max(len(part) / seconds(lambda: peer.encode(part)) for _ in range(2))
-        own = max(len(part) / seconds(lambda: model.encode(part)) for _ in range(2))
-        print(f"sentence-transformers fp32: {rate:.0f} texts/s of {len(part)}; senvec int8 {own:.0f}: {own / rate:.1f}x")
+        compare_peers(arguments, model, texts)
 
 
 if __name__ == "__main__":
