@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -31,7 +32,8 @@ extern char **environ;
 
 struct sv_daemon {
     char path[SV_MAX_PATH];
-    int socket; /* -1: none */
+    int socket;    /* -1: none */
+    pid_t started; /* the daemon that this process has started; 0: none */
     size_t dimensions;
     sv_bytes out, in;
     sv_http_answer answer;
@@ -73,8 +75,9 @@ static senvec_status make_key(const sv_common *common, char out[65], senvec_erro
         return sv_fail(err, SENVEC_NOT_FOUND, 0, "%s: %s", given, strerror(errno));
     sv_sha256 hash;
     sv_sha256_init(&hash);
+    const char *mask = common->cpu ? common->cpu : getenv("SENVEC_CPU");
     int length = snprintf(facts, sizeof facts, "%s %d %zu %.100s ", senvec_version(), common->precision, common->threads,
-                          common->cpu ? common->cpu : "");
+                          mask ? mask : "");
     sv_sha256_add(&hash, facts, (size_t)length);
     sv_sha256_add(&hash, model, strlen(model));
     /* Of a folder its files: its own time changes with what is calibrated and kept beside them. */
@@ -199,7 +202,7 @@ static bool is_for_servers(const char *variable) {
 }
 
 /* A process of its own, which outlives this one and has none of its files. */
-static bool start(const sv_common *common) {
+static bool start(sv_daemon *daemon, const sv_common *common) {
     char threads[24], *arguments[20];
     size_t count = 0, kept = 0, all = 0;
     const char *const fixed[] = {"senvec", "serve", "--socket",    "--idle-exit", IDLE_EXIT,
@@ -225,7 +228,6 @@ static bool start(const sv_common *common) {
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t files;
     sigset_t none;
-    pid_t process;
     sigemptyset(&none);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
@@ -233,14 +235,19 @@ static bool start(const sv_common *common) {
     posix_spawn_file_actions_init(&files);
     for (int i = 0; i < 3; i++)
         posix_spawn_file_actions_addopen(&files, i, "/dev/null", O_RDWR, 0);
-    bool started = variables && posix_spawn(&process, "/proc/self/exe", &files, &attributes, arguments, variables) == 0;
+    bool started = variables && posix_spawn(&daemon->started, "/proc/self/exe", &files, &attributes, arguments, variables) == 0;
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     free(variables);
     return started;
 }
 
-/* Until there is a daemon that answers; false: it takes too long. */
+/* Whether the daemon that was started couldn't begin, because of its model for example. */
+static bool has_failed(const sv_daemon *daemon) {
+    return daemon->started > 0 && waitpid(daemon->started, NULL, WNOHANG) == daemon->started;
+}
+
+/* Until there is a daemon that answers; false: it takes too long, or has ended. */
 static bool connect_and_ask(sv_daemon *daemon, uint64_t until) {
     for (;;) {
         daemon->socket = connect_to(daemon->path);
@@ -249,7 +256,7 @@ static bool connect_and_ask(sv_daemon *daemon, uint64_t until) {
         if (daemon->socket >= 0)
             close(daemon->socket);
         daemon->socket = -1;
-        if (sv_clock_ns() >= until)
+        if (sv_clock_ns() >= until || has_failed(daemon))
             return false;
         usleep(LOOK_AGAIN_US);
     }
@@ -264,8 +271,8 @@ static bool reach(sv_daemon *daemon, const sv_common *common) {
     if (getenv("SENVEC_SOCKET") && *getenv("SENVEC_SOCKET")) /* somebody else's to start */
         return false;
     int lock = lock_file(daemon->path, ".start", true);
-    bool there =
-        lock >= 0 && (connect_and_ask(daemon, 0) || (start(common) && connect_and_ask(daemon, sv_clock_ns() + START_NS)));
+    bool there = lock >= 0 &&
+                 (connect_and_ask(daemon, 0) || (start(daemon, common) && connect_and_ask(daemon, sv_clock_ns() + START_NS)));
     if (lock >= 0)
         close(lock);
     return there;

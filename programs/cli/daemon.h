@@ -7,9 +7,9 @@
 #include "cli/common.h"
 
 /* The socket of the daemon for what `common` says: $SENVEC_SOCKET, or of $XDG_RUNTIME_DIR, else of a folder of the user's own
- * in /tmp, "senvec-KEY.sock". The key is made of the version, of which model files there are, of precision, --cpu and
- * --threads, so that two that would compute differently never meet. Errors: as sv_hub_resolve; SYSTEM (the folder isn't the
- * user's alone, or the path is too long for a socket). */
+ * in /tmp, "senvec-KEY.sock". The key is made of the version, of which model files there are, of precision, --cpu (else
+ * $SENVEC_CPU) and --threads, as bindings/python/senvec/_daemon.py makes it, so that two that would compute differently never
+ * meet. Errors: as sv_hub_resolve; SYSTEM (the folder isn't the user's alone, or the path is too long for a socket). */
 senvec_status sv_daemon_path(const sv_common *common, char out[SV_MAX_PATH], senvec_error *err);
 
 /* Makes this process the daemon of `path` until it ends. Errors: SYSTEM: another one is, which had two seconds to end. */

@@ -4,6 +4,7 @@ it; its end when idle; and a socket that systemd has opened."""
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -135,6 +136,16 @@ class Daemon(unittest.TestCase):
                                  env=self.environment, timeout=PATIENCE, check=False)
         self.assertIn("isn't a folder of this user's alone", refused.stderr)
         os.chmod(self.folder.name, 0o700)
+
+    def test_a_model_that_does_not_open(self):
+        """A daemon that couldn't begin isn't waited for; the command says what is wrong."""
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder, "model")
+            shutil.copytree(service.MODEL, model)
+            os.truncate(model / "model.safetensors", 100)
+            expected = self.embed("-m", model)
+            self.assertEqual(expected[0], 1)
+            self.assertEqual(self.embed("--daemon", "-m", model), expected)
 
     def test_idle_exit(self):
         asked = time.monotonic()
