@@ -8,10 +8,11 @@ turn.
 - import, and import to first vector, each in a new process
 - an event loop that does nothing else while aencode() runs: its longest pause, with all threads and with one CPU left for the
   loop; and the longest without the time that the loop's thread had to wait for a CPU, which is not the GIL's doing
-- with --peers: sentence-transformers in fp32, and OpenVINO in int8 with the texts sorted by length in batches of 32, on a part of
-  the texts
+- with --peers: sentence-transformers in fp32, and OpenVINO in int8 with the texts sorted by length in batches of 32, on a part
+  of the texts
 
-Imports are timed as they are where a package is installed: with the modules compiled. FILE has one text a line; without it the texts are made up, of the lengths of news (20 to 200 words)."""
+Imports are timed as they are where a package is installed: with the modules compiled. FILE has one text a line; without it the
+texts are made up, of the lengths of news (20 to 200 words)."""
 
 import argparse
 import asyncio

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""run_package_tests [--quick] TINY_MODEL [LIBRARY]: the tests of the Python package in this folder. With LIBRARY, a
-libsenvec.so, they are of the package in these sources with that library; without, of the package that is installed. numpy is
-needed; tests that take more are skipped where it isn't there, and with --quick those of libraries that are slow to load."""
+"""run_package_tests [--quick] TINY_MODEL [LIBRARY COMMAND]: the tests of the Python package in this folder. With LIBRARY, a
+libsenvec.so, and COMMAND, a senvec, they are of the package in these sources with these two; without, of the package that is
+installed. numpy is needed; tests that take more are skipped where it isn't there, and with --quick those of libraries that are
+slow to load."""
 
 import os
 import sys
@@ -20,6 +21,7 @@ def main() -> int:
     if len(sys.argv) > 2:
         source = os.path.join(os.path.dirname(os.path.dirname(HERE)), "bindings", "python")
         os.environ["SENVEC_LIBRARY"] = os.path.abspath(sys.argv[2])
+        os.environ["SENVEC_COMMAND"] = os.path.abspath(sys.argv[3])
         os.environ["PYTHONPATH"] = source  # of processes that tests start
         sys.path.insert(0, source)
     try:

@@ -178,6 +178,7 @@ class Model:
         cpu: str | None,
         calibration: str,
         share_weights: bool,
+        daemon: bool = False,
         max_seq_length: int | None,
         cache_folder: str | None,
         local_files_only: bool,
@@ -215,6 +216,7 @@ class Model:
         self._cpu = cpu
         self._calibration = calibration
         self._share_weights = bool(share_weights)
+        self._daemon = bool(daemon)
         self._max_seq_length = max_seq_length
         engine = self._open()
         task = _library.TASKS[engine.info.task]
@@ -225,7 +227,7 @@ class Model:
     def _open(self) -> Engine:
         return open_engine(
             self._path, self._precision, self._max_seq_length or 0, self._cpu, self._threads or 0, self._calibration,
-            self._share_weights,
+            self._share_weights, self._daemon,
         )
 
     def _take_prompts(self, given: Any, default_name: str | None, always: bool) -> None:

@@ -139,13 +139,13 @@ class Engine:
 
     def __init__(
         self, path: str, precision: int, max_seq_length: int, cpu: str | None, threads: int, calibration: str,
-        share_weights: bool,
+        share_weights: bool, tokenizer_only: bool = False,
     ):
         self.handle = None
         error = ErrorRecord()
         options = ModelOptions(
             precision=precision, cpu=cpu.encode() if cpu else None, max_seq_length=max_seq_length, log=_log,
-            calibration=_library.CALIBRATIONS[calibration], share_weights=share_weights,
+            calibration=_library.CALIBRATIONS[calibration], share_weights=share_weights, tokenizer_only=tokenizer_only,
         )
         handle = ctypes.c_void_p()
         status = library.senvec_model_open(os.fsencode(path), byref(options), byref(handle), byref(error))
@@ -163,6 +163,9 @@ class Engine:
         self._wanted_threads = threads
         self._rate = 0.0  # bytes of text a second, once known
         self._forget_sessions()
+
+    def begin(self) -> None:
+        """What is left to do, once, after the model has been opened or found."""
 
     def _forget_sessions(self) -> None:
         self._wide: _Session | None = None
@@ -335,17 +338,26 @@ def _signature(path: str) -> tuple:
 
 
 def open_engine(
-    path: str, precision: str, max_seq_length: int, cpu: str | None, threads: int, calibration: str, share_weights: bool
+    path: str, precision: str, max_seq_length: int, cpu: str | None, threads: int, calibration: str, share_weights: bool,
+    daemon: bool = False,
 ) -> Engine:
-    """The engine of a model and options: the one that this process has already, else a new one."""
+    """The engine of a model and options: the one that this process has already, else a new one. With `daemon` it is one that
+    lets the machine's daemon compute, unless the options are such as a daemon doesn't take."""
     real = os.path.realpath(path)
-    key = (real, _signature(real), precision, max_seq_length, cpu, threads, share_weights)
+    daemon = daemon and calibration == "cache" and not max_seq_length
+    key = (real, _signature(real), precision, max_seq_length, cpu, threads, share_weights, daemon)
     with _lock:
         engine = _engines.get(key)
         if engine is None:
-            engine = Engine(path, _library.PRECISIONS[precision], max_seq_length, cpu, threads, calibration, share_weights)
+            if daemon:
+                from ._daemon import DaemonEngine
+
+                engine = DaemonEngine(path, precision, cpu, threads, share_weights)
+            else:
+                engine = Engine(path, _library.PRECISIONS[precision], max_seq_length, cpu, threads, calibration, share_weights)
             _engines[key] = engine
-        return engine
+    engine.begin()
+    return engine
 
 
 def _after_fork() -> None:

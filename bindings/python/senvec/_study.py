@@ -5,31 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from typing import Any
 
+from ._command import find_command
 from ._inputs import strings
 from ._library import Error, ModelNotFoundError
 
 _TABLES = ("benchmark_results", "cost_analysis", "validation", "text_lengths", "use_cases", "batch_throughput")
-
-
-def _command(given: str | None) -> str:
-    if given:
-        return given
-    beside = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)))
-    found = os.environ.get("SENVEC_COMMAND") or shutil.which("senvec", path=beside)
-    if not found:
-        raise ModelNotFoundError(
-            "the command senvec isn't on the PATH; it comes with the wheel, not where the package was built from its sources: "
-            "there, build it with './run build', and name it by command= or SENVEC_COMMAND",
-            "SENVEC_NOT_FOUND",
-        )
-    return found
 
 
 def _number(text: str) -> Any:
@@ -84,7 +69,7 @@ def study(
     Raises:
         FileNotFoundError: there is no command. senvec.Error: it failed, with what it said.
     """
-    program = _command(command)
+    program = find_command(command)
     folder = os.fspath(out) if out is not None else tempfile.mkdtemp(prefix="senvec-study-")
     line = [program, "study", "--out", folder, "--model", model, "--peers", peers, "--python", sys.executable, "--no-report"]
     if quick:

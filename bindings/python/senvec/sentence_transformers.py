@@ -43,6 +43,10 @@ class SentenceTransformer(Model):
             cache folder, "beside" beside the model, "memory" nowhere, "never" raises FileNotFoundError where there is none.
         share_weights: True puts the weights of int8, packed, into a file of senvec's cache folder that is mapped, so that
             processes which open the same model have them in memory once.
+        daemon: True lets this user's daemon compute, which the command `senvec` starts where there is none, so that a process
+            has no weights of its own. Where it can't be had, and for what it doesn't do (token embeddings, vectors that are
+            normalised after a cut, a prompt that isn't one of the model's, another max_seq_length or calibration), this process
+            opens the model and computes; the vectors have the same bits.
         max_seq_length: tokens to keep of a text; default: the model's.
         prompts, default_prompt_name, similarity_fn_name, truncate_dim, cache_folder, local_files_only, token: as in
             sentence-transformers.
@@ -71,6 +75,7 @@ class SentenceTransformer(Model):
         cpu: str | None = None,
         calibration: Literal["cache", "beside", "memory", "never"] = "cache",
         share_weights: bool = False,
+        daemon: bool = False,
         max_seq_length: int | None = None,
         prompts: dict[str, str] | None = None,
         default_prompt_name: str | None = None,
@@ -83,7 +88,7 @@ class SentenceTransformer(Model):
     ):
         super().__init__(
             model_name_or_path, precision=precision, threads=threads, cpu=cpu, calibration=calibration,
-            share_weights=share_weights,
+            share_weights=share_weights, daemon=daemon,
             max_seq_length=max_seq_length, cache_folder=cache_folder, local_files_only=local_files_only, token=token,
             arguments=arguments,
         )
