@@ -379,11 +379,19 @@ SENVEC_API senvec_status senvec_embed_sparse(senvec_session *session, const senv
                                              senvec_error *err);
 
 /* The vectors of all tokens of each text, [CLS] and [SEP] included, as the encoder's last layer gives them: before pooling,
- * not normalised. Text i has counts[i] vectors of `dimensions` floats; they follow those of text i - 1, from `out` on.
+ * not normalised. Text i has counts[i] vectors of `hidden` floats (senvec_model_info), whatever the modules after pooling make
+ * of the text's vector; they follow those of text i - 1, from `out` on. The model's default prompt is put before each text.
  * `capacity` is the room in `out`, in vectors; count * max_seq_length always suffices. For embedders only. `stats` may be NULL.
  * Errors: TOO_LARGE (more tokens than `capacity`), UNSUPPORTED (not an embedder), INVALID_ARGUMENT. */
 SENVEC_API senvec_status senvec_embed_tokens(senvec_session *session, const senvec_text *texts, size_t count, float *out,
                                              size_t capacity, size_t *counts, senvec_embed_stats *stats, senvec_error *err);
+
+/* senvec_embed_tokens with another prompt than the model's own: `prompt` and `prompt_name` of the options, which count as in
+ * senvec_embed_with. With `normalize` ON, each token's vector is divided by its length. `options` may be NULL. Errors besides:
+ * INVALID_ARGUMENT (`dimensions` isn't 0, or no such prompt). */
+SENVEC_API senvec_status senvec_embed_tokens_with(senvec_session *session, const senvec_text *texts, size_t count,
+                                                  const senvec_embed_options *options, float *out, size_t capacity,
+                                                  size_t *counts, senvec_embed_stats *stats, senvec_error *err);
 
 /* Tokenizes one text to ids, [CLS] and [SEP] included, cut to max_seq_length. `ids` has room for `capacity` ids; *count gets
  * the number that was written. `stats` as above. Thread safe. Errors: TOO_LARGE (capacity below the number of ids;

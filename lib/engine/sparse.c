@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "engine/session.h"
+#include "model/pooling.h"
 
 /* Whether `a` is kept rather than `b`, where there isn't room for both. */
 static bool heavier(senvec_weight a, senvec_weight b) {
@@ -83,16 +84,44 @@ senvec_status senvec_embed_sparse(senvec_session *session, const senvec_text *te
     return SENVEC_OK;
 }
 
+/* ON divides each of `count` vectors by its length. */
+static void normalize_tokens(const sv_config *config, senvec_normalize normalize, float *vectors, size_t count) {
+    for (size_t i = 0; normalize == SENVEC_NORMALIZE_ON && i < count; i++)
+        sv_divide_by_length(vectors + i * config->hidden, config->hidden);
+}
+
+static senvec_status check_token_options(const senvec_model *model, const senvec_embed_options *options, senvec_error *err) {
+    const char *text;
+    if (options->dimensions)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_tokens: dimensions %zu: tokens' vectors aren't cut",
+                       options->dimensions);
+    if ((unsigned)options->normalize > SENVEC_NORMALIZE_OFF)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_tokens: normalize %u isn't a senvec_normalize",
+                       (unsigned)options->normalize);
+    if (!options->prompt && options->prompt_name)
+        return sv_prompts_find(&model->prompts, options->prompt_name, &text, err);
+    return SENVEC_OK;
+}
+
 senvec_status senvec_embed_tokens(senvec_session *session, const senvec_text *texts, size_t count, float *out, size_t capacity,
                                   size_t *counts, senvec_embed_stats *stats, senvec_error *err) {
+    return senvec_embed_tokens_with(session, texts, count, NULL, out, capacity, counts, stats, err);
+}
+
+senvec_status senvec_embed_tokens_with(senvec_session *session, const senvec_text *texts, size_t count,
+                                       const senvec_embed_options *options, float *out, size_t capacity, size_t *counts,
+                                       senvec_embed_stats *stats, senvec_error *err) {
+    static const senvec_embed_options defaults = {0};
+    options = options ? options : &defaults;
     if (!session || (count && (!texts || !out || !counts)))
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_tokens: a pointer is NULL");
     const sv_config *config = &session->model->config;
     if (config->task != SENVEC_TASK_EMBEDDING)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is no embedder but a %s", session->model->files.path,
                        senvec_task_name(config->task));
+    SENVEC_TRY(check_token_options(session->model, options, err));
     SENVEC_TRY(sv_session_check_texts(texts, count, "senvec_embed_tokens", err));
-    sv_job job = {.texts = texts, .count = count, .wanted = SV_WANTED_TOKENS, .out = out, .count_only = true};
+    sv_job job = {.texts = texts, .count = count, .same = options, .wanted = SV_WANTED_TOKENS, .out = out, .count_only = true};
     if (capacity / config->max_seq_length < count) {
         senvec_embed_stats needed = {0};
         SENVEC_TRY(sv_session_run(session, &job, &needed, err));
@@ -102,5 +131,8 @@ senvec_status senvec_embed_tokens(senvec_session *session, const senvec_text *te
     }
     job.counts = counts;
     job.count_only = false;
-    return sv_session_run(session, &job, stats, err);
+    SENVEC_TRY(sv_session_run(session, &job, stats, err));
+    if (count)
+        normalize_tokens(config, options->normalize, out, session->done.tokens);
+    return SENVEC_OK;
 }

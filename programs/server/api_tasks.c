@@ -170,8 +170,9 @@ void sv_tei_embed_sparse(sv_exchange *exchange) {
 /* counts[i] is where the vectors of text i begin. */
 static senvec_status tokens_some(sv_exchange *exchange, senvec_session *session, size_t first, size_t count) {
     size_t counts[SV_MAX_BATCH_TEXTS], begin = exchange->counts[first];
-    return senvec_embed_tokens(session, exchange->texts + first, count, exchange->vectors + begin * exchange->dimensions,
-                               exchange->counts[first + count] - begin, counts, NULL, NULL);
+    return senvec_embed_tokens_with(session, exchange->texts + first, count, &exchange->options,
+                                    exchange->vectors + begin * exchange->width, exchange->counts[first + count] - begin,
+                                    counts, NULL, NULL);
 }
 
 static senvec_status run_tokens(sv_request *request, senvec_session *session, const uint32_t *which, size_t count) {
@@ -184,30 +185,53 @@ static void finish_tokens(sv_exchange *exchange) {
         sv_bytes_text(answer, i ? ",[" : "[[");
         for (size_t t = exchange->counts[i]; t < exchange->counts[i + 1]; t++) {
             sv_bytes_text(answer, t > exchange->counts[i] ? "," : "");
-            sv_bytes_floats(answer, exchange->vectors + t * exchange->dimensions, exchange->dimensions);
+            sv_bytes_floats(answer, exchange->vectors + t * exchange->width, exchange->width);
         }
         sv_bytes_text(answer, "]");
     }
     sv_bytes_text(answer, "]");
 }
 
+/* counts[i] <- where the vectors of text i begin, one for each token; counts[count] <- their number. A prompt is tokenized
+ * together with the text behind it. */
+static void count_vectors(sv_exchange *exchange) {
+    const senvec_model_info *info = &exchange->served->info;
+    const char *prompt = exchange->prompt ? exchange->prompt : sv_members_default_prompt(exchange->served);
+    size_t length = strlen(prompt), longest = 0, all = 0;
+    for (size_t i = 0; i < exchange->count; i++)
+        longest = exchange->texts[i].length > longest ? exchange->texts[i].length : longest;
+    char *joined = sv_exchange_alloc(exchange, length ? length + longest : 1, 1, "a text with its prompt");
+    if (!joined)
+        return;
+    memcpy(joined, prompt, length);
+    for (size_t i = 0; i < exchange->count; i++) {
+        senvec_text text = exchange->texts[i];
+        if (length) {
+            memcpy(joined + length, text.data, text.length);
+            text = (senvec_text){joined, length + text.length};
+        }
+        const size_t tokens = tokens_of(exchange, text) + 2;
+        exchange->counts[i] = all;
+        all += tokens < info->max_seq_length ? tokens : info->max_seq_length;
+    }
+    free(joined);
+    exchange->counts[exchange->count] = all;
+}
+
 void sv_tei_embed_all(sv_exchange *exchange) {
-    size_t most = exchange->served->info.max_seq_length, all = 0;
     exchange->finish = finish_tokens;
     exchange->run = run_tokens;
+    exchange->width = exchange->served->info.hidden;
     if (!sv_exchange_parse(exchange) || !sv_members_truncate(exchange, "truncate") ||
-        !sv_members_direction(exchange, "truncation_direction") || !sv_inputs_texts(exchange, "inputs", SV_INPUT_STRINGS) ||
-        !sv_inputs_check_lengths(exchange))
+        !sv_members_direction(exchange, "truncation_direction") || !sv_members_prompt(exchange, "prompt_name") ||
+        !sv_inputs_texts(exchange, "inputs", SV_INPUT_STRINGS) || !sv_inputs_check_lengths(exchange))
         return;
     exchange->counts = sv_exchange_alloc(exchange, exchange->count + 1, sizeof *exchange->counts, "the tokens");
-    for (size_t i = 0; exchange->counts && i < exchange->count; i++) {
-        size_t tokens = tokens_of(exchange, exchange->texts[i]) + 2;
-        exchange->counts[i] = all;
-        all += tokens < most ? tokens : most;
-    }
-    if (!exchange->counts)
+    if (exchange->counts)
+        count_vectors(exchange);
+    if (exchange->status)
         return;
-    exchange->counts[exchange->count] = all;
-    exchange->answer_numbers = all * exchange->dimensions;
-    exchange->vectors = sv_exchange_alloc(exchange, all, exchange->dimensions * sizeof(float), "the vectors");
+    exchange->answer_numbers = exchange->counts[exchange->count] * exchange->width;
+    exchange->vectors =
+        sv_exchange_alloc(exchange, exchange->counts[exchange->count], exchange->width * sizeof(float), "the vectors");
 }

@@ -66,6 +66,13 @@ static const char *find_prompt(const sv_served *served, const char *const *names
 static const char *const for_queries[] = {"query", NULL};
 static const char *const for_documents[] = {"document", "passage", "corpus", NULL};
 
+const char *sv_members_default_prompt(const sv_served *served) {
+    const char *prompt = served->info.default_prompt_name
+                             ? find_prompt(served, (const char *const[]){served->info.default_prompt_name, NULL})
+                             : NULL;
+    return prompt ? prompt : "";
+}
+
 /* Where a model has a prompt for something else by default, a query or document without one gets none. */
 static const char *prompt_for(const sv_served *served, const char *const *names) {
     const char *prompt = find_prompt(served, names);

@@ -23,6 +23,9 @@ bool sv_members_type(sv_exchange *exchange, const char *name);
 bool sv_members_truncate(sv_exchange *exchange, const char *name);
 /* The side on which long texts are cut: "right" or "left". */
 bool sv_members_direction(sv_exchange *exchange, const char *name);
+/* The text that the model puts before each text unless a call says otherwise; "" for none. */
+const char *sv_members_default_prompt(const sv_served *served);
+
 /* The name of one of the model's prompts. */
 bool sv_members_prompt(sv_exchange *exchange, const char *name);
 /* The purpose of the texts, in the words of Cohere ("search_query"), Jina ("retrieval.query"), Voyage and NVIDIA ("query"). It

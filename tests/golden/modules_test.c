@@ -208,6 +208,78 @@ static void test_mistakes(void **state) {
     senvec_model_free(model);
 }
 
+/* The vectors of the tokens of texts[i], behind a prompt, of the model with nothing after the transformer. */
+static size_t tokens_of(senvec_session *session, size_t i, const char *prompt, float *out, size_t capacity) {
+    char joined[1000];
+    size_t n;
+    snprintf(joined, sizeof joined, "%s%.*s", prompt, (int)texts[i].length, texts[i].data);
+    const senvec_text text = {joined, strlen(joined)};
+    assert_int_equal(senvec_embed_tokens(session, &text, 1, out, capacity, &n, NULL, NULL), SENVEC_OK);
+    return n;
+}
+
+/* The vectors of tokens are those before pooling, `hidden` floats each, whatever comes after it: a Dense, several poolings, a
+ * cut; and those of the prompt are among them. `out` ends where a sanitizer looks. */
+static void test_tokens(void **state) {
+    (void)state;
+    enum { LONGEST = 64, H = 32 };
+    static const struct {
+        const char *variant;
+        senvec_embed_options options;
+        const char *prompt; /* that the tokens are to be those of */
+    } cases[] = {
+        {"dense", {0}, ""},
+        {"chain", {0}, ""},
+        {"joined", {0}, ""},
+        {"prompts", {0}, "the river: "},
+        {"prompts", {.prompt = ""}, ""},
+        {"prompts", {.prompt_name = "document"}, "a stone of the garden, "},
+        {"dense", {.prompt = "light ", .normalize = SENVEC_NORMALIZE_ON}, "light "},
+    };
+    senvec_model *plain = open_model(TEST_TINY_MODEL, SENVEC_PRECISION_FP32);
+    senvec_session *plain_session = test_open_session(plain, 1);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        senvec_model *model = open_model(make_variant(cases[c].variant), SENVEC_PRECISION_FP32);
+        senvec_session *session = test_open_session(model, 2);
+        senvec_model_info info;
+        senvec_model_describe(model, &info);
+        assert_int_equal(info.hidden, H);
+        size_t counts[MAX_TEXTS], total = 0, at = 0;
+        float wanted[LONGEST * H];
+        for (size_t i = 0; i < count; i++)
+            total += tokens_of(plain_session, i, cases[c].prompt, wanted, LONGEST);
+        float *out = malloc(total * H * sizeof *out);
+        assert_non_null(out);
+        senvec_error err;
+        if (senvec_embed_tokens_with(session, texts, count, &cases[c].options, out, total, counts, NULL, &err) != SENVEC_OK)
+            fail_msg("%s: %s", cases[c].variant, err.message);
+        for (size_t i = 0; i < count; at += counts[i++]) {
+            assert_int_equal(counts[i], tokens_of(plain_session, i, cases[c].prompt, wanted, LONGEST));
+            for (size_t t = 0; t < counts[i]; t++) {
+                double squares = 1;
+                if (cases[c].options.normalize == SENVEC_NORMALIZE_ON) {
+                    squares = 0;
+                    for (size_t j = 0; j < H; j++)
+                        squares += (double)wanted[t * H + j] * (double)wanted[t * H + j];
+                }
+                for (size_t j = 0; j < H; j++)
+                    assert_true(fabs(out[(at + t) * H + j] - wanted[t * H + j] / sqrt(squares)) <= 1e-6);
+            }
+        }
+        assert_int_equal(senvec_embed_tokens_with(session, texts, count, &(senvec_embed_options){.dimensions = 5}, out, total,
+                                                  counts, NULL, &err),
+                         SENVEC_INVALID_ARGUMENT);
+        assert_int_equal(senvec_embed_tokens_with(session, texts, count, &(senvec_embed_options){.prompt_name = "x"}, out,
+                                                  total, counts, NULL, &err),
+                         SENVEC_INVALID_ARGUMENT);
+        free(out);
+        senvec_session_free(session);
+        senvec_model_free(model);
+    }
+    senvec_session_free(plain_session);
+    senvec_model_free(plain);
+}
+
 static void test_names(void **state) {
     (void)state;
     static const struct {
@@ -343,6 +415,7 @@ int main(void) {
         cmocka_unit_test(test_native_files),
         cmocka_unit_test(test_options_of_each_text),
         cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_not_finite),

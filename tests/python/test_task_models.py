@@ -182,7 +182,22 @@ class FastEmbed(Family):
             self.assertEqual(one.indices.tolist(), [index for index, _ in words])
 
 
-class Tokens(unittest.TestCase):
+class Tokens(Family):
+    def test_modules_and_prompts(self):
+        """Tokens' vectors are as wide as the transformer, whatever follows it; a prompt is put before a text once."""
+        modules, plain = os.path.join(FAMILIES, "..", "modules"), SentenceTransformer(TINY, precision="fp32")
+        for name, prompts in (("dense", {None: ""}), ("chain", {None: ""}),
+                              ("prompts", {None: "the river: ", "document": "a stone of the garden, ", "empty": ""})):
+            path = os.path.join(self.folder, name)
+            shutil.copytree(TINY, path)
+            shutil.copytree(os.path.join(modules, name), path, dirs_exist_ok=True)
+            model = SentenceTransformer(path, precision="fp32")
+            for prompt_name, prompt in prompts.items():
+                made = model.encode(TEXTS, output_value="token_embeddings", prompt_name=prompt_name)
+                expected = plain.encode([prompt + text for text in TEXTS], output_value="token_embeddings")
+                for tokens, wanted in zip(made, expected):
+                    np.testing.assert_array_equal(np.asarray(tokens), np.asarray(wanted))
+
     def test_token_vectors(self):
         model = SentenceTransformer(TINY, precision="fp32")
         made = model.encode(TEXTS, output_value="token_embeddings")

@@ -125,6 +125,27 @@ class Tasks(unittest.TestCase):
             self.assertEqual(s.json("POST", "/embed_all", {"inputs": golden["texts"][3]})[1], [answer[3]])
             self.assertEqual(s.json("POST", "/predict", {"inputs": "a"})[0], 424)
 
+    def test_tokens_beside_modules(self):
+        """A token's vector has the transformer's width, not that of the text's vector; a prompt's tokens have vectors too."""
+        golden = FAMILIES.parent / "modules"
+        texts = ["the river", "", "a stone of the garden", "light " * 200] * 20
+        expected = {}
+        for variant, prompts in ("tiny", {"": ""}), ("dense", {"": ""}), ("chain", {"": ""}), (
+                "prompts", {"": "the river: ", "document": "a stone of the garden, ", "empty": ""}):
+            target = Path(self.folder.name, variant)
+            shutil.copytree(golden.parent / "tiny", target)
+            if variant != "tiny":
+                shutil.copytree(golden / variant, target, dirs_exist_ok=True)
+            with Service("-p", "fp32", model=target) as s:
+                if variant == "tiny":
+                    for prompt in "", "the river: ", "a stone of the garden, ":
+                        status, answer = s.json("POST", "/embed_all", {"inputs": [prompt + text for text in texts]})
+                        self.assertEqual((status, {len(v) for tokens in answer for v in tokens}), (200, {32}))
+                        expected[prompt] = answer
+                for name, prompt in prompts.items():
+                    body = {"inputs": texts, **({"prompt_name": name} if name else {})}
+                    self.assertTrue(s.json("POST", "/embed_all", body) == (200, expected[prompt]), (variant, name))
+
 
 if __name__ == "__main__":
     service.SENVEC, FAMILIES = sys.argv[1], Path(sys.argv[2])

@@ -271,9 +271,9 @@ def _load():
             (c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p),
         ),
         (
-            "senvec_embed_tokens",
+            "senvec_embed_tokens_with",
             c_int,
-            (c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p),
+            (c_void_p, c_void_p, c_size_t, POINTER(EmbedOptions), c_void_p, c_size_t, c_void_p, c_void_p, c_void_p),
         ),
         ("senvec_label_name", c_char_p, (c_void_p, c_size_t)),
         ("senvec_token_text", c_void_p, (c_void_p, c_uint32, POINTER(c_size_t))),

@@ -212,13 +212,14 @@ class SentenceTransformer(Model):
         program has imported PyTorch, else numpy arrays."""
         batch = batch_of(inputs, prompt)
         longest = engine.info.max_seq_length
+        options = embed_options(False, 0, b"")  # the prompt is part of the texts
         made: list[Any] = []
 
         def work(session: Any, texts: int, first: int, count: int) -> int:
             counts = np.empty(count, np.uintp)
-            room = np.empty((count * longest, engine.dimensions), np.float32)
-            status = library.senvec_embed_tokens(
-                session.handle, texts, count, room.__array_interface__["data"][0], count * longest,
+            room = np.empty((count * longest, engine.info.hidden), np.float32)
+            status = library.senvec_embed_tokens_with(
+                session.handle, texts, count, options, room.__array_interface__["data"][0], count * longest,
                 counts.__array_interface__["data"][0], None, session.error_address,
             )
             if status == 0:
