@@ -182,14 +182,14 @@ static senvec_status add_typed_names(const job *j, const char *names[SV_SERVER_N
     return SENVEC_OK;
 }
 
-/* A '=' after a '/' is part of a path, as is one in the name of a file that is there. */
+/* A '=' is part of a path where that begins as one does, or is there. A name may have a '/', as those of the hub do. */
 static senvec_status read_source(const job *j, const char *given, source *out, sv_model_source *model, senvec_error *err) {
     size_t count = 0, head = strcspn(given, "=");
     snprintf(out->text, sizeof out->text, "%s", given);
     out->common = j->common;
     out->common.model = out->text;
     SENVEC_TRY(add_typed_names(j, out->names, &count, err));
-    if (given[head] && !memchr(given, '/', head) && access(given, F_OK) != 0) {
+    if (given[head] && given[0] != '/' && given[0] != '.' && access(given, F_OK) != 0) {
         out->text[head] = '\0';
         out->common.model = out->text + head + 1;
         SENVEC_TRY(add_names(out->text, out->names, &count, err));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""clients SENVEC MODEL: client packages that people use, unchanged, get the vectors of `senvec embed`, bit for bit.
+"""clients SENVEC MODEL OTHER_MODEL: client packages that people use, unchanged, get the vectors of `senvec embed`, bit for bit.
 
 The packages are in tests/server/requirements.txt; without them the test is skipped.
 """
@@ -34,8 +34,8 @@ TEXTS = ["the quick brown fox", "a", "it was the best of times, it was the worst
 KEY = "s3cret"
 
 
-def embedded():
-    result = subprocess.run([service.SENVEC, "embed", "-m", service.MODEL, "--format", "f32", "-"],
+def embedded(model):
+    result = subprocess.run([service.SENVEC, "embed", "-m", model, "--format", "f32", "-"],
                             input="\n".join(TEXTS).encode(), capture_output=True, check=True)
     values = array.array("f", result.stdout)
     width = len(values) // len(TEXTS)
@@ -203,6 +203,30 @@ def haystack_tei(server, _):
     assert ranked["documents"][0].content == TEXTS[2]
 
 
+def several_models(server, expected, other):
+    """Each client names the model that it wants, by any of its names."""
+    client = openai.OpenAI(base_url=f"{server.address}/v1", api_key=KEY, max_retries=0)
+    of_ollama = ollama.Client(host=server.address, headers={"Authorization": f"Bearer {KEY}"})
+    for name, vectors in (("tiny", expected), ("other", other), ("org/other", other)):
+        answer = client.embeddings.create(model=name, input=TEXTS)
+        same([item.embedding for item in answer.data], vectors)
+        assert answer.model == client.models.retrieve(name).id == name
+        same(of_ollama.embed(model=name, input=TEXTS).embeddings, vectors)
+        assert of_ollama.show(name).capabilities == ["embedding"]
+        if "cohere" in globals():
+            answer = cohere.ClientV2(api_key=KEY, base_url=server.address).embed(
+                texts=TEXTS, model=name, input_type="search_query", embedding_types=["float"])
+            same(answer.embeddings.float_, vectors)
+        if "voyageai" in globals():
+            same(voyageai.Client(base_url=f"{server.address}/v1", api_key=KEY).embed(TEXTS, model=name).embeddings, vectors)
+    azure = openai.AzureOpenAI(azure_endpoint=server.address, api_key=KEY, api_version="2024-10-21", max_retries=0)
+    same([item.embedding for item in azure.embeddings.create(model="other", input=TEXTS).data], other)
+    same(huggingface_hub.InferenceClient(server.address, token=KEY).feature_extraction(TEXTS), expected)  # it names none
+    for call, kind in ((lambda: client.embeddings.create(model="third", input=TEXTS), openai.NotFoundError),
+                       (lambda: of_ollama.embed(model="third", input=TEXTS), ollama.ResponseError)):
+        assert "'other'" in str(fails(call, kind))
+
+
 # Those that aren't there are left out, and named.
 MORE = {
     langchain_huggingface: ("langchain_huggingface:HuggingFaceEndpointEmbeddings",),
@@ -227,14 +251,16 @@ def load(modules):
 
 
 def main():
-    service.SENVEC, service.MODEL = sys.argv[1:3]
-    expected = embedded()
+    service.SENVEC, service.MODEL, other = sys.argv[1:4]
+    expected = embedded(service.MODEL)
     clients = [openai_python, langchain_openai, llama_index_tei, chroma, curl, ollama_python]
     clients += [client for client, modules in MORE.items() if load(modules)]
     missing = [client.__name__ for client in MORE if client not in clients]
     with Service("--target-p99", "60000", environment={"SENVEC_API_KEY": KEY}) as server:
         for client in clients:
             client(server, expected)
+    with Service("-m", f"other,org/other={other}", environment={"SENVEC_API_KEY": KEY}) as server:
+        several_models(server, expected, embedded(other))
     if missing:
         print(f"left out: {', '.join(missing)}; pip install -r tests/server/requirements.txt")
     print(f"{', '.join(client.__name__ for client in clients)}: {len(TEXTS)} texts, the same bits")

@@ -25,7 +25,7 @@ def embed(model, texts):
 
 class Models(unittest.TestCase):
     def serve(self, *arguments, **more):
-        return Service("-m", f"other,second={self.other}", *arguments, **more)
+        return Service("-m", f"other,second,org/other={self.other}", *arguments, **more)
 
     @property
     def other(self):
@@ -42,7 +42,7 @@ class Models(unittest.TestCase):
         with self.serve() as s:
             name = s.json("GET", "/info")[1]["model_id"]
             for asked, expected in ((None, first), (name, first), (name + ":latest", first), ("other", other),
-                                    ("SECOND", other), ("second:latest", other)):
+                                    ("SECOND", other), ("second:latest", other), ("org/other", other)):
                 self.assertEqual(self.ask(s, asked, TEXTS), expected, asked)
             self.assertEqual(s.json("POST", "/v1/embeddings", {"input": "a", "model": "second"})[1]["model"], "second")
             for path, body in (("/v1/embeddings", {"input": "a"}), ("/api/embed", {"input": "a"}), ("/api/show", {}),
@@ -56,7 +56,7 @@ class Models(unittest.TestCase):
                 self.assertEqual(s.call("POST", azure % deployment, {"input": TEXTS}, RAW)[2], expected)
             self.assertEqual(s.call("POST", azure % "third", {"input": TEXTS})[0], 404)
             ids = [model["id"] for model in s.json("GET", "/v1/models")[1]["data"]]
-            self.assertTrue({name, "other", "second"} <= set(ids))
+            self.assertTrue({name, "other", "second", "org/other"} <= set(ids))
             for listed in ("/api/tags", "/api/ps"):
                 models = {model["name"]: model for model in s.json("GET", listed)[1]["models"]}
                 self.assertTrue({name, "other", "second:latest"} <= set(models))
@@ -118,7 +118,8 @@ class Models(unittest.TestCase):
     def test_bad_usage(self):
         for arguments, said in ((["-m", f"a={service.MODEL}", "-m", f"A={self.other}"], "two models have the name"),
                                 (["-m", service.MODEL, "-m", self.other, "--model-name", "x"], "--model-name is"),
-                                (["-m", "a=/nowhere"], "/nowhere")):
+                                (["-m", "a=/nowhere"], "/nowhere"), (["-m", "/run=1/a"], "/run=1/a"),
+                                (["-m", "./run=1/a"], "./run=1/a")):
             command = [service.SENVEC, "serve", "--port", "0", *map(str, arguments)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
             self.assertNotEqual(done.returncode, 0)
