@@ -16,6 +16,7 @@ after it. Run it on a machine that does nothing else: about eighteen minutes, wi
 import argparse
 import concurrent.futures
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -306,31 +307,51 @@ def cache(bench):
                 values["senvec_cache_bytes"] <= values["senvec_cache_limit_bytes"])
 
 
-def models(bench):
-    """Two models under load at once: of one server, and of two that share the machine; then both idle."""
-    seconds, sums = 3 if bench.quick else 10, {1: [], 2: []}
+def cpu_seconds(servers):
+    ticks = 0
+    for server in servers:
+        fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
-    def loads(servers):
-        """Texts a second of both models together."""
-        processes = []
+
+def models(bench):
+    """Two models under load at once: of one server, and of two that share the machine; then both idle.
+
+    How the two share the time differs between one queue and two processes, so texts a second of a slow and a fast model can't
+    be added. Each is counted in parts of what its model does alone, by the clock and by CPU time."""
+    seconds = 3 if bench.quick else 10
+
+    def loads(*servers):
+        """Texts of each model, and the CPU time of the servers, a second."""
+        processes, own = [], {server for server, _ in servers}
+        begin = cpu_seconds(own)
         for i, (server, name) in enumerate(servers):
             command = [service.SENVEC, "load", server.address, "-q", "--clients", 4, "--batch", 32, "-d", seconds, "-m", name,
                        "--samples", 1, "--json", bench.folder / f"{i}.json"]
             processes.append(subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL))
         for process in processes:
             process.wait()
-        return sum(json.loads((bench.folder / f"{i}.json").read_text())["runs"][-1]["texts_per_s"] for i in range(2))
+        return [json.loads((bench.folder / f"{i}.json").read_text())["runs"][-1]["texts_per_s"]
+                for i in range(len(servers))], (cpu_seconds(own) - begin) / seconds
 
+    ratios, cpu_ratios = [], []
     for _ in range(3):
         bench.start("-m", f"second={bench.second}")
         first = bench.server.json("GET", "/info")[1]["model_id"]
-        sums[1].append(loads([(bench.server, first), (bench.server, "second")]))
+        one, one_cpu = loads((bench.server, first), (bench.server, "second"))
         bench.start()
         with service.Service("--cache", 0, model=bench.second) as other:
-            sums[2].append(loads([(bench.server, "any"), (other, "any")]))
-    ratios = [one / two for one, two in zip(sums[1], sums[2])]
-    bench.judge("models", f"two models in one server: {statistics.median(ratios):.2f} times two servers' "
-                f"{statistics.median(sums[2]):.0f} texts/s (least 1), all: {', '.join(f'{r:.2f}' for r in ratios)}",
+            two, two_cpu = loads((bench.server, "any"), (other, "any"))
+            alone = [loads((server, "any")) for server in (bench.server, other)]
+        done = [sum(texts / rate[0] for texts, (rate, _) in zip(both, alone)) for both in (one, two)]
+        used = [sum(texts / rate[0] * cpu for texts, (rate, cpu) in zip(both, alone)) / own_cpu
+                for both, own_cpu in ((one, one_cpu), (two, two_cpu))]
+        ratios.append(done[0] / done[1])
+        cpu_ratios.append(used[0] / used[1])
+    bench.judge("models", f"two models in one server: {statistics.median(ratios):.2f} times the work of two servers (least 1), "
+                f"{statistics.median(cpu_ratios):.2f} times for each CPU second; all: "
+                f"{', '.join(f'{r:.2f}' for r in ratios)}; {', '.join(f'{r:.2f}' for r in cpu_ratios)}",
                 statistics.median(ratios) >= 1)
     bench.start("-m", f"second={bench.second}", "--idle-unload", "1s")
     for name in (None, "second"):
