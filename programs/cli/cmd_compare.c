@@ -270,15 +270,16 @@ int sv_cmd_compare(int argc, char **argv) {
     };
     const sv_usage usage = {
         .synopsis = "compare [OPTION]... OLD NEW",
-        .about = "Asks two embedding servers for the vectors of the same texts and says whether they are the same, and how\n"
-                 "fast each server is: the proof before one takes the other's place. OLD and NEW are\n"
-                 "URL[,DIALECT][,MODEL]: http://HOST[:PORT], or with the whole path where it isn't the usual one of the\n"
-                 "dialect; openai (the default), openai-base64, tei or ollama; the model's name there.",
+        .about = "Sends the same texts to two embedding servers and reports whether their vectors agree and how fast each\n"
+                 "server is: evidence before NEW replaces OLD. OLD and NEW are URL[,DIALECT][,MODEL]. URL is\n"
+                 "http://HOST[:PORT], with the path if it isn't the usual one of the dialect. DIALECT is openai (the\n"
+                 "default), openai-base64, tei or ollama. MODEL is the name to send.",
         .options = options,
-        .notes = "Requests go to OLD and NEW in turn, one at a time, so latency is that of a lone client. The servers are\n"
-                 "asked to compute each text (Cache-Control: no-cache). The exit code is 0 if every text's two vectors have\n"
-                 "the cosine of --cosine, else 1; a server that is down or answers something else is 1 as well, and one\n"
-                 "line on stderr says so. docs/MIGRATION.md says what to do about differences.\n\n"
+        .notes = "Requests go to OLD and NEW in turn, one at a time, so latency is that of a single client. Cache-Control: "
+                 "no-cache\n"
+                 "asks them to compute each text. The exit code is 0 if the two vectors of every text have at least the\n"
+                 "cosine of --cosine, else 1; it is also 1 if a server is down or answers something else, and a line on\n"
+                 "stderr says so. docs/MIGRATION.md says what to do about differences.\n\n"
                  "Examples:\n"
                  "  senvec compare http://old:8000,tei http://localhost:8080 --corpus texts.txt\n"
                  "  senvec compare http://old:11434,ollama,all-minilm http://localhost:8080 \\\n"

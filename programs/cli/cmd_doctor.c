@@ -321,8 +321,8 @@ int sv_cmd_doctor(int argc, char **argv) {
     };
     const sv_usage usage = {
         .synopsis = "doctor [OPTION]...",
-        .about = "Measures what this machine can do at most, says how fast a model could run on it and, where the model is\n"
-                 "there, how fast it does. Takes a few seconds; other work on the machine lowers the figures.",
+        .about = "Measures the limits of this machine and prints how fast a model could run on it and, if the model is there,\n"
+                 "how fast it does run. This takes a few seconds; other work on the machine lowers the figures.",
         .options = options,
     };
     sv_operands operands;

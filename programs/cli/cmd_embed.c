@@ -241,8 +241,8 @@ int sv_cmd_embed(int argc, char **argv) {
     const sv_option options[] = {
         SV_OPTION_TEXT('o', "output", "FILE", &job.path, "write here, whole or not at all; else to stdout"),
         SV_OPTION_COUNT(0, "rows", "N", &rows, 1, SV_MAX_PART_ROWS,
-                        "FILE is a folder, in which N vectors each have a file of their\nown, part-000000.npy and so on"),
-        SV_OPTION_FLAG(0, "resume", &job.resume, "go on with a folder of --rows whose run was ended"),
+                        "write a folder FILE of files with N vectors each:\npart-000000.npy and so on"),
+        SV_OPTION_FLAG(0, "resume", &job.resume, "continue an interrupted run with --rows"),
         SV_OPTION_CHOICE('f', "format", &format, sv_output_choices, "format of the vectors; else by FILE's name, else jsonl"),
         SV_OPTION_CHOICE(0, "output-type", &type, sv_output_type_choices,
                          "numbers of the vectors; int8 and uint8 have fixed ranges\n(docs/EMBED.md), binary is a bit a number"),
@@ -254,23 +254,24 @@ int sv_cmd_embed(int argc, char **argv) {
         SV_OPTION_COUNT(0, "dimensions", "N", &embedding.dimensions, 1, SV_MAX_VECTOR,
                         "keep the first N numbers of each vector (Matryoshka)"),
         SV_OPTION_CHOICE(0, "normalize", &normalize, normalize_choices,
-                         "length 1: as the model says and before --dimensions cuts,\nalways and after the cut, or never"),
-        SV_OPTION_TEXT(0, "keep", "NAMES", &job.kept, "write these members or columns beside the vector:\nid,title"),
+                         "whether vectors get length 1: auto: as the model does,\nbefore --dimensions cuts; on: always, after "
+                         "the cut; off: never"),
+        SV_OPTION_TEXT(0, "keep", "NAMES", &job.kept, "copy these members or columns beside the vector:\nid,title"),
         SV_TEXT_OPTIONS(&text),
         SV_OPTION_FLAG(0, "skip-bad", &text.skip_bad, "leave out records that can't be read, and count them"),
-        SV_OPTION_TEXT(0, "shard", "I/N", &job.shard, "every Nth record, from the Ith on: a part of a larger job"),
+        SV_OPTION_TEXT(0, "shard", "I/N", &job.shard, "embed every Nth record, from the Ith on: a part of a\nlarger job"),
         SV_OPTION_FLAG(0, "daemon", &job.daemon,
-                       "let this user's daemon compute, which is started where there is\nnone; it ends when it has been idle "
-                       "for ten minutes"),
+                       "let this user's daemon compute. The first call starts it, and\nit ends after ten idle minutes"),
         SV_COMMON_OPTIONS(&common),
         SV_OPTIONS_END,
     };
     const sv_usage usage = {
         .synopsis = "embed [OPTION]... [FILE]...",
         .about =
-            "Turns texts into vectors, in order: one text a line of each FILE (a member of .jsonl with --key, a column of "
-            ".csv and .tsv with --column), of standard input where no FILE is given or for '-'. Files in gzip and zstd are "
-            "read as they are.",
+            "Turns texts into vectors, in order. Each line of each FILE is a text (or a member of .jsonl with --key, a column "
+            "of "
+            ".csv and .tsv with --column); without a FILE, or for '-', each line of standard input. Input in gzip and zstd is "
+            "unpacked.",
         .options = options,
         .notes =
             "Examples:\n"

@@ -19,7 +19,7 @@ int sv_cmd_export(int argc, char **argv) {
     const sv_usage usage = {
         .synopsis = "export [OPTION]... [DIR]",
         .about = "Writes the model as an ONNX file in fp32 into the folder DIR (default\n"
-                 "results/onnx_model). The vectors are PyTorch's to about 1e-6.",
+                 "results/onnx_model). The vectors agree with PyTorch's to about 1e-6.",
         .options = options,
         .notes = SV_ONNX_NOTES,
         .most_operands = 1,

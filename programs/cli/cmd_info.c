@@ -158,7 +158,7 @@ int sv_cmd_info(int argc, char **argv) {
     };
     const sv_usage usage = {
         .synopsis = "info [OPTION]...",
-        .about = "Says what a model is, and with which precision, instruction set and threads it runs here.",
+        .about = "Describes a model, and the precision, instruction set and threads with which it runs here.",
         .options = options,
     };
     sv_operands operands;

@@ -392,19 +392,20 @@ int sv_cmd_load(int argc, char **argv) {
     const sv_usage usage = {
         .synopsis = "load [OPTION]... URL",
         .about =
-            "Asks an embedding server over HTTP and says how it did: senvec, TEI, Ollama, or any with OpenAI's interface.\n"
-            "URL is http://HOST[:PORT], or with the whole path where it isn't the usual one of the dialect.",
+            "Sends requests to an embedding server over HTTP and reports latency, throughput and failures. The server is\n"
+            "senvec, TEI, Ollama, or any with OpenAI's interface. URL is http://HOST[:PORT], with the path if it isn't the\n"
+            "usual one of the dialect.",
         .options = options,
-        .notes =
-            "Latency counts from the moment at which a request was due, so a server that stalls is seen to stall. A run is\n"
-            "VALID if there were enough answers, hardly any failed, the generator kept to its schedule, and latency didn't\n"
-            "grow from the first third of the time to the last; else it says what was wrong. The exit code is 1 if a run\n"
-            "wasn't valid or no rate was found.\n\n"
-            "Examples:\n"
-            "  senvec load http://127.0.0.1:8080 --rate 500\n"
-            "  senvec load http://127.0.0.1:8080 --clients 32 --batch 32\n"
-            "  senvec load http://127.0.0.1:8080 --p99 50 --csv search.csv\n"
-            "  senvec load http://127.0.0.1:8080 --rate 100,200,400 --csv curve.csv",
+        .notes = "Latency is measured from the moment at which a request was due, so a stall of the server shows. A run is\n"
+                 "VALID if there were enough answers, hardly any failed, the generator kept its schedule, and latency didn't\n"
+                 "grow from the first third of the time to the last; else the output says what was wrong. The exit code is 1 "
+                 "if a run\n"
+                 "wasn't valid or no rate was found.\n\n"
+                 "Examples:\n"
+                 "  senvec load http://127.0.0.1:8080 --rate 500\n"
+                 "  senvec load http://127.0.0.1:8080 --clients 32 --batch 32\n"
+                 "  senvec load http://127.0.0.1:8080 --p99 50 --csv search.csv\n"
+                 "  senvec load http://127.0.0.1:8080 --rate 100,200,400 --csv curve.csv",
         .least_operands = 1,
         .most_operands = 1,
     };

@@ -88,8 +88,8 @@ int sv_cmd_models(int argc, char **argv) {
         .synopsis = "models [OPTION]...",
         .about = "Lists the models that senvec knows by name; '*' marks those that are in a cache.",
         .options = options,
-        .notes = "What isn't known is left empty. size is that of the weights, int8 the mean cosine of\n"
-                 "int8's vectors with PyTorch's, where it was measured. Other models of the same\n"
+        .notes = "Unknown values are left empty. size is the size of the weights; int8 is the mean cosine\n"
+                 "of int8 vectors with PyTorch's, if it was measured. Other models of the same\n"
                  "architectures work as well: 'senvec pull ORG/NAME'.",
     };
     sv_operands operands;

@@ -46,8 +46,8 @@ int sv_cmd_pack(int argc, char **argv) {
     const sv_usage usage = {
         .synopsis = "pack [OPTION]... FILE",
         .about =
-            "Writes the whole model into one file that senvec opens by -m FILE: linear layers in int8, and all else that it "
-            "needs. It opens at once, and processes on a machine share its memory.",
+            "Writes the whole model into one file that senvec opens by -m FILE, with its linear layers in int8. The file opens "
+            "at once, and the processes of a machine share its memory.",
         .options = options,
         .notes = "Example:\n"
                  "  senvec pack -m all-MiniLM-L6-v2 minilm.senvec\n"

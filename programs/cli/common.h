@@ -36,7 +36,7 @@ extern const char *const sv_precision_choices[]; /* by senvec_precision: auto, f
 #define SV_RUN_OPTIONS(common_)                                                                                                \
     SV_OPTION_CHOICE('p', "precision", &(common_)->precision, sv_precision_choices,                                            \
                      "arithmetic; auto is the fastest safe one. The first int8 run of a\n"                                     \
-                     "model calibrates it for seconds and keeps the result beside it,\nelse in the cache"),                    \
+                     "model calibrates it for seconds and stores the result beside it,\nelse in the cache"),                   \
         SV_OPTION_COUNT('t', "threads", "N", &(common_)->threads, 1, SV_MAX_THREADS,                                           \
                         "threads; else what CPU quota and affinity allow"),                                                    \
         SV_OPTION_TEXT(0, "cpu", "MASK", &(common_)->cpu, "instruction sets to use, e.g. ref, avx2, avx512"),                  \

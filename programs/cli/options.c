@@ -69,6 +69,10 @@ bool sv_parse_duration(const char *text, double unit, double *out) {
 /* "50ms", "10s", "1.5m": in the largest unit that leaves a whole number, or else in seconds. */
 static void print_duration(double seconds, char *out, size_t size) {
     size_t i = 0;
+    if (seconds == 0) {
+        snprintf(out, size, "0");
+        return;
+    }
     while (i + 1 < TIME_UNITS && (seconds < time_units[i].seconds || fmod(seconds / time_units[i].seconds, 1) > 1e-9))
         i++;
     snprintf(out, size, "%g%s", seconds / time_units[i].seconds, time_units[i].name);
