@@ -184,6 +184,7 @@ static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
 
 static void suspend(sv_exchange *exchange, sv_exchange *waiting) {
     exchange->suspended = true;
+    exchange->loop->suspended++;
     MHD_suspend_connection(exchange->connection);
     sv_links_enter(&exchange->server->links, exchange->link, SV_PHASE_WAITING, waiting);
 }

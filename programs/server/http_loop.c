@@ -18,6 +18,11 @@
 
 #define BLOCKED_NS UINT64_C(50000) /* waiting took longer: nothing was there before */
 #define SLICE_NS 100000            /* the shortest that there is */
+/* Whenever a connection is resumed, the library looks at all that are suspended, for some 0.1 us each: with 4,000 of them that
+ * was a third of this thread's time. So where there are many, they are resumed together after a pause in proportion to their
+ * number, unless one of them came so lately that the pause would be more than a tenth of its time. */
+#define FEW_SUSPENDED 500
+#define PAUSE_FOR_EACH_NS 10000
 /* TLS 1.2 and newer, with forward secrecy. */
 #define TLS_PRIORITIES "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1:-RSA"
 #define DELIVERY_STEP 0.0002 /* of the target; see late_ns in batcher/request_queue.c */
@@ -60,17 +65,34 @@ static void ring(sv_http_loop *loop) {
     (void)written; /* it can't fail: the counter would have to be full */
 }
 
-/* After the bell was heard, if it was. */
+/* How long the connections that are done wait before they are resumed. With the lock held. */
+static uint64_t pause_ns(const sv_http_loop *loop) {
+    uint64_t pause = loop->suspended * PAUSE_FOR_EACH_NS, next = loop->resumed_ns + pause, now = loop->round_ns;
+    bool pauses = loop->suspended > FEW_SUSPENDED && atomic_load(&loop->state) == SV_HTTP_LOOP_SERVES;
+    return loop->done && pauses && next > now && loop->newest_ns + 10 * pause < now ? next - now : 0;
+}
+
+/* After the bell was heard, if it was. In a pause it counts as rung until the pause ends, so nobody rings it in vain. */
 static void resume_done(sv_http_loop *loop, bool heard) {
     uint64_t rung;
+    sv_exchange *exchange = NULL;
     pthread_mutex_lock(&loop->lock);
-    sv_exchange *exchange = loop->done;
-    loop->done = NULL;
-    if (heard && read(loop->bell, &rung, sizeof rung) > 0)
-        loop->rung = false;
+    heard = (heard && read(loop->bell, &rung, sizeof rung) > 0) || loop->pauses;
+    uint64_t pause = pause_ns(loop);
+    loop->pauses = pause > 0 && heard;
+    loop->pause_ms = (int)(pause / 1000000) + 1;
+    if (pause == 0) {
+        exchange = loop->done;
+        loop->done = NULL;
+        loop->newest_ns = 0;
+        loop->rung = loop->rung && !heard;
+    }
     pthread_mutex_unlock(&loop->lock);
+    if (exchange)
+        loop->resumed_ns = loop->round_ns;
     for (sv_exchange *next; exchange; exchange = next) {
         next = exchange->next_done;
+        loop->suspended--;
         MHD_resume_connection(exchange->connection);
     }
 }
@@ -80,7 +102,7 @@ static void wait_for_events(sv_http_loop *loop, struct pollfd ready[2]) {
     bool pending = MHD_get_timeout(loop->daemon, &timeout) == MHD_YES || loop->again;
     loop->again = false;
     uint64_t before = sv_clock_ns();
-    poll(ready, 2, pending ? 0 : -1);
+    poll(ready, 2, pending ? 0 : loop->pauses ? loop->pause_ms : -1);
     uint64_t now = sv_clock_ns();
     loop->since_ns = now - before > BLOCKED_NS ? now : loop->round_ns;
     loop->round_ns = now;
@@ -111,8 +133,8 @@ static void *run_loop(void *context) {
     };
     for (;;) {
         wait_for_events(loop, ready);
-        resume_done(loop, ready[1].revents != 0);
         sv_http_loop_state state = atomic_load(&loop->state);
+        resume_done(loop, ready[1].revents != 0);
         if (state == SV_HTTP_LOOP_ENDS)
             break;
         if (state == SV_HTTP_LOOP_QUIET && !quiet && !loop->metrics) {
@@ -128,6 +150,8 @@ void sv_http_loop_add(sv_http_loop *loop, sv_exchange *exchange) {
     pthread_mutex_lock(&loop->lock);
     exchange->next_done = loop->done;
     loop->done = exchange;
+    if (exchange->handed_ns > loop->newest_ns)
+        loop->newest_ns = exchange->handed_ns;
     pthread_mutex_unlock(&loop->lock);
 }
 

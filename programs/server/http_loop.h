@@ -33,15 +33,20 @@ typedef struct sv_http_loop {
     pthread_t thread;
     bool started;
     _Atomic(sv_http_loop_state) state;
-    pthread_mutex_t lock;     /* for the next two */
+    pthread_mutex_t lock;     /* for the next three */
     struct sv_exchange *done; /* by next_done: to be resumed */
+    uint64_t newest_ns;       /* when the body of the last of them was complete */
     bool rung;                /* the bell has been rung for them */
 
     /* Of the thread itself. */
-    bool again;         /* a connection was closed: the library looks for new ones again only when it is run again */
-    uint64_t round_ns;  /* when this round began */
-    uint64_t since_ns;  /* what is seen in this round came after this time */
-    double delivery_ns; /* the 99th percentile of the time from vectors to the sent answer */
+    size_t suspended;    /* connections that are suspended now */
+    uint64_t resumed_ns; /* the last time that some were resumed */
+    bool pauses;         /* the bell was heard, and what is done is resumed ... */
+    int pause_ms;        /* ... after this time */
+    bool again;          /* a connection was closed: the library looks for new ones again only when it is run again */
+    uint64_t round_ns;   /* when this round began */
+    uint64_t since_ns;   /* what is seen in this round came after this time */
+    double delivery_ns;  /* the 99th percentile of the time from vectors to the sent answer */
 } sv_http_loop;
 
 /* Starts the server's loops, by its options. On an error those that were started go on. Errors: SYSTEM, OUT_OF_MEMORY. */
