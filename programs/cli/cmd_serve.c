@@ -1,5 +1,4 @@
 /* senvec serve: the HTTP server. */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -15,57 +14,16 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/daemon.h"
+#include "cli/option_environment.h"
+#include "cli/serve_models.h"
 #include "common/clock.h"
 #include "server/server.h"
 #include "server/starting.h"
 #include "server/trace_export.h"
 
-enum { MAX_ARGUMENTS = 128, MAX_KEY = 512 };
+enum { MAX_KEY = 512 };
 #define PREFIX "SENVEC_SERVE_"
 #define MB ((size_t)1 << 20)
-
-/* ------------------------------------------------------------ environment */
-
-static bool is_given(const sv_option *option, int argc, char **argv) {
-    const char *name = option->name;
-    size_t length = strlen(name);
-    for (int i = 1; i < argc; i++) {
-        if (option->letter && argv[i][0] == '-' && argv[i][1] == option->letter)
-            return true;
-        if (strncmp(argv[i], "--", 2) == 0 && strncmp(argv[i] + 2, name, length) == 0 &&
-            (argv[i][2 + length] == '\0' || argv[i][2 + length] == '='))
-            return true;
-    }
-    return false;
-}
-
-/* "--name=value" for each option that the environment has a value for; the command line comes after, so it wins. -1: their
- * values are longer than any that make sense. */
-static int with_environment(const sv_option *options, int argc, char **argv, char **out) {
-    static char text[16384]; /* options keep pointers into it */
-    size_t used = 0;
-    int count = 0;
-    out[count++] = argv[0];
-    for (const sv_option *option = options; option->kind != SV_KIND_END; option++) {
-        char name[64] = PREFIX;
-        size_t length = strlen(name);
-        for (const char *c = option->name; *c && length + 1 < sizeof name; c++)
-            name[length++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
-        const char *value = getenv(name);
-        if (!value || !*value || (option->kind == SV_KIND_TEXTS && is_given(option, argc, argv)) ||
-            (option->kind == SV_KIND_FLAG && strcmp(value, "1") != 0))
-            continue;
-        const char *joint = option->kind == SV_KIND_FLAG ? "" : "=";
-        int size = snprintf(text + used, sizeof text - used, "--%s%s%s", option->name, joint, *joint ? value : "");
-        if (size < 0 || (size_t)size >= sizeof text - used)
-            return -1;
-        out[count++] = text + used;
-        used += (size_t)size + 1;
-    }
-    for (int i = 1; i < argc && count < MAX_ARGUMENTS; i++)
-        out[count++] = argv[i];
-    return count;
-}
 
 /* A key without the white space around it, which nobody means and no header can carry; refused if it holds anything else that a
  * header can't. `source` is for messages. */
@@ -138,85 +96,6 @@ typedef struct job {
     uint64_t idle_exit_ns; /* 0: never */
     bool daemon;
 } job;
-
-/* ------------------------------------------------------------------ names */
-
-/* A model as -m gives it, [NAME[,NAME]...=]MODEL. */
-typedef struct source {
-    sv_common common;
-    char text[SV_MAX_PATH];
-    const char *names[SV_SERVER_NAMES];
-    sv_hub_names own;
-} source;
-
-static senvec_status open_source(const void *context, bool tokenizer_only, senvec_model **out, senvec_error *err) {
-    sv_common common = ((const source *)context)->common;
-    common.tokenizer_only = tokenizer_only;
-    return sv_common_open_model(&common, out, err);
-}
-
-/* Adds the names in `list`, commas between, which it writes into. */
-static senvec_status add_names(char *list, const char *names[SV_SERVER_NAMES], size_t *count, senvec_error *err) {
-    char *name;
-    while ((name = strsep(&list, ","))) {
-        if (strlen(name) > 255 || *count == SV_SERVER_NAMES)
-            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "a model has at most %d names of at most 255 bytes",
-                           SV_SERVER_NAMES);
-        if (*name)
-            names[(*count)++] = name;
-    }
-    return SENVEC_OK;
-}
-
-/* The names of --model-name, of the only model. */
-static senvec_status add_typed_names(const job *j, const char *names[SV_SERVER_NAMES], size_t *count, senvec_error *err) {
-    static char text[4096];
-    size_t used = 0;
-    for (size_t i = 0; i < j->names.count; i++) {
-        int size = snprintf(text + used, sizeof text - used, "%s", j->names.items[i]);
-        if (size < 0 || (size_t)size >= sizeof text - used)
-            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "the names of --model-name are longer than %zu bytes", sizeof text);
-        SENVEC_TRY(add_names(text + used, names, count, err));
-        used += (size_t)size + 1;
-    }
-    return SENVEC_OK;
-}
-
-/* A '=' is part of a path where that begins as one does, or is there. A name may have a '/', as those of the hub do. */
-static senvec_status read_source(const job *j, const char *given, source *out, sv_model_source *model, senvec_error *err) {
-    size_t count = 0, head = strcspn(given, "=");
-    snprintf(out->text, sizeof out->text, "%s", given);
-    out->common = j->common;
-    out->common.model = out->text;
-    SENVEC_TRY(add_typed_names(j, out->names, &count, err));
-    if (given[head] && given[0] != '/' && given[0] != '.' && access(given, F_OK) != 0) {
-        out->text[head] = '\0';
-        out->common.model = out->text + head + 1;
-        SENVEC_TRY(add_names(out->text, out->names, &count, err));
-    }
-    if (count == 0) {
-        sv_hub_name_model(out->common.model, j->models.count > 0, &out->own);
-        for (; count < out->own.count; count++)
-            out->names[count] = out->own.items[count];
-    }
-    *model = (sv_model_source){out->names, count, open_source, out};
-    return SENVEC_OK;
-}
-
-static senvec_status read_sources(job *j, senvec_error *err) {
-    static source sources[SV_SERVER_MODELS];
-    static sv_model_source models[SV_SERVER_MODELS];
-    size_t count = j->models.count ? j->models.count : 1;
-    if (count > SV_SERVER_MODELS)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "-m: at most %d models", SV_SERVER_MODELS);
-    if (count > 1 && j->names.count)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--model-name is for a single model; with several give -m NAME=MODEL");
-    for (size_t i = 0; i < count; i++)
-        SENVEC_TRY(read_source(j, j->models.count ? j->models.items[i] : SV_DEFAULT_MODEL, &sources[i], &models[i], err));
-    j->server.models = models;
-    j->server.model_count = count;
-    return SENVEC_OK;
-}
 
 /* "/a/b" of "a/b/"; NULL of "/". */
 static senvec_status clean_prefix(const char **prefix, senvec_error *err) {
@@ -358,8 +237,9 @@ static int serve(job *j) {
     hold_signals(&held);
     senvec_status status = read_key(j->key_file, key, &err);
     j->server.api_key = key;
+    const sv_serve_models models = {&j->common, &j->models, &j->names};
     if (status == SENVEC_OK)
-        status = read_sources(j, &err);
+        status = sv_serve_models_read(&models, &j->server.models, &j->server.model_count, &err);
     if (status == SENVEC_OK)
         status = clean_prefix(&j->server.prefix, &err);
     if (status == SENVEC_OK && j->log_file) {
@@ -482,8 +362,8 @@ int sv_cmd_serve(int argc, char **argv) {
                  "docs/OPERATIONS.md explains sizing, limits and metrics.",
         .most_operands = 0,
     };
-    char *arguments[MAX_ARGUMENTS + 1] = {NULL};
-    int count = with_environment(options, argc, argv, arguments);
+    char *arguments[SV_OPTION_ARGUMENTS + 1] = {NULL};
+    int count = sv_option_environment(PREFIX, options, argc, argv, arguments);
     if (count < 0)
         return sv_cli_usage_error("the values of %s* in the environment are too long", PREFIX);
     sv_operands operands;
