@@ -5,6 +5,7 @@
 
 #include "server/apis.h"
 #include "server/inputs.h"
+#include "server/members.h"
 
 #define TOKEN_BYTES 80 /* of a token in an answer; few have more */
 
@@ -33,28 +34,37 @@ static void write_tokens(sv_exchange *exchange, const uint32_t *ids, size_t coun
     sv_bytes_text(answer, "]");
 }
 
+/* The tokens of text i behind the prompt that was asked for; `joined` holds the two of them. False: an error is the answer. */
+static bool tokens_of(sv_exchange *exchange, size_t i, sv_bytes *joined, uint32_t *ids, size_t capacity, size_t *count) {
+    senvec_text text = exchange->texts[i];
+    if (exchange->prompt && *exchange->prompt) {
+        joined->length = 0;
+        sv_bytes_text(joined, exchange->prompt);
+        sv_bytes_put(joined, text.data, text.length);
+        text = (senvec_text){joined->data, joined->length};
+    }
+    if (!joined->failed && senvec_tokenize_whole(exchange->served->facts, text, ids, capacity, count, NULL) == SENVEC_OK)
+        return true;
+    sv_exchange_fail_memory(exchange, "the tokens");
+    return false;
+}
+
 /* How many tokens the texts have: *most in one, *all together. */
-static bool count_tokens(sv_exchange *exchange, size_t *most, size_t *all) {
+static bool count_tokens(sv_exchange *exchange, sv_bytes *joined, size_t *most, size_t *all) {
     *most = *all = 0;
     for (size_t i = 0; i < exchange->count; i++) {
         size_t count;
-        if (senvec_tokenize_whole(exchange->served->facts, exchange->texts[i], NULL, 0, &count, NULL) != SENVEC_OK) {
-            sv_exchange_fail_memory(exchange, "the tokens");
+        if (!tokens_of(exchange, i, joined, NULL, 0, &count))
             return false;
-        }
         *most = count > *most ? count : *most;
         *all += count;
     }
     return true;
 }
 
-void sv_tei_tokenize(sv_exchange *exchange) {
-    bool special = true;
+static void tokenize(sv_exchange *exchange, bool special, sv_bytes *joined) {
     size_t most, all;
-    if (!sv_exchange_parse(exchange) || !sv_inputs_flag(exchange, "add_special_tokens", &special) ||
-        !sv_inputs_texts(exchange, "inputs", SV_INPUT_IDS))
-        return;
-    if (!count_tokens(exchange, &most, &all) || !sv_exchange_reserve(exchange, all * TOKEN_BYTES))
+    if (!count_tokens(exchange, joined, &most, &all) || !sv_exchange_reserve(exchange, all * TOKEN_BYTES))
         return;
     uint32_t *ids = sv_exchange_alloc(exchange, most, sizeof *ids, "the tokens");
     if (!ids)
@@ -62,16 +72,24 @@ void sv_tei_tokenize(sv_exchange *exchange) {
     exchange->status = 200;
     for (size_t i = 0; i < exchange->count && exchange->status == 200; i++) {
         size_t count = 0;
-        if (senvec_tokenize_whole(exchange->served->facts, exchange->texts[i], ids, most, &count, NULL) != SENVEC_OK) {
-            sv_exchange_fail_memory(exchange, "the tokens");
+        if (!tokens_of(exchange, i, joined, ids, most, &count))
             break;
-        }
         sv_bytes_text(&exchange->answer, i ? "," : "[");
         write_tokens(exchange, ids, count, special);
     }
     if (exchange->status == 200)
         sv_bytes_text(&exchange->answer, "]");
     free(ids);
+}
+
+void sv_tei_tokenize(sv_exchange *exchange) {
+    bool special = true;
+    sv_bytes joined = {0};
+    if (!sv_exchange_parse(exchange) || !sv_inputs_flag(exchange, "add_special_tokens", &special) ||
+        !sv_members_prompt(exchange, "prompt_name") || !sv_inputs_texts(exchange, "inputs", SV_INPUT_IDS))
+        return;
+    tokenize(exchange, special, &joined);
+    sv_bytes_release(&joined);
 }
 
 /* ------------------------------------------------------------------ decode */

@@ -102,7 +102,10 @@ bool sv_members_prompt(sv_exchange *exchange, const char *name) {
         exchange->prompt = "";
         return true;
     }
-    sv_exchange_fail(exchange, 422, "%s: this model has no prompt \"%.60s\"; it has %s", name, given, *known ? known : "none");
+    if (*known) /* in the words of text-embeddings-inference, in which clients look for the names */
+        sv_exchange_fail(exchange, 422, "%s: this model has no prompt \"%.60s\". Available prompts: [%s]", name, given, known);
+    else
+        sv_exchange_fail(exchange, 422, "%s: this model has no prompt \"%.60s\", and no other", name, given);
     return false;
 }
 

@@ -392,10 +392,15 @@ class Vectors(unittest.TestCase):
                 self.assertEqual(plain.json("POST", "/embed", {"inputs": long, "truncate": False})[0], 200)
                 self.assertEqual(s.json("POST", "/embed", {"inputs": long, "truncate": False})[0], 413)
                 self.assertEqual(s.call("POST", "/embed", {"inputs": long})[1]["x-truncated"], "1")
-                for s, known in ((s, '"query", "passage", "fox"'), (plain, "none")):
-                    status, answer = s.json("POST", "/embed", {"inputs": "a", "prompt_name": "other"})
-                    self.assertEqual(status, 422)
-                    self.assertIn(f'no prompt "other"; it has {known}', answer["error"])
+                tokens = plain.json("POST", "/tokenize", {"inputs": ["the best " + text for text in texts]})[1]
+                self.assertEqual(s.json("POST", "/tokenize", {"inputs": texts, "prompt_name": "query"})[1], tokens)
+                tokens = plain.json("POST", "/tokenize", {"inputs": texts})[1]
+                self.assertEqual(s.json("POST", "/tokenize", {"inputs": texts})[1], tokens)
+                for s, known in ((s, '. Available prompts: ["query", "passage", "fox"]'), (plain, ", and no other")):
+                    for path in ("/embed", "/tokenize"):
+                        status, answer = s.json("POST", path, {"inputs": "a", "prompt_name": "other"})
+                        self.assertEqual(status, 422)
+                        self.assertTrue(answer["error"].endswith(f'no prompt "other"{known}'), answer)
             self.assertEqual(plain.json("POST", "/embed", {"inputs": texts, "prompt_name": "query"})[1], put[""])
 
     def test_ids_of_another_model(self):
