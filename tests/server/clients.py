@@ -11,18 +11,19 @@ import os
 import shutil
 import subprocess
 import sys
+from unittest import mock
 
 import service
 from service import Service
 
-os.environ.update(ANONYMIZED_TELEMETRY="False", LANGSMITH_TRACING="false", HAYSTACK_TELEMETRY_ENABLED="False")
+os.environ.update(ANONYMIZED_TELEMETRY="False", LANGSMITH_TRACING="false", HAYSTACK_TELEMETRY_ENABLED="False",
+                  LITELLM_LOCAL_MODEL_COST_MAP="True")
 for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HUGGINGFACE_API_KEY", "HF_TOKEN", "HF_HUB_OFFLINE"):
     os.environ.pop(name, None)
 try:
     import huggingface_hub
     import ollama
     import openai
-    import tiktoken
     from chromadb.utils import embedding_functions
     from langchain_openai import OpenAIEmbeddings
     from llama_index.embeddings.text_embeddings_inference import TextEmbeddingsInference
@@ -87,11 +88,11 @@ def langchain_openai(server, expected):
     same(model.embed_documents(TEXTS), expected)
     same([model.embed_query(TEXTS[0])], expected[:1])
     same(asyncio.run(model.aembed_documents(TEXTS)), expected)
-    tiktoken.encoding_for_model = tiktoken.get_encoding = Cl100k
     by_default = OpenAIEmbeddings(model="text-embedding-3-small", **options)
-    for texts in (["Hello world"], [TEXTS[0]]):  # it sends ids of another tokenizer; refused rather than embedded as nonsense
-        message = fails(lambda texts=texts: by_default.embed_documents(texts), openai.BadRequestError).body["message"]
-        assert "check_embedding_ctx_length=False" in message, message
+    with mock.patch("tiktoken.encoding_for_model", Cl100k), mock.patch("tiktoken.get_encoding", Cl100k):
+        for texts in (["Hello world"], [TEXTS[0]]):  # ids of another tokenizer; refused rather than embedded as nonsense
+            message = fails(lambda texts=texts: by_default.embed_documents(texts), openai.BadRequestError).body["message"]
+            assert "check_embedding_ctx_length=False" in message, message
 
 
 def langchain_huggingface(server, expected):
@@ -227,10 +228,58 @@ def several_models(server, expected, other):
         assert "'other'" in str(fails(call, kind))
 
 
+def langchain_ollama(server, expected):
+    headers = {"headers": {"Authorization": f"Bearer {KEY}"}}
+    model = OllamaEmbeddings(model="tiny", base_url=server.address, validate_model_on_init=True, client_kwargs=headers)
+    same(model.embed_documents(TEXTS), expected)
+    same([model.embed_query(TEXTS[0])], expected[:1])
+    same(asyncio.run(model.aembed_documents(TEXTS)), expected)
+
+
+def llama_index_others(server, expected):
+    like_openai = OpenAILikeEmbedding(model_name="tiny", api_base=f"{server.address}/v1", api_key=KEY)
+    of_ollama = OllamaEmbedding(model_name="tiny", base_url=server.address,
+                                client_kwargs={"headers": {"Authorization": f"Bearer {KEY}"}})
+    for model in (like_openai, of_ollama):
+        same(model.get_text_embedding_batch(TEXTS), expected)
+        same(asyncio.run(model.aget_text_embedding_batch(TEXTS)), expected)
+    ranker = TextEmbeddingInference(base_url=server.address, model_name="tiny", top_n=1, auth_token=f"Bearer {KEY}")
+    nodes = ranker.postprocess_nodes([NodeWithScore(node=TextNode(text=text)) for text in TEXTS], query_str=TEXTS[2])
+    assert [node.node.text for node in nodes] == [TEXTS[2]]
+
+
+def tei_client_python(server, expected):
+    client = tei_client.HttpClient(server.address, headers={"Authorization": f"Bearer {KEY}"})
+    assert client.health() and client.info().server_model_id == "tiny" and not client.prompt_names()
+    same(client.embed(TEXTS), expected)
+    same(asyncio.run(client.async_embed(TEXTS)), expected)
+    tokens = client.tokenize(TEXTS[0])[0].tokens
+    assert client.decode([token.id for token in tokens]) == [TEXTS[0]]
+    assert len(client.embed_all(TEXTS[0])[0]) == len(tokens)
+
+
+def litellm_python(server, expected):
+    for provider, path in (("openai", "/v1"), ("hosted_vllm", "/v1"), ("jina_ai", "/v1"), ("voyage", "/v1"), ("infinity", ""),
+                           ("azure", ""), ("cohere", "/v1/embed")):
+        more = {"api_version": "2024-10-21"} if provider == "azure" else {}
+        answer = litellm.embedding(model=f"{provider}/tiny", input=TEXTS, api_base=server.address + path, api_key=KEY, **more)
+        same([item["embedding"] for item in answer.data], expected)
+    for provider, path in (("cohere", ""), ("jina_ai", ""), ("hosted_vllm", ""), ("voyage", "/v1")):
+        answer = litellm.rerank(model=f"{provider}/tiny", query=TEXTS[2], documents=TEXTS, top_n=1,
+                                api_base=server.address + path, api_key=KEY)
+        assert [item["index"] for item in answer.results] == [2], (provider, answer)
+
+
 # Those that aren't there are left out, and named.
 MORE = {
     langchain_huggingface: ("langchain_huggingface:HuggingFaceEndpointEmbeddings",),
     azure_openai: (), ollama_questions: (), hugging_face_options: (), cohere_python: ("cohere",), voyage_python: ("voyageai",),
+    langchain_ollama: ("langchain_ollama:OllamaEmbeddings",),
+    llama_index_others: ("llama_index.embeddings.ollama:OllamaEmbedding",
+                         "llama_index.embeddings.openai_like:OpenAILikeEmbedding",
+                         "llama_index.postprocessor.tei_rerank:TextEmbeddingInference",
+                         "llama_index.core.schema:NodeWithScore", "llama_index.core.schema:TextNode"),
+    tei_client_python: ("tei_client",), litellm_python: ("litellm",),
     haystack_tei: ("haystack:Document", "haystack.utils:Secret",
                    "haystack_integrations.components.embedders.huggingface_api:HuggingFaceAPITextEmbedder",
                    "haystack_integrations.components.embedders.huggingface_api:HuggingFaceAPIDocumentEmbedder",
