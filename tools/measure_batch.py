@@ -131,15 +131,18 @@ def measure_store(arguments: argparse.Namespace, folder: str) -> None:
 
 
 def measure_estimate(arguments: argparse.Namespace, folder: str) -> None:
+    start = run(batch_command(arguments, empty(folder), os.path.join(folder, "start")))[0]
     for index, given in enumerate(arguments.inputs):
         source, _, column = given.partition(":")
         column = column or "text"
         line = batch_command(arguments, source, os.path.join(folder, f"out{index}"), "--column", column)
         said = subprocess.run([*line, "--estimate"], capture_output=True, text=True, check=True).stdout
-        value, unit = said.split("\n")[1].split()[:2]
+        parts = said.split("\n")[1].split("; ")
+        value, unit = parts[1 if cpu_time else 0].split()[:2]
         seconds = float(value.replace(",", "")) * (3600 if unit == "hours" else 1)
         actual, _, last = run(line)
-        print(f"{source}:{column}: estimate {seconds:.0f} s, actual {actual:.1f} s with its start, {last}\n{said}")
+        print(f"{source}:{column}: estimate {seconds:.1f} s, actual {actual - start:.1f} s without the start of {start:.1f} s "
+              f"({100 * seconds / (actual - start) - 100:+.1f} %), {last}\n{said}")
 
 
 def empty(folder: str) -> str:

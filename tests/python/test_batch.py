@@ -225,8 +225,10 @@ class Batch(unittest.TestCase):
         line = [sys.executable, "-m", "senvec.batch", path, "--estimate", "-m", TINY, "-p", "fp32"]
         said = subprocess.run([*line, "--machines", "4", "--price", "2"], capture_output=True, text=True, timeout=600)
         self.assertEqual((said.returncode, said.stderr), (0, ""))
-        self.assertRegex(said.stdout, r"^1,201 texts, [\d,]+ tokens\n[\d.]+ s on this machine, [\d.]+ s on 4 like it\n"
-                                      r"[\d.]+ USD at 2 USD an hour\n[\d.]+ GB of output\n58.4 % of 1,201 texts repeat others")
+        self.assertRegex(said.stdout, r"^1,201 texts, [\d,]+ tokens\n[\d.]+ s on this machine, [\d.]+ s on 4 like it; "
+                                      r"[\d.]+ s of CPU time\n"
+                                      r"[\d.]+ USD at 2 USD an hour, [\de.-]+ USD a million tokens\n"
+                                      r"[\d.]+ GB of output\n58.4 % of 1,201 texts repeat others")
         pa.parquet.write_table(self.table, path)
         made = estimate([path], "text", None, self.model, "float32", True, {})
         batch.embed(path, self.path("out"), model=self.model)
