@@ -64,7 +64,8 @@
     X(usd_low, NULL, NULL, "Cost per 1M Low ($)", NUMBER, 7, f->usd_per_1m * f->texts_per_s.value / f->texts_per_s.high)       \
     X(usd_high, NULL, NULL, "Cost per 1M High ($)", NUMBER, 7, f->usd_per_1m * f->texts_per_s.value / f->texts_per_s.low)      \
     X(saving, "cost", "saving", "Saving (%)", PERCENT, 2, f->saving)                                                           \
-    X(price, NULL, NULL, "Price per Hour ($)", NUMBER, 4, s->results->price_per_hour)
+    X(price, NULL, NULL, "Price per Hour ($)", NUMBER, 4, s->results->price_per_hour)                                          \
+    X(usd_tokens, "cost", "usd_per_1m_tokens", "Cost per 1M tokens ($)", NUMBER, 8, f->usd_per_1m_tokens)
 
 #define USE_CASE_FIELDS(X)                                                                                                     \
     X(uses_name, NULL, NULL, "Configuration", TEXT, 0, s->row->name)                                                           \

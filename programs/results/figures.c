@@ -255,6 +255,7 @@ static sv_row_figures unknown_row(void) {
                           .peak_percent = NAN,
                           .usd_per_1k = NAN,
                           .usd_per_1m = NAN,
+                          .usd_per_1m_tokens = NAN,
                           .saving = NAN};
     for (size_t set = 0; set < SV_VALIDATION_SETS; set++)
         row.cosine[set] = unknown_summary;
@@ -290,6 +291,7 @@ static senvec_status row_figures(const sv_results *results, const sv_row *row, d
         out->peak_percent = 100 * out->gmacs / peak;
     out->usd_per_1k = sv_cost_usd(results->price_per_hour, out->texts_per_s.value, 1e3);
     out->usd_per_1m = sv_cost_usd(results->price_per_hour, out->texts_per_s.value, 1e6);
+    out->usd_per_1m_tokens = sv_cost_usd(results->price_per_hour, out->tokens_per_s, 1e6);
     out->saving = 1 - 1 / out->speedup.value;
     return SENVEC_OK;
 }

@@ -61,7 +61,7 @@ typedef struct sv_row_figures {
     double gmacs;                   /* linear layers, GMAC/s */
     double peak_percent;            /* of the measured peak of its precision */
     sv_summary cosine[SV_VALIDATION_SETS];
-    double usd_per_1k, usd_per_1m;
+    double usd_per_1k, usd_per_1m, usd_per_1m_tokens;
     double saving; /* of the cost, against the baseline: 0.9 is 90 % less */
 } sv_row_figures;
 

@@ -47,7 +47,7 @@ def nothing(kind, batch, state, reason):
         "throughput": {"blocks": [], "texts_per_s": empty, "tokens_per_s": None, "spread": None, "speedup": empty,
                        "speedup_same_batch": empty, "gmacs_per_s": None, "peak_percent": None},
         "validation": NO_VECTORS, "validation_wide": NO_VECTORS, "sts_spearman": None,
-        "cost": {"usd_per_1k_texts": None, "usd_per_1m_texts": None, "saving": None},
+        "cost": {"usd_per_1k_texts": None, "usd_per_1m_texts": None, "usd_per_1m_tokens": None, "saving": None},
         "use_cases": dict.fromkeys(("query_ms", "query_p95_ms", "listing_ms", "listing_p95_ms", "reindex_1m_hours",
                                     "reindex_1m_usd")),
     }
@@ -90,7 +90,8 @@ def row(kind, batch, random, baseline):
     out["throughput"]["peak_percent"] = 100 * out["throughput"]["gmacs_per_s"] / peak
     out.update(validation=validation(random, distance, TEXTS), validation_wide=validation(random, 1.5 * distance, TEXTS_WIDE))
     usd = 0.05 / 3600 * 1e6 / rate
-    out["cost"] = {"usd_per_1k_texts": usd / 1000, "usd_per_1m_texts": usd, "saving": 1 - baseline / rate}
+    out["cost"] = {"usd_per_1k_texts": usd / 1000, "usd_per_1m_texts": usd, "usd_per_1m_tokens": usd / TOKENS,
+                   "saving": 1 - baseline / rate}
     out["use_cases"].update(reindex_1m_hours=1e6 / rate / 3600, reindex_1m_usd=usd)
     if batch == 1:
         for name, tokens in (("query", 5), ("listing", 85)):

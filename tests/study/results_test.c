@@ -192,11 +192,12 @@ static void csv_byte_for_byte(void **state) {
         "\"Broken, \"\"quoted\"\"\",,,,,,,,,,0,1,,,,,,,,,,,,,,,,,,,,stub,fp32,2,failed,\"the worker died, \"\"alas\"\"\"\n");
     assert_file("cost_analysis.csv",
                 "Configuration,Throughput (req/s),Requests/Hour,Cost per 1K requests ($),"
-                "Cost per 1M requests ($),Cost per 1M Low ($),Cost per 1M High ($),Saving (%),Price per Hour ($)\n"
-                "PyTorch (single),68.00,244800,0.0002042484,0.2042484,0.2042484,0.2042484,0.00,0.0500\n"
-                "PyTorch (batch=32),320.00,1152000,0.0000434028,0.0434028,0.0434028,0.0434028,78.75,0.0500\n"
-                "senvec fp32 (batch=32),640.00,2304000,0.0000217014,0.0217014,0.0217014,0.0217014,89.38,0.0500\n"
-                "\"Broken, \"\"quoted\"\"\",,,,,,,,0.0500\n");
+                "Cost per 1M requests ($),Cost per 1M Low ($),Cost per 1M High ($),Saving (%),Price per Hour ($),"
+                "Cost per 1M tokens ($)\n"
+                "PyTorch (single),68.00,244800,0.0002042484,0.2042484,0.2042484,0.2042484,0.00,0.0500,0.02042484\n"
+                "PyTorch (batch=32),320.00,1152000,0.0000434028,0.0434028,0.0434028,0.0434028,78.75,0.0500,0.00434028\n"
+                "senvec fp32 (batch=32),640.00,2304000,0.0000217014,0.0217014,0.0217014,0.0217014,89.38,0.0500,0.00217014\n"
+                "\"Broken, \"\"quoted\"\"\",,,,,,,,0.0500,\n");
     sv_results_release(&results);
 }
 

@@ -176,6 +176,10 @@ class Study(Case):
         cost = self.table("cost_analysis.csv")[-1]
         hourly = float(cost["Cost per 1M requests ($)"]) * float(cost["Throughput (req/s)"]) * 3.6 / 1e3
         self.assertAlmostEqual(hourly, 0.1, delta=0.001)
+        bench = next(line for line in self.table("benchmark_results.csv") if line["Configuration"] == cost["Configuration"])
+        if bench["Tokens/s"]:
+            hourly = float(cost["Cost per 1M tokens ($)"]) * float(bench["Tokens/s"]) * 3.6 / 1e3
+            self.assertAlmostEqual(hourly, 0.1, delta=0.001)
 
     def test_model_size(self):
         """The int8 rows load the native file, and are as large as it is."""

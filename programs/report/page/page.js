@@ -361,12 +361,14 @@ function cost(study) {
       "cost",
       "A million texts",
       `USD to embed a million texts like the corpus on a machine at $${plain(study.options.usd_per_hour)} an hour that does
-      nothing else: the price of an hour over the texts of an hour. <code>senvec study cost --price</code> works it out for another
+      nothing else: the price of an hour over the texts of an hour. Texts of other lengths cost by their tokens, which
+      <code>senvec.batch --estimate</code> counts. <code>senvec study cost --price</code> works it out for another
     price.`,
       [
         nameColumn,
         { title: "USD per 1 K texts", cell: (c) => usd(c.cost.usd_per_1k_texts) },
         { title: "USD per 1 M texts", cell: (c) => usd(c.cost.usd_per_1m_texts) },
+        { title: "USD per 1 M tokens", cell: (c) => usd(c.cost.usd_per_1m_tokens) },
         { title: "Against the baseline", cell: (c) => saving(c) || dash },
         { title: "Texts an hour", cell: (c) => count(3600 * speed(c)) },
       ],
