@@ -9,7 +9,8 @@ or, with the callable class,
     dataset.map_batches(senvec_ray.Embedder, fn_constructor_kwargs={"column": "text"}, batch_format="pyarrow",
                         compute=ray.data.ActorPoolStrategy(size=4), num_cpus=2)
 
-An actor opens the model once and computes with its CPUs' number of threads.
+An actor opens the model once and computes with its CPUs' number of threads; actors of a machine map the packed weights of int8
+from one file.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Embedder:
                  keep: list[str] | None = None, name: str = "embedding", compute: str = "auto", threads: int | None = None,
                  **options: Any):
         self._column, self._keep, self._name = column, keep, name
-        opened = SentenceTransformer(model, precision=compute, threads=threads or _actor_cpus())
+        opened = SentenceTransformer(model, precision=compute, threads=threads or _actor_cpus(), share_weights=True)
         self._vectors = Vectors(opened, precision, options)
 
     def __call__(self, table: pa.Table) -> pa.Table:

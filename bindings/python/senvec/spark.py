@@ -7,8 +7,9 @@
     session.sql("SELECT id, senvec(text) AS embedding FROM texts")
 
 The model is opened once in a Python worker, which Spark keeps for many tasks, and computes with as many threads as a task has
-CPUs (spark.task.cpus). It has to be found on every machine: a folder that all see, or a name in each one's cache. A text's
-vector has the same bits on every worker of one kind of CPU, so a task that runs again gives what it gave before.
+CPUs (spark.task.cpus). Workers of a machine map the packed weights of int8 from one file. The model has to be found on every
+machine: a folder that all see, or a name in each one's cache. A text's vector has the same bits on every worker of one kind of
+CPU, so a task that runs again gives what it gave before.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def embed(
         raise ValueError(f"there is no column {column!r}; there are {', '.join(df.columns)}")
     if not isinstance(df.schema[column].dataType, types.StringType):
         raise ValueError(f"the column {column!r} holds {df.schema[column].dataType.simpleString()}, not strings")
-    arguments = {"precision": compute, "threads": threads or _task_cpus(df.sparkSession)}
+    arguments = {"precision": compute, "threads": threads or _task_cpus(df.sparkSession), "share_weights": True}
     path = elsewhere(model)
     fields = [field for field in df.schema.fields if field.name != name]
     schema = types.StructType([*fields, types.StructField(name, types.ArrayType(element, False), True)])
@@ -117,7 +118,7 @@ def register(
     from pyspark.sql import functions, types
 
     element = _element(precision)
-    arguments = {"precision": compute, "threads": threads or _task_cpus(session)}
+    arguments = {"precision": compute, "threads": threads or _task_cpus(session), "share_weights": True}
     path = elsewhere(model)
 
     def work(batches):
