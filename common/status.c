@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/utf8.h"
+
 senvec_status sv_fail(senvec_error *err, senvec_status code, uint64_t offset, const char *format, ...) {
     assert(code != SENVEC_OK);
     if (!err)
@@ -17,7 +19,8 @@ senvec_status sv_fail(senvec_error *err, senvec_status code, uint64_t offset, co
     va_end(arguments);
     if (length < 0)
         snprintf(err->message, sizeof err->message, "error %d", (int)code);
-    /* An error is one line, whatever a file name or a file's content held. */
+    /* An error is one line of UTF-8, whatever a file name or a file's content held, and wherever it was cut. */
+    sv_utf8_clean(err->message);
     for (char *c = err->message; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';

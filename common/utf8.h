@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define SV_REPLACEMENT 0xfffdu
 #define SV_MAX_UTF8 4 /* bytes of one code point */
@@ -53,6 +54,22 @@ static inline size_t sv_utf8_encode(uint32_t c, uint8_t out[SV_MAX_UTF8]) {
         out[i] = (uint8_t)(0x80 | (c & 0x3f));
     out[0] = (uint8_t)(0xf00u >> length | c);
     return length;
+}
+
+/* Replaces each invalid byte of a text that ends with NUL by '?'. Returns whether there was one. */
+static inline bool sv_utf8_clean(char *text) {
+    bool replaced = false;
+    const char *end = text + strlen(text);
+    for (char *at = text; at < end;) {
+        uint32_t c;
+        bool invalid = false;
+        size_t taken = sv_utf8_decode((const uint8_t *)at, (const uint8_t *)end, &c, &invalid);
+        if (invalid)
+            memset(at, '?', taken);
+        replaced |= invalid;
+        at += taken;
+    }
+    return replaced;
 }
 
 #endif

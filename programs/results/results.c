@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "io/texts.h"
 
 const char *sv_row_state_text(sv_row_state state) {
@@ -117,6 +118,7 @@ void sv_row_mark(sv_row *row, sv_row_state state, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(row->reason, sizeof row->reason, format, arguments);
     va_end(arguments);
+    sv_utf8_clean(row->reason); /* it may have been cut inside of a character */
 }
 
 void sv_results_warn(sv_results *results, const char *format, ...) {
@@ -125,6 +127,7 @@ void sv_results_warn(sv_results *results, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    sv_utf8_clean(line);
     size_t index;
     json_t *known;
     json_array_foreach(results->warnings, index, known) {

@@ -8,6 +8,7 @@
 #include "common/cpu/machine.h"
 #include "common/file.h"
 #include "common/model_files.h"
+#include "common/utf8.h"
 #include "hub/digest.h"
 
 static json_t *describe_machine(const char *cpu) {
@@ -143,11 +144,29 @@ static json_t *describe_command(const sv_results *results, const sv_study_option
         snprintf(command + used, sizeof command - (size_t)used, " --texts %zu --corpus %s%s%s%s%s", options->texts,
                  options->corpus, options->key ? " --key " : "", options->key ? options->key : "",
                  options->column ? " --column " : "", options->column ? options->column : "");
+    sv_utf8_clean(command); /* it may have been cut inside of a character */
     return json_string(command);
+}
+
+/* study.json, from which later stages go on, holds names as they were given. */
+static senvec_status check_names(const sv_study_options *options, const char *model, senvec_error *err) {
+    const char *const names[] = {options->model,  model,           options->corpus,  options->key,
+                                 options->column, options->pairs,  options->queries, options->documents,
+                                 options->qrels,  options->classes};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char copy[SV_MAX_PATH];
+        snprintf(copy, sizeof copy, "%s", names[i] ? names[i] : "");
+        if (sv_utf8_clean(copy))
+            return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0,
+                           "%s: a name that isn't UTF-8 can't be kept in study.json; give the file or folder another one",
+                           copy);
+    }
+    return SENVEC_OK;
 }
 
 senvec_status sv_environment_describe(sv_results *results, const sv_study_options *options, const sv_texts *texts,
                                       const char *model, senvec_error *err) {
+    SENVEC_TRY(check_names(options, model, err));
     json_t *description, *environment = results->environment, *runtimes = json_object();
     senvec_status status = describe_model(options->model, model, &description, err);
     if (status != SENVEC_OK) {

@@ -361,6 +361,9 @@ class BadInput(Case):
     def test_model(self):
         self.fails(self.study("-m", self.path / "no-model"), 1, "no-model")
 
+    def test_names_that_arent_utf8(self):
+        self.fails(self.study("--corpus", self.file(os.fsdecode(b"\xff.txt"), "one\n")), 2, "?.txt", "UTF-8")
+
     def test_results_folder(self):
         self.out = self.file("a-file", "") / "results"
         self.fails(self.study(), 1, "a-file")

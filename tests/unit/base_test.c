@@ -41,6 +41,8 @@ static void an_error_is_one_line(void **state) {
     assert_string_equal(err.message, "a?b?[0m: broken");
     assert_int_equal(err.code, SENVEC_FORMAT);
     assert_int_equal(err.offset, 12);
+    sv_fail(&err, SENVEC_IO, 0, "%s", "\xff.txt \xc3\xa9 \xe2\x82");
+    assert_string_equal(err.message, "?.txt \xc3\xa9 ??");
     assert_int_equal(sv_fail(NULL, SENVEC_IO, 0, "nobody listens"), SENVEC_IO);
 }
 
@@ -49,6 +51,8 @@ static void a_long_error_is_cut(void **state) {
     senvec_error err;
     sv_fail(&err, SENVEC_IO, 0, "%2000d", 1);
     assert_int_equal(strlen(err.message), sizeof err.message - 1);
+    sv_fail(&err, SENVEC_IO, 0, "%998d\xc3\xa9", 1); /* the cut is inside of a character */
+    assert_string_equal(err.message + sizeof err.message - 3, "1?");
 }
 
 static void allocation_overflow_is_refused(void **state) {
