@@ -26,7 +26,9 @@ senvec_status sv_runner_fetch_vectors(sv_runner *runner, size_t index, const cha
 
     sv_file_map map = {0};
     senvec_status status = sv_file_map_open(path, &map, err);
-    if (status == SENVEC_OK && (given != count || *dimensions == 0 || map.size / sizeof(float) / *dimensions != count))
+    if (status == SENVEC_NOT_FOUND)
+        status = sv_runner_implausible(runner, index, "embed", "no vectors in the file", err);
+    else if (status == SENVEC_OK && (given != count || *dimensions == 0 || map.size / sizeof(float) / *dimensions != count))
         status = sv_runner_implausible(runner, index, "embed", "another number of vectors than texts", err);
     else if (status == SENVEC_OK && !(*out = malloc(map.size)))
         status = sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for %zu vectors", count);
