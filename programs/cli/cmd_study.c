@@ -12,6 +12,7 @@
 #include "common/file.h"
 #include "hub/hub.h"
 #include "io/closest.h"
+#include "results/models.h"
 #include "study/native_worker.h"
 #include "study/study.h"
 
@@ -44,7 +45,7 @@ typedef struct switches {
     const char *command; /* "study", "study bench" */
     bool quick, quiet, no_report, anew;
     size_t seed;
-    sv_option_texts services;
+    sv_option_texts services, models;
 } switches;
 
 /* Runs the stages under a progress bar and prints the table. */
@@ -120,6 +121,107 @@ static void list_stages(char out[MOST_STAGE_NOTES]) {
         snprintf(out + used, MOST_STAGE_NOTES - used, "\n");
 }
 
+/* A command line that has been read. */
+typedef struct invocation {
+    const sv_usage *usage;
+    int argc;
+    char **argv;
+    unsigned stages;
+    sv_study_options *options; /* the targets of the usage's options ... */
+    switches *given;           /* ... and so are these */
+} invocation;
+
+/* Runs the stages for a model, into the folder `out`; goes on with an interrupted study there. */
+static int run_model(const invocation *in, const char *model, const char *out) {
+    char found_model[SV_MAX_PATH];
+    senvec_error err;
+    sv_study_found found = SV_STUDY_NONE;
+    in->options->model = model;
+    in->options->out = out;
+    if (in->stages & SV_STAGE_BENCH && !in->given->anew && sv_study_look(out, &found, found_model, &err) != SENVEC_OK)
+        return sv_cli_fail(&err);
+    if (found == SV_STUDY_WHOLE && (in->stages != WHOLE_STUDY || strcmp(found_model, model) != 0))
+        return sv_cli_usage_error(
+            "%s/study.json: there is a study of %s, which would be lost; give another folder by -o, or --anew", out,
+            found_model);
+    if (found == SV_STUDY_INTERRUPTED) { /* its options hold, and only what was given must be the same: read that again */
+        const switches before = *in->given;
+        sv_operands operands;
+        sv_study_options_go_on(in->options);
+        *in->given = (switches){.command = before.command};
+        sv_options_parse(in->usage, in->argc, in->argv, &operands);
+        in->options->quick = in->given->quick;
+        in->options->model = before.models.count ? model : NULL;
+        in->options->out = out;
+        in->given->no_report = before.no_report;
+        if (!in->given->quiet)
+            sv_cli_say("going on with the interrupted study in %s", out);
+    }
+    return run_stages(in->options, in->stages, in->given);
+}
+
+/* The folder of a model's study: the end of its name. */
+static senvec_status folder_of(const char *out, const char *model, char folder[SV_MAX_PATH], senvec_error *err) {
+    char name[SV_MAX_PATH];
+    snprintf(name, sizeof name, "%s", model);
+    for (size_t length = strlen(name); length > 1 && name[length - 1] == '/'; length--)
+        name[length - 1] = '\0';
+    const char *slash = strrchr(name, '/'), *end = slash ? slash + 1 : name;
+    if (!*end || strcmp(end, ".") == 0 || strcmp(end, "..") == 0)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "--model %s: its study needs a folder; give the model's own name",
+                       model);
+    return sv_path_join(out, end, folder, err);
+}
+
+/* A study of each model in a folder of its own, and what they are beside each other. What is whole already is kept if another
+ * one isn't: so the same command goes on after an interruption. */
+static int run_models(const invocation *in) {
+    static char folders[SV_MAX_REPEATS][SV_MAX_PATH];
+    const char *directories[SV_MAX_REPEATS], *out = in->options->out;
+    const sv_option_texts models = in->given->models;
+    const sv_study_options options = *in->options;
+    const switches given = *in->given;
+    sv_study_found found[SV_MAX_REPEATS];
+    char made_with[SV_MAX_PATH];
+    size_t whole = 0;
+    int code = SV_EXIT_DONE;
+    senvec_error err;
+    for (size_t i = 0; i < models.count; i++) {
+        directories[i] = folders[i];
+        if (folder_of(out, models.items[i], folders[i], &err) != SENVEC_OK)
+            return sv_cli_usage_error("%s", err.message);
+        if (sv_study_look(folders[i], &found[i], made_with, &err) != SENVEC_OK)
+            return sv_cli_fail(&err);
+        whole += found[i] == SV_STUDY_WHOLE && strcmp(made_with, models.items[i]) == 0;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(folders[i], folders[k]) == 0)
+                return sv_cli_usage_error("--model: %s and %s would have the same folder, %s", models.items[k], models.items[i],
+                                          folders[i]);
+    }
+    for (size_t i = 0; i < models.count && !interrupted; i++) {
+        if (found[i] == SV_STUDY_WHOLE && whole < models.count && !given.anew)
+            continue;
+        *in->options = options;
+        *in->given = given;
+        in->given->no_report = true;
+        printf("%s%s\n", i ? "\n" : "", models.items[i]);
+        const int own = run_model(in, models.items[i], folders[i]);
+        code = code > own ? code : own;
+        if (own == SV_EXIT_USAGE || sv_study_look(folders[i], &found[i], made_with, &err) != SENVEC_OK ||
+            found[i] == SV_STUDY_NONE) /* it has said why */
+            return own;
+    }
+    if (interrupted)
+        return sv_cli_say("the same command goes on with all models"), SV_EXIT_FAILED;
+    printf("\n");
+    if (sv_models_write(directories, models.count, out, stdout, &err) != SENVEC_OK)
+        return sv_cli_fail(&err);
+    sv_report_options report = {.directories = directories, .count = models.count, .out = out, .python = options.python};
+    if (!given.no_report && sv_cli_write_report(&report, given.quiet) != SV_EXIT_DONE)
+        return SV_EXIT_FAILED;
+    return code;
+}
+
 /* All stages take the same options. */
 static int run_measuring(int argc, char **argv, const char *command, const char *about, unsigned stages) {
     sv_study_options options;
@@ -188,8 +290,10 @@ static int run_measuring(int argc, char **argv, const char *command, const char 
         SV_OPTION_COUNT(0, "seed", "N", &given.seed, 1, 9007199254740992.0, "of order, sample, bootstrap and arrivals"),
         SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),
         SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),
-        SV_OPTION_TEXT('m', "model", "NAME|DIR|FILE", &options.model,
-                       WHERE_IT_BEGINS("model: a name that 'senvec pull' knows, a folder, or a file of\n'senvec pack'")),
+        SV_OPTION_TEXTS('m', "model", "NAME|DIR|FILE", &given.models,
+                        WHERE_IT_BEGINS("model: a name that 'senvec pull' knows, a folder, or a file of\n'senvec pack' "
+                                        "[" SV_DEFAULT_MODEL "]; 'senvec study' takes several, and\nhas a folder in DIR "
+                                        "for each")),
         SV_OPTION_COUNT('t', "threads", "N", &options.threads, 1, SV_MAX_THREADS,
                         WHERE_IT_BEGINS("threads of every configuration; else what CPU quota and\naffinity allow")),
         SV_OPTION_TEXT(0, "cpu", "MASK", &options.cpu,
@@ -211,27 +315,14 @@ static int run_measuring(int argc, char **argv, const char *command, const char 
     const sv_usage usage = {.synopsis = synopsis, .about = about, .options = table, .notes = begins ? notes : stage_notes};
     sv_operands operands;
     int code = sv_options_parse(&usage, argc, argv, &operands);
-    if (code != SV_RUN || !begins || given.anew)
-        return code == SV_RUN ? run_stages(&options, stages, &given) : code;
-
-    char model[SV_MAX_PATH], out[SV_MAX_PATH];
-    senvec_error err;
-    sv_study_found found;
-    snprintf(out, sizeof out, "%s", options.out);
-    if (sv_study_look(out, &found, model, &err) != SENVEC_OK)
-        return sv_cli_fail(&err);
-    if (found == SV_STUDY_WHOLE && (stages != WHOLE_STUDY || strcmp(model, options.model) != 0))
-        return sv_cli_usage_error(
-            "%s/study.json: there is a study of %s, which would be lost; give another folder by -o, or --anew", out, model);
-    if (found == SV_STUDY_INTERRUPTED) { /* its options hold, and only what was given must be the same: read that again */
-        sv_study_options_go_on(&options);
-        given = (switches){.command = command};
-        sv_options_parse(&usage, argc, argv, &operands);
-        options.quick = given.quick;
-        if (!given.quiet)
-            sv_cli_say("going on with the interrupted study in %s", out);
-    }
-    return run_stages(&options, stages, &given);
+    if (code != SV_RUN)
+        return code;
+    const invocation in = {&usage, argc, argv, stages, &options, &given};
+    if (given.models.count < 2)
+        return run_model(&in, given.models.count ? given.models.items[0] : options.model, options.out);
+    if (stages != WHOLE_STUDY)
+        return sv_cli_usage_error("--model: several models can only be given to 'senvec study' as a whole");
+    return run_models(&in);
 }
 
 static int run_whole(int argc, char **argv) {

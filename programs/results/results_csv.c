@@ -6,9 +6,7 @@
 
 #include "common/file.h"
 
-/* A field. Quoted where it must be. Texts, names and reasons come from corpora and other programs, and people open these tables
- * in a spreadsheet, which computes a field that begins as a formula does: an apostrophe before it makes it text. */
-static void put_text(FILE *file, const char *text) {
+void sv_csv_put_text(FILE *file, const char *text) {
     const char *guard = *text && strchr("=+-@\t\r", *text) ? "'" : "";
     if (!text[strcspn(text, ",\"\n\r")]) {
         fprintf(file, "%s%s", guard, text);
@@ -23,7 +21,7 @@ static void put_text(FILE *file, const char *text) {
     fputc('"', file);
 }
 
-static void put_number(FILE *file, double value, int decimals) {
+void sv_csv_put_number(FILE *file, double value, int decimals) {
     if (isfinite(value))
         fprintf(file, "%.*f", decimals, value);
 }
@@ -33,7 +31,7 @@ static void put_titles(FILE *file, const sv_field_table *table) {
     for (size_t i = 0; i < table->count; i++)
         if (table->fields[i].title) {
             fputs(comma, file);
-            put_text(file, table->fields[i].title);
+            sv_csv_put_text(file, table->fields[i].title);
             comma = ",";
         }
     fputc('\n', file);
@@ -48,9 +46,9 @@ static void put_line(FILE *file, const sv_field_table *table, const sv_field_sou
         fputs(comma, file);
         comma = ",";
         if (field->kind == SV_FIELD_TEXT)
-            put_text(file, field->get(source).text);
+            sv_csv_put_text(file, field->get(source).text);
         else
-            put_number(file, sv_field_shown(field, source), field->decimals);
+            sv_csv_put_number(file, sv_field_shown(field, source), field->decimals);
     }
     fputc('\n', file);
 }
@@ -92,17 +90,17 @@ static void validation_texts_table(const sv_results *results, const sv_figures *
     fputs("Texts From,Text Index,Text", file);
     for (size_t i = 0; i < results->row_count; i++) {
         fputc(',', file);
-        put_text(file, results->rows[i].name);
+        sv_csv_put_text(file, results->rows[i].name);
     }
     fputc('\n', file);
     for (sv_validation_set set = 0; set < SV_VALIDATION_SETS; set++)
         for (size_t t = 0; t < results->validation[set].count; t++) {
             fprintf(file, "%s,%zu,", sv_validation_set_name(set), t);
-            put_text(file, results->validation[set].texts[t]);
+            sv_csv_put_text(file, results->validation[set].texts[t]);
             for (size_t i = 0; i < results->row_count; i++) {
                 const sv_validation *validation = &results->rows[i].validation[set];
                 fputc(',', file);
-                put_number(file, t < validation->count ? validation->cosines[t] : NAN, 8);
+                sv_csv_put_number(file, t < validation->count ? validation->cosines[t] : NAN, 8);
             }
             fputc('\n', file);
         }
@@ -130,19 +128,19 @@ static void lengths_table(const sv_results *results, const sv_figures *figures, 
 static void put_member(FILE *file, const json_t *object, const char *key, double factor, int decimals) {
     const json_t *value = json_object_get(object, key);
     fputc(',', file);
-    put_number(file, json_is_number(value) ? factor * json_number_value(value) : NAN, decimals);
+    sv_csv_put_number(file, json_is_number(value) ? factor * json_number_value(value) : NAN, decimals);
 }
 
 static void put_own_text(FILE *file, const json_t *object, const char *key) {
     const char *text = json_string_value(json_object_get(object, key));
-    put_text(file, text ? text : "");
+    sv_csv_put_text(file, text ? text : "");
 }
 
 /* The end of a line for a run under load: whether it is valid, and why not. */
 static void put_verdict(FILE *file, const json_t *run) {
     const char *reason = json_string_value(json_array_get(json_object_get(run, "reasons"), 0));
     fputs(json_is_true(json_object_get(run, "valid")) ? ",VALID," : ",INVALID,", file);
-    put_text(file, reason ? reason : "");
+    sv_csv_put_text(file, reason ? reason : "");
     fputc('\n', file);
 }
 

@@ -19,7 +19,7 @@ SENVEC, PYTHON = sys.argv[1], sys.argv[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FIGURES = {"latency", "throughput", "rounds", "sweep", "lengths", "lengths-batch", "load", "load-rate", "load-cost", "cost",
            "services", "cosine", "cosine-wide", "peak", "roofline", "labels-pairs", "labels-search", "labels-classes"}
-COMPARISONS = {"compare-throughput", "compare-latency", "compare-cost"}
+COMPARISONS = {"compare-throughput", "compare-latency", "compare-cost", "models-pairs", "models-search", "models-classes"}
 # Where the largest thing that was drawn in a figure is.
 TARGET = """(() => {
   const place = document.querySelector('[data-figure="%s"]');

@@ -61,7 +61,7 @@ class Case(unittest.TestCase):
         return path
 
     def study(self, *arguments, command="study", peers="none", quick=True, **environment):
-        return run(command, "-m", MODEL, "--out", self.out, "--peers", peers, *["--quick"] * quick, *SHORT, *arguments,
+        return run(command, *["-m", MODEL] * ("-m" not in arguments), "--out", self.out, "--peers", peers, *["--quick"] * quick, *SHORT, *arguments,
                    *["--anew"] * (command == "bench"), **environment)
 
     def validated(self, *arguments, **more):
@@ -282,6 +282,38 @@ class Study(Case):
         self.succeeds(run("bench", *again, "--budget", "1s"))
         for wrong in ("0", "soon"):
             self.fails(self.study("--budget", wrong, command="bench"), 2, "--budget")
+
+
+class Models(Case):
+    def test_several_models(self):
+        """A study of each in a folder of its own, and a table of all; what is whole is kept while another one isn't."""
+        models = [shutil.copytree(MODEL, self.path / name) for name in ("one", "two")]
+        pairs = self.file("sts.csv", "one,two,1\nthe third,the third,5\nsome words,other words,3\n")
+        again = ["study", "--out", self.out, "--peers", "none", "--quick", *SHORT, "--pairs", pairs, "-m", models[0], "-m",
+                 models[1]]
+        printed = self.succeeds(run(*again)).stdout
+        self.assertEqual(sorted(path.name for path in self.out.iterdir()), ["models.csv", "one", "two"])
+        self.assertRegex(printed, r"\nmodel +configuration +texts/s +USD/1M\none +senvec")
+        rows = self.table("models.csv")
+        self.assertEqual({row["Model"] for row in rows}, {"one", "two"})
+        scored = [row for row in rows if row["Metric"]]
+        self.assertEqual({row["Vectors As"] for row in scored}, {"float32", "int8", "binary", "half"})
+        points = [(float(row["Cost per 1M requests ($)"]), float(row["Value"]), row["On Frontier"]) for row in scored]
+        for cost, value, frontier in points:
+            if frontier:  # none on a busy machine
+                beaten = any(c <= cost and v >= value and (c, v) != (cost, value) for c, v, _ in points)
+                self.assertEqual(frontier, "no" if beaten else "yes")
+        kept = (self.out / "one/study.json").read_text()
+        (self.out / "two/study.json").unlink()
+        self.succeeds(run(*again))
+        self.assertEqual((self.out / "one/study.json").read_text(), kept)
+        self.assertTrue((self.out / "two/study.json").exists())
+
+    def test_mistakes(self):
+        self.fails(run("study", "-m", self.path / "gone", "-m", MODEL, "--out", self.out, "-q"), 1, "gone")
+        for words in (["study", "-m", MODEL, "-m", f"{MODEL}/"], ["bench", "-m", MODEL, "-m", "other"],
+                      ["study", "-m", MODEL, "-m", ".."]):
+            self.fails(run(*words, "--out", self.out, "-q"), 2, "--model")
 
 
 class Stages(Case):

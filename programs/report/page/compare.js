@@ -33,6 +33,7 @@ function sideBySide(entries) {
     ${table(
       [
         { title: "Study", cell: (e) => escaped(label(e)) },
+        { title: "Model", text: true, cell: (e) => escaped(e.study.environment.model?.name ?? dash) },
         { title: "Machine", text: true, cell: (e) => escaped(e.study.environment.machine?.cpu ?? dash) },
         { title: "Threads", cell: (e) => count(e.study.options.threads) },
         { title: "senvec", cell: (e) => escaped(e.study.senvec_version) },
@@ -75,6 +76,9 @@ function sideBySide(entries) {
       [nameColumn, ...worth(price, usd)],
       rows,
     )}
+    ${sharedTasks(entries)
+      .map((t) => modelsFigure(entries, t))
+      .join("")}
     <h3>Accuracy</h3>${table(
       [
         nameColumn,
@@ -86,6 +90,57 @@ function sideBySide(entries) {
     <h2>One of them in full</h2><p class="screen"><select id="which" aria-label="Study">${entries
       .map((e, i) => `<option value="${i}">${escaped(label(e))}</option>`)
       .join("")}</select></p>`;
+}
+
+/* The reader's tasks that all of them were scored at, on as many items. */
+const sharedTasks = (entries) =>
+  labelTasks.filter((t) => {
+    const items = entries.map((e) => taskOf(e.study, t.task)?.items);
+    return known(items[0]) && items.every((n) => n === items[0]);
+  });
+const modelPoints = (entries, task) =>
+  entries.flatMap((e, place) => labelPoints(e.study, task).map((p) => ({ ...p, entry: e, place })));
+function modelsFigure(entries, task) {
+  return figure(
+    `models-${task.task}`,
+    `${task.title}: quality against cost in all studies`,
+    `${task.what}, over ${plural(taskOf(entries[0].study, task.task).items, "item")}, against the cost of a million texts. Up
+    and to the left is better; the line joins what nothing cheaper is as good as, in whichever study. Small marks keep their
+    vectors as int8, as bits or as their first half.`,
+    [
+      { title: "Study", text: true, cell: (p) => escaped(label(p.entry)) },
+      { title: "Configuration", text: true, cell: (p) => escaped(p.row.name) },
+      { title: "Vectors as", text: true, cell: (p) => formTitles[p.form] },
+      { title: task.metric, cell: (p) => number(p.value, 4) },
+      { title: "USD per 1 M texts", cell: (p) => usd(p.cost) },
+    ],
+    modelPoints(entries, task),
+  );
+}
+function drawModels(entries, task) {
+  const points = modelPoints(entries, task);
+  const traces = entries.map((e, i) => {
+    const own = points.filter((p) => p.entry === e);
+    return {
+      type: "scatter",
+      mode: "markers",
+      name: escaped(label(e)),
+      x: own.map((p) => p.cost),
+      y: own.map((p) => p.value),
+      marker: {
+        color: own.map((p) => colourOf(p.row)),
+        size: own.map((p) => (p.form === "float32" ? 12 : 7)),
+        symbol: marks[i % marks.length],
+        line: { width: 1.5, color: own.map((p) => colourOf(p.row)) },
+      },
+      customdata: own.map((p) => `${escaped(label(e))}<br>${labelHover(p, task)}`),
+      hovertemplate: "%{customdata}<extra></extra>",
+    };
+  });
+  return {
+    data: [frontierLine(points), ...traces],
+    layout: layout(lineHeight(entries.length) + 60, { showlegend: true, ...labelAxes(points, task) }),
+  };
 }
 
 /* One bar for each study and configuration; on a logarithmic axis, where a bar has no beginning, one mark. */
@@ -164,3 +219,4 @@ const comparisons = {
       (c) => `${usd(c.cost.usd_per_1m_texts)} per 1 M texts`,
     ),
 };
+for (const task of labelTasks) comparisons[`models-${task.task}`] = (entries) => drawModels(entries, task);

@@ -105,20 +105,34 @@ function labelsSection(study) {
     )}</details>`;
 }
 
+/* The line that joins what nothing cheaper is as good as. */
+function frontierLine(points) {
+  const frontier = frontierOf(points);
+  return {
+    type: "scatter",
+    mode: "lines",
+    name: "frontier",
+    x: frontier.map((p) => p.cost),
+    y: frontier.map((p) => p.value),
+    line: { color: colour("--soft"), width: 1.5, dash: "dot", shape: "hv" },
+    hoverinfo: "skip",
+  };
+}
+const labelHover = (p, task) =>
+  `${escaped(p.row.name)}, ${formTitles[p.form]}<br>${task.metric} ${number(p.value, 4)}<br>${usd(p.cost)} per 1 M texts`;
+const labelAxes = (points, task) => ({
+  xaxis: logAxis(
+    points.map((p) => p.cost),
+    "USD per 1 M texts",
+  ),
+  yaxis: { title: title(task.metric) },
+});
+
 function drawLabels(study, task) {
   const points = labelPoints(study, task),
-    frontier = frontierOf(points);
-  const rows = [...new Set(points.map((p) => p.row))];
+    rows = [...new Set(points.map((p) => p.row))];
   const data = [
-    {
-      type: "scatter",
-      mode: "lines",
-      name: "frontier",
-      x: frontier.map((p) => p.cost),
-      y: frontier.map((p) => p.value),
-      line: { color: colour("--soft"), width: 1.5, dash: "dot", shape: "hv" },
-      hoverinfo: "skip",
-    },
+    frontierLine(points),
     ...rows.map((c) => {
       const own = points.filter((p) => p.row === c);
       return {
@@ -141,10 +155,7 @@ function drawLabels(study, task) {
           width: 3,
           color: colourOf(c),
         },
-        customdata: own.map(
-          (p) =>
-            `${escaped(c.name)}, ${formTitles[p.form]}<br>${task.metric} ${number(p.value, 4)}<br>${usd(p.cost)} per 1 M texts`,
-        ),
+        customdata: own.map((p) => labelHover(p, task)),
         hovertemplate: "%{customdata}<extra></extra>",
       };
     }),
@@ -153,11 +164,7 @@ function drawLabels(study, task) {
     data,
     layout: layout(lineHeight(rows.length) + 60, {
       showlegend: !narrow(),
-      xaxis: logAxis(
-        points.map((p) => p.cost),
-        "USD per 1 M texts",
-      ),
-      yaxis: { title: title(task.metric) },
+      ...labelAxes(points, task),
     }),
   };
 }
