@@ -100,7 +100,7 @@ static int run_stages(sv_study_options *options, unsigned stages, const switches
 static const char bench_notes[] =
     "The configurations run in interleaved blocks, in an order shuffled by the seed, with the same threads. Every one is a "
     "process of its own. DIR gets benchmark_results.csv, cost_analysis.csv, batch_throughput.csv, text_lengths.csv, "
-    "use_cases.csv, validation.csv, validation_texts.csv, load_curves.csv, services.csv, service_curves.csv, "
+    "use_cases.csv, instances.csv, validation.csv, validation_texts.csv, load_curves.csv, services.csv, service_curves.csv, "
     "latency_data.json, environment.json, study.json and "
     "the models in other forms. Ctrl-C ends after the current block and keeps what was measured; the same command goes on with "
     "it, after a crash as well. Intervals (95 %) are of what "
@@ -403,11 +403,18 @@ int sv_cmd_cost(int argc, char **argv) {
     sv_study_options_go_on(&options);
     const sv_option table[] = {
         SV_OPTION_REAL(0, "price", "USD", &options.price_per_hour, 0, 1e6, "of the machine for an hour"),
+        SV_OPTION_REAL(0, "load", "N", &options.load_per_s, 1e-3, 1e9,
+                       "single texts a second that machines are counted for; 100 in a new\nstudy"),
+        SV_OPTION_REAL(0, "p99", "MS", &options.p99_ms, 1e-3, 1e6, "within which they are to be answered; 50 in a new study"),
+        SV_OPTION_TEXT(0, "instances", "FILE", &options.instances,
+                       "machines that could be rented, with the columns of DIR/study.json's\npublic ones: docs/STUDY.md"),
         SV_OPTION_TEXT('o', "out", "DIR", &options.out, "folder of the results"),
         SV_OPTIONS_END,
     };
     const sv_usage usage = {.synopsis = "study cost [OPTION]...",
-                            .about = "The study's cost stage alone: what the measured throughput costs at another price.",
+                            .about =
+                                "The study's cost stage alone: what the measured throughput costs at another price, and what a "
+                                "load would cost a month on machines that could be rented (instances.csv).",
                             .options = table};
     sv_operands operands;
     int code = sv_options_parse(&usage, argc, argv, &operands);

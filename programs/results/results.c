@@ -62,6 +62,7 @@ void sv_results_release(sv_results *results) {
         json_decref(results->rows[i].worker);
     json_decref(results->stages);
     json_decref(results->labels);
+    json_decref(results->instances);
     json_decref(results->batching);
     json_decref(results->services);
     json_decref(results->environment);

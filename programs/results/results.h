@@ -161,10 +161,12 @@ typedef struct sv_results {
     char reference[64]; /* the row that vectors were compared with; "" before */
     size_t sts_pairs;   /* labelled pairs; 0: none given */
 
-    json_t *stages;      /* object: "planned" and "done", names of stages; what an interrupted study goes on with (study.h) */
-    json_t *labels;      /* object: scores at the reader's own tasks (study/scores.h); NULL: none */
-    json_t *batching;    /* object: single texts under load (batching.h); NULL before */
-    json_t *services;    /* object: services over HTTP (study/services.h); NULL: none */
+    json_t *stages;   /* object: "planned" and "done", names of stages; what an interrupted study goes on with (study.h) */
+    json_t *labels;   /* object: scores at the reader's own tasks (study/scores.h); NULL: none */
+    json_t *batching; /* object: single texts under load (batching.h); NULL before */
+    json_t *services; /* object: services over HTTP (study/services.h); NULL: none */
+    json_t
+        *instances; /* object: "types" that can be rented, "load_per_s", "p99_ms" (instances.h); NULL: from before they were */
     json_t *environment; /* object: the machine, the model, the texts, the software */
     json_t *warnings;    /* array of strings */
 } sv_results;

@@ -1,4 +1,5 @@
 /* The tables. A number that doesn't exist is an empty field. RFC 4180 with "\n". What the columns are is in fields.c. */
+#include "results/instances.h"
 #include "results/results_files.h"
 
 #include <math.h>
@@ -239,6 +240,45 @@ static void service_curves_table(const sv_results *results, const sv_figures *fi
     }
 }
 
+static void put_costs(FILE *file, const json_t *costs, double price) {
+    fputc(',', file);
+    sv_csv_put_number(file, price, 5);
+    put_member(file, costs, "texts_per_s", 1, 1);
+    put_member(file, costs, "usd_per_1m_texts", 1, 6);
+    put_member(file, costs, "held_per_s", 1, 1);
+    put_member(file, costs, "replicas", 1, 0);
+    put_member(file, costs, "usd_per_month", 1, 2);
+}
+
+/* This machine, and a line an instance type. */
+static void instances_table(const sv_results *results, const sv_figures *figures, FILE *file) {
+    static const char *const texts[] = {"provider", "name", "processor", "isa", "precision"};
+    json_t *all = sv_instances_predict(results, figures);
+    size_t index;
+    const json_t *type;
+    fputs("Provider,Instance,Processor,ISA,Precision,Predicted,USD per hour,Throughput (req/s),Cost per 1M requests ($),"
+          "Held (req/s),Replicas,Cost per month ($),Date,Source\n,this machine,,,",
+          file);
+    put_own_text(file, all, "precision");
+    fputs(",no", file);
+    put_costs(file, json_object_get(all, "here"), results->price_per_hour);
+    fputs(",,\n", file);
+    json_array_foreach(json_object_get(all, "types"), index, type) {
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+            put_own_text(file, type, texts[i]);
+            fputc(',', file);
+        }
+        fputs("yes", file);
+        put_costs(file, type, json_number_value(json_object_get(type, "usd_per_hour")));
+        fputc(',', file);
+        put_own_text(file, type, "date");
+        fputc(',', file);
+        put_own_text(file, type, "source");
+        fputc('\n', file);
+    }
+    json_decref(all);
+}
+
 static senvec_status write_table(const sv_results *results, const sv_figures *figures, const char *directory, const char *name,
                                  table_fn *table, senvec_error *err) {
     char path[SV_MAX_PATH];
@@ -275,6 +315,7 @@ senvec_status sv_write_csv(const sv_results *results, const sv_figures *figures,
         {results->batching, "load_curves.csv", load_table},
         {results->services, "services.csv", services_table},
         {results->services, "service_curves.csv", service_curves_table},
+        {benchmarked && results->instances, "instances.csv", instances_table},
         {results->reference[0], "validation.csv", validation_table},
         {results->reference[0], "validation_texts.csv", validation_texts_table},
     };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "results/instances.h"
 #include "results/recommendation.h"
 
 /* Adds value to object; false without memory. NaN becomes null. */
@@ -173,6 +174,14 @@ static bool put_labels(json_t *root, const sv_results *results, const sv_figures
            put_string(child, "form", advice.form) && put_string(child, "reason", advice.reason);
 }
 
+/* What was given, and what follows from it and the figures. */
+static bool put_instances(json_t *root, const sv_results *results, const sv_figures *figures) {
+    json_t *predicted = sv_instances_predict(results, figures);
+    if (predicted)
+        return json_object_set_new(root, "instances", predicted) == 0;
+    return json_object_set(root, "instances", results->instances ? results->instances : json_null()) == 0;
+}
+
 static bool put_head(json_t *root, const sv_results *results) {
     const sv_row *baseline = sv_results_baseline(results);
     return put_integer(root, "schema_version", SV_STUDY_SCHEMA_VERSION) &&
@@ -205,7 +214,8 @@ static bool encode(const sv_results *results, const sv_figures *figures, json_t 
     json_t *rows, *series;
     bool fine = put_head(root, results) && put_number(root, "drift", figures->drift) &&
                 put_steadiness(root, &figures->steadiness) && put_labels(root, results, figures) &&
-                (rows = put_child(root, "configurations", json_array())) && (series = put_child(root, "series", json_array()));
+                put_instances(root, results, figures) && (rows = put_child(root, "configurations", json_array())) &&
+                (series = put_child(root, "series", json_array()));
     for (size_t i = 0; fine && i < results->row_count; i++) {
         const sv_field_source source = sv_row_source(results, figures, i);
         const sv_measurement *bench = &source.row->bench;

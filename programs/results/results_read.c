@@ -194,6 +194,8 @@ static senvec_status decode(sv_results *results, const json_t *root, const char 
         return sv_fail(err, SENVEC_FORMAT, 0, "%s: not a study; run the study again", path);
     json_t *labels = json_object_get(root, "labels");
     results->labels = json_is_object(labels) ? json_incref(labels) : NULL;
+    json_t *instances = json_object_get(root, "instances");
+    results->instances = json_is_object(instances) ? json_incref(instances) : NULL;
     json_t *batching = json_object_get(root, "batching"); /* older studies have none */
     results->batching = json_is_object(batching) ? json_incref(batching) : NULL;
     json_t *services = json_object_get(root, "services"); /* older studies have none */

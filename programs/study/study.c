@@ -10,7 +10,6 @@
 #include "common/cpu/machine.h"
 #include "common/file.h"
 #include "hub/hub.h"
-#include "io/places.h"
 #include "study/batching.h"
 #include "study/budget.h"
 #include "study/environment.h"
@@ -23,40 +22,6 @@
 /* Of the duration that a configuration's throughput is measured for: for each batch size, and for each length of text. */
 #define SWEEP_PART 0.3
 #define LENGTH_PART 0.2
-
-/* ----------------------------------------------------------------- places */
-
-/* What a run needs besides the model and the texts. */
-typedef struct places {
-    char program[SV_MAX_PATH];
-    char worker_script[SV_MAX_PATH]; /* "": not found */
-    char serve_script[SV_MAX_PATH];  /* the same */
-    char python[SV_MAX_PATH];        /* "": not found */
-    char missing[SV_MAX_PATH + 200]; /* what isn't there, and what to do */
-} places;
-
-static void place_script(const char *name, char out[SV_MAX_PATH]) {
-    char path[64];
-    snprintf(path, sizeof path, "peers/%s", name);
-    sv_place_beside(path, out);
-    snprintf(path, sizeof path, "share/senvec/peers/%s", name);
-    if (!out[0])
-        sv_place_beside(path, out);
-}
-
-static void find_places(const sv_study_options *options, places *out) {
-    *out = (places){0};
-    sv_place_program(out->program);
-    place_script("worker.py", out->worker_script);
-    place_script("serve.py", out->serve_script);
-    sv_place_python(options->python, out->python);
-    if (!out->worker_script[0])
-        snprintf(out->missing, sizeof out->missing, "peers/worker.py is not beside %s; install it, or use --peers none",
-                 out->program);
-    else if (!out->python[0])
-        snprintf(out->missing, sizeof out->missing,
-                 "no Python for the peers; ./run study makes .venv, --python names another one");
-}
 
 static senvec_status list_services(const sv_study_options *options, sv_service_list *out, senvec_error *err) {
     return sv_service_list_make(options->ready_services, options->peers, sv_service_has_llama(), options->services,
@@ -259,8 +224,8 @@ static senvec_status run_stages(const sv_study_options *options, const sv_labels
 static senvec_status measure_rows(const sv_study_options *options, unsigned stages, const char *model, const sv_texts *texts,
                                   const sv_labels *labels, meter *m, sv_results *results, senvec_error *err) {
     char scratch[SV_MAX_PATH];
-    places here;
-    find_places(options, &here);
+    sv_study_places here;
+    sv_study_find_places(options, &here);
     SENVEC_TRY(sv_temporary_folder("study", scratch, err));
     const sv_runner_options runner_options = {
         .model = model,
@@ -291,10 +256,10 @@ static senvec_status measure_rows(const sv_study_options *options, unsigned stag
 static senvec_status run_services(const sv_study_options *options, const char *model, const sv_texts *texts, meter *m,
                                   sv_results *results, senvec_error *err) {
     sv_service_list list;
-    places here;
+    sv_study_places here;
     char scratch[SV_MAX_PATH], native[SV_MAX_PATH], onnx[SV_MAX_PATH];
     SENVEC_TRY(list_services(options, &list, err));
-    find_places(options, &here);
+    sv_study_find_places(options, &here);
     SENVEC_TRY(sv_path_join(options->out, SV_STUDY_NATIVE_INT8, native, err));
     SENVEC_TRY(sv_path_join(options->out, SV_STUDY_ONNX_INT8, onnx, err));
     SENVEC_TRY(sv_temporary_folder("services", scratch, err));
@@ -468,7 +433,9 @@ senvec_status sv_study_run(const sv_study_options *given, unsigned stages, sv_re
     SENVEC_TRY(begin(&options, stages, results, err));
     sv_budget_begin(&budget, options.budget_s, results, options.go_on);
     json_t *settings = json_incref(json_object_get(results->environment, "settings")); /* holds texts of the options */
-    senvec_status status = choose_services(&options, &stages, err);
+    senvec_status status = sv_study_choose_instances(&options, results, err);
+    if (status == SENVEC_OK)
+        status = choose_services(&options, &stages, err);
     if (status == SENVEC_OK)
         status = run(&options, stages, results, err);
     json_decref(settings);

@@ -51,6 +51,9 @@ typedef struct sv_study_options {
     double budget_s;      /* of the whole study, which rounds of what is known least fill; 0: none */
     double timeout_s;     /* a worker that is silent for longer has hung */
     double price_per_hour;
+    const char *instances; /* a file of instance types (results/instances.h); NULL: the public ones */
+    double load_per_s;     /* single texts a second that machines are counted for; 0: not given */
+    double p99_ms;         /* within which they are to be answered; 0: not given */
     uint64_t seed;
     bool quick; /* of the text lengths, only single texts of up to 80 tokens; fewer rates under load; recorded */
     bool anew;  /* a study in the folder is replaced, also an interrupted one */

@@ -15,4 +15,18 @@ senvec_status sv_study_options_check(const sv_study_options *given, const sv_res
 senvec_status sv_study_export_models(const sv_study_options *options, sv_results *results, const char *model,
                                      senvec_error *err);
 
+/* The machines that could be rented, into results->instances: those of options->instances, else those that the study has, else
+ * the public ones; and the load that they are counted for. Errors: of the file, FORMAT, OUT_OF_MEMORY. */
+senvec_status sv_study_choose_instances(const sv_study_options *options, sv_results *results, senvec_error *err);
+
+/* What a run needs besides the model and the texts. */
+typedef struct sv_study_places {
+    char program[SV_MAX_PATH];
+    char worker_script[SV_MAX_PATH]; /* "": not found */
+    char serve_script[SV_MAX_PATH];  /* the same */
+    char python[SV_MAX_PATH];        /* "": not found */
+    char missing[SV_MAX_PATH + 200]; /* what isn't there, and what to do */
+} sv_study_places;
+void sv_study_find_places(const sv_study_options *options, sv_study_places *out);
+
 #endif

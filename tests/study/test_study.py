@@ -34,8 +34,8 @@ SHORT = ["--no-report", "--rounds", "2", "--calls", "4", "--duration", "0.04", "
 ROWS = ["senvec fp32 (single)", "senvec fp32 (batch=32)"]
 PEERS = ["PyTorch (single)", "PyTorch (batch=32)"]
 FILES = ["benchmark_results.csv", "cost_analysis.csv", "batch_throughput.csv", "text_lengths.csv", "use_cases.csv",
-         "load_curves.csv", "validation.csv", "validation_texts.csv", "latency_data.json", "environment.json", "study.json",
-         "senvec_int8.safetensors"]
+         "load_curves.csv", "instances.csv", "validation.csv", "validation_texts.csv", "latency_data.json",
+         "environment.json", "study.json", "senvec_int8.safetensors"]
 
 
 STAGES = {"bench", "sweep", "validate", "batching", "cost", "report"}
@@ -61,7 +61,8 @@ class Case(unittest.TestCase):
         return path
 
     def study(self, *arguments, command="study", peers="none", quick=True, **environment):
-        return run(command, *["-m", MODEL] * ("-m" not in arguments), "--out", self.out, "--peers", peers, *["--quick"] * quick, *SHORT, *arguments,
+        model = [] if "-m" in arguments else ["-m", MODEL]
+        return run(command, *model, "--out", self.out, "--peers", peers, *["--quick"] * quick, *SHORT, *arguments,
                    *["--anew"] * (command == "bench"), **environment)
 
     def validated(self, *arguments, **more):
