@@ -73,12 +73,17 @@ static void begin(sv_exchange *exchange, bool by_type) {
     exchange->normalize = SENVEC_NORMALIZE_ON;
     if (!sv_exchange_parse(exchange))
         return;
-    if (sv_inputs_has(exchange, "images") || sv_inputs_has(exchange, "inputs")) {
-        sv_exchange_fail(exchange, 422, "%s: this model embeds texts; send them as texts",
-                         sv_inputs_has(exchange, "images") ? "images" : "inputs");
+    const bool parts = sv_inputs_has(exchange, "inputs");
+    if (sv_inputs_has(exchange, "images")) {
+        sv_exchange_fail(exchange, 422, "images: this model embeds texts; send them as texts");
         return;
     }
-    if (!sv_members_of_vectors(exchange, &exchange->types) || !sv_inputs_texts(exchange, "texts", SV_INPUT_STRINGS) ||
+    if (parts && sv_inputs_has(exchange, "texts")) {
+        sv_exchange_fail(exchange, 422, "inputs: texts are there, too; send one of them");
+        return;
+    }
+    if (!sv_members_of_vectors(exchange, &exchange->types) ||
+        !sv_inputs_texts(exchange, parts ? "inputs" : "texts", parts ? SV_INPUT_CONTENTS : SV_INPUT_STRINGS) ||
         !sv_inputs_check_lengths(exchange))
         return;
     if (exchange->types & (1u << SV_VECTOR_INT8 | 1u << SV_VECTOR_UINT8))

@@ -354,11 +354,31 @@ bool sv_inputs_ids(sv_exchange *exchange, const char *name, sv_inputs_each_ids *
 
 /* ------------------------------------------------------------------ texts */
 
+static const sv_json none = {NULL, 0, SV_JSON_NONE};
+
+/* The item of a list that has no other; NONE: it isn't such a list. */
+static sv_json only_item(sv_json list) {
+    sv_json item, other;
+    sv_json_items items = sv_json_walk(list);
+    bool only = list.kind == SV_JSON_ARRAY && sv_json_step(&items, NULL, &item) && !sv_json_step(&items, NULL, &other);
+    return only ? item : none;
+}
+
 /* A string, or what stands for one; NONE: neither. */
 static sv_json text_of(sv_json item, sv_input_forms forms) {
-    if (forms & SV_INPUT_OBJECTS && item.kind == SV_JSON_OBJECT)
+    const bool object = item.kind == SV_JSON_OBJECT;
+    if (forms & SV_INPUT_CONTENTS && object)
+        item = sv_json_member(only_item(sv_json_member(item, "content")), "text");
+    else if (forms & SV_INPUT_OBJECTS && object)
         item = sv_json_member(item, "text");
-    return item.kind == SV_JSON_STRING ? item : (sv_json){NULL, 0, SV_JSON_NONE};
+    return item.kind == SV_JSON_STRING ? item : none;
+}
+
+/* For messages: the object that may stand for a text; "": none may. */
+static const char *object_form(sv_input_forms forms) {
+    return forms & SV_INPUT_CONTENTS  ? "{\"content\": [{\"type\": \"text\", \"text\": ...}]}"
+           : forms & SV_INPUT_OBJECTS ? "{\"text\": ...}"
+                                      : "";
 }
 
 /* `last`, a string or NONE, stands behind them. */
@@ -368,8 +388,8 @@ static bool read_strings(sv_exchange *exchange, sv_json list, sv_input_forms for
     for (sv_json_items items = sv_json_walk(list); sv_json_step(&items, NULL, &item); count++) {
         sv_json text = text_of(item, forms);
         if (text.kind == SV_JSON_NONE) {
-            sv_exchange_fail(exchange, 400, "%s[%zu] isn't a string%s%s", name, count,
-                             forms & SV_INPUT_OBJECTS ? " or an object with a \"text\"" : "",
+            const char *form = object_form(forms);
+            sv_exchange_fail(exchange, 400, "%s[%zu] isn't a string%s%s%s", name, count, *form ? " or " : "", form,
                              count ? ", as the items before it are" : "");
             return false;
         }
@@ -395,7 +415,8 @@ static bool read_list(sv_exchange *exchange, sv_json list, sv_input_forms forms,
     }
     bool ids = forms & SV_INPUT_IDS && (first.kind == SV_JSON_INTEGER || first.kind == SV_JSON_ARRAY);
     if (!ids && text_of(first, forms).kind == SV_JSON_NONE) {
-        sv_exchange_fail(exchange, 400, "%s[0] must be a string%s%s", name, forms & SV_INPUT_OBJECTS ? ", {\"text\": ...}" : "",
+        const char *form = object_form(forms);
+        sv_exchange_fail(exchange, 400, "%s[0] must be a string%s%s%s", name, *form ? ", " : "", form,
                          forms & SV_INPUT_IDS ? " or token ids" : "");
         return false;
     }
@@ -405,7 +426,6 @@ static bool read_list(sv_exchange *exchange, sv_json list, sv_input_forms forms,
 }
 
 bool sv_inputs_texts(sv_exchange *exchange, const char *name, sv_input_forms forms) {
-    const sv_json none = {NULL, 0, SV_JSON_NONE};
     sv_json value = find(exchange, name), text = text_of(value, forms);
     if (value.kind == SV_JSON_ARRAY)
         return read_list(exchange, value, forms, name, none);

@@ -10,8 +10,9 @@
 /* The elements that a list of texts may have. A single string is always accepted. */
 typedef enum sv_input_forms {
     SV_INPUT_STRINGS = 0,
-    SV_INPUT_IDS = 1,     /* a list of token ids, or a list of such lists */
-    SV_INPUT_OBJECTS = 2, /* {"text": "..."} */
+    SV_INPUT_IDS = 1,      /* a list of token ids, or a list of such lists */
+    SV_INPUT_OBJECTS = 2,  /* {"text": "..."} */
+    SV_INPUT_CONTENTS = 4, /* {"content": [{"type": "text", "text": "..."}]}, with one part */
 } sv_input_forms;
 
 /* Makes the member the exchange's texts. A missing member is an error. */

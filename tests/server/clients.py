@@ -172,6 +172,9 @@ def cohere_python(server, expected):
     client = cohere.ClientV2(api_key=KEY, base_url=server.address)
     answer = client.embed(texts=TEXTS, model="any", input_type="search_query", embedding_types=["float", "int8", "ubinary"])
     same(answer.embeddings.float_, expected)
+    parts = [{"content": [{"type": "text", "text": text}]} for text in TEXTS]
+    answer_of_parts = client.embed(inputs=parts, model="any", input_type="search_query", embedding_types=["float"])
+    same(answer_of_parts.embeddings.float_, expected)
     assert len(answer.embeddings.int8[0]) == 8 * len(answer.embeddings.ubinary[0]) == len(expected[0])
     older = cohere.Client(api_key=KEY, base_url=server.address)
     same(older.embed(texts=TEXTS, model="any", input_type="x").embeddings, expected)

@@ -643,7 +643,18 @@ class Others(unittest.TestCase):
                     self.assertEqual(answer["embeddings"][name], [item["embedding"] for item in one["data"]], name)
                 self.assertEqual([list(floats(base64.b64decode(text))) for text in answer["embeddings"]["base64"]],
                                  [list(floats(vector)) for vector in answer["embeddings"]["float"]])
+            inputs = [{"content": [{"type": "text", "text": text}]} for text in TEXTS]
+            answer = s.json("POST", "/v2/embed", {"inputs": inputs, "texts": None})[1]
+            self.assertEqual((answer["embeddings"]["float"], answer["texts"]), (expected, TEXTS))
+            image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+            for wrong in ({"content": []}, {"content": "a"}, {"content": ["a"]}, {"content": [image]}, {"text": "a"},
+                          {"content": [*inputs[0]["content"], image]}, {"content": {"text": "a"}}, 1):
+                for body in ([wrong], [*inputs, wrong]):
+                    status, answer = s.json("POST", "/v2/embed", {"inputs": body})
+                    self.assertEqual(status, 400, answer)
+                    self.assertIn(f"inputs[{len(body) - 1}]", answer["message"])
             for body, expected, word in (({"texts": ["a"], "embedding_types": ["int4"]}, 400, "embedding_types"),
+                                         ({"texts": ["a"], "inputs": inputs}, 422, "inputs"),
                                          ({"images": ["a"]}, 422, "images"), ({"texts": []}, 400, "texts"), ({}, 422, "texts"),
                                          ({"texts": ["the " * 500], "truncate": "NONE"}, 413, "input 0"),
                                          ({"texts": ["the " * 500], "truncate": "START"}, 413, "start")):
