@@ -14,6 +14,7 @@ import tempfile
 import numpy as np
 
 MOST = 1_000_000
+_MOST_MERGED = 1 << 17
 
 
 class Repeats:
@@ -79,6 +80,8 @@ class Repeats:
         self._count += count
         while len(self._runs) > 1 and len(self._runs[-1][0]) * 2 >= len(self._runs[-2][0]):
             one, other = self._runs[-2:]
+            if len(one[0]) + len(other[0]) > max(_MOST_MERGED, self._most // 8):
+                break  # merging takes three times the memory of the result; a few runs more are found in nearly as fast
             both = np.concatenate((one[0], other[0]))
             order = np.argsort(both, kind="stable")
             self._runs[-2:] = [(both[order], np.concatenate((one[1], other[1]))[order])]
