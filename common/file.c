@@ -31,7 +31,7 @@ static senvec_status fail_errno(senvec_error *err, const char *path, const char 
 }
 
 senvec_status sv_file_map_open(const char *path, sv_file_map *out, senvec_error *err) {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would have it wait for a writer */
     if (descriptor < 0)
         return fail_errno(err, path, "opening it");
     senvec_status status = SENVEC_OK;
@@ -101,6 +101,12 @@ bool sv_path_is_directory(const char *path) {
     return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
+/* Whether a path is a symbolic link of a user other than the process's and root. */
+static bool is_foreign_link(const char *path) {
+    struct stat facts;
+    return lstat(path, &facts) == 0 && S_ISLNK(facts.st_mode) && facts.st_uid != 0 && facts.st_uid != geteuid();
+}
+
 senvec_status sv_make_directories(const char *path, senvec_error *err) {
     char part[SV_MAX_PATH];
     SENVEC_TRY(sv_path_join(path, "", part, err));
@@ -108,6 +114,9 @@ senvec_status sv_make_directories(const char *path, senvec_error *err) {
         *slash = '\0';
         if (mkdir(part, 0777) != 0 && errno != EEXIST)
             return fail_errno(err, part, "making this folder");
+        if (!slash[1] && is_foreign_link(part))
+            return sv_fail(err, SENVEC_IO, 0,
+                           "%s: a symbolic link that belongs to another user isn't followed; name its folder", part);
         *slash = '/';
     }
     if (!sv_path_is_directory(path))
@@ -201,7 +210,7 @@ static senvec_status follow_links(const char *path, char out[SV_MAX_PATH], senve
     for (int links = 0; !special && lstat(out, &facts) == 0 && S_ISLNK(facts.st_mode); links++) {
         char target[SV_MAX_PATH], next[SV_MAX_PATH];
         ssize_t length = links < MAX_LINKS ? readlink(out, target, sizeof target - 1) : -1;
-        if (facts.st_uid != 0 && facts.st_uid != geteuid())
+        if (is_foreign_link(out))
             return sv_fail(err, SENVEC_IO, 0, "%s: a symbolic link that belongs to another user isn't followed; name its file",
                            out);
         if (length < 0)

@@ -27,7 +27,8 @@ senvec_status sv_path_join(const char *directory, const char *name, char out[SV_
 uint64_t sv_path_size(const char *path);
 bool sv_path_is_file(const char *path);
 bool sv_path_is_directory(const char *path);
-/* Makes a directory and its parents; an existing one is fine. Errors: IO, TOO_LARGE. */
+/* Makes a directory and its parents; an existing one is fine, also a symbolic link to one, unless the link belongs to a user
+ * other than the process's and root. Errors: IO, TOO_LARGE. */
 senvec_status sv_make_directories(const char *path, senvec_error *err);
 
 /* A hash, seeded with `seed`, of a file's device, inode, size and times, which include the time of the last change of any kind,

@@ -323,6 +323,10 @@ static void mapping_errors(void **state) {
     sv_path_join(folder, "empty", path, NULL);
     write_text(path, "");
     assert_content(path, "");
+    sv_path_join(folder, "pipe", path, NULL); /* nobody writes into it, and nobody waits */
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(sv_file_map_open(path, &map, &err), SENVEC_IO);
+    assert_non_null(strstr(err.message, "not a regular file"));
 }
 
 static void directories(void **state) {
@@ -340,6 +344,15 @@ static void directories(void **state) {
     assert_int_equal(file[strlen(file) - 1], '/');
     assert_int_equal(sv_path_join("", "name", file, NULL), SENVEC_OK);
     assert_string_equal(file, "name");
+    char link[SV_MAX_PATH];
+    sv_path_join(folder, "link", link, NULL);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(sv_make_directories(link, NULL), SENVEC_OK);
+    if (geteuid() != 0)
+        return;
+    assert_int_equal(lchown(link, 12345, 12345), 0);
+    assert_int_equal(sv_make_directories(link, &err), SENVEC_IO);
+    assert_non_null(strstr(err.message, "another user"));
 }
 
 static void keep_line(void *context, senvec_log_level level, const char *line) {
