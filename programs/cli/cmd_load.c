@@ -35,7 +35,7 @@ typedef struct choices {
     const char *json, *csv, *requests;
     sv_text_options text;
     size_t texts, samples, seed;
-    double bound_ms, tolerance;
+    double bound_ms, tolerance, search_s;
     int dialect;
     bool constant, quiet;
 } choices;
@@ -253,6 +253,7 @@ static senvec_status search_rate(collection *s, double *best, senvec_error *err)
     sv_load_goal goal = {.bound_ms = g->bound_ms,
                          .most_rate = SV_MAX_LOAD_RATE,
                          .tolerance = g->tolerance,
+                         .most_seconds = g->search_s,
                          .samples = g->samples,
                          .step = take_step,
                          .step_context = s};
@@ -354,7 +355,8 @@ int sv_cmd_load(int argc, char **argv) {
                  .texts = 10000,
                  .samples = 1000,
                  .seed = 1,
-                 .tolerance = 0.03};
+                 .tolerance = 0.03,
+                 .search_s = 600};
     const sv_option options[] = {
         SV_OPTION_TEXT('r', "rate", "N[,N]...", &g.rates,
                        "open loop: requests a second, whatever the server does;\nseveral are run one after the other"),
@@ -364,6 +366,8 @@ int sv_cmd_load(int argc, char **argv) {
         SV_OPTION_REAL(0, "p99", "MS", &g.bound_ms, 0.01, 1e6,
                        "search for the highest rate with p99 within this, from the\nfirst of --rate on"),
         SV_OPTION_REAL(0, "tolerance", "PART", &g.tolerance, 0.001, 1, "how near the search gets to the first rate that fails"),
+        SV_OPTION_DURATION(0, "search-time", 1, &g.search_s, 1, 86400,
+                           "of the search: no run begins that would end later, and what\npassed by then is the answer"),
         SV_OPTION_REAL('d', "duration", "SECONDS", &g.plan.duration_s, 0.1, 86400, "measured, of each run"),
         SV_OPTION_REAL(0, "warmup", "SECONDS", &g.plan.warmup_s, 0, 3600, "before that"),
         SV_OPTION_REAL(0, "timeout", "SECONDS", &g.plan.timeout_s, 0.001, 3600, "after which a request has failed"),

@@ -65,6 +65,7 @@ senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *go
     bool sustained;
     size_t runs = 0;
     double idle_ms;
+    const uint64_t begin_ns = target->now(target->context);
     SENVEC_TRY(ask_alone(plan, workload, target, &idle_ms, err));
     idle_ms = fmax(idle_ms, goal->bound_ms);
     do {
@@ -73,6 +74,9 @@ senvec_status sv_load_find_rate(const sv_load_plan *plan, const sv_load_goal *go
         step.bound_ms = goal->bound_ms;
         /* A tenth more, since a Poisson process rarely gives the mean. */
         step.duration_s = fmax(plan->duration_s, 1.1 * (double)goal->samples / step.rate);
+        const double spent = (double)(target->now(target->context) - begin_ns) / (double)SV_NS_PER_S;
+        if (goal->most_seconds > 0 && spent + step.duration_s > goal->most_seconds)
+            break;
         SENVEC_TRY(try_rate(&step, goal, workload, target, &sustained, err));
         if (is_cancelled(plan))
             return sv_fail(err, SENVEC_CANCELLED, 0, "interrupted");

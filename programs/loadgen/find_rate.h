@@ -12,6 +12,7 @@ typedef struct sv_load_goal {
     double most_rate;
     double passed_rate, failed_rate; /* known to be sustained, and to be too high; 0: none */
     size_t most_runs;                /* the search ends after so many; 0: no limit */
+    double most_seconds;             /* no run begins that would end later than this; 0: no limit */
     double tolerance;                /* the answer is within this part of the lowest rate that failed: 0.03 */
     size_t samples;                  /* of each run, as in sv_load_judge; runs are as long as that takes */
     sv_load_step_fn *step;           /* NULL: nobody looks */

@@ -363,6 +363,17 @@ static void test_find_rate(void **state) {
     assert_int_equal(sv_load_find_rate(&plan, &goal, &workload, &target, &rate, &err), SENVEC_OK);
     assert_near(rate, 890, 0.04);
     assert_in_range(steps, 6, 14);
+    /* No run begins that would end after the time; what had passed is the answer. */
+    s = (simulation){.service_ns = 1 * MS, .one_server = true};
+    steps = 0;
+    goal.most_seconds = 150; /* two runs of 61 s */
+    assert_int_equal(sv_load_find_rate(&plan, &goal, &workload, &target, &rate, &err), SENVEC_OK);
+    assert_int_equal(steps, 2);
+    assert_true(rate == 200);
+    goal.most_seconds = 30;
+    assert_int_equal(sv_load_find_rate(&plan, &goal, &workload, &target, &rate, &err), SENVEC_OK);
+    assert_true(steps == 2 && rate == 0);
+    goal.most_seconds = 0;
     s = (simulation){.fail_every = 1, .failure = SV_LOAD_STATUS};
     assert_int_equal(sv_load_find_rate(&plan, &goal, &workload, &target, &rate, &err), SENVEC_OK);
     assert_true(rate == 0);
