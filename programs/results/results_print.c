@@ -64,6 +64,29 @@ static void print_wide_intervals(const sv_results *results, const sv_figures *fi
     }
 }
 
+/* Texts/s of the swept rows, a line each; the sizes of the first one are those of all. */
+static void print_sweep(const sv_results *results, const sv_figures *figures, FILE *stream) {
+    size_t line = SIZE_MAX, first = SIZE_MAX;
+    for (size_t i = 0; i < results->series_count; i++) {
+        const sv_series *series = &results->series[i];
+        if (series->kind != SV_SERIES_SWEEP || series->measured.block_count == 0)
+            continue;
+        if (first == SIZE_MAX) {
+            first = series->row;
+            fprintf(stream, "%-31s", "texts/s, by texts a call");
+            for (size_t k = i; k < results->series_count; k++)
+                if (results->series[k].kind == SV_SERIES_SWEEP && results->series[k].row == first)
+                    fprintf(stream, " %7zu", results->series[k].batch);
+        }
+        if (series->row != line)
+            fprintf(stream, "\n  %-29s", sv_series_source(results, figures, i).runtime);
+        line = series->row;
+        put(stream, 7, figures->series[i].texts_per_s.value);
+    }
+    if (first != SIZE_MAX)
+        fputc('\n', stream);
+}
+
 static void print_load(const sv_results *results, FILE *stream) {
     const char *name = json_string_value(json_object_get(results->batching, "name"));
     double bound = json_number_value(json_object_get(results->batching, "bound_ms"));
@@ -197,6 +220,7 @@ senvec_status sv_results_print(const sv_results *results, FILE *stream, senvec_e
             baseline ? baseline->name : "nothing", results->reference[0] ? results->reference : "nothing", results->threads,
             results->price_per_hour, (unsigned long long)results->seed);
     print_wide_intervals(results, &figures, stream);
+    print_sweep(results, &figures, stream);
     print_load(results, stream);
     print_recall(results, stream);
     print_services(results, stream);
