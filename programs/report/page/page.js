@@ -385,12 +385,12 @@ function instancesTable(study) {
   const best = [...types].filter((t) => known(t.usd_per_month)).sort((a, b) => a.usd_per_month - b.usd_per_month)[0];
   const columns = [
     { title: "Machine", cell: (t) => (t.here ? "this one, measured" : escaped(t.name) + small(`${t.processor}, ${t.isa}`)) },
-    { title: "USD an hour", cell: (t) => usd(t.usd_per_hour) + small(t.date) },
+    { title: "USD an hour", cell: (t) => `$${plain(t.usd_per_hour)}` + small(t.date) },
     { title: "Texts/s", cell: (t) => number(t.texts_per_s) + small(t.here ? "" : `predicted, ${t.precision}`) },
     { title: "USD per 1 M texts", cell: (t) => usd(t.usd_per_1m_texts) },
     { title: "Single texts/s held", cell: (t) => number(t.held_per_s) },
     { title: "Replicas", cell: (t) => count(t.replicas) },
-    { title: "USD a month", cell: (t) => usd(t.usd_per_month) },
+    { title: "USD a month", cell: (t) => (known(t.usd_per_month) ? `$${count(t.usd_per_month)}` : dash) },
   ];
   return `<h3>On other machines</h3><p>What senvec would do on machines that can be rented, and what ${plain(all.load_per_s)} single
     texts a second with a p99 of ${exactly(all.p99_ms)} would cost a month. <b>Figures of other machines are predicted, not
