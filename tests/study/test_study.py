@@ -523,7 +523,8 @@ class Interruption(Case):
         other = shutil.copytree(MODEL, self.path / "other")
         (other / "config.json").write_text((other / "config.json").read_text() + "\n")
         for options in (["-m", other], ["--rounds", "7"], ["--seed", "9"], ["--peers", "torch"], ["--quick"]):
-            self.fails(run("study", "-m", MODEL, "--out", self.out, "-q", *options), 2)
+            model = [] if "-m" in options else ["-m", MODEL]
+            self.fails(run("study", *model, "--out", self.out, "-q", *options), 2)
         self.assertEqual(self.loads("study.json")["options"]["rounds"], 500)
 
     def test_a_killed_study_leaves_no_workers(self):
