@@ -10,21 +10,32 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
+#define SMALL_PAGE ((size_t)4 << 10)
 
-/* Large blocks (packed weights) ask for huge pages: a pass over them touches each once, so with 4 KB pages nearly every panel
- * pays for TLB misses. */
-static void *default_alloc(void *context, size_t size, size_t alignment) {
-    (void)context;
+/* A block that, where it is large, has pages of this size by preference. */
+static void *alloc_with(size_t page, int advice, size_t size, size_t alignment) {
     bool large = size >= 4 * HUGE_PAGE;
     if (large)
-        alignment = HUGE_PAGE;
+        alignment = page;
     size_t rounded = (size + alignment - 1) & ~(alignment - 1);
     if (rounded < size)
         return NULL;
     void *block = aligned_alloc(alignment, rounded);
     if (block && large)
-        madvise(block, rounded, MADV_HUGEPAGE); /* a wish: whether it is granted doesn't matter */
+        madvise(block, rounded, advice); /* a wish: whether it is granted doesn't matter */
     return block;
+}
+
+/* Large blocks (packed weights) ask for huge pages: a pass over them touches each once, so with 4 KB pages nearly every panel
+ * pays for TLB misses. */
+static void *default_alloc(void *context, size_t size, size_t alignment) {
+    (void)context;
+    return alloc_with(HUGE_PAGE, MADV_HUGEPAGE, size, alignment);
+}
+
+static void *thrifty_alloc(void *context, size_t size, size_t alignment) {
+    (void)context;
+    return alloc_with(SMALL_PAGE, MADV_NOHUGEPAGE, size, alignment);
 }
 
 static void default_free(void *context, void *block, size_t size) {
@@ -34,6 +45,7 @@ static void default_free(void *context, void *block, size_t size) {
 }
 
 const senvec_allocator sv_default_allocator = {default_alloc, default_free, NULL};
+const senvec_allocator sv_thrifty_allocator = {thrifty_alloc, default_free, NULL};
 
 /* The size asked of the allocator for `count` elements of `size` bytes: never 0. */
 static bool block_size(size_t count, size_t size, size_t *bytes) {

@@ -15,8 +15,10 @@ static inline size_t sv_whole_lines(size_t bytes) {
     return (bytes + SV_CACHE_LINE - 1) / SV_CACHE_LINE * SV_CACHE_LINE;
 }
 
-/* The C library's allocator (aligned_alloc and free). */
+/* The C library's allocator (aligned_alloc and free). Large blocks are on huge pages where the system has them. */
 extern const senvec_allocator sv_default_allocator;
+/* The same on small pages, so that of a block that is used in part only that part is in memory. */
+extern const senvec_allocator sv_thrifty_allocator;
 
 /* count * size into *out; false if the product doesn't fit. */
 static inline bool sv_mul_size(size_t count, size_t size, size_t *out) {

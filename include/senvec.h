@@ -150,7 +150,8 @@ typedef struct senvec_model_options {
     int tokenizer_only;             /* 1: the weights aren't read; the model tokenizes, but can't open a session */
     int share_weights; /* 1: the packed int8 weights are kept in a file of the cache folder, which every process that opens the
                           same model maps, so they are in memory once; if the file can't be made, the log says why and the
-                          process keeps its own copy. Default: in the process's own memory, on huge pages */
+                          process keeps its own copy. Sessions then have small pages as well. Default: in the process's own
+                          memory, on huge pages */
 } senvec_model_options;
 
 typedef struct senvec_model senvec_model;

@@ -298,12 +298,15 @@ senvec_status senvec_session_open(const senvec_model *model, const senvec_sessio
             return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%zu threads: give 1 to %u", threads, SV_MAX_THREADS);
         threads = SV_MAX_THREADS;
     }
+    /* Who shares weights to save memory has a workspace of 14 MB for BERT-base, of which short texts use 2. */
+    const bool thrifty = model->shared.wanted && model->allocator.alloc == sv_default_allocator.alloc;
+    const senvec_allocator allocator = thrifty ? sv_thrifty_allocator : model->allocator;
     void *memory;
-    SENVEC_TRY(sv_alloc(&model->allocator, 1, sizeof(senvec_session), "a session", &memory, err));
+    SENVEC_TRY(sv_alloc(&allocator, 1, sizeof(senvec_session), "a session", &memory, err));
     senvec_session *session = memset(memory, 0, sizeof(senvec_session));
     session->model = model;
     session->process = getpid();
-    session->allocator = model->allocator;
+    session->allocator = allocator;
     session->threads = threads;
     session->planning = (sv_planning){
         .slice_tokens = sv_math_precision(&model->encoder.math)->gemm.panel_rows,
