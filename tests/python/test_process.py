@@ -5,6 +5,9 @@ import gc
 import multiprocessing
 import os
 import signal
+import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,7 +18,7 @@ import numpy as np
 
 from senvec import SentenceTransformer
 from senvec._engine import _Turn, _engines
-from tiny_model import TEXTS, TINY, python
+from tiny_model import TEXTS, TINY, needs, python
 
 
 def resident() -> int:
@@ -170,6 +173,71 @@ class Processes(unittest.TestCase):
             np.testing.assert_array_equal(queue.get(timeout=600), expected)
             child.join()
             self.assertEqual(child.exitcode, 0)
+
+
+# What gunicorn imports before it forks: it has embedded already, so there are threads.
+PRELOADED = """
+import os
+from senvec import SentenceTransformer
+model = SentenceTransformer({tiny!r}, precision="fp32")
+TEXTS = {texts!r}
+model.encode(TEXTS)
+master = os.getpid()
+
+
+def app(environment, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{{master}} {{os.getpid()}} {{model.encode(TEXTS).tobytes().hex()}}".encode()]
+"""
+
+
+class Gunicorn(unittest.TestCase):
+    def test_preload(self):
+        """Workers that were forked from a process with a model give its vectors."""
+        needs("gunicorn")
+        expected = SentenceTransformer(TINY, precision="fp32").encode(TEXTS).tobytes().hex()
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "preloaded.py"), "w", encoding="utf-8") as file:
+                file.write(PRELOADED.format(tiny=TINY, texts=TEXTS))
+            path = os.path.join(folder, "socket")
+            line = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "3", "--timeout", "600",
+                    "--bind", f"unix:{path}", "preloaded:app"]
+            with open(os.path.join(folder, "log"), "w+", encoding="utf-8") as log, \
+                    subprocess.Popen(line, cwd=folder, env={**os.environ, "HOME": folder}, stderr=log) as server:
+                try:
+                    workers = set()
+                    while len(workers) < 2:  # and many more answers than that, mostly
+                        for answer in self.ask(path, server):
+                            master, worker, vectors = answer.split()
+                            self.assertEqual(vectors, expected)
+                            self.assertEqual(int(master), server.pid)
+                            self.assertNotEqual(worker, master)
+                            workers.add(worker)
+                    server.terminate()
+                    self.assertEqual(server.wait(600), 0)
+                except BaseException:
+                    server.kill()
+                    log.seek(0)
+                    print(log.read())
+                    raise
+
+    def ask(self, path, server):
+        """Eight answers at a time; none where the server doesn't listen yet."""
+        def one(_):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(600)
+                client.connect(path)
+                client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                with client.makefile("rb") as answer:
+                    return answer.read().decode().rpartition("\r\n\r\n")[2]
+
+        try:
+            with ThreadPoolExecutor(8) as pool:
+                return list(pool.map(one, range(8)))
+        except (FileNotFoundError, ConnectionRefusedError):
+            self.assertIsNone(server.poll())
+            time.sleep(0.05)
+            return []
 
 
 class SharedWeights(unittest.TestCase):
