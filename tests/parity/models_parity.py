@@ -3,8 +3,9 @@
 
 The weights come from packages of the Python index, by name, version and SHA-256, and are kept in the folder CACHE. For each
 model: fp32 against transformers (vectors within 3e-6, a classifier's logits and words' weights within 1e-5), and the cosines of
-bf16 and int8. The classifier is a random head on real weights, since no package has a cross-encoder's. Exit: 0 all within
-bounds, 1 not, 77 something needed is missing.
+bf16 and int8; of int8 also those for program source and for languages.txt (five sentences in each of thirteen languages). The
+classifier is a random head on real weights, since no package has a cross-encoder's. Exit: 0 all within bounds, 1 not, 77
+something needed is missing.
 """
 
 import argparse
@@ -196,6 +197,16 @@ def cosines(a, b):
     return (a * b).sum(1) / numpy.linalg.norm(a, axis=1) / numpy.linalg.norm(b, axis=1)
 
 
+def source_lines():
+    """Program source: one to six neighbouring lines of the library's files, joined; none of them is a calibration text."""
+    out = []
+    for path in sorted((HERE.parents[1] / "lib").rglob("*.c")):
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if not path.name.endswith("_text.c"):
+            out += [" ".join(lines[i : i + 1 + i // 97 % 6]) for i in range(40, len(lines) - 6, 97)]
+    return out
+
+
 def check_embedder(library, folder, texts):
     model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32})
     wanted = numpy.array([model.encode([text], show_progress_bar=False)[0] for text in texts])
@@ -205,6 +216,11 @@ def check_embedder(library, folder, texts):
     for name, precision in (("bf16", BF16), ("int8", INT8)):
         c = cosines(Model(library, folder, precision).embed(texts, wanted.shape[1]), wanted)
         print(f"  {name}: cosine mean {c.mean():.6f}, least {c.min():.6f}")
+    languages = (HERE / "languages.txt").read_text(encoding="utf-8").splitlines()
+    fp32, int8 = Model(library, folder, FP32), Model(library, folder, INT8)
+    for name, others in (("program source", source_lines()), ("thirteen languages", languages)):
+        c = cosines(int8.embed(others, wanted.shape[1]), fp32.embed(others, wanted.shape[1]))
+        print(f"  int8, {name}: cosine mean {c.mean():.6f}, least {c.min():.6f} ({others[c.argmin()][:60]})")
     return difference <= 3e-6
 
 
