@@ -213,6 +213,37 @@ static senvec_status take_pictures(sv_browser *browser, const char *areas, const
     return status;
 }
 
+/* Each figure that is drawn as SVG. */
+static senvec_status write_svgs(sv_browser *browser, const char *directory, senvec_error *err) {
+    json_t *list, *area;
+    size_t i;
+    SENVEC_TRY(sv_browser_evaluate(browser, "report.figures()", &list, err));
+    senvec_status status = SENVEC_OK;
+    json_array_foreach(list, i, area) {
+        char file[64], path[SV_MAX_PATH], expression[128];
+        json_t *picture = NULL;
+        sv_atomic_file svg = {0};
+        const char *name = json_string_value(json_object_get(area, "name"));
+        snprintf(file, sizeof file, "%s.svg", name ? name : "figure");
+        snprintf(expression, sizeof expression, "report.picture(\"%s\")", name ? name : "");
+        status = sv_browser_evaluate(browser, expression, &picture, err);
+        const char *text = json_string_value(picture);
+        if (status == SENVEC_OK && text && text[0])
+            status = sv_path_join(directory, file, path, err);
+        if (status == SENVEC_OK && text && text[0])
+            status = sv_atomic_file_open(&svg, path, err);
+        if (status == SENVEC_OK && text && text[0]) {
+            fputs(text, svg.stream);
+            status = sv_atomic_file_commit(&svg, err);
+        }
+        json_decref(picture);
+        if (status != SENVEC_OK)
+            break;
+    }
+    json_decref(list);
+    return status;
+}
+
 static senvec_status through_browser(const sv_report_options *options, sv_browser *browser, const char *page,
                                      senvec_error *err) {
     char pdf[SV_MAX_PATH], evidence[SV_MAX_PATH];
@@ -223,7 +254,11 @@ static senvec_status through_browser(const sv_report_options *options, sv_browse
     SENVEC_TRY(show(browser, page, &print_viewport, true, err));
     SENVEC_TRY(sv_browser_print(browser, pdf, err));
     say_progress(options, 0.6, "taking pictures");
+    json_t *named;
     SENVEC_TRY(show(browser, page, &figure_viewport, true, err));
+    SENVEC_TRY(sv_browser_evaluate(browser, "report.name()", &named, err));
+    json_decref(named);
+    SENVEC_TRY(write_svgs(browser, evidence, err));
     SENVEC_TRY(take_pictures(browser, "report.figures()", evidence, NULL, err));
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) {
         SENVEC_TRY(show(browser, page, &views[i].viewport, false, err));

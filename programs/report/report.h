@@ -29,8 +29,9 @@ typedef struct sv_report_gaps {
     char notebook[1000]; /* study.ipynb or comparison.ipynb, by Python */
 } sv_report_gaps;
 
-/* Writes report.html, report.pdf, evidence/NAME.png and study.ipynb, for several studies comparison.ipynb; each whole or not at
- * all. Errors: NOT_FOUND (a folder without study.json), FORMAT, UNSUPPORTED (another schema version), IO, OUT_OF_MEMORY. */
+/* Writes report.html, report.pdf, evidence/NAME.png and NAME.svg, and study.ipynb, for several studies comparison.ipynb; each
+ * whole or not at all. Errors: NOT_FOUND (a folder without study.json), FORMAT, UNSUPPORTED (another schema version), IO,
+ * OUT_OF_MEMORY. */
 senvec_status sv_report_write(const sv_report_options *options, sv_report_gaps *gaps, senvec_error *err);
 
 #endif

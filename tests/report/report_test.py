@@ -12,6 +12,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from xml.etree import ElementTree
 
 from devtools import Page
 
@@ -229,8 +230,12 @@ class Report(unittest.TestCase):
         self.assertTrue((self.studies[1] / "report.pdf").read_bytes().startswith(b"%PDF-"))
         pictures = {path.stem for path in (self.studies[1] / "evidence").glob("*.png")}
         self.assertEqual(pictures, FIGURES | {"page", "page-dark", "page-phone"})
-        for path in (self.studies[1] / "evidence").iterdir():
+        for path in (self.studies[1] / "evidence").glob("*.png"):
             self.assertTrue(path.read_bytes().startswith(b"\x89PNG"), path)
+        self.assertEqual({path.stem for path in (self.studies[1] / "evidence").glob("*.svg")}, FIGURES)
+        for path in (self.studies[1] / "evidence").glob("*.svg"):
+            words = "".join(ElementTree.parse(path).getroot().itertext())
+            self.assertIn("Source: senvec study 0.1.0; all-MiniLM-L6-v2, Example CPU 2, 2 threads, 2026-01-02", words)
         notebook = json.loads((self.studies[1] / "study.ipynb").read_text())
         code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
         images = [output for cell in code for output in cell["outputs"] if "image/png" in output.get("data", {})]

@@ -41,6 +41,62 @@ document.addEventListener(
   true,
 );
 
+/* Where a picture comes from, for a slide that the page isn't beside. */
+function sourceLine() {
+  const entries = data.studies,
+    { study } = entries[0],
+    e = study.environment;
+  const what =
+    entries.length > 1
+      ? `studies ${entries.map(label).join(", ")}`
+      : [e.model?.name, e.machine?.cpu, plural(study.options.threads, "thread"), (study.created ?? "").slice(0, 10)]
+          .filter(Boolean)
+          .join(", ");
+  return `Source: senvec study ${data.senvec_version}; ${what}${
+    entries.every((entry) => quotable(entry.study)) ? "" : "; the machine was busy: don't quote"
+  }`;
+}
+/* A figure as SVG, with its title and where it comes from; "" where nothing is drawn. */
+function pictureOf(name) {
+  const place = document.getElementById(`figure-${name}`),
+    plot = place?.querySelector(".plot.js-plotly-plot");
+  if (!plot) return "";
+  const { layout: own } = plot,
+    width = plot.clientWidth,
+    height = own.height + 96,
+    legend = own.showlegend ? (plot.querySelector(".legend .bg")?.getBBox().height ?? 0) : 0,
+    above = 56 + own.margin.t + legend,
+    below = own.margin.b + 40;
+  const words = (text, size, ink, place) => ({
+    xref: "paper",
+    yref: "paper",
+    xanchor: "left",
+    x: 0,
+    showarrow: false,
+    text: escaped(text),
+    font: { size, color: colour(ink) },
+    ...place,
+  });
+  return Plotly.toImage(
+    {
+      data: plot.data,
+      layout: {
+        ...own,
+        width,
+        height,
+        paper_bgcolor: colour("--paper"),
+        margin: { ...own.margin, t: above, b: below },
+        annotations: [
+          ...(own.annotations ?? []),
+          words(place.querySelector("h3").textContent, 18, "--ink", { y: 1, yanchor: "top", yshift: above - 12 }),
+          words(sourceLine(), 11, "--soft", { y: 0, yanchor: "bottom", yshift: 4 - below }),
+        ],
+      },
+    },
+    { format: "svg", width, height, imageDataOnly: true },
+  );
+}
+
 /* For those who take pictures of the page. */
 // biome-ignore lint/correctness/noUnusedVariables: browser.c calls it
 const report = {
@@ -54,6 +110,12 @@ const report = {
       const box = place.getBoundingClientRect();
       return { name: place.dataset.figure, x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height };
     }),
+  /* A line below each figure says where it comes from. */
+  name: () => {
+    for (const figure of document.querySelectorAll("figure")) figure.dataset.source = sourceLine();
+    return true;
+  },
+  picture: pictureOf,
   page: () => [{ x: 0, y: 0, width: document.documentElement.clientWidth, height: document.documentElement.scrollHeight }],
 };
 
