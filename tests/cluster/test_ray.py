@@ -38,6 +38,19 @@ class KilledOnce(senvec_ray.Embedder):
         return super().__call__(table)
 
 
+def start():
+    """Ray gives a node 30 seconds to start, too few on a busy machine; the next attempt finds its files in memory."""
+    for attempts in reversed(range(5)):
+        try:
+            ray.init(num_cpus=3, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False,
+                     logging_level="ERROR")
+            return
+        except Exception as cause:
+            ray.shutdown()
+            if not attempts or "timed out during startup" not in str(cause):
+                raise
+
+
 class Ray(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -45,8 +58,7 @@ class Ray(unittest.TestCase):
         cls.addClassCleanup(cls.folder.cleanup)
         cls.texts = make_texts(6000)
         cls.expected = embedded(cls.texts, cls.folder.name)
-        ray.init(num_cpus=3, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False,
-                 logging_level="ERROR")
+        start()
         cls.addClassCleanup(ray.shutdown)
         cls.dataset = ray.data.from_arrow(pa.table({"row": range(len(cls.texts)), "text": cls.texts})).repartition(12)
 
