@@ -92,7 +92,7 @@ static senvec_status measure_throughput(sv_runner *runner, const sv_cell *cell, 
     json_int_t tokens = json_integer_value(json_object_get(reply, "tokens"));
     double measured = json_number_value(json_object_get(reply, "seconds"));
     json_decref(reply);
-    if (calls < 1 || texts != calls * (json_int_t)cell->batch || tokens < texts)
+    if (calls < 1 || texts < 0 || texts % (json_int_t)cell->batch || texts / (json_int_t)cell->batch != calls || tokens < texts)
         return sv_runner_implausible(runner, cell->row, "throughput", "calls, texts and tokens don't agree", err);
     if (measured < seconds || measured > wall_s * 1.001)
         return sv_runner_implausible(runner, cell->row, "throughput", "its seconds are not those that went by", err);
