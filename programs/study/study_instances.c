@@ -20,10 +20,15 @@ senvec_status sv_study_choose_instances(const sv_study_options *options, sv_resu
     senvec_status status = SENVEC_OK;
     if (options->instances) {
         SENVEC_TRY(sv_file_map_open(options->instances, &file, err));
-        text = file.size < MOST_INSTANCES_BYTES ? strndup((const char *)file.data, file.size) : NULL;
+        bool fits = file.size < MOST_INSTANCES_BYTES;
+        text = fits ? strndup(file.size > 0 ? (const char *)file.data : "", file.size) : NULL; /* an empty file isn't mapped */
         sv_file_map_close(&file);
-        status = text ? sv_instances_parse(text, options->instances, &types, err)
-                      : sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: too large for a table of instance types", options->instances);
+        if (text)
+            status = sv_instances_parse(text, options->instances, &types, err);
+        else if (fits)
+            status = sv_fail(err, SENVEC_OUT_OF_MEMORY, 0, "no memory for %s", options->instances);
+        else
+            status = sv_fail(err, SENVEC_TOO_LARGE, 0, "%s: too large for a table of instance types", options->instances);
         free(text);
     } else if (before) {
         types = json_incref(json_object_get(before, "types"));
