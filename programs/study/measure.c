@@ -10,8 +10,8 @@
 #include "stats/random.h"
 #include "study/runner_internal.h"
 
-#define PEAK_MILLISECONDS 60       /* for each kind, in each round */
-#define BANDWIDTH_MILLISECONDS 200 /* once */
+#define PEAK_MILLISECONDS 60       /* for each kind, in each round; no longer than a block of throughput */
+#define BANDWIDTH_MILLISECONDS 200 /* once; no longer than four blocks */
 #define BANDWIDTH_BYTES (256u << 20)
 #define SETTLE_US 30000 /* before a block: thread pools spin for a while after their last call */
 #define REWARM                                                                                                                 \
@@ -142,12 +142,15 @@ static void measure_peaks(sv_runner *runner) {
     sv_results *results = runner->results;
     if (!results->linear_macs)
         return;
+    const double block = ceil(1e3 * results->duration_s / (double)runner->options->rounds);
+    const unsigned milliseconds = (unsigned)fmin(PEAK_MILLISECONDS, block);
     if (!(results->bandwidth > 0))
-        results->bandwidth = sv_read_bandwidth(BANDWIDTH_BYTES, results->threads, BANDWIDTH_MILLISECONDS);
+        results->bandwidth =
+            sv_read_bandwidth(BANDWIDTH_BYTES, results->threads, (unsigned)fmin(BANDWIDTH_MILLISECONDS, 4 * block));
     double *best[] = {
         [SV_PEAK_FP32] = &results->peak_fp32, [SV_PEAK_BF16] = &results->peak_bf16, [SV_PEAK_INT8] = &results->peak_int8};
     for (sv_peak_kind kind = SV_PEAK_FP32; kind <= SV_PEAK_INT8; kind++)
-        *best[kind] = fmax(*best[kind], sv_peak_gmacs(kind, runner->isa, results->threads, PEAK_MILLISECONDS, NULL));
+        *best[kind] = fmax(*best[kind], sv_peak_gmacs(kind, runner->isa, results->threads, milliseconds, NULL));
 }
 
 /* Cells that a round visits one soon after the other, in an order of its own. */

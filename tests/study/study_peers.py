@@ -1,5 +1,5 @@
-"""study_peers SENVEC: a short study with the real peers on the real model: every configuration runs, counts the same tokens and
-agrees with PyTorch as far as its precision lets it."""
+"""study_peers SENVEC [OPTION...]: a short study with the real peers on the real model: every configuration runs, counts the
+same tokens and agrees with PyTorch as far as its precision lets it. The options are the study's, such as --quick."""
 import json
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def main():
         return 77
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.argv[1], "study", "-m", model, "--python", sys.executable, "--out", folder, "--rounds", "2", "--calls",
-                   "4", "--duration", "0.2", "--no-report", "-q"]
+                   "4", "--duration", "0.2", "--no-report", "-q", *sys.argv[2:]]
         result = subprocess.run(command, capture_output=True, text=True, timeout=1500)
         print(result.stdout, result.stderr)
         study = json.loads((Path(folder) / "study.json").read_text())
