@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-PATIENCE = 1500  # seconds until a test gives up: nothing takes that long, on whatever machine
+PATIENCE = 900  # seconds until a test gives up: nothing takes that long, on whatever machine
 DIMENSIONS = 32
 SENVEC = sys.argv[1] if len(sys.argv) > 2 else ""
 MODEL = Path(sys.argv[2]) if len(sys.argv) > 2 else Path()

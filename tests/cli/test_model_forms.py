@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 import service  # noqa: E402
 
 SENVEC, MODEL = "", Path()
-PATIENCE = 1500  # seconds until a test gives up: nothing takes that long, on whatever machine
+PATIENCE = 900  # seconds until a test gives up: nothing takes that long, on whatever machine
 TEXT = b"The river is north of the garden.\n"
 
 

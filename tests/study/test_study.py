@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from parts import run_part  # noqa: E402
 
 SENVEC, MODEL = "", Path()
-PATIENCE = 1500  # seconds until a test gives up: nothing takes that long, on whatever machine
+PATIENCE = 900  # seconds until a test gives up: nothing takes that long, on whatever machine
 STUB = Path(__file__).with_name("stub_worker.py")
 SHORT = ["--no-report", "--rounds", "2", "--calls", "4", "--duration", "0.04", "-q"]
 ROWS = ["senvec fp32 (single)", "senvec fp32 (batch=32)"]
