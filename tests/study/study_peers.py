@@ -1,5 +1,6 @@
 """study_peers SENVEC [OPTION...]: a short study with the real peers on the real model: every configuration runs, counts the
 same tokens and agrees with PyTorch as far as its precision lets it. The options are the study's, such as --quick."""
+import importlib.util
 import json
 import subprocess
 import sys
@@ -17,6 +18,9 @@ def main():
     model = find_real_model()
     if not model:
         print("SKIP: the real model isn't in the cache; senvec pull fetches it")
+        return 77
+    if not importlib.util.find_spec("torch"):
+        print("SKIP: the peers aren't installed; ./run test without --no-peers installs them")
         return 77
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.argv[1], "study", "-m", model, "--python", sys.executable, "--out", folder, "--rounds", "2", "--calls",
