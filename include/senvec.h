@@ -314,6 +314,19 @@ typedef enum senvec_normalize {
 #undef SENVEC_NORMALIZE_ENUM
 } senvec_normalize;
 
+/* The side on which a text that is too long loses tokens. The ids of the template ([CLS], [SEP]) always stay. Every choice:
+ * name, value, text. */
+#define SENVEC_TRUNCATION_MAP(X)                                                                                               \
+    X(SENVEC_TRUNCATION_AUTO, 0, "auto")   /* as the model's tokenizer says; right for nearly all models */                    \
+    X(SENVEC_TRUNCATION_RIGHT, 1, "right") /* the beginning of the text is kept */                                             \
+    X(SENVEC_TRUNCATION_LEFT, 2, "left")   /* the end of the text is kept */
+
+typedef enum senvec_truncation {
+#define SENVEC_TRUNCATION_ENUM(name, value, text) name = value,
+    SENVEC_TRUNCATION_MAP(SENVEC_TRUNCATION_ENUM)
+#undef SENVEC_TRUNCATION_ENUM
+} senvec_truncation;
+
 /* Zero means "the default" in every field. */
 typedef struct senvec_embed_options {
     senvec_normalize normalize; /* default: SENVEC_NORMALIZE_AUTO */
@@ -322,6 +335,8 @@ typedef struct senvec_embed_options {
     const char *prompt_name; /* the name of the model's prompt to put before each text; default: its default prompt, if it has
                                 one. Every model has "query" and "document"; they are empty if the model doesn't define them */
     const char *prompt;      /* the text of a prompt to use instead, "" for none; `prompt_name` is ignored then */
+    senvec_truncation truncation; /* the side on which a text that is too long is cut; default: SENVEC_TRUNCATION_AUTO. LEFT
+                                     cuts the prompt first, since the prompt stands before the text */
 } senvec_embed_options;
 
 /* senvec_embed with options for all texts of the call. `options` may be NULL, which means the defaults. Normalising a vector of
@@ -348,6 +363,8 @@ typedef struct senvec_pair {
 typedef struct senvec_score_options {
     senvec_activation activation; /* default: SENVEC_ACTIVATION_AUTO */
     int single;                   /* 1: `second` is ignored and `first` is scored as a single text */
+    senvec_truncation truncation; /* the side on which both texts of a pair that is too long are cut; default:
+                                     SENVEC_TRUNCATION_AUTO */
 } senvec_score_options;
 
 /* Scores `count` pairs with a reranker or classifier: the scores of pair i go to out[i * stride], one float for each label;
@@ -379,6 +396,14 @@ SENVEC_API senvec_status senvec_embed_sparse(senvec_session *session, const senv
                                              senvec_weight *out, size_t capacity, size_t *counts, senvec_embed_stats *stats,
                                              senvec_error *err);
 
+/* senvec_embed_sparse with another prompt than the model's own, or another side of truncation: `prompt`, `prompt_name` and
+ * `truncation` of the options, which count as in senvec_embed_with. `options` may be NULL. Errors besides: INVALID_ARGUMENT
+ * (`normalize` isn't AUTO, `dimensions` isn't 0, an unknown option value, no such prompt), OUT_OF_MEMORY (a long text with a
+ * prompt). */
+SENVEC_API senvec_status senvec_embed_sparse_with(senvec_session *session, const senvec_text *texts, size_t count,
+                                                  const senvec_embed_options *options, senvec_weight *out, size_t capacity,
+                                                  size_t *counts, senvec_embed_stats *stats, senvec_error *err);
+
 /* The vectors of all tokens of each text, [CLS] and [SEP] included, as the encoder's last layer gives them: before pooling,
  * not normalised. Text i has counts[i] vectors of `hidden` floats (senvec_model_info), whatever the modules after pooling make
  * of the text's vector; they follow those of text i - 1, from `out` on. The model's default prompt is put before each text.
@@ -387,9 +412,10 @@ SENVEC_API senvec_status senvec_embed_sparse(senvec_session *session, const senv
 SENVEC_API senvec_status senvec_embed_tokens(senvec_session *session, const senvec_text *texts, size_t count, float *out,
                                              size_t capacity, size_t *counts, senvec_embed_stats *stats, senvec_error *err);
 
-/* senvec_embed_tokens with another prompt than the model's own: `prompt` and `prompt_name` of the options, which count as in
- * senvec_embed_with. With `normalize` ON, each token's vector is divided by its length. `options` may be NULL. Errors besides:
- * INVALID_ARGUMENT (`dimensions` isn't 0, or no such prompt). */
+/* senvec_embed_tokens with another prompt than the model's own, or another side of truncation: `prompt`, `prompt_name` and
+ * `truncation` of the options, which count as in senvec_embed_with. With `normalize` ON, each token's vector is divided by its
+ * length. `options` may be NULL. Errors besides: INVALID_ARGUMENT (`dimensions` isn't 0, an unknown option value, or no such
+ * prompt). */
 SENVEC_API senvec_status senvec_embed_tokens_with(senvec_session *session, const senvec_text *texts, size_t count,
                                                   const senvec_embed_options *options, float *out, size_t capacity,
                                                   size_t *counts, senvec_embed_stats *stats, senvec_error *err);
@@ -399,6 +425,20 @@ SENVEC_API senvec_status senvec_embed_tokens_with(senvec_session *session, const
  * max_seq_length always suffices), INVALID_ARGUMENT. */
 SENVEC_API senvec_status senvec_tokenize(const senvec_model *model, senvec_text text, uint32_t *ids, size_t capacity,
                                          size_t *count, senvec_embed_stats *stats, senvec_error *err);
+
+/* senvec_tokenize with a side of truncation: the ids of the text as senvec_embed_with cuts it, without a prompt. Errors
+ * besides: INVALID_ARGUMENT (an unknown side). */
+SENVEC_API senvec_status senvec_tokenize_with(const senvec_model *model, senvec_text text, senvec_truncation truncation,
+                                              uint32_t *ids, size_t capacity, size_t *count, senvec_embed_stats *stats,
+                                              senvec_error *err);
+
+/* Tokenizes a pair of texts to the ids that senvec_score_pairs computes with, cut to max_seq_length. `ids` and `types`, the
+ * token types, have room for max_seq_length numbers each; `types` may be NULL. *count gets the number that was written. `stats`
+ * as above. Thread safe. Errors: UNSUPPORTED (the tokenizer takes no pairs, or max_seq_length has no room for one),
+ * INVALID_ARGUMENT, OUT_OF_MEMORY. */
+SENVEC_API senvec_status senvec_tokenize_pair(const senvec_model *model, const senvec_pair *pair, senvec_truncation truncation,
+                                              uint32_t *ids, uint32_t *types, size_t *count, senvec_embed_stats *stats,
+                                              senvec_error *err);
 
 /* Tokenizes one text of any length without cutting it. With `ids` NULL and `capacity` 0 nothing is written, and *count gets the
  * number of ids. Thread safe. Errors: TOO_LARGE (capacity below the number of ids), INVALID_ARGUMENT, OUT_OF_MEMORY. */

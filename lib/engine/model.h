@@ -48,6 +48,11 @@ static inline size_t sv_model_dimensions(const senvec_model *model) {
     return model->config.truncate_dim ? model->config.truncate_dim : model->config.dimensions;
 }
 
+/* Fails if `truncation` isn't one of the enum; `call` is for the message. Error: INVALID_ARGUMENT. */
+senvec_status sv_model_check_truncation(senvec_truncation truncation, const char *call, senvec_error *err);
+/* Fails if the model can't tokenize pairs of texts. Error: UNSUPPORTED. */
+senvec_status sv_model_check_pairs(const senvec_model *model, senvec_error *err);
+
 /* Reads tokenizer, prompts and weights of the folder model->files, whose configuration model->config has, into a new model. On
  * failure the model is to be freed as it is. Errors: as senvec_model_open. */
 senvec_status sv_model_read(senvec_model *model, senvec_error *err);

@@ -37,12 +37,9 @@ static senvec_status check(const senvec_session *session, const senvec_pair *pai
     if ((unsigned)options->activation > SENVEC_ACTIVATION_SOFTMAX)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_score_pairs: activation %u isn't a senvec_activation",
                        (unsigned)options->activation);
-    if (!options->single && !sv_tokenizer_takes_pairs(model->tokenizer))
-        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: its tokenizer.json has no template for pairs of texts",
-                       model->files.path);
-    if (!options->single && model->config.max_seq_length < sv_tokenizer_specials(model->tokenizer, true))
-        return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: its %zu tokens have no room for a pair of texts", model->files.path,
-                       model->config.max_seq_length);
+    SENVEC_TRY(sv_model_check_truncation(options->truncation, "senvec_score_pairs", err));
+    if (!options->single)
+        SENVEC_TRY(sv_model_check_pairs(model, err));
     for (size_t i = 0; i < count; i++)
         if ((!pairs[i].first.data && pairs[i].first.length) ||
             (!options->single && !pairs[i].second.data && pairs[i].second.length))
@@ -57,14 +54,10 @@ senvec_status senvec_score_pairs(senvec_session *session, const senvec_pair *pai
     options = options ? options : &defaults;
     SENVEC_TRY(check(session, pairs, count, options, out, stride, err));
     const sv_config *config = &session->model->config;
-    SENVEC_TRY(sv_session_run(session,
-                              &(sv_job){.pairs = pairs,
-                                        .single = options->single != 0,
-                                        .count = count,
-                                        .wanted = SV_WANTED_SCORES,
-                                        .out = out,
-                                        .stride = stride},
-                              stats, err));
+    SENVEC_TRY(sv_session_run(
+        session,
+        &(sv_job){.pairs = pairs, .scoring = options, .count = count, .wanted = SV_WANTED_SCORES, .out = out, .stride = stride},
+        stats, err));
     const senvec_activation activation =
         options->activation == SENVEC_ACTIVATION_AUTO ? config->score_activation : options->activation;
     for (size_t i = 0; i < count; i++)

@@ -58,7 +58,7 @@ static bool join(senvec_session *session, size_t member, const char *prompt, sen
 static size_t prompt_tokens(const senvec_model *model, const char *prompt, uint32_t *ids, size_t longest) {
     if (model->config.include_prompt || !*prompt)
         return 0;
-    return sv_tokenizer_encode(model->tokenizer, prompt, strlen(prompt), ids, longest).count - 1;
+    return sv_tokenizer_encode(model->tokenizer, prompt, strlen(prompt), SENVEC_TRUNCATION_RIGHT, ids, longest).count - 1;
 }
 
 /* A text with its prompt. */
@@ -69,7 +69,7 @@ static sv_tokens tokenize_text(senvec_session *session, size_t member, senvec_te
     const size_t longest = model->config.max_seq_length, skip = prompt_tokens(model, prompt, ids, longest);
     if (*prompt && !join(session, member, prompt, &text))
         atomic_store(&session->no_memory, true);
-    const sv_tokens tokens = sv_tokenizer_encode(model->tokenizer, text.data, text.length, ids, longest);
+    const sv_tokens tokens = sv_tokenizer_encode(model->tokenizer, text.data, text.length, options->truncation, ids, longest);
     out->ending = (sv_ending){.skip = skip < tokens.count ? skip : tokens.count - 1,
                               .dimensions = options->dimensions ? options->dimensions : sv_model_dimensions(model),
                               .normalize = options->normalize};
@@ -80,10 +80,11 @@ static sv_tokens tokenize_pair(senvec_session *session, size_t member, const sen
                                sv_sequence *out) {
     const sv_tokenizer *tokenizer = session->model->tokenizer;
     const size_t longest = session->model->config.max_seq_length;
-    if (session->job.single)
-        return sv_tokenizer_encode(tokenizer, pair->first.data, pair->first.length, ids, longest);
+    const senvec_truncation truncation = session->job.scoring->truncation;
+    if (session->job.scoring->single)
+        return sv_tokenizer_encode(tokenizer, pair->first.data, pair->first.length, truncation, ids, longest);
     uint32_t *types = session->types + member * longest;
-    const sv_tokens tokens = sv_tokenizer_encode_pair(tokenizer, pair->first, pair->second, ids, types, longest);
+    const sv_tokens tokens = sv_tokenizer_encode_pair(tokenizer, pair->first, pair->second, truncation, ids, types, longest);
     size_t second = 0;
     while (second < tokens.count && types[second] == 0)
         second++;

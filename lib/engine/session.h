@@ -11,9 +11,9 @@
 
 /* One call. */
 typedef struct sv_job {
-    const senvec_text *texts; /* (count), or */
-    const senvec_pair *pairs; /* (count), if `texts` is NULL */
-    bool single;              /* only the first text of each pair is used */
+    const senvec_text *texts;            /* (count), or */
+    const senvec_pair *pairs;            /* (count), if `texts` is NULL */
+    const senvec_score_options *scoring; /* of the pairs */
     size_t count;
     sv_wanted wanted;
     float *out;                       /* the result of text i is at out[i * stride]; token vectors follow those of text i - 1 */

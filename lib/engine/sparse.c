@@ -57,8 +57,30 @@ static size_t take_words(const float *words, size_t vocabulary, senvec_weight *o
     return count;
 }
 
+static const senvec_embed_options defaults = {0};
+
+/* The options that don't depend on what is made of a text. */
+static senvec_status check_options(const senvec_model *model, const senvec_embed_options *options, const char *call,
+                                   senvec_error *err) {
+    const char *text;
+    if (options->dimensions)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%s: dimensions %zu: only senvec_embed_with cuts vectors", call,
+                       options->dimensions);
+    SENVEC_TRY(sv_model_check_truncation(options->truncation, call, err));
+    if (!options->prompt && options->prompt_name)
+        return sv_prompts_find(&model->prompts, options->prompt_name, &text, err);
+    return SENVEC_OK;
+}
+
 senvec_status senvec_embed_sparse(senvec_session *session, const senvec_text *texts, size_t count, senvec_weight *out,
                                   size_t capacity, size_t *counts, senvec_embed_stats *stats, senvec_error *err) {
+    return senvec_embed_sparse_with(session, texts, count, NULL, out, capacity, counts, stats, err);
+}
+
+senvec_status senvec_embed_sparse_with(senvec_session *session, const senvec_text *texts, size_t count,
+                                       const senvec_embed_options *options, senvec_weight *out, size_t capacity, size_t *counts,
+                                       senvec_embed_stats *stats, senvec_error *err) {
+    options = options ? options : &defaults;
     if (!session || (count && (!texts || !out || !counts)))
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_sparse: a pointer is NULL");
     const sv_config *config = &session->model->config;
@@ -67,12 +89,17 @@ senvec_status senvec_embed_sparse(senvec_session *session, const senvec_text *te
                        session->model->files.path, senvec_task_name(config->task));
     if (capacity == 0)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_sparse: a capacity of 0 has no room for a word");
+    if (options->normalize != SENVEC_NORMALIZE_AUTO)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_sparse: normalize %u: word weights aren't normalised",
+                       (unsigned)options->normalize);
+    SENVEC_TRY(check_options(session->model, options, "senvec_embed_sparse", err));
     SENVEC_TRY(sv_session_check_texts(texts, count, "senvec_embed_sparse", err));
     for (size_t first = 0; first < count; first += SV_SPARSE_TEXTS) {
         const size_t some = count - first < SV_SPARSE_TEXTS ? count - first : SV_SPARSE_TEXTS;
         SENVEC_TRY(sv_session_run(session,
                                   &(sv_job){.texts = texts + first,
                                             .count = some,
+                                            .same = options,
                                             .wanted = SV_WANTED_WORDS,
                                             .out = session->words,
                                             .stride = config->vocabulary},
@@ -90,19 +117,6 @@ static void normalize_tokens(const sv_config *config, senvec_normalize normalize
         sv_divide_by_length(vectors + i * config->hidden, config->hidden);
 }
 
-static senvec_status check_token_options(const senvec_model *model, const senvec_embed_options *options, senvec_error *err) {
-    const char *text;
-    if (options->dimensions)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_tokens: dimensions %zu: tokens' vectors aren't cut",
-                       options->dimensions);
-    if ((unsigned)options->normalize > SENVEC_NORMALIZE_OFF)
-        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_tokens: normalize %u isn't a senvec_normalize",
-                       (unsigned)options->normalize);
-    if (!options->prompt && options->prompt_name)
-        return sv_prompts_find(&model->prompts, options->prompt_name, &text, err);
-    return SENVEC_OK;
-}
-
 senvec_status senvec_embed_tokens(senvec_session *session, const senvec_text *texts, size_t count, float *out, size_t capacity,
                                   size_t *counts, senvec_embed_stats *stats, senvec_error *err) {
     return senvec_embed_tokens_with(session, texts, count, NULL, out, capacity, counts, stats, err);
@@ -111,7 +125,6 @@ senvec_status senvec_embed_tokens(senvec_session *session, const senvec_text *te
 senvec_status senvec_embed_tokens_with(senvec_session *session, const senvec_text *texts, size_t count,
                                        const senvec_embed_options *options, float *out, size_t capacity, size_t *counts,
                                        senvec_embed_stats *stats, senvec_error *err) {
-    static const senvec_embed_options defaults = {0};
     options = options ? options : &defaults;
     if (!session || (count && (!texts || !out || !counts)))
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_tokens: a pointer is NULL");
@@ -119,7 +132,10 @@ senvec_status senvec_embed_tokens_with(senvec_session *session, const senvec_tex
     if (config->task != SENVEC_TASK_EMBEDDING)
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: is no embedder but a %s", session->model->files.path,
                        senvec_task_name(config->task));
-    SENVEC_TRY(check_token_options(session->model, options, err));
+    if ((unsigned)options->normalize > SENVEC_NORMALIZE_OFF)
+        return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed_tokens: normalize %u isn't a senvec_normalize",
+                       (unsigned)options->normalize);
+    SENVEC_TRY(check_options(session->model, options, "senvec_embed_tokens", err));
     SENVEC_TRY(sv_session_check_texts(texts, count, "senvec_embed_tokens", err));
     sv_job job = {.texts = texts, .count = count, .same = options, .wanted = SV_WANTED_TOKENS, .out = out, .count_only = true};
     if (capacity / config->max_seq_length < count) {

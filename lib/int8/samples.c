@@ -43,7 +43,7 @@ static size_t longest_sample(const sv_config *config) {
 /* Adds a text as a sample of its own. */
 static void add_alone(sv_samples *samples, const sv_tokenizer *tokenizer, senvec_text text, size_t longest) {
     uint32_t *ids = samples->ids + samples->begin[samples->count];
-    size_t tokens = sv_tokenizer_encode(tokenizer, text.data, text.length, ids, longest).count;
+    size_t tokens = sv_tokenizer_encode(tokenizer, text.data, text.length, SENVEC_TRUNCATION_AUTO, ids, longest).count;
     samples->count++;
     samples->begin[samples->count] = samples->begin[samples->count - 1] + tokens;
 }
@@ -72,7 +72,7 @@ senvec_status sv_samples_make(const sv_config *config, const sv_tokenizer *token
 
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
-        total += sv_tokenizer_encode(tokenizer, texts[i].data, texts[i].length, ids, longest).count;
+        total += sv_tokenizer_encode(tokenizer, texts[i].data, texts[i].length, SENVEC_TRUNCATION_AUTO, ids, longest).count;
     size_t step = (total + ALONE_TOKENS - 1) / ALONE_TOKENS;
     for (size_t i = 0; i < count && out->begin[out->count] < ALONE_TOKENS; i += step)
         add_alone(out, tokenizer, texts[i], longest);

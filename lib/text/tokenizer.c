@@ -55,13 +55,18 @@ static sv_tokens cut_template(const sv_template *template, uint32_t *ids, size_t
     return tokens;
 }
 
-sv_tokens sv_tokenizer_encode(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *ids, size_t max_ids) {
+static bool is_left(const sv_tokenizer *tokenizer, senvec_truncation truncation) {
+    return truncation == SENVEC_TRUNCATION_AUTO ? tokenizer->truncate_left : truncation == SENVEC_TRUNCATION_LEFT;
+}
+
+sv_tokens sv_tokenizer_encode(const sv_tokenizer *tokenizer, const char *text, size_t length, senvec_truncation truncation,
+                              uint32_t *ids, size_t max_ids) {
     if (max_ids < tokenizer->single.specials)
         return cut_template(&tokenizer->single, ids, max_ids);
     senvec_text whole = {text, length};
     size_t limit = max_ids - tokenizer->single.specials, skip = 0;
     sv_tokens counted = {0};
-    if (tokenizer->truncate_left) {
+    if (is_left(tokenizer, truncation)) {
         size_t all = count_ids(tokenizer, whole, SIZE_MAX, &counted);
         skip = all > limit ? all - limit : 0;
     }
@@ -92,23 +97,24 @@ static void share(size_t limit, const size_t has[2], size_t keeps[2]) {
     }
 }
 
-sv_tokens sv_tokenizer_encode_pair(const sv_tokenizer *tokenizer, senvec_text a, senvec_text b, uint32_t *ids, uint32_t *types,
-                                   size_t max_ids) {
+sv_tokens sv_tokenizer_encode_pair(const sv_tokenizer *tokenizer, senvec_text a, senvec_text b, senvec_truncation truncation,
+                                   uint32_t *ids, uint32_t *types, size_t max_ids) {
     const sv_template *template = &tokenizer->pair;
     assert(template->count > 0 && max_ids >= template->specials);
     const senvec_text texts[2] = {a, b};
+    const bool left = is_left(tokenizer, truncation);
     size_t limit = max_ids - template->specials, has[2], keeps[2], skip[2] = {0, 0};
     /* From `limit` + 1 ids on, a text is too long by itself: how much too long matters only where its end is kept, or where it
      * decides who has the odd one. */
-    size_t enough = tokenizer->truncate_left ? SIZE_MAX / 2 : limit + 1;
+    size_t enough = left ? SIZE_MAX / 2 : limit + 1;
     sv_tokens counted = {0};
     for (int i = 0; i < 2; i++)
         has[i] = count_ids(tokenizer, texts[i], enough, &counted);
-    bool who = !tokenizer->truncate_left && limit % 2 == 1 && has[0] > limit && has[1] > limit;
+    bool who = !left && limit % 2 == 1 && has[0] > limit && has[1] > limit;
     for (int i = 0; i < 2 && who; i++)
         has[i] = count_ids(tokenizer, texts[i], SIZE_MAX / 2, &counted);
     share(limit, has, keeps);
-    if (tokenizer->truncate_left)
+    if (left)
         for (int i = 0; i < 2; i++)
             skip[i] = has[i] - keeps[i];
     sv_tokens tokens = fill(tokenizer, template, texts, skip, keeps, ids, types);

@@ -65,15 +65,16 @@ typedef struct sv_tokens {
 
 /* Tokenizes `length` bytes into at most `max_ids` ids (below sv_tokenizer_specials there is no place for the text). Any bytes
  * are a text (invalid UTF-8 is read as U+FFFD, one for each maximal invalid part). A text that has too many ids loses its last
- * ones, or its first ones where the tokenizer truncates on the left, which takes a second pass. Allocates only for a word of
- * some thousand bytes. */
-sv_tokens sv_tokenizer_encode(const sv_tokenizer *tokenizer, const char *text, size_t length, uint32_t *ids, size_t max_ids);
+ * ones (RIGHT) or its first ones (LEFT, which takes a second pass); AUTO is the side that the tokenizer's files name. Allocates
+ * only for a word of some thousand bytes. */
+sv_tokens sv_tokenizer_encode(const sv_tokenizer *tokenizer, const char *text, size_t length, senvec_truncation truncation,
+                              uint32_t *ids, size_t max_ids);
 
 /* Tokenizes a pair of texts: [CLS] a [SEP] b [SEP]. Only for a tokenizer for which sv_tokenizer_takes_pairs is true. If the
- * pair is too long, tokens are removed from the longer text first (transformers' "longest_first"). `types` gets the token type
- * of each id; NULL: not wanted. `max_ids` is at least sv_tokenizer_specials. */
-sv_tokens sv_tokenizer_encode_pair(const sv_tokenizer *tokenizer, senvec_text a, senvec_text b, uint32_t *ids, uint32_t *types,
-                                   size_t max_ids);
+ * pair is too long, tokens are removed from the longer text first (transformers' "longest_first"), on the same side of both.
+ * `types` gets the token type of each id; NULL: not wanted. `max_ids` is at least sv_tokenizer_specials. */
+sv_tokens sv_tokenizer_encode_pair(const sv_tokenizer *tokenizer, senvec_text a, senvec_text b, senvec_truncation truncation,
+                                   uint32_t *ids, uint32_t *types, size_t max_ids);
 
 /* Counts the ids of the whole text, the template's ids included, in memory that doesn't grow with the text. With room for that
  * many ids sv_tokenizer_encode gives all of them. */

@@ -120,7 +120,7 @@ struct sv_tokenizer {
     struct sv_bpe *bpe;
     struct sv_word_cache cache; /* Unigram and BPE */
     sv_template single, pair;
-    bool truncate_left;
+    bool truncate_left; /* what SENVEC_TRUNCATION_AUTO means */
 
     sv_added_tokens added;      /* those that are looked for in the raw text */
     sv_added_tokens normalised; /* those that are looked for in the normalised text */

@@ -60,14 +60,14 @@ static void set_up(void) {
 
 static void check_text(const sv_tokenizer *t, const char *text, size_t length) {
     static uint32_t all[MAX_IDS];
-    sv_tokens whole = sv_tokenizer_encode(t, text, length, all, MAX_IDS);
+    sv_tokens whole = sv_tokenizer_encode(t, text, length, SENVEC_TRUNCATION_AUTO, all, MAX_IDS);
     require(whole.count >= 2 && whole.count <= MAX_IDS);
     for (size_t i = 0; i < whole.count; i++)
         require(all[i] < sv_tokenizer_vocabulary(t));
     for (size_t max = 2; max < 12; max++) {
         uint32_t ids[13];
         ids[max] = UINT32_MAX;
-        sv_tokens cut = sv_tokenizer_encode(t, text, length, ids, max);
+        sv_tokens cut = sv_tokenizer_encode(t, text, length, SENVEC_TRUNCATION_AUTO, ids, max);
         require(cut.count == (whole.count < max ? whole.count : max));
         require(cut.truncated == (whole.count > max));
         require(memcmp(ids, all, (cut.count - 1) * sizeof *ids) == 0 && ids[cut.count - 1] == all[whole.count - 1]);
@@ -75,13 +75,14 @@ static void check_text(const sv_tokenizer *t, const char *text, size_t length) {
     }
 }
 
-/* What must hold for any tokenizer: a template may have any shape, and a text may be cut on the left. */
+/* What must hold for any tokenizer: a template may have any shape, and a text may be cut on either side. */
 static void check_any(const sv_tokenizer *t, const char *text, size_t length) {
     static uint32_t all[MAX_IDS], types[MAX_IDS];
     size_t specials = sv_tokenizer_specials(t, false), size = sv_tokenizer_vocabulary(t), token_length;
+    const senvec_truncation side = (senvec_truncation)(length % 3);
     for (size_t max = 0; max < MAX_IDS; max = max * 3 + 1) {
         all[max] = UINT32_MAX;
-        sv_tokens tokens = sv_tokenizer_encode(t, text, length, all, max);
+        sv_tokens tokens = sv_tokenizer_encode(t, text, length, side, all, max);
         size_t whole = sv_tokenizer_count(t, text, length).count;
         require(tokens.count == (whole < max ? whole : max) && all[max] == UINT32_MAX);
         require(tokens.truncated == (whole > max) && whole >= specials);
@@ -93,7 +94,7 @@ static void check_any(const sv_tokenizer *t, const char *text, size_t length) {
     for (size_t max = sv_tokenizer_specials(t, true); sv_tokenizer_takes_pairs(t) && max < 40; max++) {
         senvec_text a = {text, length / 3}, b = {text + length / 3, length - length / 3};
         all[max] = types[max] = UINT32_MAX;
-        sv_tokens tokens = sv_tokenizer_encode_pair(t, a, b, all, types, max);
+        sv_tokens tokens = sv_tokenizer_encode_pair(t, a, b, side, all, types, max);
         require(tokens.count <= max && all[max] == UINT32_MAX && types[max] == UINT32_MAX);
         require(tokens.count == max || !tokens.truncated);
     }

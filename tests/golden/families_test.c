@@ -357,8 +357,8 @@ static void test_pair_ids(void **state) {
             const json_t *wanted = json_array_get(json_object_get(g.root, "pair_ids"), i);
             const json_int_t second = json_integer_value(json_array_get(json_object_get(g.root, "second"), i));
             uint32_t ids[64], types[64];
-            const sv_tokens tokens =
-                sv_tokenizer_encode_pair(model->tokenizer, pairs[i].first, pairs[i].second, ids, types, 48);
+            const sv_tokens tokens = sv_tokenizer_encode_pair(model->tokenizer, pairs[i].first, pairs[i].second,
+                                                              SENVEC_TRUNCATION_AUTO, ids, types, 48);
             assert_int_equal(tokens.count, json_array_size(wanted));
             for (size_t j = 0; j < tokens.count; j++) {
                 assert_int_equal(ids[j], json_integer_value(json_array_get(wanted, j)));

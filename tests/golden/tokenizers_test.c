@@ -69,14 +69,14 @@ static void whole_texts(void **state) {
             assert_non_null(exact);
             memcpy(exact, text, length);
             for (int again = 0; again < 2; again++) { /* what was learnt about a word must not change its ids */
-                sv_tokens tokens = sv_tokenizer_encode(g.tokenizer, exact, length, ids, ROOM);
+                sv_tokens tokens = sv_tokenizer_encode(g.tokenizer, exact, length, SENVEC_TRUNCATION_AUTO, ids, ROOM);
                 compare(&g, text, json_array_get(value, 1), ids, tokens.count);
                 assert_false(tokens.truncated || tokens.no_memory || tokens.invalid_utf8);
             }
             size_t count = sv_tokenizer_count(g.tokenizer, exact, length).count;
             assert_int_equal(count, json_array_size(json_array_get(value, 1)));
             for (size_t max = 2; max < count; max++) {
-                sv_tokens tokens = sv_tokenizer_encode(g.tokenizer, exact, length, cut, max);
+                sv_tokens tokens = sv_tokenizer_encode(g.tokenizer, exact, length, SENVEC_TRUNCATION_AUTO, cut, max);
                 assert_true(tokens.truncated && tokens.count == max);
                 assert_memory_equal(cut, ids, (max - 1) * sizeof *ids);
                 assert_int_equal(cut[max - 1], ids[count - 1]);
@@ -99,7 +99,7 @@ static void pairs_of_texts(void **state) {
             const char *a = json_string_value(json_array_get(value, 0)), *b = json_string_value(json_array_get(value, 1));
             size_t max = (size_t)json_integer_value(json_array_get(value, 2));
             sv_tokens tokens = sv_tokenizer_encode_pair(g.tokenizer, (senvec_text){a, strlen(a)}, (senvec_text){b, strlen(b)},
-                                                        ids, types, max);
+                                                        SENVEC_TRUNCATION_AUTO, ids, types, max);
             compare(&g, a, json_array_get(value, 3), ids, tokens.count);
             compare(&g, a, json_array_get(value, 4), types, tokens.count);
         }
@@ -121,9 +121,10 @@ static void long_texts(void **state) {
     for (size_t k = 0; k < KINDS; k++) {
         golden g;
         open_golden(&g, kinds[k]);
-        size_t two = sv_tokenizer_encode(g.tokenizer, text, 2 * length, ids, TIMES * length).count;
-        size_t three = sv_tokenizer_encode(g.tokenizer, text, 3 * length, ids, TIMES * length).count, each = three - two;
-        sv_tokens tokens = sv_tokenizer_encode(g.tokenizer, text, TIMES * length, ids, TIMES * length);
+        size_t two = sv_tokenizer_encode(g.tokenizer, text, 2 * length, SENVEC_TRUNCATION_AUTO, ids, TIMES * length).count;
+        size_t three = sv_tokenizer_encode(g.tokenizer, text, 3 * length, SENVEC_TRUNCATION_AUTO, ids, TIMES * length).count,
+               each = three - two;
+        sv_tokens tokens = sv_tokenizer_encode(g.tokenizer, text, TIMES * length, SENVEC_TRUNCATION_AUTO, ids, TIMES * length);
         assert_int_equal(tokens.count, two + (TIMES - 2) * each);
         for (size_t i = two; i < tokens.count - 1; i++)
             if (ids[i] != ids[i - each])
@@ -146,7 +147,7 @@ static void long_words(void **state) {
     for (size_t k = 0; k < KINDS; k++) {
         golden g;
         open_golden(&g, kinds[k]);
-        sv_tokens tokens = sv_tokenizer_encode(g.tokenizer, text, length, ids, length + 16);
+        sv_tokens tokens = sv_tokenizer_encode(g.tokenizer, text, length, SENVEC_TRUNCATION_AUTO, ids, length + 16);
         assert_false(tokens.no_memory || tokens.truncated);
         assert_true(tokens.count > 2);
         close_golden(&g);
@@ -158,7 +159,7 @@ static void long_words(void **state) {
     for (size_t k = 0; k < KINDS; k++) {
         golden g;
         open_golden(&g, kinds[k]);
-        assert_false(sv_tokenizer_encode(g.tokenizer, text, length, ids, length + 16).no_memory);
+        assert_false(sv_tokenizer_encode(g.tokenizer, text, length, SENVEC_TRUNCATION_AUTO, ids, length + 16).no_memory);
         close_golden(&g);
     }
     free(text);
@@ -203,13 +204,13 @@ static void every_allocation_may_fail(void **state) {
         }
         size_t live = c.live;
         c.fail_at = 0;
-        size_t count = sv_tokenizer_encode(t, word, sizeof word, ids, 20002).count;
+        size_t count = sv_tokenizer_encode(t, word, sizeof word, SENVEC_TRUNCATION_AUTO, ids, 20002).count;
         assert_int_equal(c.live, live);
         bool failed = true;
         for (size_t at = 1; failed; at++) {
             c.calls = 0;
             c.fail_at = at;
-            sv_tokens tokens = sv_tokenizer_encode(t, word, sizeof word, ids, 20002);
+            sv_tokens tokens = sv_tokenizer_encode(t, word, sizeof word, SENVEC_TRUNCATION_AUTO, ids, 20002);
             failed = c.calls >= at;
             assert_int_equal(tokens.no_memory, failed);
             assert_true(failed || tokens.count == count);
@@ -217,7 +218,7 @@ static void every_allocation_may_fail(void **state) {
         }
         c.fail_at = 0;
         c.calls = 0;
-        sv_tokenizer_encode(t, "a usual text, of usual words", 28, ids, 20002);
+        sv_tokenizer_encode(t, "a usual text, of usual words", 28, SENVEC_TRUNCATION_AUTO, ids, 20002);
         assert_int_equal(c.calls, 0); /* and needs no memory */
         sv_tokenizer_free(t);
         assert_int_equal(c.live, 0);

@@ -140,7 +140,7 @@ class Options(ctypes.Structure):
 
 
 class ScoreOptions(ctypes.Structure):
-    _fields_ = [("activation", ctypes.c_int), ("single", ctypes.c_int)]
+    _fields_ = [("activation", ctypes.c_int), ("single", ctypes.c_int), ("truncation", ctypes.c_int)]
 
 
 class Error(ctypes.Structure):
@@ -174,7 +174,7 @@ class Model:
     def score(self, pairs):
         out = numpy.empty(len(pairs), numpy.float32)
         inputs = (Pair * len(pairs))(*(Pair(text_of(a), text_of(b)) for a, b in pairs))
-        options = ScoreOptions(NO_ACTIVATION, 0)
+        options = ScoreOptions(NO_ACTIVATION)
         self.call("senvec_score_pairs", self.session, inputs, ctypes.c_size_t(len(pairs)), ctypes.byref(options),
                   out.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(1), None)
         return out

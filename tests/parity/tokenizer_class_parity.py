@@ -5,7 +5,8 @@ usage: tokenizer_class_parity.py --driver tokenizer_ids [--model DIR] [--random 
 
 Takes the real model's tokenizer (--model, $SENVEC_TEST_MODEL or the cache) and writes it again with each of many
 tokenizer_config.json: classes, do_lower_case, strip_accents, tokenize_chinese_chars, truncation_side, special tokens, added
-tokens. For each, random texts alone and in pairs, cut to several lengths. Exit: 0 no difference, 1 differences, 77 something
+tokens. For each, random texts alone and in pairs, cut to several lengths; for some of them also cut on a side that the call
+asks for. Exit: 0 no difference, 1 differences, 77 something
 needed is missing.
 """
 
@@ -31,6 +32,7 @@ except ImportError:
     skip("the Python package transformers is not installed")
 
 LENGTHS = [3, 4, 7, 16, 64]
+SIDES = ["right", "left"]
 BERT = {"tokenizer_class": "BertTokenizer"}
 PLAIN = {"tokenizer_class": "PreTrainedTokenizerFast"}
 
@@ -57,6 +59,7 @@ CONFIGS = [
     {**BERT, "extra_special_tokens": ["world", "##ing"]}, {**BERT, "additional_special_tokens": ["world", "##ing"]},
     {**PLAIN, "extra_special_tokens": ["world", "##ing"]}, {**PLAIN, "mask_token": "hello"},
 ]  # fmt: skip
+WITH_SIDES = [{}, {**BERT, "truncation_side": "left"}, {**PLAIN, "truncation_side": "left"}]
 
 
 def same_folder(model, folder, config, model_type):
@@ -71,11 +74,11 @@ def same_folder(model, folder, config, model_type):
         json.dump({"model_type": model_type, "vocab_size": 30522}, file)
 
 
-def run_driver(driver, folder, max_ids, texts, pairs):
+def run_driver(driver, folder, max_ids, texts, pairs, side):
     """ids, or (ids, types) of pairs."""
     parts = [part for text in texts for part in (text if pairs else [text])]
     data = b"".join(struct.pack("=I", len(part.encode())) + part.encode() for part in parts)
-    command = [driver, folder, str(max_ids)] + (["pairs"] if pairs else [])
+    command = [driver, folder, str(max_ids), "pairs" if pairs else "single", side]
     words = array.array("I", subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout)
     at = 0
     for _ in texts:
@@ -89,8 +92,10 @@ def run_driver(driver, folder, max_ids, texts, pairs):
             yield ids
 
 
-def compare(driver, folder, tokenizer, texts, pairs):
-    differences = 0
+def compare(driver, folder, tokenizer, texts, pairs, side="auto"):
+    """`side`: "auto" cuts on the side of the tokenizer's own configuration."""
+    differences, configured = 0, tokenizer.truncation_side
+    tokenizer.truncation_side = configured if side == "auto" else side
     for length in LENGTHS:
         if pairs:
             wanted = tokenizer([a for a, _ in texts], [b for _, b in texts], truncation="longest_first", max_length=length,
@@ -98,11 +103,12 @@ def compare(driver, folder, tokenizer, texts, pairs):
             wanted = list(zip(wanted["input_ids"], wanted["token_type_ids"]))
         else:
             wanted = tokenizer(texts, truncation=True, max_length=length)["input_ids"]
-        for text, want, got in zip(texts, wanted, run_driver(driver, folder, length, texts, pairs)):
+        for text, want, got in zip(texts, wanted, run_driver(driver, folder, length, texts, pairs, side)):
             if want != got:
                 differences += 1
                 if differences <= 3:
                     print(f"    {text!r} cut to {length}\n      transformers {want}\n      senvec       {got}")
+    tokenizer.truncation_side = configured
     return differences
 
 
@@ -129,6 +135,11 @@ def main():
             if tokenizer.backend_tokenizer.post_processor:
                 more = compare(arguments.driver, folder, tokenizer, pairs, True)
                 print(f"    pairs: {more} differences", flush=True)
+                differences += more
+            for side in SIDES if config in WITH_SIDES else ():
+                more = compare(arguments.driver, folder, tokenizer, texts, False, side)
+                more += compare(arguments.driver, folder, tokenizer, pairs, True, side)
+                print(f"    cut on the {side}: {more} differences", flush=True)
                 differences += more
             total += differences
     print(f"{total} differences")

@@ -1,6 +1,6 @@
 /* Writes the ids of texts, or of pairs of texts, for tokenizer_parity.py and tokenizer_class_parity.py.
  *
- * usage: tokenizer_ids DIRECTORY MAX_IDS [pairs] < texts > ids
+ * usage: tokenizer_ids DIRECTORY MAX_IDS [single|pairs [auto|right|left]] < texts > ids
  *
  * A text is a 32-bit length and its bytes; its ids are a 32-bit count, a 32-bit word of flags (1: truncated, 2: invalid UTF-8),
  * and 32-bit ids. Of a pair, which is two texts, the types of the ids follow. All in the machine's byte order. */
@@ -27,9 +27,17 @@ static bool read_text(char *text, size_t *length) {
 }
 
 int main(int argc, char **argv) {
-    bool pairs = argc == 4 && strcmp(argv[3], "pairs") == 0;
-    if (argc != 3 && !pairs)
-        return fail("usage: tokenizer_ids DIRECTORY MAX_IDS [pairs] < texts > ids");
+    static const char *const sides[] = {
+#define NAME(name, value, text) [value] = text,
+        SENVEC_TRUNCATION_MAP(NAME)
+#undef NAME
+    };
+    const bool pairs = argc > 3 && strcmp(argv[3], "pairs") == 0;
+    senvec_truncation truncation = SENVEC_TRUNCATION_AUTO;
+    while (argc == 5 && truncation <= SENVEC_TRUNCATION_LEFT && strcmp(argv[4], sides[truncation]) != 0)
+        truncation++;
+    if (argc < 3 || argc > 5 || (argc > 3 && !pairs && strcmp(argv[3], "single") != 0) || truncation > SENVEC_TRUNCATION_LEFT)
+        return fail("usage: tokenizer_ids DIRECTORY MAX_IDS [single|pairs [auto|right|left]] < texts > ids");
     size_t max_ids = strtoul(argv[2], NULL, 10);
     if (max_ids < 2 || max_ids > 1u << 24)
         return fail("MAX_IDS must be 2 to 16777216");
@@ -48,9 +56,9 @@ int main(int argc, char **argv) {
         if (pairs && !read_text(other, &b.length))
             return fail("the input ends inside of a pair");
         if (pairs)
-            tokens = sv_tokenizer_encode_pair(tokenizer, a, b, ids, types, max_ids);
+            tokens = sv_tokenizer_encode_pair(tokenizer, a, b, truncation, ids, types, max_ids);
         else
-            tokens = sv_tokenizer_encode(tokenizer, text, a.length, ids, max_ids);
+            tokens = sv_tokenizer_encode(tokenizer, text, a.length, truncation, ids, max_ids);
         uint32_t head[2] = {(uint32_t)tokens.count, (uint32_t)tokens.truncated | (uint32_t)tokens.invalid_utf8 << 1};
         fwrite(head, sizeof head, 1, stdout);
         fwrite(ids, sizeof *ids, tokens.count, stdout);

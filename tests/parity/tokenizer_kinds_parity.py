@@ -48,9 +48,11 @@ def main():
             report.compare("  code points alone, in a word, twice", pair, three_forms(arguments.step))
             report.compare("  random strings", pair, random_strings(rng, words, arguments.random))
             report.compare("  invalid UTF-8", pair, invalid_strings(rng, words, arguments.random // 4))
-            for max_ids in (6, 17):
-                pair.max_ids = max_ids
-                report.compare(f"  truncated to {max_ids}", pair, random_strings(rng, words, arguments.random // 20))
+            for side in ("right", "left"):
+                for max_ids in (6, 17):
+                    pair.max_ids, pair.side = max_ids, side
+                    name = f"  truncated on the {side} to {max_ids}"
+                    report.compare(name, pair, random_strings(rng, words, arguments.random // 20))
     print(f"{report.differences} differences")
     return 1 if report.differences else 0
 

@@ -48,7 +48,7 @@ class Pair:
     """One tokenizer, in both implementations."""
 
     def __init__(self, driver, directory, max_ids=256):
-        self.driver, self.directory, self.max_ids = driver, directory, max_ids
+        self.driver, self.directory, self.max_ids, self.side = driver, directory, max_ids, "right"
         self.reference = tokenizers.Tokenizer.from_file(os.path.join(directory, "tokenizer.json"))
         self.reference.no_truncation()
         self.reference.no_padding()
@@ -58,18 +58,24 @@ class Pair:
             self.tail -= 1
 
     def expected(self, texts):
-        """(ids, truncated) of each text: all ids, cut as the engine cuts them."""
+        """(ids, truncated) of each text: all ids, cut as the engine cuts them on the right; on the left as the reference does,
+        which takes a length that has room for the template."""
+        if self.side == "left":
+            self.reference.enable_truncation(self.max_ids, direction="left")
         for encoding in self.reference.encode_batch_fast(texts):
             ids = encoding.ids
-            if len(ids) > self.max_ids:
+            if self.side == "left":
+                yield ids, bool(encoding.overflowing)
+            elif len(ids) > self.max_ids:
                 yield ids[: self.max_ids - self.tail] + ids[len(ids) - self.tail :], True
             else:
                 yield ids, False
+        self.reference.no_truncation()
 
     def actual(self, texts):
         """(ids, truncated, invalid UTF-8) of each text, given as bytes."""
         data = b"".join(struct.pack("=I", len(text)) + text for text in texts)
-        command = [self.driver, self.directory, str(self.max_ids)]
+        command = [self.driver, self.directory, str(self.max_ids), "single", self.side]
         words = array.array("I", subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout)
         at = 0
         for _ in texts:
@@ -260,7 +266,11 @@ def main():
     for max_ids in (2, 3, 4, 8, 17):
         pair.max_ids = max_ids
         report.compare(f"truncated to {max_ids}", pair, random_strings(rng, words, arguments.random // 20))
-    pair.max_ids = 256
+    pair.side = "left"
+    for max_ids in (3, 8, 17):
+        pair.max_ids = max_ids
+        report.compare(f"truncated on the left to {max_ids}", pair, random_strings(rng, words, arguments.random // 20))
+    pair.max_ids, pair.side = 256, "right"
     for name in arguments.files:
         with open(name, "rb") as file:
             report.compare(name, pair, (line.rstrip(b"\n") for line in file))

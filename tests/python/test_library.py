@@ -19,6 +19,7 @@ TYPES = {
     "senvec_normalize": ctypes.c_int,
     "senvec_task": ctypes.c_int,
     "senvec_activation": ctypes.c_int,
+    "senvec_truncation": ctypes.c_int,
     "int": ctypes.c_int,
     "size_t": ctypes.c_size_t,
     "uint64_t": ctypes.c_uint64,

@@ -73,7 +73,7 @@ static inline sv_tokenizer *load(const char *json) {
 /* Asserts that a text gives [CLS], the ids that follow (up to a negative one), [SEP]. */
 static inline void expect(const sv_tokenizer *tokenizer, const char *text, size_t length, ...) {
     uint32_t ids[300];
-    sv_tokens tokens = sv_tokenizer_encode(tokenizer, text, length, ids, 300);
+    sv_tokens tokens = sv_tokenizer_encode(tokenizer, text, length, SENVEC_TRUNCATION_AUTO, ids, 300);
     size_t count = 1;
     assert_int_equal(ids[0], CLS);
     va_list wanted;

@@ -1,12 +1,14 @@
 /* What surrounds the ids of a text, on a tiny vocabulary: templates, cuts, pairs, and tokenizer_config.json. */
 #include "tiny_tokenizer.h"
 
+static senvec_truncation side; /* that expect_pair asks for */
+
 /* Asserts the ids of a pair, types 0 up to the first [SEP], then 1. */
 static void expect_pair(const sv_tokenizer *tokenizer, const char *a, const char *b, size_t max_ids, int truncated, ...) {
     uint32_t ids[32], types[32];
     memset(ids, 99, sizeof ids);
-    sv_tokens tokens =
-        sv_tokenizer_encode_pair(tokenizer, (senvec_text){a, strlen(a)}, (senvec_text){b, strlen(b)}, ids, types, max_ids);
+    sv_tokens tokens = sv_tokenizer_encode_pair(tokenizer, (senvec_text){a, strlen(a)}, (senvec_text){b, strlen(b)}, side, ids,
+                                                types, max_ids);
     size_t count = 0;
     uint32_t type = 0;
     va_list wanted;
@@ -66,7 +68,7 @@ static void whole_texts_and_texts_of_tokens(void **state) {
     sv_tokens tokens = sv_tokenizer_count(t, text, 6 * WORDS);
     assert_int_equal(tokens.count, 2 * WORDS + 2);
     assert_false(tokens.truncated);
-    tokens = sv_tokenizer_encode(t, text, 6 * WORDS, ids, tokens.count);
+    tokens = sv_tokenizer_encode(t, text, 6 * WORDS, SENVEC_TRUNCATION_AUTO, ids, tokens.count);
     assert_int_equal(tokens.count, 2 * WORDS + 2);
     assert_false(tokens.truncated);
     assert_int_equal(ids[2 * WORDS], LLO);
@@ -114,7 +116,7 @@ static void configurations(void **state) {
         if (sv_tokenizer_load(directory, NULL, &t, &err) != SENVEC_OK)
             fail_msg("%s: %s", cases[i].config, err.message);
         uint32_t ids[8];
-        sv_tokens tokens = sv_tokenizer_encode(t, "HE \xc3\xa9 [MASK]", 12, ids, 8);
+        sv_tokens tokens = sv_tokenizer_encode(t, "HE \xc3\xa9 [MASK]", 12, SENVEC_TRUNCATION_AUTO, ids, 8);
         for (size_t j = 0; cases[i].ids[j] >= 0; j++)
             if (j + 1 >= tokens.count || ids[j + 1] != (uint32_t)cases[i].ids[j])
                 fail_msg("%s: id %zu is not %d", cases[i].config, j, cases[i].ids[j]);
@@ -141,12 +143,12 @@ static void truncation_on_the_left(void **state) {
         write_file("tokenizer_config.json", configs[i]);
         sv_tokenizer *t = load(FILE_OF(ADDED_TOKENS, UNCASED, PRE_TOKENIZER, MODEL(VOCABULARY), PAIR_TEMPLATE));
         uint32_t ids[8];
-        sv_tokens tokens = sv_tokenizer_encode(t, "hello, world", 12, ids, 5);
+        sv_tokens tokens = sv_tokenizer_encode(t, "hello, world", 12, SENVEC_TRUNCATION_AUTO, ids, 5);
         assert_int_equal(tokens.count, 5);
         assert_true(tokens.truncated);
         const uint32_t wanted[] = {CLS, LLO, COMMA, WORLD, SEP};
         assert_memory_equal(ids, wanted, sizeof wanted);
-        tokens = sv_tokenizer_encode(t, "hello, world", 12, ids, 6);
+        tokens = sv_tokenizer_encode(t, "hello, world", 12, SENVEC_TRUNCATION_AUTO, ids, 6);
         assert_false(tokens.truncated);
         expect_pair(t, "a , a , he", "he a", 7, true, CLS, COMMA, HE, SEP, HE, A, SEP, -1);
         sv_tokenizer_free(t);
@@ -157,10 +159,36 @@ static void truncation_on_the_left(void **state) {
                            "],\"normalizer\":" UNCASED ",\"pre_tokenizer\":" PRE_TOKENIZER ",\"post_processor\":" TEMPLATE
                            ",\"model\":" MODEL(VOCABULARY) "}");
     uint32_t ids[4];
-    sv_tokenizer_encode(t, "a he world", 10, ids, 4);
+    sv_tokenizer_encode(t, "a he world", 10, SENVEC_TRUNCATION_AUTO, ids, 4);
     assert_int_equal(ids[1], HE);
     assert_int_equal(ids[2], WORLD);
     sv_tokenizer_free(t);
+}
+
+/* Whatever side the tokenizer's files name, that of the call rules. */
+static void truncation_on_the_side_of_the_call(void **state) {
+    (void)state;
+    static const char *const configs[] = {"{\"truncation_side\":\"left\"}", "{\"truncation_side\":\"right\"}"};
+    static const uint32_t beginning[] = {CLS, HE, LLO, COMMA, SEP}, end[] = {CLS, LLO, COMMA, WORLD, SEP};
+    for (size_t i = 0; i < 2; i++) {
+        write_file("tokenizer_config.json", configs[i]);
+        sv_tokenizer *t = load(FILE_OF(ADDED_TOKENS, UNCASED, PRE_TOKENIZER, MODEL(VOCABULARY), PAIR_TEMPLATE));
+        uint32_t ids[8];
+        assert_true(sv_tokenizer_encode(t, "hello, world", 12, SENVEC_TRUNCATION_RIGHT, ids, 5).truncated);
+        assert_memory_equal(ids, beginning, sizeof beginning);
+        assert_true(sv_tokenizer_encode(t, "hello, world", 12, SENVEC_TRUNCATION_LEFT, ids, 5).truncated);
+        assert_memory_equal(ids, end, sizeof end);
+        assert_false(sv_tokenizer_encode(t, "hello, world", 12, SENVEC_TRUNCATION_LEFT, ids, 6).truncated);
+        assert_int_equal(sv_tokenizer_encode(t, "hello", 5, SENVEC_TRUNCATION_LEFT, ids, 2).count, 2);
+        side = SENVEC_TRUNCATION_RIGHT;
+        expect_pair(t, "a , a , he", "he a", 7, true, CLS, A, COMMA, SEP, HE, A, SEP, -1);
+        side = SENVEC_TRUNCATION_LEFT;
+        expect_pair(t, "a , a , he", "he a", 7, true, CLS, COMMA, HE, SEP, HE, A, SEP, -1);
+        expect_pair(t, "a , a", "he a he", 6, true, CLS, A, SEP, A, HE, SEP, -1);
+        side = SENVEC_TRUNCATION_AUTO;
+        sv_tokenizer_free(t);
+        remove_file("tokenizer_config.json");
+    }
 }
 
 static void bad_configurations(void **state) {
@@ -202,6 +230,7 @@ int main(void) {
         cmocka_unit_test(configurations),
         cmocka_unit_test(special_tokens_may_be_text),
         cmocka_unit_test(truncation_on_the_left),
+        cmocka_unit_test(truncation_on_the_side_of_the_call),
         cmocka_unit_test(bad_configurations),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -66,12 +66,12 @@ static void models(void **state) {
     sv_tokenizer *t = load(MODEL_OF(BPE("\"a\":0,\"b\":9", "", "")));
     uint32_t ids[8];
     size_t length;
-    assert_int_equal(sv_tokenizer_encode(t, "ba", 2, ids, 8).count, 4);
+    assert_int_equal(sv_tokenizer_encode(t, "ba", 2, SENVEC_TRUNCATION_AUTO, ids, 8).count, 4);
     assert_int_equal(ids[1], 9);
     assert_null(sv_tokenizer_token(t, 5, &length));
     sv_tokenizer_free(t);
     t = load(MODEL_OF(UNIGRAM("0", PIECES ",[\"b\",-3]")));
-    assert_int_equal(sv_tokenizer_encode(t, "b", 1, ids, 8).count, 3);
+    assert_int_equal(sv_tokenizer_encode(t, "b", 1, SENVEC_TRUNCATION_AUTO, ids, 8).count, 3);
     assert_int_equal(ids[1], 2);
     sv_tokenizer_free(t);
 }

@@ -29,7 +29,7 @@ static void a_long_word_is_unknown(void **state) {
     char text[512];
     uint32_t ids[300];
     memset(text, 'a', sizeof text);
-    assert_int_equal(sv_tokenizer_encode(t, text, 100, ids, 300).count, 102);
+    assert_int_equal(sv_tokenizer_encode(t, text, 100, SENVEC_TRUNCATION_AUTO, ids, 300).count, 102);
     expect(t, text, 101, UNK, -1);
     text[200] = ' ';
     expect(t, text, 203, UNK, A, REST_A, -1);
@@ -144,7 +144,8 @@ static void truncation(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint32_t ids[8] = {99, 99, 99, 99, 99, 99, 99, 99};
-        sv_tokens tokens = sv_tokenizer_encode(t, cases[i].text, strlen(cases[i].text), ids, cases[i].max_ids);
+        sv_tokens tokens =
+            sv_tokenizer_encode(t, cases[i].text, strlen(cases[i].text), SENVEC_TRUNCATION_AUTO, ids, cases[i].max_ids);
         if (tokens.count != cases[i].count || tokens.truncated != cases[i].truncated || ids[0] != CLS ||
             ids[tokens.count - 1] != SEP || ids[cases[i].max_ids] != 99)
             fail_msg("\"%s\" cut to %zu", cases[i].text, cases[i].max_ids);
@@ -175,10 +176,10 @@ static void invalid_utf8(void **state) {
     }
     sv_tokenizer *t = load(USUAL);
     uint32_t ids[8];
-    assert_true(sv_tokenizer_encode(t, "h\xff\x80\x65", 4, ids, 8).invalid_utf8);
+    assert_true(sv_tokenizer_encode(t, "h\xff\x80\x65", 4, SENVEC_TRUNCATION_AUTO, ids, 8).invalid_utf8);
     assert_int_equal(ids[1], HE); /* clean_text removes U+FFFD */
-    assert_false(sv_tokenizer_encode(t, "h\xef\xbf\xbd\x65", 5, ids, 8).invalid_utf8);
-    assert_false(sv_tokenizer_encode(t, "a a \xff", 5, ids, 3).invalid_utf8); /* beyond the cut */
+    assert_false(sv_tokenizer_encode(t, "h\xef\xbf\xbd\x65", 5, SENVEC_TRUNCATION_AUTO, ids, 8).invalid_utf8);
+    assert_false(sv_tokenizer_encode(t, "a a \xff", 5, SENVEC_TRUNCATION_AUTO, ids, 3).invalid_utf8); /* beyond the cut */
     sv_tokenizer_free(t);
 }
 
@@ -236,7 +237,7 @@ static void text_at_the_end_of_memory(void **state) {
         uint32_t ids[16];
         size_t length = strlen(texts[i]);
         memcpy(memory + page - length, texts[i], length);
-        sv_tokenizer_encode(t, memory + page - length, length, ids, 16);
+        sv_tokenizer_encode(t, memory + page - length, length, SENVEC_TRUNCATION_AUTO, ids, 16);
     }
     munmap(memory, 2 * page);
     sv_tokenizer_free(t);
@@ -254,18 +255,18 @@ static void ten_megabytes(void **state) {
     for (size_t i = 5; i < 4096; i += 6)
         text[i] = ' ';
     uint32_t ids[256];
-    sv_tokens tokens = sv_tokenizer_encode(t, text, size, ids, 256);
+    sv_tokens tokens = sv_tokenizer_encode(t, text, size, SENVEC_TRUNCATION_AUTO, ids, 256);
     assert_int_equal(tokens.count, 256);
     assert_true(tokens.truncated);
     /* One word, and nothing at all: read to the end, no more than two ids. */
     assert_int_equal(mprotect(text, size, PROT_READ | PROT_WRITE), 0);
     memset(text, 'a', size);
-    tokens = sv_tokenizer_encode(t, text, size, ids, 256);
+    tokens = sv_tokenizer_encode(t, text, size, SENVEC_TRUNCATION_AUTO, ids, 256);
     assert_int_equal(tokens.count, 3);
     assert_int_equal(ids[1], UNK);
     assert_false(tokens.truncated);
     memset(text, 0, size);
-    assert_int_equal(sv_tokenizer_encode(t, text, size, ids, 256).count, 2);
+    assert_int_equal(sv_tokenizer_encode(t, text, size, SENVEC_TRUNCATION_AUTO, ids, 256).count, 2);
     munmap(text, size);
     sv_tokenizer_free(t);
 }
@@ -399,7 +400,7 @@ static void every_allocation_may_fail_and_encoding_makes_none(void **state) {
     assert_true(c.fail_at > 5);
     size_t calls = c.calls;
     uint32_t ids[16];
-    sv_tokenizer_encode(t, "hello [MASK] caf\xc3\xa9", 18, ids, 16);
+    sv_tokenizer_encode(t, "hello [MASK] caf\xc3\xa9", 18, SENVEC_TRUNCATION_AUTO, ids, 16);
     assert_int_equal(c.calls, calls);
     sv_tokenizer_free(t);
     assert_int_equal(c.live, 0);

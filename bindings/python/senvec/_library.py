@@ -129,12 +129,13 @@ class EmbedOptions(Structure):
         ("dimensions", c_size_t),
         ("prompt_name", c_char_p),
         ("prompt", c_char_p),
+        ("truncation", c_int),
         ("spare", c_char * SPARE),
     ]
 
 
 class ScoreOptions(Structure):
-    _fields_ = [("activation", c_int), ("single", c_int), ("spare", c_char * SPARE)]
+    _fields_ = [("activation", c_int), ("single", c_int), ("truncation", c_int), ("spare", c_char * SPARE)]
 
 
 # What the header calls these structures.
