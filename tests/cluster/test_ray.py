@@ -3,7 +3,9 @@
 import os
 import signal
 import tempfile
+import time
 import unittest
+from unittest import mock
 
 import numpy as np
 from cluster import TINY, embedded, make_texts
@@ -17,6 +19,23 @@ try:
     from senvec import ray as senvec_ray
 except ImportError as cause:
     raise unittest.SkipTest(str(cause)) from None
+
+
+def meeting(folder):
+    """An Embedder that adds a column of the actor's process. An actor's first batch waits until another has one, too, so that
+    it isn't chance who gets the batches."""
+
+    class Meeting(senvec_ray.Embedder):
+        def __call__(self, table):
+            open(os.path.join(folder, str(os.getpid())), "w").close()
+            end = time.monotonic() + 120
+            while len(os.listdir(folder)) < 2:
+                if time.monotonic() > end:
+                    raise TimeoutError("the other actor has no batch")
+                time.sleep(0.05)
+            return super().__call__(table).append_column("actor", pa.array([os.getpid()] * len(table)))
+
+    return Meeting
 
 
 class KilledOnce(senvec_ray.Embedder):
@@ -60,16 +79,23 @@ class Ray(unittest.TestCase):
         cls.expected = embedded(cls.texts, cls.folder.name)
         start()
         cls.addClassCleanup(ray.shutdown)
-        cls.dataset = ray.data.from_arrow(pa.table({"row": range(len(cls.texts)), "text": cls.texts})).repartition(12)
+        cls.block = ray.data.from_arrow(pa.table({"row": range(len(cls.texts)), "text": cls.texts}))
+        cls.dataset = cls.block.repartition(12)
 
     def check(self, made):
         rows = pa.concat_tables(ray.get(made.to_arrow_refs())).sort_by("row")
         self.assertEqual(rows.column("row").to_pylist(), list(range(len(self.texts))))
         np.testing.assert_array_equal(np.array(rows.column("embedding").to_pylist(), np.float32), self.expected)
+        return rows
 
     def test_embed(self):
         self.check(senvec_ray.embed(self.dataset, "text", model=TINY, compute="fp32", keep=["row"], actors=2,
                                     batch_size=500))
+
+    def test_large_block(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(senvec_ray, "Embedder", meeting(folder)):
+            rows = self.check(senvec_ray.embed(self.block, model=TINY, compute="fp32", actors=2, batch_size=500))
+        self.assertEqual(len(rows.column("actor").unique()), 2)
 
     def test_actor_killed(self):
         marker = os.path.join(self.folder.name, "killed")

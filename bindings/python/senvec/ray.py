@@ -6,11 +6,13 @@
 
 or, with the callable class,
 
-    dataset.map_batches(senvec_ray.Embedder, fn_constructor_kwargs={"column": "text"}, batch_format="pyarrow",
-                        compute=ray.data.ActorPoolStrategy(size=4), num_cpus=2)
+    dataset.repartition(target_num_rows_per_block=2048).map_batches(
+        senvec_ray.Embedder, fn_constructor_kwargs={"column": "text"}, batch_format="pyarrow", batch_size=2048,
+        compute=ray.data.ActorPoolStrategy(size=4), num_cpus=2)
 
 An actor opens the model once and computes with its CPUs' number of threads; actors of a machine map the packed weights of int8
-from one file.
+from one file. Ray gives whole blocks to actors, so a few large blocks would leave most of the actors without work: `embed`
+repartitions the dataset, without a shuffle, so that a block is a batch.
 """
 
 from __future__ import annotations
@@ -58,10 +60,11 @@ def _actor_cpus() -> int | None:
 
 def embed(dataset: Any, column: str = "text", *, model: str | os.PathLike[str] = "all-MiniLM-L6-v2", precision: str = "float32",
           keep: list[str] | None = None, name: str = "embedding", compute: str = "auto", threads: int | None = None,
-          actors: int = 1, num_cpus: float = 1, batch_size: int | None = 4096,
+          actors: int = 1, num_cpus: float = 1, batch_size: int | None = 2048,
           prompt_name: str | None = None, prompt: str | None = None, normalize_embeddings: bool = False,
           truncate_dim: int | None = None, **ray_options: Any) -> Any:
     """The Dataset with a column of vectors; arguments of Embedder, then of map_batches. actors: how many; num_cpus: of each.
+    batch_size: rows of a block and of a batch; None: blocks stay as they are, and each is a batch.
 
     Raises ValueError (a form that isn't one). What an actor raises ends the computation.
     """
@@ -73,5 +76,7 @@ def embed(dataset: Any, column: str = "text", *, model: str | os.PathLike[str] =
         "keep": keep, "name": name, "compute": compute, "threads": threads, "prompt_name": prompt_name, "prompt": prompt,
         "normalize_embeddings": normalize_embeddings, "truncate_dim": truncate_dim,
     }
+    if batch_size is not None:
+        dataset = dataset.repartition(target_num_rows_per_block=batch_size)
     return dataset.map_batches(Embedder, fn_constructor_kwargs=arguments, batch_format="pyarrow", batch_size=batch_size,
                                compute=ActorPoolStrategy(size=actors), num_cpus=num_cpus, **ray_options)
