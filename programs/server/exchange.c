@@ -8,9 +8,10 @@
 #include "server/access_log.h"
 #include "server/vectors.h"
 
-/* An unwanted body up to this size is read and dropped, since most clients look for the answer only when they have sent all; a
- * larger one, or one that wasn't begun (Expect: 100-continue), ends the connection. */
-#define DISCARD_BYTES ((size_t)64 << 20)
+/* An unwanted body up to this size is read and dropped, so that the client keeps its connection. A larger one, one of unknown
+ * size, or one that wasn't begun (Expect: 100-continue) isn't read: the answer is sent at once and the connection ends. The
+ * HTTP library takes an answer only before a body or behind it, so one that turns out to be unwanted while it comes is read. */
+#define DISCARD_BYTES ((size_t)64 << 10)
 
 /* ---------------------------------------------------------------- request */
 
@@ -37,7 +38,7 @@ static sv_exchange *new_exchange(sv_http_loop *loop, struct MHD_Connection *conn
     exchange->dimensions = exchange->width = exchange->served->info.dimensions;
     exchange->model = exchange->served->names.items[0];
     sv_exchange_read_head(exchange, url, method, version);
-    exchange->discards = exchange->status != 0;
+    exchange->discards = exchange->status != 0 || !sv_route_takes_body(exchange->route);
     return exchange;
 }
 
@@ -250,7 +251,7 @@ void sv_exchange_go_on(sv_exchange *exchange, bool used) {
 
 /* -------------------------------------------------------------- callbacks */
 
-/* Whether an unwanted body is read before the answer is sent. */
+/* Whether an unwanted body, if there is one, is read before the answer is sent. */
 static bool drops_body(const sv_exchange *exchange) {
     const char *length = sv_exchange_header(exchange, "Content-Length");
     if (exchange->closes || sv_exchange_header(exchange, "Expect"))
@@ -265,9 +266,12 @@ enum MHD_Result sv_exchange_handle(void *loop, struct MHD_Connection *connection
         *state = exchange = new_exchange(loop, connection, url, method, version);
         if (!exchange || !exchange->link)
             return MHD_NO;
-        if (!exchange->discards)
+        if (!exchange->discards || drops_body(exchange))
             return MHD_YES;
-        return drops_body(exchange) ? MHD_YES : sv_exchange_send(exchange);
+        if (!exchange->status)
+            begin(exchange);
+        exchange->closes = exchange->link->lingers = true;
+        return sv_exchange_send(exchange);
     }
     if (*upload_size > 0) {
         sv_exchange_take_body(exchange, upload, *upload_size);

@@ -35,7 +35,7 @@ struct sv_exchange {
     uint64_t address, client; /* hashes: of the peer's address; of the address and the user that the API names */
     uint64_t begin_ns, deadline_ns;
     bool begun;     /* the body is complete and was looked at */
-    bool discards;  /* the body isn't needed, because the answer is known */
+    bool discards;  /* the body isn't needed, because the answer is known or the route takes none */
     bool suspended; /* waits for the batcher */
     bool closes;    /* the connection ends with the answer */
 

@@ -139,6 +139,7 @@ static void *look_after(void *context) {
         hear(links, now);
         for (sv_link *link = links->first.next; link != &links->first; link = link->next)
             look_at(links, link, now);
+        sv_lingering_look(&links->lingering);
         sv_condition_wait(&links->changed, &links->lock, then);
     }
     pthread_mutex_unlock(&links->lock);
@@ -175,6 +176,7 @@ void sv_links_close(sv_links *links) {
     if (!links->first.next)
         return;
     sv_links_stop(links);
+    sv_lingering_close(&links->lingering);
     if (links->watcher >= 0)
         close(links->watcher);
     pthread_cond_destroy(&links->changed);
@@ -284,6 +286,8 @@ void sv_links_remove(sv_links *links, sv_link *link) {
     --*share_of(links, link);
     if (link->watched)
         epoll_ctl(links->watcher, EPOLL_CTL_DEL, link->socket, NULL);
+    if (link->lingers && !link->ended)
+        sv_lingering_add(&links->lingering, link->socket, link->address);
     links->busy -= link->phase != SV_PHASE_IDLE;
     if (links->draining)
         pthread_cond_broadcast(&links->changed);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/status.h"
+#include "server/lingering.h"
 
 struct sv_exchange;
 
@@ -42,6 +43,7 @@ typedef struct sv_link {
     uint64_t received;            /* bytes, when the last request was complete */
     uint64_t begun;               /* while idle: there is a part of a request line since then; 0: not seen */
     bool ended;                   /* it took too long; its HTTP thread hasn't closed it yet */
+    bool lingers;                 /* the client may still be sending when the socket is closed; the HTTP thread's */
     struct sv_exchange *exchange; /* while waiting */
 } sv_link;
 
@@ -64,6 +66,7 @@ typedef struct sv_links {
     uint64_t displaced;            /* closed for others */
     bool draining, stopping, started;
     int watcher; /* an epoll; -1: none */
+    sv_lingering lingering;
     pthread_t thread;
 } sv_links;
 
@@ -77,7 +80,7 @@ void sv_links_close(sv_links *links);
 sv_link *sv_links_add(sv_links *links, int socket, uint64_t address);
 /* Whether the connection has a place now. */
 bool sv_links_has_place(sv_links *links, sv_link *link);
-/* Before its socket is closed. */
+/* Before its socket is closed. Where `lingers` is set, the connection goes on to lingering.h. */
 void sv_links_remove(sv_links *links, sv_link *link);
 /* `exchange` is for WAITING, else NULL. When this returns, on_left isn't called for an earlier exchange any more. */
 void sv_links_enter(sv_links *links, sv_link *link, sv_phase phase, struct sv_exchange *exchange);

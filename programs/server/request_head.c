@@ -157,7 +157,7 @@ static void judge_headers(sv_exchange *exchange, const char *version) {
     if (length && strtoull(length, NULL, 10) > server->options.max_body)
         sv_exchange_fail(exchange, 413, "the body has %s bytes; at most %zu are taken (--max-body), so send the texts in parts",
                          length, server->options.max_body);
-    if (!exchange->status)
+    if (!exchange->status && sv_route_takes_body(exchange->route))
         read_encoding(exchange);
     const char *timeout = sv_exchange_header(exchange, "X-Timeout-Ms");
     if (timeout) {

@@ -105,6 +105,10 @@ bool sv_route_is_metrics(const sv_route *route) {
     return route->begin == metrics;
 }
 
+bool sv_route_takes_body(const sv_route *route) {
+    return strcmp(route->method, "POST") == 0;
+}
+
 const sv_dialect *sv_route_dialect(const char *path) {
     static const struct {
         const char *prefix;

@@ -41,6 +41,8 @@ extern const sv_route sv_routes[];
 const sv_route *sv_route_find(const char *method, const char *path, const char **allowed);
 /* /metrics, which has an address of its own or else needs the key. */
 bool sv_route_is_metrics(const sv_route *route);
+/* Whether a request may have a body that means something. */
+bool sv_route_takes_body(const sv_route *route);
 /* The dialect in which a client of `path` expects an error, whether the route exists or not. */
 const sv_dialect *sv_route_dialect(const char *path);
 

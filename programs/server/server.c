@@ -108,7 +108,7 @@ static senvec_status listen_somewhere(sv_server *server, senvec_error *err) {
  * The kernel makes a process's table of descriptors larger step by step, and with several threads each step takes some 15 ms,
  * in which no new connection is taken. So it gets its size at once, before there are threads. */
 static void make_room_for_connections(sv_server *server) {
-    rlim_t others = OTHER_DESCRIPTORS + SV_SURPLUS_LINKS, needed = server->options.max_connections + others;
+    rlim_t others = OTHER_DESCRIPTORS + SV_SURPLUS_LINKS + SV_LINGERING_MOST, needed = server->options.max_connections + others;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;

@@ -100,7 +100,72 @@ static void surplus_makes_room(void **state) {
     sv_links_close(&links);
 }
 
+static void fill(int client, size_t size) {
+    static const char zeros[1024];
+    for (size_t sent = 0; sent < size; sent += sizeof zeros)
+        assert_int_equal(write(client, zeros, sizeof zeros), sizeof zeros);
+}
+
+/* Waits for a reset if there is to be one. */
+static bool was_reset(int socket, bool expected) {
+    struct pollfd poll_socket = {.fd = socket};
+    return poll(&poll_socket, 1, expected ? 300000 : 0) == 1 && (poll_socket.revents & POLLERR);
+}
+
+/* The server closes a connection whose client is still sending: the client reads the end of the answer, not a reset. */
+static void a_sender_sees_the_end(void **state) {
+    (void)state;
+    sv_links links;
+    sv_links_options options = {.idle_ns = 60000 * MS, .read_ns = 60000 * MS, .write_ns = 60000 * MS, .on_left = on_left};
+    assert_int_equal(sv_links_open(&links, &options, NULL), SENVEC_OK);
+    sv_links_stop(&links); /* so that nothing is over before the client has looked */
+    for (int lingers = 0; lingers < 2; lingers++) {
+        int ends[2];
+        char answer[8];
+        connect_pair(ends);
+        sv_link *link = sv_links_add(&links, ends[1], 0);
+        assert_non_null(link);
+        link->lingers = lingers;
+        fill(ends[0], 4096);
+        assert_int_equal(write(ends[1], "answer", 6), 6);
+        sv_links_remove(&links, link);
+        close(ends[1]);
+        fill(ends[0], lingers ? 4096 : 0);
+        assert_int_equal(was_reset(ends[0], !lingers), !lingers);
+        if (lingers) {
+            assert_int_equal(read(ends[0], answer, sizeof answer), 6);
+            assert_int_equal(read(ends[0], answer, sizeof answer), 0);
+        }
+        close(ends[0]);
+    }
+    sv_links_close(&links);
+}
+
+/* Of an address that has many such connections, the oldest goes; not those of others. */
+static void few_linger(void **state) {
+    (void)state;
+    enum { COUNT = SV_LINGERING_MOST + 10 };
+    sv_lingering lingering = {.count = 0};
+    int ends[COUNT][2];
+    for (size_t i = 0; i < COUNT; i++) {
+        connect_pair(ends[i]);
+        fill(ends[i][0], 1024);
+        sv_lingering_add(&lingering, ends[i][1], i > 0);
+        close(ends[i][1]);
+    }
+    assert_int_equal(lingering.count, SV_LINGERING_MOST);
+    for (size_t i = 0; i < COUNT; i++) {
+        bool oldest = i > 0 && i <= COUNT - SV_LINGERING_MOST;
+        assert_int_equal(was_reset(ends[i][0], oldest), oldest);
+        close(ends[i][0]);
+    }
+    while (lingering.count > 0) /* their clients have left */
+        sv_lingering_look(&lingering);
+    sv_lingering_close(&lingering);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(counted_once), cmocka_unit_test(surplus_makes_room)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(counted_once), cmocka_unit_test(surplus_makes_room),
+                                       cmocka_unit_test(a_sender_sees_the_end), cmocka_unit_test(few_linger)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
