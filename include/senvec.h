@@ -188,6 +188,19 @@ typedef enum senvec_activation {
 /* The text of an activation ("sigmoid"); "unknown activation" for any other value. A static string. */
 SENVEC_API const char *senvec_activation_name(senvec_activation activation);
 
+/* The side on which a text that is too long loses tokens. The ids of the template ([CLS], [SEP]) always stay. Every choice:
+ * name, value, text. */
+#define SENVEC_TRUNCATION_MAP(X)                                                                                               \
+    X(SENVEC_TRUNCATION_AUTO, 0, "auto")   /* as the model's tokenizer says; right for nearly all models */                    \
+    X(SENVEC_TRUNCATION_RIGHT, 1, "right") /* the beginning of the text is kept */                                             \
+    X(SENVEC_TRUNCATION_LEFT, 2, "left")   /* the end of the text is kept */
+
+typedef enum senvec_truncation {
+#define SENVEC_TRUNCATION_ENUM(name, value, text) name = value,
+    SENVEC_TRUNCATION_MAP(SENVEC_TRUNCATION_ENUM)
+#undef SENVEC_TRUNCATION_ENUM
+} senvec_truncation;
+
 /* Opens a model: a sentence-transformers directory with an encoder of the BERT family (modules.json, config.json,
  * model.safetensors, tokenizer.json or vocab.txt, ...), or a native file written by senvec_quantize, which computes in int8.
  * senvec_model_info.task says what the model is for. A checkpoint without modules.json is a reranker or classifier if its class
@@ -250,11 +263,12 @@ typedef struct senvec_model_info {
     size_t labels;                /* scores of a pair: 1 for a reranker, more for a classifier, 0 for other models */
     senvec_activation activation; /* what AUTO means for this reranker or classifier */
     size_t hidden;                /* floats of a token's vector (H) */
-    /* The fields below describe a model that runs in int8; for other models they are NULL and 0. */
+    /* The fields from here to cosine_least describe a model that runs in int8; for other models they are NULL and 0. */
     const char *wide_layers;         /* the linear layers that int8 can't hold, as "4.down, 6.qkv"; "": there are none */
     senvec_precision wide_precision; /* what these layers are computed in: BF16, or FP32 where the CPU has no product in bf16 */
     uint64_t wide_macs;              /* their multiply-accumulates for one token */
     double cosine_mean, cosine_least; /* with the vectors of fp32, as calibration measured them on texts of senvec's own */
+    senvec_truncation truncation;     /* what AUTO means for this model: RIGHT or LEFT */
 } senvec_model_info;
 
 SENVEC_API void senvec_model_describe(const senvec_model *model, senvec_model_info *out);
@@ -313,19 +327,6 @@ typedef enum senvec_normalize {
     SENVEC_NORMALIZE_MAP(SENVEC_NORMALIZE_ENUM)
 #undef SENVEC_NORMALIZE_ENUM
 } senvec_normalize;
-
-/* The side on which a text that is too long loses tokens. The ids of the template ([CLS], [SEP]) always stay. Every choice:
- * name, value, text. */
-#define SENVEC_TRUNCATION_MAP(X)                                                                                               \
-    X(SENVEC_TRUNCATION_AUTO, 0, "auto")   /* as the model's tokenizer says; right for nearly all models */                    \
-    X(SENVEC_TRUNCATION_RIGHT, 1, "right") /* the beginning of the text is kept */                                             \
-    X(SENVEC_TRUNCATION_LEFT, 2, "left")   /* the end of the text is kept */
-
-typedef enum senvec_truncation {
-#define SENVEC_TRUNCATION_ENUM(name, value, text) name = value,
-    SENVEC_TRUNCATION_MAP(SENVEC_TRUNCATION_ENUM)
-#undef SENVEC_TRUNCATION_ENUM
-} senvec_truncation;
 
 /* Zero means "the default" in every field. */
 typedef struct senvec_embed_options {

@@ -295,5 +295,6 @@ void senvec_model_describe(const senvec_model *model, senvec_model_info *out) {
         .wide_macs = model->wide_macs,
         .cosine_mean = (double)model->cosine_mean,
         .cosine_least = (double)model->cosine_least,
+        .truncation = sv_tokenizer_truncation(model->tokenizer),
     };
 }

@@ -134,6 +134,10 @@ size_t sv_tokenizer_vocabulary(const sv_tokenizer *tokenizer) {
     return tokenizer->size;
 }
 
+senvec_truncation sv_tokenizer_truncation(const sv_tokenizer *tokenizer) {
+    return tokenizer->truncate_left ? SENVEC_TRUNCATION_LEFT : SENVEC_TRUNCATION_RIGHT;
+}
+
 size_t sv_tokenizer_memory(const sv_tokenizer *tokenizer) {
     return tokenizer->arena.bytes;
 }

@@ -44,6 +44,8 @@ void sv_tokenizer_maps_close(sv_tokenizer_maps *maps);
 
 /* The size of the vocabulary: ids are 0 .. size - 1. */
 size_t sv_tokenizer_vocabulary(const sv_tokenizer *tokenizer);
+/* The side that SENVEC_TRUNCATION_AUTO means. */
+senvec_truncation sv_tokenizer_truncation(const sv_tokenizer *tokenizer);
 /* The bytes that the tokenizer has allocated. */
 size_t sv_tokenizer_memory(const sv_tokenizer *tokenizer);
 

@@ -1,5 +1,6 @@
-/* A text's key is made of its token ids, of the prompt, since pooling may leave the prompt's tokens out, and of the options.
- * The model, its precision and the CPU's tier are the batcher's, whose cache it is. */
+/* A text's key is made of the token ids that are computed, after the cut on the side that the request asks for; of the prompt,
+ * since pooling may leave the prompt's tokens out; and of the options. The model, its precision and the CPU's tier are the
+ * batcher's, whose cache it is. */
 #include "batcher/request_texts.h"
 
 #include <assert.h>
@@ -33,13 +34,14 @@ size_t sv_batcher_prompt_tokens(const senvec_model *model, const senvec_embed_op
 /* What texts have in common that are computed with the same options. */
 typedef struct setting {
     const char *prompt;
+    senvec_truncation truncation;
     size_t tokens; /* that are added to a text */
     sv_text_key key;
 } setting;
 
 static setting setting_of(const senvec_model *model, const senvec_model_info *info, const sv_result_cache *cache,
                           const senvec_embed_options *options, size_t extra_tokens) {
-    setting s = {.prompt = prompt_of(info, options)};
+    setting s = {.prompt = prompt_of(info, options), .truncation = options ? options->truncation : SENVEC_TRUNCATION_AUTO};
     s.tokens = prompt_tokens(model, info, s.prompt) + extra_tokens;
     if (cache) {
         uint32_t normalize = options ? options->normalize : SENVEC_NORMALIZE_AUTO;
@@ -64,8 +66,8 @@ static bool make_key(const senvec_model *model, const senvec_model_info *info, c
         memcpy(joined, s->prompt, length);
         if (text.length)
             memcpy(joined + length, text.data, text.length);
-        senvec_status status = senvec_tokenize(model, (senvec_text){joined, length + text.length}, ids + HEAD,
-                                               info->max_seq_length, &count, NULL, NULL);
+        senvec_status status = senvec_tokenize_with(model, (senvec_text){joined, length + text.length}, s->truncation,
+                                                    ids + HEAD, info->max_seq_length, &count, NULL, NULL);
         free(joined);
         if (status != SENVEC_OK)
             return false;
@@ -88,10 +90,10 @@ void sv_request_texts_count(const senvec_model *model, sv_result_cache *cache, s
         size_t tokens = 0;
         uint64_t truncated = request->stats.truncated;
         assert(request->texts[i].data || !request->texts[i].length);
-        senvec_status status =
-            senvec_tokenize(model, request->texts[i], ids + HEAD, info.max_seq_length, &tokens, &request->stats, NULL);
         if (sv_request_options(request, i) != request->options)
             s = setting_of(model, &info, cache, request->last_options, request->extra_tokens);
+        senvec_status status = senvec_tokenize_with(model, request->texts[i], s.truncation, ids + HEAD, info.max_seq_length,
+                                                    &tokens, &request->stats, NULL);
         size_t room = info.max_seq_length - tokens, added = s.tokens < room ? s.tokens : room;
         request->stats.tokens += added;
         request->stats.truncated += added < s.tokens && request->stats.truncated == truncated;

@@ -40,8 +40,9 @@ static void begin_ranking(sv_exchange *exchange, bool raw) {
     exchange->normalize = SENVEC_NORMALIZE_ON; /* so that a scalar product is a cosine */
     if (!reranks)
         sv_members_documents_and_query(exchange);
-    if (sv_inputs_check_lengths(exchange) && reranks)
+    else
         sv_ranking_score(exchange, raw);
+    sv_inputs_check_lengths(exchange);
 }
 
 static size_t documents(const sv_exchange *exchange) {
@@ -143,7 +144,7 @@ static void begin_documents(sv_exchange *exchange) {
     exchange->finish = sv_inputs_names(exchange, "top_k") ? finish_data : finish_results;
     if (sv_inputs_number(exchange, "top_n", 1, MOST, &exchange->top) &&
         sv_inputs_number(exchange, "top_k", 1, MOST, &exchange->top) &&
-        sv_inputs_flag(exchange, "return_documents", &exchange->with_texts) && sv_members_truncate(exchange, "truncation") &&
+        sv_inputs_flag(exchange, "return_documents", &exchange->with_texts) && sv_members_truncation(exchange) &&
         sv_inputs_texts_and(exchange, "documents", SV_INPUT_OBJECTS, "query"))
         begin_ranking(exchange, false);
 }
@@ -163,7 +164,6 @@ void sv_tei_rerank_begin(sv_exchange *exchange) {
     }
     exchange->finish = finish_tei;
     if (sv_inputs_flag(exchange, "raw_scores", &raw) && sv_inputs_flag(exchange, "return_text", &exchange->with_texts) &&
-        sv_members_truncate(exchange, "truncate") && sv_members_direction(exchange, "truncation_direction") &&
-        sv_inputs_texts_and(exchange, "texts", SV_INPUT_STRINGS, "query"))
+        sv_members_truncation(exchange) && sv_inputs_texts_and(exchange, "texts", SV_INPUT_STRINGS, "query"))
         begin_ranking(exchange, raw);
 }

@@ -33,14 +33,10 @@ static senvec_status run_each(sv_request *request, senvec_session *session, cons
 
 static senvec_status score_some(sv_exchange *exchange, senvec_session *session, size_t first, size_t count) {
     senvec_pair pairs[SV_MAX_BATCH_TEXTS];
-    const senvec_score_options options = {.activation = exchange->activation,
-                                          .single = !exchange->seconds && !exchange->query.data};
-    for (size_t i = 0; i < count; i++) {
-        senvec_text text = exchange->texts[first + i];
-        pairs[i] = exchange->seconds ? (senvec_pair){text, exchange->seconds[first + i]} : (senvec_pair){exchange->query, text};
-        if (options.single)
-            pairs[i].first = text;
-    }
+    const senvec_score_options options = {
+        .activation = exchange->activation, .single = !sv_inputs_are_pairs(exchange), .truncation = exchange->truncation};
+    for (size_t i = 0; i < count; i++)
+        pairs[i] = sv_inputs_pair(exchange, first + i);
     return senvec_score_pairs(session, pairs, count, &options, exchange->vectors + first * exchange->width, exchange->width,
                               NULL, NULL);
 }
@@ -110,8 +106,7 @@ static void finish_labels(sv_exchange *exchange) {
 void sv_tei_predict(sv_exchange *exchange) {
     bool raw = false;
     exchange->finish = finish_labels;
-    if (!sv_exchange_parse(exchange) || !sv_inputs_flag(exchange, "raw_scores", &raw) ||
-        !sv_members_truncate(exchange, "truncate") || !sv_members_direction(exchange, "truncation_direction") ||
+    if (!sv_exchange_parse(exchange) || !sv_inputs_flag(exchange, "raw_scores", &raw) || !sv_members_truncation(exchange) ||
         !sv_inputs_pairs(exchange, "inputs"))
         return;
     for (size_t i = 0; exchange->seconds && i < exchange->count; i++) {
@@ -130,8 +125,9 @@ static senvec_weight *words_at(sv_exchange *exchange, size_t i) {
 }
 
 static senvec_status sparse_some(sv_exchange *exchange, senvec_session *session, size_t first, size_t count) {
-    return senvec_embed_sparse(session, exchange->texts + first, count, words_at(exchange, first), SPARSE_WORDS,
-                               exchange->counts + first, NULL, NULL);
+    const senvec_embed_options options = {.truncation = exchange->truncation};
+    return senvec_embed_sparse_with(session, exchange->texts + first, count, &options, words_at(exchange, first), SPARSE_WORDS,
+                                    exchange->counts + first, NULL, NULL);
 }
 
 static senvec_status run_sparse(sv_request *request, senvec_session *session, const uint32_t *which, size_t count) {
@@ -157,9 +153,8 @@ void sv_tei_embed_sparse(sv_exchange *exchange) {
     exchange->finish = finish_sparse;
     exchange->run = run_sparse;
     exchange->width = SPARSE_WORDS * sizeof(senvec_weight) / sizeof(float);
-    if (!sv_exchange_parse(exchange) || !sv_members_truncate(exchange, "truncate") ||
-        !sv_members_direction(exchange, "truncation_direction") || !sv_inputs_texts(exchange, "inputs", SV_INPUT_STRINGS) ||
-        !sv_inputs_check_lengths(exchange))
+    if (!sv_exchange_parse(exchange) || !sv_members_truncation(exchange) ||
+        !sv_inputs_texts(exchange, "inputs", SV_INPUT_STRINGS) || !sv_inputs_check_lengths(exchange))
         return;
     exchange->answer_numbers = exchange->count * SPARSE_WORDS * NUMBERS_OF_A_WORD;
     exchange->counts = sv_exchange_alloc(exchange, exchange->count, sizeof *exchange->counts, "the words");
@@ -222,8 +217,7 @@ void sv_tei_embed_all(sv_exchange *exchange) {
     exchange->finish = finish_tokens;
     exchange->run = run_tokens;
     exchange->width = exchange->served->info.hidden;
-    if (!sv_exchange_parse(exchange) || !sv_members_truncate(exchange, "truncate") ||
-        !sv_members_direction(exchange, "truncation_direction") || !sv_members_prompt(exchange, "prompt_name") ||
+    if (!sv_exchange_parse(exchange) || !sv_members_truncation(exchange) || !sv_members_prompt(exchange, "prompt_name") ||
         !sv_inputs_texts(exchange, "inputs", SV_INPUT_STRINGS) || !sv_inputs_check_lengths(exchange))
         return;
     exchange->counts = sv_exchange_alloc(exchange, exchange->count + 1, sizeof *exchange->counts, "the tokens");

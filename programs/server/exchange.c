@@ -152,8 +152,10 @@ static bool prepare(sv_exchange *exchange) {
  * holders. False: an answer stands, and it is no user any more. */
 static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
     sv_server *server = exchange->server;
-    exchange->options = (senvec_embed_options){.normalize = exchange->normalize, .prompt = exchange->prompt};
-    exchange->query_options = (senvec_embed_options){.normalize = exchange->normalize, .prompt = exchange->query_prompt};
+    exchange->options = (senvec_embed_options){
+        .normalize = exchange->normalize, .prompt = exchange->prompt, .truncation = exchange->truncation};
+    exchange->query_options = exchange->options;
+    exchange->query_options.prompt = exchange->query_prompt;
     exchange->request = (sv_request){
         .model = exchange->served->place,
         .texts = exchange->texts,

@@ -50,12 +50,12 @@ struct sv_exchange {
     size_t count;
     size_t characters; /* bytes of the texts */
     uint32_t *lengths;
-    sv_text_key *keys; /* for the cache; NULL: none */
-    char *decoded;     /* texts that had to be decoded from the body */
-    const char *model; /* the name in the answer; the server's */
-    bool single;       /* the input was one text, not a list */
-    bool strict;       /* texts that are too long are refused, not cut */
-    bool at_start;     /* `strict`, because the client asked for a cut at the start */
+    sv_text_key *keys;            /* for the cache; NULL: none */
+    char *decoded;                /* texts that had to be decoded from the body */
+    const char *model;            /* the name in the answer; the server's */
+    bool single;                  /* the input was one text, not a list */
+    bool strict;                  /* texts that are too long are refused, not cut */
+    senvec_truncation truncation; /* the side on which they are cut */
     /* The form of the vectors in the answer. */
     size_t dimensions;
     senvec_normalize normalize;

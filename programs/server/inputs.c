@@ -172,15 +172,26 @@ static void add_string(sv_exchange *exchange, sv_json string, char **room) {
 
 /* -------------------------------------------------------------- token ids */
 
-/* Two lists of as many ids as the model reads. */
+/* A longer list is cut where the model doesn't read it, so far from what is read that a word cut in two doesn't show there. */
+#define READ_TIMES 4
+
 typedef struct id_lists {
-    uint32_t *ids, *again;
-    size_t most, count;
+    uint32_t *ids;   /* (READ_TIMES * most) of a list, */
+    size_t count;    /* so many */
+    uint32_t *again; /* (most): what the model reads of the text that they stand for */
+    size_t most;
 } id_lists;
 
-/* `list` as token ids in lists->ids, as far as the model reads them. */
+static bool is_cut_on_the_left(const sv_exchange *exchange) {
+    const senvec_truncation side = exchange->truncation;
+    return (side == SENVEC_TRUNCATION_AUTO ? exchange->served->info.truncation : side) == SENVEC_TRUNCATION_LEFT;
+}
+
+/* `list` as token ids in lists->ids, as far as they matter. */
 static bool read_ids(sv_exchange *exchange, sv_json list, const char *where, id_lists *lists) {
     const sv_token_text *tokens = &exchange->served->tokens;
+    const size_t room = READ_TIMES * lists->most, all = sv_json_count(list);
+    const size_t skipped = all > room && is_cut_on_the_left(exchange) ? all - room : 0; /* behind the first */
     size_t length = 0;
     uint32_t last = 0;
     sv_json value;
@@ -197,26 +208,31 @@ static bool read_ids(sv_exchange *exchange, sv_json list, const char *where, id_
             return false;
         }
         last = (uint32_t)id;
-        if (length < lists->most)
-            lists->ids[length] = last;
+        if (length == 0)
+            lists->ids[0] = last;
+        else if (length > skipped && length - skipped < room)
+            lists->ids[length - skipped] = last;
     }
     if (length < 2 || lists->ids[0] != tokens->begin || last != tokens->end) {
         sv_exchange_fail(exchange, 400, "%s: token ids must begin with %u and end with %u, as /tokenize gives them; %s", where,
                          tokens->begin, tokens->end, not_ours);
         return false;
     }
-    lists->count = length < lists->most ? length : lists->most;
+    lists->count = length < room ? length : room;
     lists->ids[lists->count - 1] = tokens->end;
     return true;
 }
 
-/* Adds the text of the ids, written at *room; false if it doesn't tokenize to them. */
+/* Adds the text of the ids, written at *room; false if the model reads other ids of it. */
 static bool add_ids(sv_exchange *exchange, const id_lists *lists, char **room) {
     const sv_served *served = exchange->served;
     size_t count = 0, length = sv_token_text_write(&served->tokens, lists->ids, lists->count, *room);
     senvec_text text = {*room, length};
-    if (senvec_tokenize(served->facts, text, lists->again, lists->most, &count, NULL, NULL) != SENVEC_OK ||
-        count != lists->count || memcmp(lists->again, lists->ids, count * sizeof *lists->ids) != 0)
+    const size_t kept = lists->count < lists->most ? lists->count : lists->most;
+    const size_t skipped = is_cut_on_the_left(exchange) ? lists->count - kept : 0;
+    if (senvec_tokenize_with(served->facts, text, exchange->truncation, lists->again, lists->most, &count, NULL, NULL) !=
+            SENVEC_OK ||
+        count != kept || memcmp(lists->again + 1, lists->ids + skipped + 1, (kept - 2) * sizeof *lists->ids) != 0)
         return false;
     add_text(exchange, text.data, text.length);
     *room += length;
@@ -302,10 +318,10 @@ static bool walk_ids(sv_exchange *exchange, sv_json value, bool nested, const ch
 static bool read_id_lists(sv_exchange *exchange, sv_json value, bool nested, const char *name) {
     id_lists lists = {.most = exchange->served->info.max_seq_length};
     size_t count, bytes;
-    lists.ids = sv_exchange_alloc(exchange, 2 * lists.most, sizeof *lists.ids, "token ids");
+    lists.ids = sv_exchange_alloc(exchange, (READ_TIMES + 1) * lists.most, sizeof *lists.ids, "token ids");
     if (!lists.ids)
         return false;
-    lists.again = lists.ids + lists.most;
+    lists.again = lists.ids + READ_TIMES * lists.most;
     bool read = walk_ids(exchange, value, nested, name, &lists, &count, &bytes, NULL) && make_room(exchange, count, bytes) &&
                 walk_ids(exchange, value, nested, name, &lists, &count, &bytes, exchange->decoded);
     free(lists.ids);
@@ -515,24 +531,47 @@ bool sv_inputs_pairs(sv_exchange *exchange, const char *name) {
     return true;
 }
 
-bool sv_inputs_check_lengths(sv_exchange *exchange) {
+bool sv_inputs_are_pairs(const sv_exchange *exchange) {
+    return exchange->seconds || exchange->query.data;
+}
+
+senvec_pair sv_inputs_pair(const sv_exchange *exchange, size_t i) {
+    const senvec_text text = exchange->texts[i];
+    if (exchange->seconds)
+        return (senvec_pair){text, exchange->seconds[i]};
+    return exchange->query.data ? (senvec_pair){exchange->query, text} : (senvec_pair){.first = text};
+}
+
+/* ---------------------------------------------------------------- lengths */
+
+/* Whether the model can't read all of text i, or of its pair. `ids` has room for what it reads. */
+static bool is_too_long(const sv_exchange *exchange, size_t i, uint32_t *ids) {
     const sv_served *served = exchange->served;
-    size_t most = served->info.max_seq_length;
+    const size_t most = served->info.max_seq_length;
+    const bool is_query = exchange->query_prompt && i + 1 == exchange->count;
+    const senvec_embed_options options = {.prompt = is_query ? exchange->query_prompt : exchange->prompt};
+    const senvec_pair pair = sv_inputs_pair(exchange, i);
+    senvec_embed_stats stats = {0};
+    size_t count = 0;
+    if (sv_inputs_are_pairs(exchange)) {
+        senvec_tokenize_pair(served->facts, &pair, exchange->truncation, ids, NULL, &count, &stats, NULL);
+        return stats.truncated > 0;
+    }
+    senvec_tokenize(served->facts, pair.first, ids, most, &count, &stats, NULL);
+    return stats.truncated || count + sv_batcher_prompt_tokens(served->facts, &options) > most;
+}
+
+bool sv_inputs_check_lengths(sv_exchange *exchange) {
+    size_t most = exchange->served->info.max_seq_length;
     if (!exchange->strict)
         return true;
     uint32_t *ids = sv_exchange_alloc(exchange, most, sizeof *ids, "token ids");
-    for (size_t i = 0; ids && i < exchange->count && !exchange->status; i++) {
-        bool is_query = exchange->query_prompt && i + 1 == exchange->count;
-        const senvec_embed_options options = {.prompt = is_query ? exchange->query_prompt : exchange->prompt};
-        senvec_embed_stats stats = {0};
-        size_t count = 0;
-        senvec_tokenize(served->facts, exchange->texts[i], ids, most, &count, &stats, NULL);
-        if (stats.truncated || count + sv_batcher_prompt_tokens(served->facts, &options) > most)
-            sv_exchange_fail(exchange, 413, "input %zu has more than the %zu tokens that this model reads; shorten it, or %s",
-                             i, most,
-                             exchange->at_start ? "let its end be cut instead of its start, which this server can't"
-                                                : "let it be cut (\"truncate\": true)");
-    }
+    for (size_t i = 0; ids && i < exchange->count && !exchange->status; i++)
+        if (is_too_long(exchange, i, ids))
+            sv_exchange_fail(exchange, 413,
+                             "input %zu%s has more than the %zu tokens that this model reads; shorten it, or let it be cut "
+                             "(\"truncate\": true)",
+                             i, sv_inputs_are_pairs(exchange) ? " with the text that it is compared with" : "", most);
     free(ids);
     return exchange->status == 0;
 }

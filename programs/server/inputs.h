@@ -22,7 +22,11 @@ bool sv_inputs_texts_and(sv_exchange *exchange, const char *name, sv_input_forms
 /* TEI's inputs of a classifier: a text; a list of one or two, which then go together; or a list of such lists, all of the same
  * length. The second ones are the exchange's `seconds`. */
 bool sv_inputs_pairs(sv_exchange *exchange, const char *name);
-/* Refuses texts that are longer than the model reads, if the exchange is `strict`. After the texts. */
+/* Whether the texts are parts of pairs: each goes with one of `seconds`, or with the query. */
+bool sv_inputs_are_pairs(const sv_exchange *exchange);
+/* The pair that text i is a part of; of a single text, only `first` counts. */
+senvec_pair sv_inputs_pair(const sv_exchange *exchange, size_t i);
+/* Refuses texts and pairs that are longer than the model reads, if the exchange is `strict`. After the texts and the query. */
 bool sv_inputs_check_lengths(sv_exchange *exchange);
 
 /* Token ids of this model, a list or lists of them, of any length: calls `each` for every list, which returns false after

@@ -26,30 +26,44 @@ bool sv_members_type(sv_exchange *exchange, const char *name) {
     return known;
 }
 
-bool sv_members_truncate(sv_exchange *exchange, const char *name) {
-    static const char *const ends[] = {"end", "none", "start", NULL};
-    bool cut = true;
-    unsigned end = 0;
-    if (sv_inputs_is_string(exchange, name)) {
-        if (!sv_inputs_choice(exchange, name, ends, &end))
-            return false;
-        cut = end == 0;
-    } else if (!sv_inputs_flag(exchange, name, &cut)) {
+/* The APIs have several members that name a side; those that are given must agree. */
+static bool set_side(sv_exchange *exchange, const char *name, senvec_truncation side) {
+    if (exchange->truncation != SENVEC_TRUNCATION_AUTO && exchange->truncation != side) {
+        sv_exchange_fail(exchange, 422, "%s: another member says that texts are cut on the other side; send one of them", name);
         return false;
     }
-    exchange->strict |= !cut;
-    exchange->at_start |= end == 2;
+    exchange->truncation = side;
     return true;
+}
+
+bool sv_members_truncate(sv_exchange *exchange, const char *name) {
+    static const char *const ends[] = {"end", "start", "none", NULL};
+    bool cut = true;
+    unsigned end = 0;
+    if (!sv_inputs_is_string(exchange, name)) {
+        if (!sv_inputs_flag(exchange, name, &cut))
+            return false;
+        exchange->strict |= !cut;
+        return true;
+    }
+    if (!sv_inputs_choice(exchange, name, ends, &end))
+        return false;
+    exchange->strict |= end == 2;
+    return end == 2 || set_side(exchange, name, end == 0 ? SENVEC_TRUNCATION_RIGHT : SENVEC_TRUNCATION_LEFT);
 }
 
 bool sv_members_direction(sv_exchange *exchange, const char *name) {
     static const char *const directions[] = {"right", "left", NULL};
     unsigned direction = 0;
-    if (!sv_inputs_choice(exchange, name, directions, &direction))
-        return false;
-    exchange->strict |= direction == 1;
-    exchange->at_start |= direction == 1;
-    return true;
+    if (!sv_inputs_has(exchange, name))
+        return true;
+    return sv_inputs_choice(exchange, name, directions, &direction) &&
+           set_side(exchange, name, direction == 0 ? SENVEC_TRUNCATION_RIGHT : SENVEC_TRUNCATION_LEFT);
+}
+
+bool sv_members_truncation(sv_exchange *exchange) {
+    return sv_members_truncate(exchange, "truncate") && sv_members_truncate(exchange, "truncation") &&
+           sv_members_direction(exchange, "truncation_direction");
 }
 
 /* ---------------------------------------------------------------- prompts */
@@ -195,8 +209,7 @@ bool sv_members_of_vectors(sv_exchange *exchange, unsigned *types) {
                        : read_types(exchange, "embedding_types")) &&
                 sv_members_dimensions(exchange, "dimensions") && sv_members_dimensions(exchange, "output_dimension") &&
                 sv_members_normalize(exchange, "normalize") && sv_members_normalize(exchange, "normalized") &&
-                sv_members_truncate(exchange, "truncate") && sv_members_truncate(exchange, "truncation") &&
-                sv_members_direction(exchange, "truncation_direction") && read_cut(exchange, "truncate_prompt_tokens") &&
+                sv_members_truncation(exchange) && read_cut(exchange, "truncate_prompt_tokens") &&
                 sv_members_purpose(exchange, "input_type") && sv_members_purpose(exchange, "task") &&
                 sv_members_prompt(exchange, "prompt_name") &&
                 sv_members_refuse(exchange, "late_chunking", true, "isn't done by this server; leave it out") &&

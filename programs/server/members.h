@@ -18,11 +18,13 @@ bool sv_members_dimensions(sv_exchange *exchange, const char *name);
 bool sv_members_normalize(sv_exchange *exchange, const char *name);
 /* One of sv_vector_type_names. */
 bool sv_members_type(sv_exchange *exchange, const char *name);
-/* true or "end": texts that are too long are cut at their end. false or "none": they are refused. "start": they are refused,
- * too, since they can't be cut there. */
+/* true: texts that are too long are cut on the side that the model's tokenizer names, or another member; "end", "start": they
+ * are cut there. false or "none": they are refused. */
 bool sv_members_truncate(sv_exchange *exchange, const char *name);
-/* The side on which long texts are cut: "right" or "left". */
+/* The side on which long texts are cut: "right" (their end is lost) or "left". */
 bool sv_members_direction(sv_exchange *exchange, const char *name);
+/* All members about texts that are too long: "truncate", "truncation" and "truncation_direction". */
+bool sv_members_truncation(sv_exchange *exchange);
 /* The text that the model puts before each text unless a call says otherwise; "" for none. */
 const char *sv_members_default_prompt(const sv_served *served);
 

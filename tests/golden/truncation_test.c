@@ -47,6 +47,9 @@ static const struct {
 static void ids_of_texts(void **state) {
     (void)state;
     senvec_model *model = open_model(NULL, true);
+    senvec_model_info info;
+    senvec_model_describe(model, &info);
+    assert_int_equal(info.truncation, SENVEC_TRUNCATION_RIGHT);
     uint32_t ids[LONGEST], kept[LONGEST], whole[32];
     size_t count, kept_count, all;
     senvec_error err;
@@ -70,6 +73,30 @@ static void ids_of_texts(void **state) {
     assert_int_equal(senvec_tokenize_with(model, of(text), (senvec_truncation)3, ids, LONGEST, &count, NULL, &err),
                      SENVEC_INVALID_ARGUMENT);
     assert_non_null(strstr(err.message, "truncation 3"));
+    senvec_model_free(model);
+}
+
+/* The tokenizer's own side is what AUTO means. */
+static void model_that_cuts_on_the_left(void **state) {
+    (void)state;
+    char path[600];
+    snprintf(path, sizeof path, "%.500s/tokenizer_config.json", test_copy_tiny("left"));
+    test_write_text(path, "{\"truncation_side\": \"left\"}");
+    *strrchr(path, '/') = '\0';
+    const senvec_model_options options = {.precision = SENVEC_PRECISION_FP32, .max_seq_length = LONGEST};
+    senvec_model *model;
+    senvec_error err;
+    assert_int_equal(senvec_model_open(path, &options, &model, &err), SENVEC_OK);
+    senvec_model_info info;
+    senvec_model_describe(model, &info);
+    assert_int_equal(info.truncation, SENVEC_TRUNCATION_LEFT);
+    uint32_t ids[3][LONGEST];
+    size_t count;
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(senvec_tokenize_with(model, of(text), sides[i].truncation, ids[i], LONGEST, &count, NULL, &err),
+                         SENVEC_OK);
+    assert_memory_equal(ids[0], ids[2], sizeof ids[0]);
+    assert_memory_not_equal(ids[1], ids[2], sizeof ids[0]);
     senvec_model_free(model);
 }
 
@@ -204,9 +231,8 @@ static void pairs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ids_of_texts),
-        cmocka_unit_test(vectors),
-        cmocka_unit_test(words),
+        cmocka_unit_test(ids_of_texts), cmocka_unit_test(model_that_cuts_on_the_left),
+        cmocka_unit_test(vectors),      cmocka_unit_test(words),
         cmocka_unit_test(pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 
 import service
-from service import DIMENSIONS, TEXTS, Service, embedded, floats
+from service import DIMENSIONS, TEXTS, WORDS, Service, embedded, floats
 
 RAW = {"Accept": "application/octet-stream"}
 
@@ -65,6 +65,26 @@ class Cache(unittest.TestCase):
             for _ in range(2):
                 self.assertEqual(s.json("POST", "/rerank", {"query": "a dog", "texts": ["the dog", "a fox"]}), one)
             self.assertEqual(without.json("POST", "/rerank", {"query": "a dog", "texts": ["the dog", "a fox"]}), one)
+
+    def test_side_of_truncation(self):
+        """A text that is too long has a vector for each side, and both stay in the cache: they are those of the text that was
+        cut by hand. Every word is one token."""
+        with Service() as s, Service("--cache", 0) as without:
+            kept = s.json("GET", "/info")[1]["max_input_length"] - 2
+            words = WORDS[:kept + 9]
+            text, cut = " ".join(words), {"Right": " ".join(words[:kept]), "Left": " ".join(words[-kept:])}
+            self.assertEqual(len(s.json("POST", "/tokenize", {"inputs": text})[1][0]), len(words) + 2)
+            expected = {side: self.ask(without, {"inputs": part})[0] for side, part in cut.items()}
+            self.assertNotEqual(expected["Right"], expected["Left"])
+            self.assertEqual(self.ask(s, {"inputs": text})[:2], (expected["Right"], ("MISS", 0, 1)))
+            for side, found in ("Right", "HIT"), ("Left", "MISS"), ("Right", "HIT"), ("Left", "HIT"):
+                data, cache, _ = self.ask(s, {"inputs": text, "truncation_direction": side})
+                self.assertEqual((data, cache[0]), (expected[side], found), side)
+            for side in cut:  # the cut text itself has the same key, whatever side is asked for
+                self.assertEqual(self.ask(s, {"inputs": cut[side]})[:2], (expected[side], ("HIT", 1, 1)))
+                self.assertEqual(self.ask(s, {"inputs": cut[side], "truncation_direction": "Left"})[1][0], "HIT")
+            mixed = {"inputs": ["light", text, cut["Right"]], "truncation_direction": "Left"}
+            self.assertEqual(self.ask(s, mixed)[0], self.ask(without, mixed)[0])
 
     def test_many_at_once_compute_once(self):
         with Service() as s, concurrent.futures.ThreadPoolExecutor(32) as pool:

@@ -15,6 +15,8 @@ SENVEC, MODEL = "", ""
 PATIENCE = 300  # seconds until a test gives up: nothing takes that long, on whatever machine
 
 DIMENSIONS = 32  # of the tiny model
+# Many words, each of which is a token of the tiny models.
+WORDS = "light water stone river garden window music bread train north cloud paper winter summer".split() * 20
 TEXTS = ["the quick brown fox", "", "a", "it was the best of times, it was the worst of times", "the",
          "\u00e9t\u00e9 \u6f22\u5b57"]
 

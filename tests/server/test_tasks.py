@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 import service
-from service import Service
+from service import WORDS, Service
 
 PLACES = 4
 
@@ -96,6 +96,57 @@ class Tasks(unittest.TestCase):
             for inputs in ["a", "b", "c"], [["a"], ["a", "b"]], [[]], [], [1], None, {}:
                 self.assertEqual(s.json("POST", "/predict", {"inputs": inputs})[0], 422, inputs)
             self.assertEqual(s.json("POST", "/rerank", {"query": "a", "texts": ["b"]})[0], 424)
+
+    def test_truncation(self):
+        """Pairs and single texts that are too long, cut on either side or refused. Every word is one token."""
+        server, _ = self.serve("electra")
+        with server as s:
+            most = s.json("GET", "/info")[1]["max_input_length"]
+            words = WORDS[:most + 5]
+            text, query, kept = " ".join(words), "light stone", most - 3 - 2
+            cut = {"Right": " ".join(words[:kept]), "Left": " ".join(words[-kept:])}
+
+            def score(text, path="/rerank", **more):
+                """Of one text with the query."""
+                body = {"query": query, ("texts" if path == "/rerank" else "documents"): [text], **more}
+                status, answer = s.json("POST", path, body)
+                self.assertEqual(status, 200, answer)
+                return answer[0]["score"] if path == "/rerank" else answer["results"][0]["relevance_score"]
+
+            for side in cut:
+                self.assertEqual(score(text, truncation_direction=side), score(cut[side], truncate=False))
+                self.assertEqual(score(text, "/v1/rerank", truncation_direction=side), score(cut[side]))
+            self.assertEqual(score(text, "/v2/rerank", truncate="START"), score(cut["Left"]))
+            self.assertEqual(score(text), score(cut["Right"]))
+            self.assertNotEqual(score(cut["Left"]), score(cut["Right"]))
+            for path, member in (("/rerank", "texts"), ("/v2/rerank", "documents")):
+                for texts in ["a", cut["Left"] + " light"], ["a", text]:  # together with the query it is too long
+                    status, answer = s.json("POST", path, {"query": query, member: texts, "truncation": False})
+                    self.assertEqual(status, 413, answer)
+                    self.assertIn("input 1", json.dumps(answer))
+                fitting = {"query": query, member: ["a", cut["Left"]], "truncation": False}
+                self.assertEqual(s.json("POST", path, fitting)[0], 200)
+        server, _ = self.serve("bert")
+        with server as s:
+            def predict(*pair, **more):
+                status, answer = s.json("POST", "/predict", {"inputs": list(pair), **more})
+                return answer if status == 200 else status
+
+            single = {"Right": " ".join(words[:most - 2]), "Left": " ".join(words[2 - most:])}
+            for side in cut:
+                self.assertEqual(predict(query, text, truncation_direction=side), predict(query, cut[side], truncate=False))
+                self.assertEqual(predict(text, query, truncation_direction=side), predict(cut[side], query, truncate=False))
+                self.assertEqual(predict(text, truncation_direction=side), predict(single[side], truncate=False))
+            self.assertNotEqual(predict(query, cut["Left"]), predict(query, cut["Right"]))
+            for pair in (query, text), (text, query), (query, cut["Left"] + " light"), (text,), (single["Left"] + " light",):
+                for more in {}, {"truncation_direction": "Left"}:
+                    self.assertEqual(predict(*pair, truncate=False, **more), 413, pair)
+        server, _ = self.serve("distilbert-masked")
+        with server as s:
+            for side in single:
+                answer = s.json("POST", "/embed_sparse", {"inputs": text, "truncation_direction": side})
+                self.assertEqual(answer, s.json("POST", "/embed_sparse", {"inputs": single[side], "truncate": False}))
+            self.assertEqual(s.json("POST", "/embed_sparse", {"inputs": text, "truncate": False})[0], 413)
 
     def test_sparse(self):
         server, golden = self.serve("distilbert-masked")

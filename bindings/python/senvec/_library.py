@@ -111,6 +111,7 @@ class ModelInfo(Structure):
         ("wide_macs", c_uint64),
         ("cosine_mean", c_double),
         ("cosine_least", c_double),
+        ("truncation", c_int),
         ("spare", c_char * SPARE),
     ]
 
