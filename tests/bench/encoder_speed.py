@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""encoder_speed MODEL SENVEC [--threads N] [--rounds N]: senvec's int8 beside ONNX Runtime's and OpenVINO's on the same weights,
-in one process and in turn: strings to vectors of 32 short texts (some 11 tokens), 4 texts of 126 words and 16 of 254 (each peer
-pads to the longest of a call; all of a call are of one length here).
+"""encoder_speed MODEL SENVEC [--threads N] [--rounds N]: senvec's int8 beside ONNX Runtime's and OpenVINO's on the same
+weights, in one process and in turn: strings to vectors of 32 short texts (some 11 tokens), 4 texts of 126 words and 16 of 254.
+Each peer pads to the longest text of a call, but all of a call are of one length here.
 
-ONNX Runtime computes the file that `senvec quantize` writes, weights int8 per channel; OpenVINO's is calibrated by NNCF as in the
-study (peers/worker.py). Prints milliseconds a call, medians over the rounds, and how many times senvec's the others are. Needs
-the packages of peers/requirements.txt and the package senvec, from here or installed."""
+ONNX Runtime computes the file that `senvec quantize` writes, weights int8 per channel; OpenVINO's is calibrated by NNCF as in
+the study (peers/worker.py). Prints milliseconds a call, medians over the rounds, and how many times senvec's the others are.
+Needs the packages of peers/requirements.txt and the package senvec, from here or installed."""
 
 import argparse
 import json
@@ -21,8 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SHAPES = {"32 short texts": (32, 9), "4 x 126 words": (4, 126), "16 x 254 words": (16, 254)}
 CALIBRATION_TEXTS = 100  # as many as in the study
-WORDS = ("the city said on monday that its new plan for roads and schools will cost more than expected while people who live near "
-         "the river asked for a longer debate before any decision of the council").split()  # a token each
+WORDS = ("the city said on monday that its new plan for roads and schools will cost more than expected while people who live "
+         "near the river asked for a longer debate before any decision of the council").split()  # a token each
 
 
 def seconds(call) -> float:
