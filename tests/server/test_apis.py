@@ -14,7 +14,7 @@ import unittest
 from pathlib import Path
 
 import service
-from service import DIMENSIONS, TEXTS, WORDS, Service, embedded, floats
+from service import DIMENSIONS, TEXTS, Service, embedded, floats
 
 
 def post(body):
@@ -198,55 +198,6 @@ class Apis(unittest.TestCase):
             self.assertIn(status, (404, 405))
             self.assertEqual(isinstance(answer["error"], dict), kind == "openai", (path, answer))
             self.assertEqual("error_type" in answer, kind == "tei", (path, answer))
-
-    def test_truncation(self):
-        """On either side, in the words of each API: the vector is that of the text that was cut by hand. Every word is one
-        token."""
-        kept = self.service.json("GET", "/info")[1]["max_input_length"] - 2
-        words = WORDS[:kept + 9]
-        text = " ".join(words)
-        right, left = embedded([" ".join(words[:kept]), " ".join(words[-kept:])])
-        ids = [token["id"] for token in self.post("/tokenize", {"inputs": text})[0]]
-        self.assertEqual(len(ids), len(words) + 2)
-        cases = [({}, right), ({"truncate": True}, right), ({"truncation_direction": None}, right)]
-        cases += [(more, right) for more in ({"truncation_direction": "Right"}, {"truncation_direction": "right"},
-                                             {"truncate": "END"}, {"truncation": "end"},
-                                             {"truncate": "END", "truncation_direction": "Right"})]
-        cases += [(more, left) for more in ({"truncation_direction": "Left"}, {"truncation_direction": "left"},
-                                            {"truncate": "START"}, {"truncation": "start"},
-                                            {"truncate": True, "truncation_direction": "Left"},
-                                            {"truncate": "start", "truncation_direction": "Left"})]
-        for more, expected in cases:
-            for path, member in ("/embed", "inputs"), ("/v1/embeddings", "input"), ("/v2/embed", "texts"):
-                for given in [[text]] if path == "/v2/embed" else [text, ids, [ids]]:
-                    status, headers, body = self.service.call("POST", path, {member: given, **more},
-                                                              {"Accept": "application/octet-stream"})
-                    self.assertEqual((status, headers["x-truncated"]), (200, "1"), body)
-                    self.assertEqual(floats(body), expected, (path, more))
-        for refusal in {"truncate": False}, {"truncate": "NONE"}, {"truncation": False, "truncation_direction": "Left"}:
-            for given in text, ids:
-                self.assertEqual(self.service.json("POST", "/embed", {"inputs": given, **refusal})[0], 413)
-        whole = {"inputs": ids[:kept + 1] + ids[-1:], "truncate": False}
-        self.assertEqual([floats(v) for v in self.post("/embed", whole)], [right])
-        # Lists of ids that are so long that not all of it is read, cut between words and inside of them.
-        for first in "", "a ", "a a ":
-            for many in " ".join(WORDS * 2), "stones rivers trains windows " * 100:
-                ids = [token["id"] for token in self.post("/tokenize", {"inputs": first + many})[0]]
-                for side in "Right", "Left":
-                    answers = [self.post("/embed", {"inputs": given, "truncation_direction": side})
-                               for given in (first + many, ids, [ids])]
-                    self.assertEqual(answers, answers[:1] * 3)
-        near = {"source_sentence": text, "sentences": [" ".join(words[:kept]), " ".join(words[-kept:])]}
-        for side, same in ("Right", 0), ("Left", 1):
-            answer = self.post("/similarity", {"inputs": near, "parameters": {"truncation_direction": side}})
-            self.assertAlmostEqual(answer[same], 1, 5)
-            self.assertLess(answer[1 - same], 0.9999)
-            tokens = self.post("/embed_all", {"inputs": text, "truncation_direction": side})
-            self.assertEqual(tokens, self.post("/embed_all", {"inputs": near["sentences"][same]}))
-            ranked = self.post("/rerank", {"query": text, "texts": near["sentences"], "truncation_direction": side})
-            self.assertEqual(ranked[0]["index"], same)
-            ranked = self.post("/v2/rerank", {"query": text, "documents": near["sentences"], "truncation_direction": side})
-            self.assertEqual(ranked["results"][0]["index"], same)
 
     def test_headers(self):
         _, headers, _ = self.service.call("POST", "/embed", {"inputs": "a b"}, {"X-Request-Id": "my-id.1"})
