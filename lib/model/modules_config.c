@@ -59,8 +59,9 @@ static senvec_status read_later_module(const sv_document *modules, sv_json modul
                                        sv_config *out, senvec_error *err) {
     static const char *const classes[SV_MODULE_KINDS] = {"Dense", "LayerNorm", "Normalize"};
     const char *class = sv_module_class(type);
-    if (strcmp(class, "Dropout") == 0) /* drops nothing outside of training */
-        return SENVEC_OK;
+    char folder[64];
+    if (strcmp(class, "Dropout") == 0) /* drops nothing outside of training, but its folder goes along in an export */
+        return sv_module_folder(modules, module, folder, err);
     size_t kind = 0;
     while (kind < SV_MODULE_KINDS && strcmp(class, classes[kind]) != 0)
         kind++;

@@ -161,6 +161,8 @@ static void test_modules(void **state) {
          "not a folder inside this one"},
         {"[" TRANSFORMER "," MODULE("/etc", "sentence_transformers.models.Pooling") "]", SENVEC_FORMAT,
          "not a folder inside this one"},
+        {"[" TRANSFORMER "," POOLING "," MODULE("../2_Dropout", "sentence_transformers.models.Dropout") "]", SENVEC_FORMAT,
+         "not a folder inside this one"},
         {"[" TRANSFORMER "," MODULE("0123456789012345678901234567890123456789012345678901234567890123",
                                     "sentence_transformers.models.Pooling") "]",
          SENVEC_TOO_LARGE, "64 bytes"},
