@@ -41,6 +41,9 @@ const char *sv_onnx_to_float(sv_onnx_builder *b, const char *x);
 /* x unchanged, for a layer that is computed in fp32 in every precision. */
 sv_onnx_operand sv_onnx_float_operand(const char *x);
 
+/* False: a scale or divisor of the module that the scope names isn't finite, and sv_onnx_graph_write will say so. */
+bool sv_onnx_all_finite(sv_onnx_builder *b, const float *values, size_t count);
+
 /* x converted to the graph's precision. `smooth` (size) must live until the graph is written; NULL: none. */
 sv_onnx_operand sv_onnx_quantize_operand(sv_onnx_builder *b, const char *x, const float *smooth, size_t size);
 

@@ -227,6 +227,8 @@ static const char *feed_forward(builder *b, size_t layer, const char *x) {
         sv_smooth_gelu(w->attention_gamma, w->attention_beta, w->up, w->up_bias, inner, hidden, smooth);
 
     sv_onnx_scope(graph, "encoder.layer.%zu.intermediate.dense", layer);
+    if (smooth && !sv_onnx_all_finite(b, smooth, inner))
+        return "";
     sv_onnx_operand input = sv_onnx_quantize_operand(b, x, NULL, 0);
     const char *up = sv_onnx_linear(b, input, w->up, w->up_bias, inner, hidden);
     const char *active = sv_onnx_activation(b, b->config->activation, up);

@@ -14,6 +14,7 @@
  * neighbours with the same sign. */
 #include "onnx/onnx_int8.h"
 
+#include <float.h>
 #include <math.h>
 
 #define LIMIT 127.0f
@@ -24,12 +25,14 @@
 
 static int8_t quantize(float weight, float scale) {
     float q = nearbyintf(weight / scale);
-    return (int8_t)(q > LIMIT ? LIMIT : q < -LIMIT ? -LIMIT : q);
+    return (int8_t)(q > LIMIT     ? LIMIT
+                    : q >= -LIMIT ? q
+                                  : -LIMIT); /* a NaN, where a scale is infinite, converts to no integer */
 }
 
-/* An all-zero row has any scale. */
+/* An all-zero row has any scale, and none is so small that dividing by it is infinite. */
 static float scale_of(float largest, float limit) {
-    return largest > 0 ? largest / limit : 1.0f;
+    return largest > 0 ? fmaxf(largest / limit, FLT_MIN) : 1.0f;
 }
 
 static float absolute_maximum(const float *values, size_t count) {
@@ -47,7 +50,7 @@ float sv_int8_tensor(const float *weights, size_t count, int8_t *out) {
 }
 
 float sv_int8_rows(const float *weights, size_t rows, size_t columns, int8_t *out, int8_t *steps) {
-    float step = scale_of(absolute_maximum(weights, rows * columns), LIMIT) / LIMIT;
+    float step = fmaxf(scale_of(absolute_maximum(weights, rows * columns), LIMIT) / LIMIT, FLT_MIN);
     for (size_t row = 0; row < rows; row++, weights += columns, out += columns) {
         float needed = ceilf(absolute_maximum(weights, columns) / LIMIT / step);
         steps[row] = (int8_t)fminf(fmaxf(needed, 1), LIMIT);

@@ -1,4 +1,5 @@
-/* Weights as 8-bit integers for ONNX: w = scale * q, q in -127 .. 127, no zero point. Pure functions of their arguments. */
+/* Weights as 8-bit integers for ONNX: w = scale * q, q in -127 .. 127, no zero point. Pure functions of their arguments.
+ * Weights are finite; scales and smooth[] aren't where products of them overflow. */
 #ifndef SV_ONNX_ONNX_INT8_H
 #define SV_ONNX_ONNX_INT8_H
 

@@ -49,6 +49,16 @@ sv_onnx_operand sv_onnx_float_operand(const char *x) {
     return (sv_onnx_operand){.value = x};
 }
 
+bool sv_onnx_all_finite(sv_onnx_builder *b, const float *values, size_t count) {
+    sv_onnx_graph *graph = b->graph;
+    for (size_t i = 0; graph->status == SENVEC_OK && i < count; i++)
+        if (!isfinite(values[i]))
+            graph->status =
+                sv_fail(&graph->error, SENVEC_FORMAT, 0,
+                        "the weights of %s overflow in int8; export the model in fp32 or take another one", graph->scope);
+    return graph->status == SENVEC_OK;
+}
+
 sv_onnx_operand sv_onnx_quantize_operand(sv_onnx_builder *b, const char *x, const float *smooth, size_t size) {
     if (!sv_onnx_is_int8(b))
         return sv_onnx_float_operand(x);
@@ -76,6 +86,8 @@ static const char *integer_product(sv_onnx_builder *b, sv_onnx_operand x, const 
         *scale = sv_int8_tensor(weight, out_size * in_size, q);
     else
         sv_int8_linear(weight, out_size, in_size, x.smooth, q, scale);
+    if (!sv_onnx_all_finite(b, scale, scales))
+        return "";
     const char *q_name = sv_onnx_transposed(graph, sv_onnx_parameter(graph, "weight.T.int8"), SV_ONNX_I8, in_size, out_size, q);
     const char *scale_name = sv_onnx_tensor(graph, sv_onnx_parameter(graph, "weight.scale"), SV_ONNX_F32, per_tensor ? 0 : 1,
                                             &(int64_t){(int64_t)scales}, scale);

@@ -208,6 +208,44 @@ static void test_folder_opens_in_sentence_transformers(void **state) {
     expect_member("config_sentence_transformers.json", "\"query: \"");
 }
 
+/* A model mustn't name a module in a folder that lies elsewhere: the module's files would be written beside the new folder. */
+static void test_nothing_is_written_outside(void **state) {
+    (void)state;
+    char model[SV_MAX_PATH], out[SV_MAX_PATH];
+    senvec_error err;
+    strcpy(model, test_copy_tiny("stray"));
+    strcpy(out, test_path("elsewhere/onnx"));
+    test_write_text(test_path("leak/config.json"), "{}");
+    test_replace(test_path("stray/modules.json"), "]",
+                 ",{\"idx\":3,\"name\":\"3\",\"path\":\"../leak\",\"type\":\"sentence_transformers.models.Dropout\"}]");
+    assert_int_equal(sv_onnx_export(model, out, (sv_onnx_options){.precision = SV_ONNX_FP32}, NULL, &err), SENVEC_FORMAT);
+    assert_non_null(strstr(err.message, "folder"));
+    assert_false(sv_path_is_file(test_path("elsewhere/leak/config.json")));
+}
+
+/* Finite weights whose products aren't: no file of NaN. */
+static void test_overflow_is_an_error(void **state) {
+    (void)state;
+    char model[SV_MAX_PATH], out[SV_MAX_PATH];
+    senvec_error err;
+    size_t size;
+    strcpy(model, test_copy_tiny("huge"));
+    strcpy(out, test_path("huge-onnx"));
+    char *file = test_read(test_path("huge/model.safetensors"), &size);
+    const char *tensor = strstr(file + 8, "encoder.layer.0.intermediate.dense.weight"), *offsets = strstr(tensor, "_offsets");
+    uint64_t header = 0;
+    memcpy(&header, file, sizeof header);
+    char *end;
+    size_t first = strtoull(strpbrk(offsets, "0123456789"), &end, 10), last = strtoull(end + 1, NULL, 10);
+    for (size_t i = first; i < last; i += sizeof(float))
+        memcpy(file + 8 + header + i, &(float){3e38f}, sizeof(float));
+    test_write(test_path("huge/model.safetensors"), file, size);
+    free(file);
+    assert_int_equal(sv_onnx_export(model, out, (sv_onnx_options){.precision = SV_ONNX_INT8}, NULL, &err), SENVEC_FORMAT);
+    assert_non_null(strstr(err.message, "encoder.layer.0.intermediate.dense"));
+    assert_int_equal(sv_onnx_export(model, out, (sv_onnx_options){.precision = SV_ONNX_FP32}, NULL, &err), SENVEC_OK);
+}
+
 static void test_failures_leave_nothing(void **state) {
     (void)state;
     senvec_error err;
@@ -235,6 +273,8 @@ int main(void) {
         cmocka_unit_test(test_reranker_gives_logits),
         cmocka_unit_test(test_folder_is_complete),
         cmocka_unit_test(test_folder_opens_in_sentence_transformers),
+        cmocka_unit_test(test_nothing_is_written_outside),
+        cmocka_unit_test(test_overflow_is_an_error),
         cmocka_unit_test(test_failures_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

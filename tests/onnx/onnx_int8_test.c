@@ -43,6 +43,21 @@ static void test_zeros_stay_zeros(void **state) {
         assert_int_equal(q[i], 0);
 }
 
+/* 1e-45 is the smallest float: a 127th of it is 0. */
+static void test_tiny_weights_have_a_scale(void **state) {
+    (void)state;
+    const float weights[8] = {1e-45f, 0, -1e-45f, 1e-38f};
+    int8_t q[8], steps[2];
+    float scales[2];
+    for (size_t count = 1; count <= 8; count++)
+        assert_true(isnormal(sv_int8_tensor(weights, count, q)));
+    assert_true(isnormal(sv_int8_rows(weights, 2, 4, q, steps)));
+    assert_int_equal(q[4], 0);
+    sv_int8_linear(weights, 2, 4, NULL, q, scales);
+    assert_true(isnormal(scales[0]));
+    assert_int_equal(q[1], 0);
+}
+
 /* A row's steps are rounded up, so its largest weight isn't cut and no error is over half a scale. */
 static void test_rows_lose_at_most_half_a_step(void **state) {
     (void)state;
@@ -117,9 +132,10 @@ static void test_smoothing_evens_out_channels(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tensor_uses_the_whole_range),     cmocka_unit_test(test_zeros_stay_zeros),
-        cmocka_unit_test(test_rows_lose_at_most_half_a_step),   cmocka_unit_test(test_pairs_never_saturate),
-        cmocka_unit_test(test_lonely_weights_keep_their_range), cmocka_unit_test(test_smoothing_evens_out_channels),
+        cmocka_unit_test(test_tensor_uses_the_whole_range),  cmocka_unit_test(test_zeros_stay_zeros),
+        cmocka_unit_test(test_tiny_weights_have_a_scale),    cmocka_unit_test(test_rows_lose_at_most_half_a_step),
+        cmocka_unit_test(test_pairs_never_saturate),         cmocka_unit_test(test_lonely_weights_keep_their_range),
+        cmocka_unit_test(test_smoothing_evens_out_channels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
