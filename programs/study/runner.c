@@ -176,7 +176,8 @@ static senvec_status load(sv_runner *runner, size_t index, senvec_error *err) {
     json_object_del(reply, "id");
     json_decref(row->worker);
     row->worker = reply;
-    row->model_bytes = (uint64_t)json_integer_value(json_object_get(reply, "model_bytes"));
+    json_int_t bytes = json_integer_value(json_object_get(reply, "model_bytes"));
+    row->model_bytes = bytes > 0 ? (uint64_t)bytes : 0;
     json_int_t macs = json_integer_value(json_object_get(reply, "linear_macs"));
     if (macs > 0)
         runner->results->linear_macs = (uint64_t)macs;

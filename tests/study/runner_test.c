@@ -242,6 +242,17 @@ static void failures_are_marked(void **state) {
     }
 }
 
+/* Another cast of it would be written to study.json as 2^64 bytes. */
+static void a_negative_size_is_none(void **state) {
+    (void)state;
+    trial t;
+    begin(&t, (const char *const[]){"negative"}, 1);
+    assert_int_equal(bench(&t, NULL), SENVEC_OK);
+    assert_int_equal(t.results.rows[0].state, SV_ROW_MEASURED);
+    assert_true(t.results.rows[0].model_bytes == 0);
+    end(&t);
+}
+
 static void a_reply_has_a_maximum(void **state) {
     (void)state;
     trial t;
@@ -519,6 +530,7 @@ int main(void) {
         cmocka_unit_test(a_stall_shows_in_p99),
         cmocka_unit_test(order_is_seeded),
         cmocka_unit_test(failures_are_marked),
+        cmocka_unit_test(a_negative_size_is_none),
         cmocka_unit_test(a_reply_has_a_maximum),
         cmocka_unit_test(no_python),
         cmocka_unit_test(different_work_is_noticed),

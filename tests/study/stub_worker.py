@@ -18,6 +18,7 @@
     forget    fails when vectors are asked for
     unprepared  can't make the files that it loads
     drift     gives vectors that are a little off
+    negative  says that its model has less than no bytes
 """
 
 import json
@@ -52,7 +53,8 @@ class Stub:
             return {"ok": False, "error": "no such model"}
         if self.kind == "absent":
             return {"ok": False, "missing": True, "error": "Python package stub is not installed"}
-        return {"versions": {"stub": "1"}, "settings": {"threads": request["threads"]}, "model_bytes": 12345, "dimensions": 4}
+        return {"versions": {"stub": "1"}, "settings": {"threads": request["threads"]}, "dimensions": 4,
+                "model_bytes": -1 if self.kind == "negative" else 12345}
 
     def set_texts(self, request):
         with open(request["path"], encoding="utf-8") as file:
