@@ -144,10 +144,11 @@ static senvec_status describe_run(const embed_job *job, const sv_stream *stream,
     }
     const sv_text_options *text = stream->text;
     const senvec_embed_options *embed = &stream->embed;
-    json_t *options = json_pack("{s:s, s:s, s:I, s:I, s:i, s:b, s:b, s:i}", "format", sv_output_choices[job->output.format],
-                                "output_type", sv_output_type_choices[job->output.type], "rows", (json_int_t)job->rows,
-                                "dimensions", (json_int_t)stream->dimensions, "normalize", (int)embed->normalize, "header",
-                                text->header, "skip_bad", text->skip_bad, "quoting", text->quoting);
+    json_t *options =
+        json_pack("{s:s, s:s, s:I, s:I, s:i, s:i, s:b, s:b, s:i}", "format", sv_output_choices[job->output.format],
+                  "output_type", sv_output_type_choices[job->output.type], "rows", (json_int_t)job->rows, "dimensions",
+                  (json_int_t)stream->dimensions, "normalize", (int)embed->normalize, "truncation", (int)embed->truncation,
+                  "header", text->header, "skip_bad", text->skip_bad, "quoting", text->quoting);
     const struct {
         const char *name, *value;
     } words[] = {{"key", text->key},    {"column", text->column},       {"separator", text->separator}, {"keep", job->kept},
@@ -235,7 +236,7 @@ int sv_cmd_embed(int argc, char **argv) {
     sv_text_options text = {0};
     embed_job job = {.common = &common};
     size_t rows = 0;
-    int format = -1, type = SV_TYPE_FLOAT32, normalize = SENVEC_NORMALIZE_AUTO;
+    int format = -1, type = SV_TYPE_FLOAT32, normalize = SENVEC_NORMALIZE_AUTO, truncation = SENVEC_TRUNCATION_AUTO;
     senvec_embed_options embedding = {0};
     static sv_keep keep;
     const sv_option options[] = {
@@ -256,6 +257,7 @@ int sv_cmd_embed(int argc, char **argv) {
         SV_OPTION_CHOICE(0, "normalize", &normalize, normalize_choices,
                          "whether vectors get length 1: auto: as the model does,\nbefore --dimensions cuts; on: always, after "
                          "the cut; off: never"),
+        SV_TRUNCATION_OPTION(&truncation),
         SV_OPTION_TEXT(0, "keep", "NAMES", &job.kept, "copy these members or columns beside the vector:\nid,title"),
         SV_TEXT_OPTIONS(&text),
         SV_OPTION_FLAG(0, "skip-bad", &text.skip_bad, "leave out records that can't be read, and count them"),
@@ -293,6 +295,7 @@ int sv_cmd_embed(int argc, char **argv) {
     if (embedding.prompt && embedding.prompt_name)
         return sv_cli_usage_error("give one of --prompt, --prompt-text");
     embedding.normalize = (senvec_normalize)normalize;
+    embedding.truncation = (senvec_truncation)truncation;
     char *standard_input[] = {"-", NULL};
     if (files.count == 0) {
         files = (sv_operands){1, standard_input};

@@ -23,6 +23,7 @@ typedef struct rerank {
     size_t top; /* 0: all */
     bool jsonl;
     int activation; /* a senvec_activation */
+    int truncation; /* a senvec_truncation */
 } rerank;
 
 static const char *const format_choices[] = {"text", "jsonl", NULL};
@@ -72,7 +73,8 @@ static senvec_status read_passages(const sv_operands *files, const sv_text_optio
 
 static senvec_status score(senvec_session *session, const rerank *options, const sv_texts *passages, ranked *out,
                            senvec_error *err) {
-    const senvec_score_options how = {.activation = (senvec_activation)options->activation};
+    const senvec_score_options how = {.activation = (senvec_activation)options->activation,
+                                      .truncation = (senvec_truncation)options->truncation};
     const senvec_text query = {options->query, strlen(options->query)};
     for (size_t first = 0; first < passages->count; first += CHUNK) {
         senvec_pair pairs[CHUNK];
@@ -153,6 +155,7 @@ int sv_cmd_rerank(int argc, char **argv) {
         SV_OPTION_CHOICE('f', "format", &format, format_choices, "text: score, tab, passage; jsonl: an object a line"),
         SV_OPTION_CHOICE(0, "activation", &chosen.activation, activation_choices,
                          "what is done to the model's logits; auto: what it\nwas made for"),
+        SV_TRUNCATION_OPTION(&chosen.truncation),
         SV_TEXT_OPTIONS(&text),
         SV_COMMON_OPTIONS(&common),
         SV_OPTIONS_END,

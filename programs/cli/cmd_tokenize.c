@@ -34,6 +34,7 @@ static size_t format_ids(const uint32_t *ids, size_t count, char *line) {
 typedef struct job {
     const senvec_model *model;
     const sv_text_options *text;
+    senvec_truncation truncation;
     FILE *to;
     const char *to_name;
     size_t capacity;
@@ -49,7 +50,7 @@ static senvec_status tokenize_file(const job *j, const char *path, senvec_error 
     bool more;
     while ((status = sv_corpus_next(corpus, &text, &more, err)) == SENVEC_OK && more) {
         size_t count = 0;
-        status = senvec_tokenize(j->model, text, j->ids, j->capacity, &count, NULL, err);
+        status = senvec_tokenize_with(j->model, text, j->truncation, j->ids, j->capacity, &count, NULL, err);
         if (status != SENVEC_OK)
             break;
         if (fwrite(j->line, format_ids(j->ids, count, j->line), 1, j->to) != 1) {
@@ -61,15 +62,20 @@ static senvec_status tokenize_file(const job *j, const char *path, senvec_error 
     return status;
 }
 
-static senvec_status tokenize(const sv_common *common, const sv_text_options *text, const sv_operands *files, const char *path,
-                              senvec_error *err) {
+static senvec_status tokenize(const sv_common *common, const sv_text_options *text, senvec_truncation truncation,
+                              const sv_operands *files, const char *path, senvec_error *err) {
     senvec_model *model = NULL;
     SENVEC_TRY(sv_target_input(files, path, err));
     SENVEC_TRY(sv_common_check_output(common, path, err));
     SENVEC_TRY(sv_common_open_model(common, &model, err));
     senvec_model_info info;
     senvec_model_describe(model, &info);
-    job j = {.model = model, .text = text, .to = stdout, .to_name = "standard output", .capacity = info.max_seq_length};
+    job j = {.model = model,
+             .text = text,
+             .truncation = truncation,
+             .to = stdout,
+             .to_name = "standard output",
+             .capacity = info.max_seq_length};
     j.ids = malloc(j.capacity * sizeof *j.ids);
     j.line = malloc(j.capacity * ID_BYTES);
     sv_atomic_file file = {0};
@@ -98,8 +104,10 @@ int sv_cmd_tokenize(int argc, char **argv) {
     sv_common common = {.model = SV_DEFAULT_MODEL, .tokenizer_only = true};
     sv_text_options text = {0};
     const char *path = NULL;
+    int truncation = SENVEC_TRUNCATION_AUTO;
     const sv_option options[] = {
         SV_OPTION_TEXT('o', "output", "FILE", &path, "write here, whole or not at all; else to stdout"),
+        SV_TRUNCATION_OPTION(&truncation),
         SV_TEXT_OPTIONS(&text),
         SV_COMMON_OPTIONS(&common),
         SV_OPTIONS_END,
@@ -119,5 +127,6 @@ int sv_cmd_tokenize(int argc, char **argv) {
     if (files.count == 0)
         files = (sv_operands){1, standard_input};
     senvec_error err;
-    return tokenize(&common, &text, &files, path, &err) == SENVEC_OK ? SV_EXIT_DONE : sv_cli_fail(&err);
+    return tokenize(&common, &text, (senvec_truncation)truncation, &files, path, &err) == SENVEC_OK ? SV_EXIT_DONE
+                                                                                                    : sv_cli_fail(&err);
 }

@@ -12,6 +12,13 @@ const char *const sv_precision_choices[] = {
         NULL,
 };
 
+const char *const sv_truncation_choices[] = {
+#define TRUNCATION_CHOICE(name, value, text) [value] = text,
+    SENVEC_TRUNCATION_MAP(TRUNCATION_CHOICE)
+#undef TRUNCATION_CHOICE
+        NULL,
+};
+
 void sv_common_log(void *context, senvec_log_level level, const char *line) {
     (void)context;
     if (level <= SENVEC_LOG_WARNING)

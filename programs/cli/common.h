@@ -29,6 +29,14 @@ extern const char *const sv_precision_choices[]; /* by senvec_precision: auto, f
     SV_OPTION_TEXT('m', "model", "NAME|DIR|FILE", target_,                                                                     \
                    "model: a name that 'senvec pull' knows, a folder, or a file of\n'senvec pack'")
 
+extern const char *const sv_truncation_choices[]; /* by senvec_truncation: auto, right, left */
+
+/* --truncation-side. */
+#define SV_TRUNCATION_OPTION(target_)                                                                                          \
+    SV_OPTION_CHOICE(0, "truncation-side", target_, sv_truncation_choices,                                                     \
+                     "where a text that is too long is cut; right keeps its\nbeginning, left its end; auto: as the model's "   \
+                     "tokenizer does")
+
 /* Entries of an option table. */
 #define SV_COMMON_OPTIONS(common_) SV_MODEL_OPTION(&(common_)->model), SV_RUN_OPTIONS(common_)
 

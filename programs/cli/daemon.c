@@ -340,6 +340,8 @@ static void write_request(sv_daemon *daemon, const senvec_text *texts, size_t co
     }
     if (options->normalize != SENVEC_NORMALIZE_AUTO)
         sv_bytes_print(body, ",\"normalize\":%s", options->normalize == SENVEC_NORMALIZE_ON ? "true" : "false");
+    if (options->truncation != SENVEC_TRUNCATION_AUTO)
+        sv_bytes_print(body, ",\"truncation_direction\":\"%s\"", sv_truncation_choices[options->truncation]);
     sv_bytes_text(body, "}");
     sv_bytes_print(out,
                    "POST /v1/embeddings HTTP/1.1\r\nHost: senvec\r\nContent-Type: application/json\r\n"

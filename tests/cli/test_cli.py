@@ -218,6 +218,18 @@ class Embed(Case):
         self.assertEqual(len(lines), 2)
         self.assertIn('passage: "a stone, ", before each text', lines[1])
 
+    def test_truncation_side(self):
+        """The vector of a text that is too long is that of the part that is kept. Every word is one token; 46 are kept."""
+        words = "light water stone river garden window music bread train north cloud paper winter summer".split() * 6
+        text, right, left = (" ".join(part).encode() + b"\n" for part in (words[:73], words[:46], words[27:73]))
+        for side, kept in ((), right), (("auto",), right), (("right",), right), (("left",), left):
+            options = ["--truncation-side", *side] if side else []
+            self.assertEqual(self.vectors(MODEL, *options, data=text), self.vectors(MODEL, data=kept), side)
+            ids = self.succeeds(run("tokenize", "-m", MODEL, *options, data=text)).stdout
+            self.assertEqual(ids, self.succeeds(run("tokenize", "-m", MODEL, data=kept)).stdout)
+        self.assertNotEqual(self.vectors(MODEL, data=right), self.vectors(MODEL, data=left))
+        self.fails(run("embed", "-m", MODEL, "--truncation-side", "top"), 2, "auto, right or left")
+
     def test_dimensions(self):
         whole = self.vectors(MODEL)[0]
         self.assertEqual(self.vectors(MODEL, "--dimensions", "5"), [whole[:5]])

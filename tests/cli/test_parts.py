@@ -117,7 +117,8 @@ class Parts(Case):
         self.succeeds(self.embed(*line))
         before = self.parts(out)
         self.fails(self.embed(*line), 2, "holds a run", "--resume")
-        for more in (["--output-type", "int8"], ["--rows", "401"], ["--skip-bad"], ["--prompt-text", "x"], ["-fraw"]):
+        for more in (["--output-type", "int8"], ["--rows", "401"], ["--skip-bad"], ["--prompt-text", "x"], ["-fraw"],
+                     ["--truncation-side", "left"]):
             self.fails(self.embed(*line, "--resume", *more), 2, "another options")
         self.fails(self.embed(*line, "--resume", "--cpu", "ref"), 2, "another model")
         self.fails(self.embed(*line, "--resume", self.file("more", b"a\n")), 2, "another inputs")

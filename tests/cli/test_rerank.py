@@ -46,6 +46,17 @@ class Rerank(Case):
         self.assertEqual(self.rows(query, "--top", "2", data=data), rows[:2])
         self.assertEqual(self.rows(query, "--top", "99", data=data), rows)
 
+    def test_truncation_side(self):
+        """Of a pair, the longer text is cut: the scores are those of what is kept of it."""
+        passage = " ".join(f"{word} river" for word in "light water stone music bread train north cloud".split() * 10)
+        whole = {side: self.rows("the river", "--truncation-side", side, data=passage.encode() + b"\n")[0]["score"]
+                 for side in ("auto", "right", "left")}
+        self.assertEqual(whole["auto"], whole["right"])
+        self.assertNotEqual(whole["left"], whole["right"])
+        for side, longer in ("right", passage + " garden"), ("left", "garden " + passage):
+            data = longer.encode() + b"\n"
+            self.assertEqual(self.rows("the river", "--truncation-side", side, data=data)[0]["score"], whole[side])
+
     def test_inputs(self):
         data = b"the river\nmusic\n"
         rows = self.rows("water", data=data)

@@ -16,7 +16,7 @@ import unittest
 from pathlib import Path
 
 import service
-from service import PATIENCE, TEXTS, Service
+from service import PATIENCE, TEXTS, WORDS, Service
 
 LINES = "".join(json.dumps({"text": text}) + "\n" for text in TEXTS).encode()
 # Descriptor, program, arguments: runs it as systemd does, with the socket as descriptor 3.
@@ -87,6 +87,10 @@ class Daemon(unittest.TestCase):
                         ("--dimensions", 8, "--normalize", "on"), ("--prompt", "query"), ("--dimensions", 100000)):
             code, data, errors = self.embed(*options)
             self.assertEqual(self.embed("--daemon", *options)[:2], (code, data), (options, errors))
+        long = json.dumps({"text": " ".join(WORDS[:100])}).encode() + b"\n"
+        cut = [self.embed("--truncation-side", side, lines=long) for side in ("right", "left")]
+        self.assertNotEqual(*cut)
+        self.assertEqual([self.embed("--daemon", "--truncation-side", side, lines=long) for side in ("right", "left")], cut)
         self.assertEqual(self.embed("--daemon", lines=b""), (0, b"", b""))
         broken = b'{"text": "a\xff b"}\n' * 3
         self.assertEqual(self.embed("--daemon", lines=broken), self.embed(lines=broken))
