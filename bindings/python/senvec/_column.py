@@ -94,13 +94,17 @@ class Vectors:
             new = left
         fresh = None
         if len(new):
-            vectors = self._model.encode(texts.take(pa.array(new)), **self._options)
-            made[new] = self._formed(vectors)
+            some = len(new) < len(keys)  # where all are new, as mostly, nothing is copied
+            vectors = self._model.encode(texts.take(pa.array(new)) if some else texts, **self._options)
+            if some:
+                made[new] = self._formed(vectors)
+            else:
+                made = self._formed(vectors)
             self.computed += len(new)
             if self._store is not None:
                 fresh = _later(self._store, [keys[index] for index in new], vectors)
         if self._repeats is not None and known:
-            self._repeats.add([keys[index] for index in left], made[left])
+            self._repeats.add([keys[index] for index in left], made[left] if known < len(keys) else made)
         return made, fresh
 
     def column(self, texts: Any) -> tuple[pa.Array, Callable[[], None] | None]:

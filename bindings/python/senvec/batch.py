@@ -11,6 +11,7 @@ has the same bytes.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import sys
 from typing import Any
@@ -32,6 +33,8 @@ from ._shard_files import FORMATS
 from .store import VectorStore, space_of
 
 __all__ = ["MANIFEST", "embed", "main"]
+
+_M_MMAP_THRESHOLD = -3  # of malloc.h
 
 
 def embed(
@@ -118,6 +121,18 @@ def embed(
     }
 
 
+def _return_memory() -> None:
+    """Has what is freed go back to the system, in a process that does nothing but a run.
+
+    Arrow's own allocator keeps 50 MB. glibc, once it has freed a large buffer, takes the next ones of that size from its
+    arenas, which then grow by the holes between them: by 40 MB in a run of a million texts. Large buffers are mappings of their
+    own as long as the limit is one that was set."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc
+    if mallopt:
+        mallopt(_M_MMAP_THRESHOLD, 256 << 10)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m senvec.batch", description="Files of texts to shards of vectors.")
     parser.add_argument("inputs", nargs="+", metavar="IN", help=".parquet, .arrow, .csv, .jsonl files, or patterns")
@@ -145,7 +160,7 @@ def main() -> int:
         parser.error("give the folder of the shards by -o, or --estimate")
     if arguments.machines < 1:
         parser.error(f"--machines {arguments.machines}: give at least 1")
-    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 50 MB of what it has given back
+    _return_memory()
     try:
         part, _, parts = arguments.shard.partition("/")
         model = SentenceTransformer(arguments.model, precision=arguments.compute)
