@@ -82,6 +82,9 @@ class Daemon(unittest.TestCase):
                         {"truncate_dim": 1000}):
             self.check_same(own, shared, MIXED, **options)
             self.check_same(own, shared, MIXED[1], **options)
+        for side in "left", "right":
+            own.tokenizer.truncation_side = shared.tokenizer.truncation_side = side
+            self.check_same(own, shared, [" ".join(f"{word} river" for word in ("light", "water", "stone", "music") * 20)])
         self.check_same(own, shared, [])
         self.check_same(own, shared, [f"{i} {text}" for i in range(700) for text in TEXTS])
         room = np.zeros((len(TEXTS), 50), np.float32)

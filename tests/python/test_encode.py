@@ -10,6 +10,7 @@ import numpy as np
 
 import senvec
 from senvec import SentenceTransformer, _outputs
+from senvec.store import space_of
 from tiny_model import GOLDEN, TEXTS, TINY, copy_of
 
 
@@ -169,6 +170,37 @@ class Arguments(unittest.TestCase):
         with self.assertRaises(ValueError):
             model.max_seq_length = 10**6
         self.assertEqual(model.max_seq_length, 8)
+
+    def test_truncation_side(self):
+        """The vector is that of the text that was cut by hand; every word is one token."""
+        words = "light water stone river garden window music bread train north cloud paper winter summer".split() * 6
+        model = SentenceTransformer(TINY, precision="fp32")
+        text, kept = " ".join(words[:73]), model.max_seq_length - 2
+        right, left = self.model.encode([" ".join(words[:kept]), " ".join(words[73 - kept : 73])])
+        self.assertFalse(np.array_equal(left, right))
+        self.assertEqual(model.tokenizer.truncation_side, "right")
+        np.testing.assert_array_equal(model.encode(text), right)
+        for name in "tokenizer_kwargs", "processor_kwargs":
+            for side, expected in ("left", left), ("right", right):
+                model = SentenceTransformer(TINY, precision="fp32", **{name: {"truncation_side": side}})
+                self.assertEqual(model.tokenizer.truncation_side, side)
+                for again in model, pickle.loads(pickle.dumps(model)):
+                    np.testing.assert_array_equal(again.encode(text), expected)
+                    np.testing.assert_array_equal(again.encode([text, "a"])[0], expected)
+        model.tokenizer.truncation_side = "left"
+        np.testing.assert_array_equal(model.encode(text), left)
+        self.assertEqual(model.tokenizer.encode(text), self.model.tokenizer.encode(" ".join(words[73 - kept : 73])))
+        self.assertEqual(model.tokenize([text])["input_ids"].tolist()[0], model.tokenizer.encode(text))
+        np.testing.assert_array_equal(
+            np.asarray(model.encode(text, output_value="token_embeddings")),
+            np.asarray(self.model.encode(" ".join(words[73 - kept : 73]), output_value="token_embeddings")),
+        )
+        self.assertEqual(model.encode(text, output_value=None)["sentence_embedding"].tolist(), left.tolist())
+        self.assertNotEqual(space_of(model, {}), space_of(self.model, {}))
+        model.tokenizer.truncation_side = "right"
+        self.assertEqual(space_of(model, {}), space_of(self.model, {}))
+        with self.assertRaisesRegex(ValueError, "left, right"):
+            model.tokenizer.truncation_side = "top"
 
 
 class LifeCycle(unittest.TestCase):

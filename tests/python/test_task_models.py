@@ -52,6 +52,16 @@ class CrossEncoders(Family):
             np.testing.assert_array_equal(asyncio.run(model.apredict(pairs)), scores)
             self.assertEqual(model.predict([]).shape, (0,))
 
+    def test_truncation_side(self):
+        path, _ = self.head("mpnet")
+        passage = " ".join(f"{word} river" for word in "light water stone music bread train north cloud".split() * 10)
+        left = CrossEncoder(path, precision="fp32", tokenizer_kwargs={"truncation_side": "left"})
+        right = CrossEncoder(path, precision="fp32")
+        scores = [model.predict(("the river", passage)) for model in (left, right)]
+        self.assertNotEqual(*scores)
+        self.assertEqual(left.predict(("the river", "garden " + passage)), scores[0])
+        self.assertEqual(right.predict(("the river", passage + " garden")), scores[1])
+
     def test_rank(self):
         path, _ = self.head("mpnet")
         model = CrossEncoder(path, precision="fp32")
@@ -133,6 +143,27 @@ class CrossEncoders(Family):
 
 
 class SparseEncoders(Family):
+    def test_truncation_side(self):
+        path, _ = self.head("distilbert-masked")
+        text = " ".join(f"{word} river" for word in "light water stone music bread train north cloud".split() * 10)
+        left = SparseEncoder(path, precision="fp32", tokenizer_kwargs={"truncation_side": "left"})
+        right = SparseEncoder(path, precision="fp32")
+        kept = left.encode_rows([text, "garden " + text]).toarray(), right.encode_rows([text, text + " garden"]).toarray()
+        self.assertFalse(np.array_equal(kept[0][0], kept[1][0]))
+        for first, second in kept:
+            np.testing.assert_array_equal(first, second)
+
+    def test_one_prompt(self):
+        """The model's default prompt is put before a text once, and another one instead of it."""
+        path, _ = self.head("distilbert-masked")
+        plain = SparseEncoder(path, precision="fp32").encode_rows(["the river light", "a light", "light"]).toarray()
+        with open(os.path.join(path, "config_sentence_transformers.json"), "w", encoding="utf-8") as file:
+            json.dump({"prompts": {"query": "the river "}, "default_prompt_name": "query"}, file)
+        model = SparseEncoder(path, precision="fp32")
+        made = [model.encode("light", prompt=prompt, convert_to_sparse_tensor=False, convert_to_tensor=False)
+                for prompt in (None, "a ", "")]
+        np.testing.assert_array_equal(np.asarray(made), plain)
+
     def test_weights(self):
         for name in ("bert-relu", "bert-tanh", "distilbert-masked"):
             path, golden = self.head(name)

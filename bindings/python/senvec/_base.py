@@ -24,12 +24,13 @@ _MOST_TOKENS = 1 << 30  # beyond any model's, which the library checks
 _HARMLESS_MODEL_KWARGS = {"torch_dtype", "dtype", "attn_implementation", "low_cpu_mem_usage", "provider", "export"}
 
 
-def token_ids(engine: Engine, texts: Any) -> list[list[int]]:
-    """Ids of texts, cut to max_seq_length. Raises TypeError and ValueError as encode() does."""
+def token_ids(engine: Engine, texts: Any, truncation: int) -> list[list[int]]:
+    """Ids of texts, cut to max_seq_length on a side, one of the values of TRUNCATIONS. Raises TypeError and ValueError as
+    encode() does."""
     rows = []
     for index, text in enumerate(strings(texts)):
         try:
-            rows.append(engine.token_ids(text.encode()))
+            rows.append(engine.token_ids(text.encode(), truncation))
         except UnicodeEncodeError:
             raise surrogate([text], index) from None
     return rows
@@ -83,6 +84,17 @@ def refuse_arguments(where: str, arguments: dict[str, Any], reasons: dict[str, s
         raise TypeError(f"{where}: the argument {name} isn't supported: {reason}")
 
 
+def _take_truncation_side(kind: str, arguments: dict[str, Any]) -> str:
+    """The side that the tokenizer's arguments name, a key of TRUNCATIONS; they may name nothing else."""
+    side = "auto"
+    for name in ("processor_kwargs", "tokenizer_kwargs"):
+        given = arguments.get(name)
+        if isinstance(given, dict) and set(given) == {"truncation_side"}:
+            side = arguments.pop(name)["truncation_side"]
+            check_choice(f"{kind}: truncation_side", side, ("left", "right"))
+    return side
+
+
 def _check_constructor(kind: str, arguments: dict[str, Any]) -> None:
     check_device(arguments.pop("device", None))
     backend = arguments.pop("backend", "torch")
@@ -106,8 +118,8 @@ def _check_constructor(kind: str, arguments: dict[str, Any]) -> None:
             arguments.pop(name, None)
     refuse_arguments(kind, arguments, {
         "modules": "a model is opened from its files",
-        "processor_kwargs": "the tokenizer is the model's own",
-        "tokenizer_kwargs": "the tokenizer is the model's own",
+        "processor_kwargs": "the tokenizer is the model's own, except for truncation_side",
+        "tokenizer_kwargs": "the tokenizer is the model's own, except for truncation_side",
         "config_kwargs": "the configuration is the model's own",
     })
 
@@ -135,6 +147,17 @@ class Tokenizer:
         return self._model.max_seq_length
 
     @property
+    def truncation_side(self) -> str:
+        """The side on which a text that is too long is cut, "right" or "left". Setting it sets it for the model."""
+        side = self._model._truncation or self._model._ready().info.truncation
+        return "left" if side == _library.TRUNCATIONS["left"] else "right"
+
+    @truncation_side.setter
+    def truncation_side(self, value: str) -> None:
+        check_choice("truncation_side", value, ("left", "right"))
+        self._model._truncation = _library.TRUNCATIONS[value]
+
+    @property
     def vocab_size(self) -> int:
         return self._model._ready().info.vocabulary
 
@@ -143,7 +166,7 @@ class Tokenizer:
 
     def encode(self, text: str, **_: Any) -> list[int]:
         """Ids of a text, special ones included, cut to max_seq_length."""
-        return token_ids(self._model._ready(), [text])[0]
+        return token_ids(self._model._ready(), [text], self._model._truncation)[0]
 
     def convert_ids_to_tokens(self, ids: Any) -> Any:
         """The vocabulary's text of an id, or of each of several."""
@@ -159,7 +182,7 @@ class Tokenizer:
     def __call__(self, texts: Any, **_: Any) -> dict[str, Any]:
         """{"input_ids", "attention_mask"}, lists; of one text without the outer list."""
         single = isinstance(texts, str)
-        rows = token_ids(self._model._ready(), [texts] if single else texts)
+        rows = token_ids(self._model._ready(), [texts] if single else texts, self._model._truncation)
         made = {"input_ids": rows, "attention_mask": [[1] * len(row) for row in rows]}
         return {name: value[0] for name, value in made.items()} if single else made
 
@@ -204,6 +227,7 @@ class Model:
             raise TypeError(f"cpu is of type {type(cpu).__name__}; give a str such as 'avx2'")
         if cpu and (not cpu.isascii() or "\0" in cpu):
             raise ValueError(f"cpu={cpu!a}: give names of instruction sets, such as 'avx2'")
+        self._truncation = _library.TRUNCATIONS[_take_truncation_side(kind, arguments)]
         _check_constructor(kind, arguments)
         if token is not None and not isinstance(token, (str, bool)):
             raise TypeError(f"token is of type {type(token).__name__}; give a str")
@@ -260,6 +284,12 @@ class Model:
             return self.prompts[prompt_name]
         except (KeyError, TypeError):
             raise ValueError(f"prompt_name={prompt_name!r}: the model's prompts are {sorted(self.prompts)}") from None
+
+    def _other_side(self) -> dict[str, str]:
+        """{"truncation_side": ...} if texts are cut on another side than the one that the tokenizer names, else {}: for what is
+        kept of vectors."""
+        own = self._truncation in (_library.TRUNCATIONS["auto"], self._ready().info.truncation)
+        return {} if own else {"truncation_side": self.tokenizer.truncation_side}
 
     def _ready(self) -> Engine:
         engine = self._engine

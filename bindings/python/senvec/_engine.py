@@ -50,8 +50,11 @@ _MOST_PIECE_TEXTS = 1 << 14
 _NARROW_TEXTS = 8  # a call of so few texts takes a narrow session rather than wait
 
 
-def embed_options(normalize: bool, dimensions: int, prompt: bytes) -> EmbedOptions:
-    return EmbedOptions(normalize=NORMALIZE_ON if normalize else 0, dimensions=dimensions, prompt=prompt)
+def embed_options(normalize: bool, dimensions: int, prompt: bytes, truncation: int) -> EmbedOptions:
+    """`truncation`: one of the values of TRUNCATIONS."""
+    return EmbedOptions(
+        normalize=NORMALIZE_ON if normalize else 0, dimensions=dimensions, prompt=prompt, truncation=truncation
+    )
 
 
 _FILES = (
@@ -299,13 +302,15 @@ class Engine:
             raise failure(error, status)
         return made.value.decode()
 
-    def token_ids(self, text: bytes) -> list[int]:
-        """Ids of a text, cut to max_seq_length."""
+    def token_ids(self, text: bytes, truncation: int) -> list[int]:
+        """Ids of a text, cut to max_seq_length on a side, one of the values of TRUNCATIONS."""
         capacity = self.info.max_seq_length
         ids = (ctypes.c_uint32 * capacity)()
         count = ctypes.c_size_t()
         error = ErrorRecord()
-        status = library.senvec_tokenize(self.handle, Text(text, len(text)), ids, capacity, byref(count), None, byref(error))
+        status = library.senvec_tokenize_with(
+            self.handle, Text(text, len(text)), truncation, ids, capacity, byref(count), None, byref(error)
+        )
         if status:
             raise failure(error, status)
         return ids[: count.value]

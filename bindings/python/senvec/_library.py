@@ -29,6 +29,7 @@ SPACE_ID_SIZE = 65
 PRECISIONS = {"auto": 0, "fp32": 1, "bf16": 2, "int8": 3}
 TASKS = ("embedding", "reranker", "classifier", "sparse")
 ACTIVATIONS = {"auto": 0, "none": 1, "sigmoid": 2, "softmax": 3}
+TRUNCATIONS = {"auto": 0, "right": 1, "left": 2}
 CALIBRATIONS = {"cache": 0, "beside": 1, "memory": 2, "never": 3}
 NORMALIZE_ON = 1
 PRECISION_NAMES = {value: name for name, value in PRECISIONS.items()}
@@ -268,9 +269,9 @@ def _load():
             (c_void_p, c_void_p, c_size_t, POINTER(ScoreOptions), c_void_p, c_size_t, c_void_p, c_void_p),
         ),
         (
-            "senvec_embed_sparse",
+            "senvec_embed_sparse_with",
             c_int,
-            (c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p),
+            (c_void_p, c_void_p, c_size_t, POINTER(EmbedOptions), c_void_p, c_size_t, c_void_p, c_void_p, c_void_p),
         ),
         (
             "senvec_embed_tokens_with",
@@ -280,9 +281,9 @@ def _load():
         ("senvec_label_name", c_char_p, (c_void_p, c_size_t)),
         ("senvec_token_text", c_void_p, (c_void_p, c_uint32, POINTER(c_size_t))),
         (
-            "senvec_tokenize",
+            "senvec_tokenize_with",
             c_int,
-            (c_void_p, Text, POINTER(c_uint32), c_size_t, POINTER(c_size_t), c_void_p, POINTER(ErrorRecord)),
+            (c_void_p, Text, c_int, POINTER(c_uint32), c_size_t, POINTER(c_size_t), c_void_p, POINTER(ErrorRecord)),
         ),
     ):
         function = getattr(loaded, name)

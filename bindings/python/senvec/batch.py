@@ -91,7 +91,7 @@ def embed(
         "senvec": __version__,
         "model": {name: facts[name] for name in ("name", "space_id", "precision", "tier", "max_seq_length", "dimensions")},
         "options": {"column": column, "keep": keep, "precision": precision, "rows": rows, "shard": list(shard),
-                    **({"form": form} if form != "parquet" else {}), **options},
+                    **({"form": form} if form != "parquet" else {}), **opened._other_side(), **options},
         "inputs": [fingerprint(path) for path in paths],
     }
     kept = VectorStore(store, space_of(opened, options)) if store is not None else None

@@ -28,7 +28,8 @@ class CrossEncoder(Model):
 
     Args:
         model_name_or_path: a name ("cross-encoder/ms-marco-MiniLM-L6-v2") or a folder, as for SentenceTransformer.
-        max_length: tokens to keep of a pair; the longer text loses its end first. Default: the model's.
+        max_length: tokens to keep of a pair; the longer text loses its end first, or its beginning with
+            tokenizer_kwargs={"truncation_side": "left"}. Default: the model's.
         num_labels: if given, it must be the model's.
         activation_fn: what is done to the logits: None for the model's own (else a sigmoid of one label, nothing of several);
             "none", "sigmoid", "softmax"; torch.nn.Sigmoid() or another callable that takes a tensor.
@@ -164,7 +165,7 @@ class CrossEncoder(Model):
         labels = engine.info.labels
         scores = np.empty((len(firsts), labels), np.float32)
         address = scores.__array_interface__["data"][0]
-        options = ScoreOptions(activation=_library.ACTIVATIONS[activation])
+        options = ScoreOptions(activation=_library.ACTIVATIONS[activation], truncation=self._truncation)
 
         def work(session: Any, pairs: int, first: int, count: int) -> int:
             return library.senvec_score_pairs(

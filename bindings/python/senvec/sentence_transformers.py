@@ -51,8 +51,11 @@ class SentenceTransformer(Model):
         prompts, default_prompt_name, similarity_fn_name, truncate_dim, cache_folder, local_files_only, token: as in
             sentence-transformers.
 
-    device (other than "cpu"), modules, revision (other than "main"), tokenizer_kwargs and config_kwargs raise; backend,
-    trust_remote_code and model_kwargs' dtype mean nothing here and are accepted.
+    tokenizer_kwargs={"truncation_side": "left"} cuts texts that are too long at their beginning, a prompt first, and "right"
+    at their end; default: the side that the model's tokenizer names. It may name nothing else.
+
+    device (other than "cpu"), modules, revision (other than "main") and config_kwargs raise; backend, trust_remote_code and
+    model_kwargs' dtype mean nothing here and are accepted.
 
     Objects of the same model and options share its memory. All methods may be called from any number of threads; a process
     that was forked goes on with the same model. Pickles hold the path and the options.
@@ -181,7 +184,7 @@ class SentenceTransformer(Model):
         if prompt and "\0" in prompt:  # the library's prompts end at a NUL
             prompt, before = None, prompt
         try:
-            options = embed_options(normalize_embeddings, kept, prompt.encode() if prompt else b"")
+            options = embed_options(normalize_embeddings, kept, prompt.encode() if prompt else b"", self._truncation)
         except UnicodeEncodeError:
             raise ValueError("the prompt has a lone surrogate, which is no character") from None
         if single:
@@ -212,7 +215,7 @@ class SentenceTransformer(Model):
         program has imported PyTorch, else numpy arrays."""
         batch = batch_of(inputs, prompt)
         longest = engine.info.max_seq_length
-        options = embed_options(False, 0, b"")  # the prompt is part of the texts
+        options = embed_options(False, 0, b"", self._truncation)  # the prompt is part of the texts
         made: list[Any] = []
 
         def work(session: Any, texts: int, first: int, count: int) -> int:
@@ -231,7 +234,7 @@ class SentenceTransformer(Model):
         if not everything:
             return [wrap(part) for part in made]
         vectors = np.empty((batch.count, engine.dimensions), np.float32)
-        engine.embed(batch, embed_options(False, engine.dimensions, b""), vectors)
+        engine.embed(batch, embed_options(False, engine.dimensions, b"", self._truncation), vectors)
         return [
             {"token_embeddings": wrap(part), "sentence_embedding": wrap(row), "attention_mask": wrap(np.ones(len(part), int))}
             for part, row in zip(made, vectors)
@@ -332,7 +335,7 @@ class SentenceTransformer(Model):
     def tokenize(self, texts: list[str], **_: Any) -> dict[str, Any]:
         """Token ids of texts, cut to max_seq_length and padded: {"input_ids", "token_type_ids", "attention_mask"}, each
         (texts, longest) int64; tensors where the program has imported PyTorch, else numpy arrays."""
-        rows = token_ids(self._ready(), [texts] if isinstance(texts, str) else texts)
+        rows = token_ids(self._ready(), [texts] if isinstance(texts, str) else texts, self._truncation)
         longest = max(map(len, rows), default=0)
         ids = np.zeros((len(rows), longest), np.int64)
         mask = np.zeros_like(ids)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from ._base import Model, check_device
+from ._engine import embed_options
 from ._inputs import batch_of, is_single
 from ._library import library
 from ._outputs import torch_module
@@ -140,12 +141,13 @@ class SparseEncoder(Model):
         vocabulary = engine.info.vocabulary
         capacity = min(active or vocabulary, vocabulary)
         ids, values, lengths = [], [], []
+        options = embed_options(False, 0, b"", self._truncation)  # the prompt is part of the texts
 
         def work(session: Any, texts: int, first: int, count: int) -> int:
             room = np.empty((count, capacity), _WEIGHT)
             counts = np.empty(count, np.uintp)
-            status = library.senvec_embed_sparse(
-                session.handle, texts, count, room.__array_interface__["data"][0], capacity,
+            status = library.senvec_embed_sparse_with(
+                session.handle, texts, count, options, room.__array_interface__["data"][0], capacity,
                 counts.__array_interface__["data"][0], None, session.error_address,
             )
             if status == 0:

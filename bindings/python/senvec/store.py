@@ -45,6 +45,7 @@ def space_of(model: SentenceTransformer, options: dict[str, Any]) -> dict[str, A
     return {
         "senvec": __version__,
         **{name: facts[name] for name in ("space_id", "precision", "tier", "max_seq_length")},
+        **model._other_side(),
         "prompt": model._prompt(options.get("prompt"), options.get("prompt_name")) or "",
         "normalize": bool(options.get("normalize_embeddings")),
         "dimensions": model.encode([], **options).shape[1],
