@@ -111,6 +111,8 @@ class _Turn:
 class _Session:
     """A session of the library, with the record that its errors go to."""
 
+    _free = library.senvec_session_free  # of the class: an object may outlive this module's names when Python ends
+
     def __init__(self, engine: Engine, threads: int):
         self.handle = None
         self.error = ErrorRecord()
@@ -125,7 +127,7 @@ class _Session:
     def free(self) -> None:
         handle, self.handle = self.handle, None
         if handle:
-            library.senvec_session_free(handle)
+            self._free(handle)
 
 
 def _log_line(context: Any, level: int, line: bytes) -> None:
@@ -139,6 +141,8 @@ _log = LogFunction(_log_line)
 
 class Engine:
     """An open model. Made by `open_engine` only."""
+
+    _free = library.senvec_model_free
 
     def __init__(
         self, path: str, precision: int, max_seq_length: int, cpu: str | None, threads: int, calibration: str,
@@ -183,7 +187,7 @@ class Engine:
             for session in (self._wide, *self._narrow):
                 if session:
                     session.free()
-            library.senvec_model_free(handle)
+            self._free(handle)
 
     # ------------------------------------------------------------------------------------------------------- sessions
 
