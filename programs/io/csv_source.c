@@ -147,7 +147,7 @@ static size_t parse_number(const char *column) {
 /* Whether the name would be there if `separator` stood between the fields of the only one. */
 static bool would_separate(const sv_csv_source *source, const char *column, char separator) {
     senvec_text line;
-    if (source->fields != 1 || !sv_csv_field(source, 0, &line))
+    if (source->fields != 1 || !sv_csv_field(source, 0, &line) || line.length == 0)
         return false;
     const size_t length = strlen(column);
     for (const char *at = line.data, *end = at + line.length, *stop; at < end; at = stop + 1) {
