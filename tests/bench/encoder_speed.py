@@ -31,19 +31,28 @@ def seconds(call) -> float:
     return time.perf_counter() - begin
 
 
-def open_peers(arguments: argparse.Namespace, folder: str, samples: list[str]) -> dict:
+def open_openvino(senvec: str, model: str, threads: int, folder: str, samples: list[str]):
+    """OpenVINO's int8 of the model, calibrated on samples. Exports the model into folder/source."""
     sys.path.insert(0, str(ROOT / "peers"))
-    from worker import OnnxRuntime, OpenVino
+    from worker import OpenVino
 
-    source, int8, texts = (os.path.join(folder, name) for name in ("source", "int8", "texts.json"))
-    subprocess.run([arguments.senvec, "export", "-q", "-m", arguments.model, source], check=True)
-    subprocess.run([arguments.senvec, "quantize", "-q", "-m", arguments.model, int8], check=True)
+    source, texts = os.path.join(folder, "source"), os.path.join(folder, "texts.json")
+    subprocess.run([senvec, "export", "-q", "-m", model, source], check=True)
     with open(texts, "w", encoding="utf-8") as file:
         json.dump(samples, file)
-    request = {"source": source, "texts": texts, "threads": arguments.threads}
-    nncf = {**request, "files": os.path.join(folder, "openvino")}
-    OpenVino.prepare(nncf)
-    return {"ONNX Runtime int8": OnnxRuntime({**request, "files": int8}), "OpenVINO int8": OpenVino(nncf)}
+    request = {"source": source, "files": os.path.join(folder, "openvino"), "texts": texts, "threads": threads}
+    OpenVino.prepare(request)
+    return OpenVino(request)
+
+
+def open_peers(arguments: argparse.Namespace, folder: str, samples: list[str]) -> dict:
+    openvino = open_openvino(arguments.senvec, arguments.model, arguments.threads, folder, samples)
+    from worker import OnnxRuntime
+
+    int8 = os.path.join(folder, "int8")
+    subprocess.run([arguments.senvec, "quantize", "-q", "-m", arguments.model, int8], check=True)
+    request = {"source": os.path.join(folder, "source"), "files": int8, "threads": arguments.threads}
+    return {"ONNX Runtime int8": OnnxRuntime(request), "OpenVINO int8": openvino}
 
 
 def main() -> None:

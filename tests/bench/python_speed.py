@@ -16,7 +16,6 @@ texts are made up, of the lengths of news (20 to 200 words)."""
 
 import argparse
 import asyncio
-import json
 import os
 import random
 import re
@@ -27,11 +26,8 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 ROUNDS = 3
-CALIBRATION_TEXTS = 100  # as many as in the study
-ROOT = Path(__file__).parents[2]
 
 
 def make_texts(count: int) -> list[str]:
@@ -71,7 +67,7 @@ def command_rate(arguments: argparse.Namespace, path: str) -> float:
 def short_text(model) -> None:
     from senvec._engine import embed_options
 
-    engine, options = model._engine, embed_options(False, 0, None)
+    engine, options = model._engine, embed_options(False, 0, None, 0)
     import numpy as np
 
     out = np.empty(engine.info.dimensions, np.float32)
@@ -125,19 +121,13 @@ def event_loop(arguments: argparse.Namespace, model, texts: list[str]) -> None:
 def compare_peers(arguments: argparse.Namespace, model, texts: list[str]) -> None:
     import sentence_transformers
 
-    sys.path.insert(0, str(ROOT / "peers"))
-    from worker import OpenVino
+    from encoder_speed import CALIBRATION_TEXTS, open_openvino
 
     part = texts[:256]
     torch = sentence_transformers.SentenceTransformer(arguments.model, device="cpu")
     with tempfile.TemporaryDirectory() as folder:
-        source, samples = os.path.join(folder, "source"), os.path.join(folder, "texts.json")
-        subprocess.run([arguments.senvec, "export", "-q", "-m", arguments.model, source], check=True)
-        with open(samples, "w", encoding="utf-8") as file:
-            json.dump(texts[-CALIBRATION_TEXTS:], file)
-        request = {"source": source, "files": folder, "texts": samples, "threads": len(os.sched_getaffinity(0))}
-        OpenVino.prepare(request)
-        openvino = OpenVino(request)
+        openvino = open_openvino(arguments.senvec, arguments.model, len(os.sched_getaffinity(0)), folder,
+                                 texts[-CALIBRATION_TEXTS:])
         ordered = sorted(part, key=openvino.tokens)
 
         def in_batches() -> None:
