@@ -10,6 +10,8 @@ import socket
 import subprocess
 import threading
 import time
+import unittest
+from pathlib import Path
 
 SENVEC, MODEL = "", ""
 PATIENCE = 300  # seconds until a test gives up: nothing takes that long, on whatever machine
@@ -32,6 +34,17 @@ def embedded(texts):
                             input=lines, capture_output=True, check=True)
     values = floats(result.stdout)
     return [values[i:i + DIMENSIONS] for i in range(0, len(values), DIMENSIONS)]
+
+
+def certificate(folder):
+    """(certificate, key): new PEM files in a folder, for localhost. Raises SkipTest where there is no openssl."""
+    made, key = Path(folder, "cert.pem"), Path(folder, "key.pem")
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                        key, "-out", made, "-days", "1", "-subj", "/CN=localhost"], check=True, capture_output=True)
+    except FileNotFoundError:
+        raise unittest.SkipTest("no openssl command") from None
+    return made, key
 
 
 class Service:
