@@ -149,8 +149,7 @@ class Tokenizer:
     @property
     def truncation_side(self) -> str:
         """The side on which a text that is too long is cut, "right" or "left". Setting it sets it for the model."""
-        side = self._model._truncation or self._model._ready().info.truncation
-        return "left" if side == _library.TRUNCATIONS["left"] else "right"
+        return _library.TRUNCATION_NAMES[self._model._truncation or self._model._ready().info.truncation]
 
     @truncation_side.setter
     def truncation_side(self, value: str) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 
 from ._command import find_command
 from ._engine import Engine, open_engine
-from ._library import PRECISIONS, TRUNCATIONS, Error, version
+from ._library import PRECISIONS, TRUNCATION_NAMES, Error, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +191,7 @@ class DaemonEngine(Engine):
         if options.normalize:
             members["normalize"] = True
         if options.truncation:
-            members["truncation_direction"] = "left" if options.truncation == TRUNCATIONS["left"] else "right"
+            members["truncation_direction"] = TRUNCATION_NAMES[options.truncation]
         return members
 
     def _exchange(self, body: bytes, out: np.ndarray) -> bool:

@@ -33,6 +33,7 @@ TRUNCATIONS = {"auto": 0, "right": 1, "left": 2}
 CALIBRATIONS = {"cache": 0, "beside": 1, "memory": 2, "never": 3}
 NORMALIZE_ON = 1
 PRECISION_NAMES = {value: name for name, value in PRECISIONS.items()}
+TRUNCATION_NAMES = {value: name for name, value in TRUNCATIONS.items()}
 
 
 class ErrorRecord(Structure):
