@@ -13,11 +13,7 @@ static senvec_status check_options(const senvec_model *model, const senvec_embed
     if (stride < dimensions)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "senvec_embed: stride %zu is below the %zu floats of a vector", stride,
                        dimensions);
-    SENVEC_TRY(sv_model_check_truncation(options->truncation, "senvec_embed", err));
-    const char *text;
-    if (!options->prompt && options->prompt_name)
-        return sv_prompts_find(&model->prompts, options->prompt_name, &text, err);
-    return SENVEC_OK;
+    return sv_model_check_reading(model, options, "senvec_embed", err);
 }
 
 static senvec_status check_task(const senvec_session *session, senvec_error *err) {

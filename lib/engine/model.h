@@ -50,6 +50,9 @@ static inline size_t sv_model_dimensions(const senvec_model *model) {
 
 /* Fails if `truncation` isn't one of the enum; `call` is for the message. Error: INVALID_ARGUMENT. */
 senvec_status sv_model_check_truncation(senvec_truncation truncation, const char *call, senvec_error *err);
+/* Fails if the side or the prompt's name among the options is none; `call` is for the message. Errors: INVALID_ARGUMENT. */
+senvec_status sv_model_check_reading(const senvec_model *model, const senvec_embed_options *options, const char *call,
+                                     senvec_error *err);
 /* Fails if the model can't tokenize pairs of texts. Error: UNSUPPORTED. */
 senvec_status sv_model_check_pairs(const senvec_model *model, senvec_error *err);
 

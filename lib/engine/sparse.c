@@ -62,14 +62,10 @@ static const senvec_embed_options defaults = {0};
 /* The options that don't depend on what is made of a text. */
 static senvec_status check_options(const senvec_model *model, const senvec_embed_options *options, const char *call,
                                    senvec_error *err) {
-    const char *text;
     if (options->dimensions)
         return sv_fail(err, SENVEC_INVALID_ARGUMENT, 0, "%s: dimensions %zu: only senvec_embed_with cuts vectors", call,
                        options->dimensions);
-    SENVEC_TRY(sv_model_check_truncation(options->truncation, call, err));
-    if (!options->prompt && options->prompt_name)
-        return sv_prompts_find(&model->prompts, options->prompt_name, &text, err);
-    return SENVEC_OK;
+    return sv_model_check_reading(model, options, call, err);
 }
 
 senvec_status senvec_embed_sparse(senvec_session *session, const senvec_text *texts, size_t count, senvec_weight *out,

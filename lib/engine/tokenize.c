@@ -8,6 +8,14 @@ senvec_status sv_model_check_truncation(senvec_truncation truncation, const char
     return SENVEC_OK;
 }
 
+senvec_status sv_model_check_reading(const senvec_model *model, const senvec_embed_options *options, const char *call,
+                                     senvec_error *err) {
+    const char *text;
+    SENVEC_TRY(sv_model_check_truncation(options->truncation, call, err));
+    return options->prompt || !options->prompt_name ? SENVEC_OK
+                                                    : sv_prompts_find(&model->prompts, options->prompt_name, &text, err);
+}
+
 senvec_status sv_model_check_pairs(const senvec_model *model, senvec_error *err) {
     if (!sv_tokenizer_takes_pairs(model->tokenizer))
         return sv_fail(err, SENVEC_UNSUPPORTED, 0, "%s: its tokenizer.json has no template for pairs of texts",
