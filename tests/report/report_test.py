@@ -32,7 +32,7 @@ TARGET = """(() => {
 
 
 def senvec(*arguments, **environment):
-    return subprocess.run([SENVEC, "study", "report", *map(str, arguments)], capture_output=True, text=True, timeout=1500,
+    return subprocess.run([SENVEC, "study", "report", *map(str, arguments)], capture_output=True, text=True, timeout=900,
                           env={**os.environ, **environment})
 
 

@@ -26,7 +26,7 @@ class Batching(unittest.TestCase):
 
     def senvec(self, command, *more):
         arguments = ["-m", MODEL, "--out", self.out, "--peers", "none", "--quick", "--duration", "0.04", "-q", *more]
-        return subprocess.run([SENVEC, "study", command, *arguments], capture_output=True, text=True, timeout=1500, check=False)
+        return subprocess.run([SENVEC, "study", command, *arguments], capture_output=True, text=True, timeout=900, check=False)
 
     def test_without_a_study(self):
         done = self.senvec("batching")

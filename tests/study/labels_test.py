@@ -94,7 +94,7 @@ class Labels(unittest.TestCase):
     def study(cls, out, *options):
         command = [SENVEC, "study", "-m", MODEL, "-o", out, "--peers", "none", "--quick", "--rounds", "2", "--calls", "2",
                    "--duration", "0.04", "--texts", "20", "--no-report", "-q", *options]
-        return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=1500)
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=900)
 
     def labels(self, out=None):
         return json.loads(((out or self.out) / "study.json").read_text())["labels"]

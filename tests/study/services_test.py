@@ -50,7 +50,7 @@ class Services(unittest.TestCase):
 
     def senvec(self, stage, *more):
         return subprocess.run([SENVEC, "study", stage, "-o", self.out, "--quick", "--duration", "0.04", "-q", *more],
-                              capture_output=True, text=True, timeout=1500, check=False)
+                              capture_output=True, text=True, timeout=900, check=False)
 
     def begin(self):
         done = self.senvec("bench", "-m", MODEL, "--peers", "none", "--rounds", "2", "--calls", "2")
@@ -82,7 +82,7 @@ class Services(unittest.TestCase):
                 time.sleep(moments.uniform(0, 0.3))
                 if process.poll() is None:
                     os.killpg(process.pid, moments.choice((signal.SIGINT, signal.SIGKILL)))
-            said = process.communicate(timeout=1500)[1]
+            said = process.communicate(timeout=900)[1]
             study = self.found()
             self.assertEqual(study["runs"][:len(before)], before)
             before = study["runs"]

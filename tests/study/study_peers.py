@@ -25,7 +25,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.argv[1], "study", "-m", model, "--python", sys.executable, "--out", folder, "--rounds", "2", "--calls",
                    "4", "--duration", "0.2", "--no-report", "-q", *sys.argv[2:]]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=1500)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=900)
         print(result.stdout, result.stderr)
         study = json.loads((Path(folder) / "study.json").read_text())
     problems = [] if result.returncode == 0 else [f"exit code {result.returncode}"]
