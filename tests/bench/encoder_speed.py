@@ -4,7 +4,7 @@ weights, in one process and in turn: strings to vectors of 32 short texts (some 
 Each peer pads to the longest text of a call, but all of a call are of one length here.
 
 ONNX Runtime computes the file that `senvec quantize` writes, weights int8 per channel; OpenVINO's is calibrated by NNCF as in
-the study (peers/worker.py). Prints milliseconds a call, medians over the rounds, and how many times senvec's the others are.
+the study (peers/worker.py). Prints milliseconds a call, medians over the turns, and how many times senvec's the others are.
 Needs the packages of peers/requirements.txt and the package senvec, from here or installed."""
 
 import argparse
@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SHAPES = {"32 short texts": (32, 9), "4 x 126 words": (4, 126), "16 x 254 words": (16, 254)}
 CALIBRATION_TEXTS = 100  # as many as in the study
+CALLS = 3  # of an engine in its turn
+REST_S = 0.1  # between the engines: the threads of one spin for a while, on the CPUs that the next one needs
 WORDS = ("the city said on monday that its new plan for roads and schools will cost more than expected while people who live "
          "near the river asked for a longer debate before any decision of the council").split()  # a token each
 
@@ -76,7 +78,9 @@ def main() -> None:
                 engine.encode(texts)
             for _ in range(arguments.rounds):
                 for name, engine in engines.items():
-                    times[name].append(seconds(lambda: engine.encode(texts)))
+                    time.sleep(REST_S)
+                    engine.encode(texts)  # wakes its threads up, which can take 4 ms in a virtual machine
+                    times[name] += [seconds(lambda: engine.encode(texts)) for _ in range(CALLS)]
             medians = {name: statistics.median(values) for name, values in times.items()}
             own = medians["senvec int8"]
             print(f"{shape}: " + ", ".join(f"{name} {value * 1e3:.2f} ms" + (f" ({value / own:.2f}x)" if value != own else "")
