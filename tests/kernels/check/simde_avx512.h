@@ -134,13 +134,13 @@ static inline simde__m512 emulated_reduce_down(simde__m512 v) {
     return simde_mm512_loadu_ps(lanes);
 }
 
-/* a * 2^(the integer below b), of a from 1 to 2 and b of at most 0. */
+/* a * 2^(the integer below b), of a from 1 to 2: 0 or infinite beyond 2^-300 and 2^300. */
 static inline simde__m512 emulated_scalef(simde__m512 a, simde__m512 b) {
     float x[16], y[16];
     simde_mm512_storeu_ps(x, a);
     simde_mm512_storeu_ps(y, b);
     for (int i = 0; i < 16; i++)
-        x[i] = isnan(y[i]) ? y[i] : ldexpf(x[i], (int)floorf(fmaxf(y[i], -300.0f)));
+        x[i] = isnan(y[i]) ? y[i] : ldexpf(x[i], (int)floorf(fminf(fmaxf(y[i], -300.0f), 300.0f)));
     return simde_mm512_loadu_ps(x);
 }
 
