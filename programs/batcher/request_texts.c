@@ -31,6 +31,14 @@ size_t sv_batcher_prompt_tokens(const senvec_model *model, const senvec_embed_op
     return prompt_tokens(model, &info, prompt_of(&info, options));
 }
 
+size_t sv_batcher_pair_tokens(const senvec_model *model, senvec_text text) {
+    senvec_model_info info;
+    senvec_model_describe(model, &info);
+    size_t count = 2;
+    senvec_tokenize_whole(model, text, NULL, 0, &count, NULL);
+    return (count - 2 < info.max_seq_length ? count - 2 : info.max_seq_length) + 1;
+}
+
 /* What texts have in common that are computed with the same options. */
 typedef struct setting {
     const char *prompt;
@@ -94,9 +102,10 @@ void sv_request_texts_count(const senvec_model *model, sv_result_cache *cache, s
             s = setting_of(model, &info, cache, request->last_options, request->extra_tokens);
         senvec_status status = senvec_tokenize_with(model, request->texts[i], s.truncation, ids + HEAD, info.max_seq_length,
                                                     &tokens, &request->stats, NULL);
-        size_t room = info.max_seq_length - tokens, added = s.tokens < room ? s.tokens : room;
+        size_t more = s.tokens + (request->seconds ? sv_batcher_pair_tokens(model, request->seconds[i]) : 0);
+        size_t room = info.max_seq_length - tokens, added = more < room ? more : room;
         request->stats.tokens += added;
-        request->stats.truncated += added < s.tokens && request->stats.truncated == truncated;
+        request->stats.truncated += added < more && request->stats.truncated == truncated;
         request->lengths[i] = (uint32_t)(tokens + added);
         if (request->keys &&
             (status != SENVEC_OK || !make_key(model, &info, cache, &s, request->texts[i], ids, tokens, &request->keys[i])))

@@ -164,6 +164,7 @@ static bool submit(sv_exchange *exchange, uint64_t outside_ns) {
         .keys = exchange->keys,
         .stride = exchange->width,
         .run = exchange->run,
+        .seconds = exchange->seconds,
         .extra_tokens = exchange->extra_tokens,
         .options = &exchange->options,
         .last_options = exchange->query_prompt ? &exchange->query_options : NULL,

@@ -138,6 +138,9 @@ class Tasks(unittest.TestCase):
                 self.assertEqual(predict(text, query, truncation_direction=side), predict(cut[side], query, truncate=False))
                 self.assertEqual(predict(text, truncation_direction=side), predict(single[side], truncate=False))
             self.assertNotEqual(predict(query, cut["Left"]), predict(query, cut["Right"]))
+            pairs, fitting = [["light", "stone"], [query, text], [text, query], ["light", query]], 5 + 6
+            _, headers, _ = s.call("POST", "/predict", {"inputs": pairs})
+            self.assertEqual((headers["x-truncated"], headers["x-compute-tokens"]), ("2", str(fitting + 2 * most)))
             for pair in (query, text), (text, query), (query, cut["Left"] + " light"), (text,), (single["Left"] + " light",):
                 for more in {}, {"truncation_direction": "Left"}:
                     self.assertEqual(predict(*pair, truncate=False, **more), 413, pair)
