@@ -84,6 +84,11 @@ static golden golden_open(const char *family) {
 
 /* Opens an embedder; NULL if the tier or the precision isn't to be had here. */
 static senvec_model *open_model(const char *directory, const char *tier, senvec_precision precision) {
+#ifdef __SANITIZE_THREAD__
+    /* Threads do the same on each tier, and plain C takes two minutes there; the other builds have its numbers. */
+    if (strcmp(tier, "ref") == 0 && strcmp(best, "ref") != 0)
+        return NULL;
+#endif
     senvec_model *model;
     senvec_error err;
     if (senvec_model_open(directory, &(senvec_model_options){.precision = precision, .cpu = tier}, &model, &err) != SENVEC_OK)
@@ -153,7 +158,7 @@ static void test_ids(void **state) {
         golden g = golden_open(families[f]);
         char directory[SV_MAX_PATH];
         snprintf(directory, sizeof directory, TEST_FAMILIES "/%s", families[f]);
-        senvec_model *model = open_model(directory, "ref", SENVEC_PRECISION_FP32);
+        senvec_model *model = open_model(directory, best, SENVEC_PRECISION_FP32);
         for (size_t i = 0; i < g.count; i++) {
             const json_t *wanted = json_array_get(json_object_get(g.root, "ids"), i);
             uint32_t ids[64];
@@ -352,7 +357,7 @@ static void test_pair_ids(void **state) {
         const size_t count = read_pairs(&g, pairs);
         char directory[SV_MAX_PATH];
         snprintf(directory, sizeof directory, TEST_FAMILIES "/%s", families[f]);
-        senvec_model *model = open_model(directory, "ref", SENVEC_PRECISION_FP32);
+        senvec_model *model = open_model(directory, best, SENVEC_PRECISION_FP32);
         for (size_t i = 0; i < count; i++) {
             const json_t *wanted = json_array_get(json_object_get(g.root, "pair_ids"), i);
             const json_int_t second = json_integer_value(json_array_get(json_object_get(g.root, "second"), i));
@@ -442,7 +447,7 @@ static void test_words(void **state) {
 static void test_tokens(void **state) {
     (void)state;
     golden g = golden_open("mpnet");
-    senvec_model *model = open_model(TEST_FAMILIES "/mpnet", "ref", SENVEC_PRECISION_FP32);
+    senvec_model *model = open_model(TEST_FAMILIES "/mpnet", best, SENVEC_PRECISION_FP32);
     senvec_session *session;
     senvec_error err;
     assert_int_equal(senvec_session_open(model, &(senvec_session_options){.threads = 2}, &session, &err), SENVEC_OK);
@@ -478,7 +483,7 @@ static void test_wrong_task(void **state) {
     for (size_t k = 0; k < 3; k++) {
         char directory[SV_MAX_PATH];
         senvec_model *model =
-            open_model(k ? bare_checkpoint(kinds[k], directory) : TEST_TINY_MODEL, "ref", SENVEC_PRECISION_FP32);
+            open_model(k ? bare_checkpoint(kinds[k], directory) : TEST_TINY_MODEL, best, SENVEC_PRECISION_FP32);
         senvec_session *session;
         senvec_error err = {0};
         assert_int_equal(senvec_session_open(model, &(senvec_session_options){.threads = 1}, &session, NULL), SENVEC_OK);
