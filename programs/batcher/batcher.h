@@ -51,8 +51,8 @@ struct sv_request {
      * before. With the batcher locked: it must not call it. */
     bool (*start)(sv_request *request);
     sv_request_run *run;        /* NULL: the texts are embedded; else `out` may be any place, and the options aren't used */
-    const senvec_text *seconds; /* (count): what each text is read with, where they are pairs; NULL: nothing */
-    size_t extra_tokens;        /* that each text takes beside its own, its prompt's and its second's */
+    const senvec_text *seconds; /* (count): of pairs, whose firsts are `texts`; NULL: there are none */
+    size_t extra_tokens;        /* that each text takes beside its own and its prompt's */
     /* NULL, or: the texts first .. first + count are computed. Called before `done`, by the thread that computed them, without
      * locks held, for different texts perhaps by several threads at the same time and in any order; once for each text of a
      * request that ends with OK, and at most once for each text of another, which may have been cancelled meanwhile. It is for
@@ -116,8 +116,6 @@ void sv_batcher_remove_model(sv_batcher *batcher, sv_batcher_model *model);
 sv_admission sv_batcher_submit(sv_batcher *batcher, sv_request *request, uint64_t *retry_ns);
 /* Tokens that the prompt of these options adds to a text. */
 size_t sv_batcher_prompt_tokens(const senvec_model *model, const senvec_embed_options *options);
-/* Tokens that a text adds to the one that it is paired with: its own, as many as the model reads at most, and a separator. */
-size_t sv_batcher_pair_tokens(const senvec_model *model, senvec_text text);
 
 /* Whether the queue has room for a request of the client (SV_ADMITTED), or why not. For refusing a request before it is parsed.
  */

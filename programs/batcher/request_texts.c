@@ -31,14 +31,6 @@ size_t sv_batcher_prompt_tokens(const senvec_model *model, const senvec_embed_op
     return prompt_tokens(model, &info, prompt_of(&info, options));
 }
 
-size_t sv_batcher_pair_tokens(const senvec_model *model, senvec_text text) {
-    senvec_model_info info;
-    senvec_model_describe(model, &info);
-    size_t count = 2;
-    senvec_tokenize_whole(model, text, NULL, 0, &count, NULL);
-    return (count - 2 < info.max_seq_length ? count - 2 : info.max_seq_length) + 1;
-}
-
 /* What texts have in common that are computed with the same options. */
 typedef struct setting {
     const char *prompt;
@@ -85,6 +77,16 @@ static bool make_key(const senvec_model *model, const senvec_model_info *info, c
     return true;
 }
 
+/* The ids that text i is computed with, or its pair, without the prompt. Adds to the request's stats. */
+static senvec_status tokenize(const senvec_model *model, const senvec_model_info *info, sv_request *request, size_t i,
+                              senvec_truncation truncation, uint32_t *ids, size_t *count) {
+    senvec_text text = request->texts[i];
+    if (request->seconds)
+        return senvec_tokenize_pair(model, &(senvec_pair){text, request->seconds[i]}, truncation, ids, NULL, count,
+                                    &request->stats, NULL);
+    return senvec_tokenize_with(model, text, truncation, ids, info->max_seq_length, count, &request->stats, NULL);
+}
+
 /* A prompt and its text are counted one by one; together they may be a token or two less. */
 void sv_request_texts_count(const senvec_model *model, sv_result_cache *cache, sv_request *request) {
     uint32_t ids[HEAD + SV_MAX_POSITIONS];
@@ -100,12 +102,10 @@ void sv_request_texts_count(const senvec_model *model, sv_result_cache *cache, s
         assert(request->texts[i].data || !request->texts[i].length);
         if (sv_request_options(request, i) != request->options)
             s = setting_of(model, &info, cache, request->last_options, request->extra_tokens);
-        senvec_status status = senvec_tokenize_with(model, request->texts[i], s.truncation, ids + HEAD, info.max_seq_length,
-                                                    &tokens, &request->stats, NULL);
-        size_t more = s.tokens + (request->seconds ? sv_batcher_pair_tokens(model, request->seconds[i]) : 0);
-        size_t room = info.max_seq_length - tokens, added = more < room ? more : room;
+        senvec_status status = tokenize(model, &info, request, i, s.truncation, ids + HEAD, &tokens);
+        size_t room = info.max_seq_length - tokens, added = s.tokens < room ? s.tokens : room;
         request->stats.tokens += added;
-        request->stats.truncated += added < more && request->stats.truncated == truncated;
+        request->stats.truncated += added < s.tokens && request->stats.truncated == truncated;
         request->lengths[i] = (uint32_t)(tokens + added);
         if (request->keys &&
             (status != SENVEC_OK || !make_key(model, &info, cache, &s, request->texts[i], ids, tokens, &request->keys[i])))

@@ -45,6 +45,13 @@ static senvec_status run_scores(sv_request *request, senvec_session *session, co
     return run_each(request, session, which, count, score_some);
 }
 
+/* Tokens of a text but for those around it. */
+static size_t tokens_of(const sv_exchange *exchange, senvec_text text) {
+    size_t count = 2, most = exchange->served->info.max_seq_length;
+    senvec_tokenize_whole(exchange->served->facts, text, NULL, 0, &count, NULL);
+    return count - 2 < most ? count - 2 : most;
+}
+
 static void score(sv_exchange *exchange, bool raw) {
     size_t labels = exchange->served->info.labels;
     exchange->run = run_scores;
@@ -56,7 +63,7 @@ void sv_ranking_score(sv_exchange *exchange, bool raw) {
     exchange->query = exchange->texts[--exchange->count];
     if (!exchange->query.data)
         exchange->query.data = "";
-    exchange->extra_tokens = sv_batcher_pair_tokens(exchange->served->facts, exchange->query);
+    exchange->extra_tokens = tokens_of(exchange, exchange->query) + 1;
     score(exchange, raw);
 }
 
@@ -194,8 +201,7 @@ static void count_vectors(sv_exchange *exchange) {
             memcpy(joined + length, text.data, text.length);
             text = (senvec_text){joined, length + text.length};
         }
-        size_t tokens = 2;
-        senvec_tokenize_whole(exchange->served->facts, text, NULL, 0, &tokens, NULL);
+        const size_t tokens = tokens_of(exchange, text) + 2;
         exchange->counts[i] = all;
         all += tokens < info->max_seq_length ? tokens : info->max_seq_length;
     }

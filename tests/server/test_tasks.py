@@ -57,6 +57,8 @@ class Tasks(unittest.TestCase):
                         status, answer = s.json("POST", "/rerank", body)
                         self.assertEqual((status, answer[0]["index"]), (200, 0), answer)
                         self.near([answer[0]["score"]], [logit if raw else sigmoid(logit)])
+                tokens = str(sum(len(ids) for ids in golden["pair_ids"]))
+                self.assertEqual(s.call("POST", "/predict", {"inputs": golden["pairs"]})[1]["x-compute-tokens"], tokens)
                 # Many at once, in an order of their own: each has the score that it has alone.
                 query, texts = golden["pairs"][0][0], [second for _, second in golden["pairs"]] * 20
                 alone = [s.json("POST", "/rerank", {"query": query, "texts": [text]})[1][0]["score"] for text in texts[:5]]
