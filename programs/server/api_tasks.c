@@ -52,6 +52,14 @@ static size_t tokens_of(const sv_exchange *exchange, senvec_text text) {
     return count - 2 < most ? count - 2 : most;
 }
 
+/* Tokens that stand in a pair besides those around a single text: one separator, or two. */
+static size_t tokens_between(const sv_exchange *exchange) {
+    uint32_t ids[SV_MAX_POSITIONS];
+    size_t count = 3;
+    senvec_tokenize_pair(exchange->served->facts, &(senvec_pair){0}, exchange->truncation, ids, NULL, &count, NULL, NULL);
+    return count - 2;
+}
+
 static void score(sv_exchange *exchange, bool raw) {
     size_t labels = exchange->served->info.labels;
     exchange->run = run_scores;
@@ -63,7 +71,7 @@ void sv_ranking_score(sv_exchange *exchange, bool raw) {
     exchange->query = exchange->texts[--exchange->count];
     if (!exchange->query.data)
         exchange->query.data = "";
-    exchange->extra_tokens = tokens_of(exchange, exchange->query) + 1;
+    exchange->extra_tokens = tokens_of(exchange, exchange->query) + tokens_between(exchange);
     score(exchange, raw);
 }
 

@@ -51,7 +51,9 @@ class Tasks(unittest.TestCase):
                 self.assertEqual((show["details"]["family"], show["capabilities"]), (family, []))
                 self.assertIn(f"{family}.context_length", show["model_info"])
                 self.assertEqual(info["model_type"]["reranker"]["id2label"], {"0": "LABEL_0"})
-                for (query, text), (logit,) in zip(golden["pairs"], golden["logits"]):
+                for (query, text), (logit,), ids in zip(golden["pairs"], golden["logits"], golden["pair_ids"]):
+                    _, headers, _ = s.call("POST", "/rerank", {"query": query, "texts": [text]})
+                    self.assertEqual(headers["x-compute-tokens"], str(len(ids)))
                     for raw in True, False:
                         body = {"query": query, "texts": [text], "raw_scores": raw}
                         status, answer = s.json("POST", "/rerank", body)
